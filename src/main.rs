@@ -1,2 +1,166 @@
 //! The command line: turns arguments into the master, one subcommand, or a refusal; runs before any process is forked.
-fn main() {}
+
+mod config;
+mod ftp;
+mod helper;
+mod master;
+mod record;
+mod sys;
+mod wire;
+mod worker;
+
+use config::{Mistake, Source};
+use lexopt::Arg;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: vsftpd [FILE ...] [-oNAME=VALUE ...] [--pid-file FILE]
+       vsftpd --check [FILE ...] [-oNAME=VALUE ...]
+       vsftpd --print-config [FILE ...] [-oNAME=VALUE ...]
+       vsftpd --manual conf
+       vsftpd --version | --help
+
+Serves FTP as vsftpd.conf says. Without a FILE, /etc/vsftpd/vsftpd.conf is read, or
+/etc/vsftpd.conf. Settings take effect in the order given.
+
+  -oNAME=VALUE       one setting, as a line of vsftpd.conf
+  --check            read everything, name every mistake, serve nothing
+  --print-config     show every option's value and where it comes from
+  --pid-file FILE    write the master's process id there once it listens
+  --manual conf      print the manual page vsftpd.conf(5)
+  -v, --version      print the version
+  -h, --help         print this
+";
+
+/// What the command line asks for.
+enum Task {
+    Serve { pid_file: Option<OsString> },
+    Check,
+    PrintConfig,
+    Manual,
+    Version,
+    Help,
+}
+
+/// A start that failed: what to print and the exit status the original uses for every such case.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    match parse() {
+        Ok((task, sources)) => run(task, sources),
+        Err(error) => {
+            complain(&[format!("{error}")]);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut sources = Vec::new();
+    let mut task = None;
+    let mut pid_file = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(file) => sources.push(Source::File(PathBuf::from(file))),
+            // Glued, as the original wants it; a separate word is not taken, so that `-o` alone is the mistake it was.
+            Arg::Short('o') => sources.push(Source::Setting(glued(&mut parser).into_vec())),
+            Arg::Short('v') => {
+                let _ = parser.optional_value();
+                task.get_or_insert(Task::Version);
+            }
+            Arg::Long("version") => _ = task.get_or_insert(Task::Version),
+            Arg::Short('h') | Arg::Long("help") => _ = task.get_or_insert(Task::Help),
+            Arg::Long("check") => _ = task.get_or_insert(Task::Check),
+            Arg::Long("print-config") => _ = task.get_or_insert(Task::PrintConfig),
+            Arg::Long("manual") => {
+                let page = parser.value()?;
+                if page != "conf" {
+                    return Err(format!("no manual page is made for {}", page.to_string_lossy()).into());
+                }
+                task.get_or_insert(Task::Manual);
+            }
+            Arg::Long("pid-file") => pid_file = Some(parser.value()?),
+            Arg::Short(_) | Arg::Long(_) => return Err(arg.unexpected()),
+        }
+    }
+    Ok((task.unwrap_or(Task::Serve { pid_file }), sources))
+}
+
+/// The rest of the word, `=` kept apart by nothing: `-olisten=YES`, and with a blank `"-o listen=YES"`.
+fn glued(parser: &mut lexopt::Parser) -> OsString {
+    let text = parser.optional_value().unwrap_or_default();
+    OsString::from_vec(text.as_bytes().trim_ascii_start().to_vec())
+}
+
+fn run(task: Task, sources: Vec<Source>) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let written = match task {
+        Task::Serve { pid_file } => return serve(sources, pid_file),
+        Task::Check => return check(&sources),
+        Task::PrintConfig => {
+            let (loaded, mistakes) = config::read(&sources);
+            complain(&mistakes);
+            if config::print(&loaded, &mut out).is_err() || !mistakes.is_empty() {
+                return ExitCode::from(REFUSED);
+            }
+            Ok(())
+        }
+        Task::Manual => config::conf_5(&mut out),
+        Task::Version => {
+            writeln!(out, "vsftpd: version 3.0.5 (vsftpd-rs {})", env!("CARGO_PKG_VERSION"))
+        }
+        Task::Help => out.write_all(USAGE.as_bytes()),
+    };
+    match written.and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Reads the configuration and looks at what it names on this host.
+fn read(sources: &[Source]) -> Result<config::Loaded, Vec<Mistake>> {
+    let loaded = config::load(sources)?;
+    let mistakes = config::check_system(&loaded);
+    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+}
+
+fn check(sources: &[Source]) -> ExitCode {
+    match read(sources) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(mistakes) => {
+            complain(&mistakes);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
+    let loaded = match read(&sources) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            complain(&mistakes);
+            return ExitCode::from(REFUSED);
+        }
+    };
+    master::diagnostics::start(loaded.config.background);
+    match master::run(master::Start { sources, loaded, pid_file }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            complain(&[refusal]);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn complain<T: std::fmt::Display>(lines: &[T]) {
+    let mut err = io::stderr().lock();
+    for line in lines {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(err, "vsftpd: {line}");
+    }
+}

@@ -1,0 +1,439 @@
+//! Reads vsftpd.conf files and `-o` settings into a `Config` (reference §2.1, §2.3, §2.4); runs in master, before and between sessions.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, iter};
+
+use super::check;
+use super::options::{Config, Row, TABLE, position};
+use super::value::Wrong;
+
+/// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
+/// other distributions keep it.
+pub const DEFAULT_FILES: [&str; 2] = ["/etc/vsftpd/vsftpd.conf", "/etc/vsftpd.conf"];
+
+/// The largest file read. The original reads the first 100000 bytes and silently leaves the rest.
+const LARGEST: u64 = 1024 * 1024;
+
+/// A file with this many mistakes is not read further: it is something else.
+const MANY: usize = 100;
+
+/// One argument of the command line that makes settings, in the order they were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file of settings.
+    File(PathBuf),
+    /// `-oNAME=VALUE`, without the `-o`.
+    Setting(Vec<u8>),
+}
+
+/// Where the value of an option came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The command line, `-o`.
+    Setting,
+    /// A file.
+    Line {
+        /// Its path as given.
+        file: Arc<Path>,
+        /// The line, from 1; 0 stands for the file as a whole.
+        line: usize,
+    },
+}
+
+/// Settings, and where each came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// For each row of [`TABLE`], where its value came from.
+    origins: Vec<Origin>,
+}
+
+impl Loaded {
+    /// Where the value of the option with this name came from.
+    pub fn origin(&self, name: &str) -> &Origin {
+        position(name.as_bytes())
+            .and_then(|index| self.origins.get(index))
+            .unwrap_or(&Origin::Default)
+    }
+
+    fn defaults() -> Self {
+        Self {
+            config: Config::default(),
+            origins: vec![Origin::Default; TABLE.len()],
+        }
+    }
+
+    /// Every row with its origin, in the table's order.
+    fn rows(&self) -> impl Iterator<Item = (&'static Row, &Origin)> {
+        TABLE
+            .iter()
+            .zip(self.origins.iter().chain(iter::repeat(&Origin::Default)))
+    }
+}
+
+/// One thing wrong in the configuration, shown as `FILE:LINE: text`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it stands.
+    pub origin: Origin,
+    /// What is wrong, with the offending text.
+    pub text: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::Setting => out.write_str("-o"),
+            Self::Line { file, line: 0 } => write!(out, "{}", shown_path(file)),
+            Self::Line { file, line } => write!(out, "{}:{line}", shown_path(file)),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.origin, self.text)
+    }
+}
+
+/// Reads all sources over the defaults, then checks the rules between options. Finds every mistake, not just the first. May be called
+/// again at any time: a reload reads the same sources in the same order. Without a file among them, the first existing one of
+/// [`DEFAULT_FILES`] is read after all settings, as the original does (reference §2.1).
+pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Mistake>> {
+    let (loaded, mistakes) = read(sources);
+    if mistakes.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(mistakes)
+    }
+}
+
+/// As [`load`], but hands out what could be understood beside the mistakes: to be shown, not served.
+pub fn read(sources: &[Source]) -> (Loaded, Vec<Mistake>) {
+    let mut reader = Reader::new();
+    reader.sources(sources, &DEFAULT_FILES);
+    reader.finish()
+}
+
+/// Writes every option with its value, each below a comment that tells where it came from; a vsftpd.conf with the same effect.
+pub fn print(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
+    for (row, origin) in loaded.rows() {
+        match origin {
+            Origin::Default => writeln!(out, "# default")?,
+            Origin::Setting | Origin::Line { .. } => writeln!(out, "# from {origin}")?,
+        }
+        out.write_all(row.name.as_bytes())?;
+        out.write_all(b"=")?;
+        out.write_all(&row.value(&loaded.config).printed())?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
+pub fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    let mut short: String = text.chars().take(200).map(escaped).collect();
+    if text.chars().nth(200).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_encoded_bytes())
+}
+
+/// The settings read so far.
+pub(super) struct Reader {
+    loaded: Loaded,
+    mistakes: Vec<Mistake>,
+    /// Options with a mistake of their own: rules about them would only repeat it.
+    spoiled: Vec<&'static str>,
+    /// A source could not be read: no rule can be judged.
+    incomplete: bool,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            loaded: Loaded::defaults(),
+            mistakes: Vec::new(),
+            spoiled: Vec::new(),
+            incomplete: false,
+        }
+    }
+
+    pub(super) fn sources(&mut self, sources: &[Source], defaults: &[&str]) {
+        for source in sources {
+            match source {
+                Source::File(path) => self.file(path),
+                Source::Setting(text) => self.setting(text),
+            }
+        }
+        let named = sources
+            .iter()
+            .any(|source| matches!(source, Source::File(_)));
+        let absent = |path: &str| {
+            Path::new(path)
+                .symlink_metadata()
+                .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        };
+        if !named && let Some(path) = defaults.iter().find(|path| !absent(path)) {
+            self.file(Path::new(path));
+        }
+    }
+
+    pub(super) fn finish(mut self) -> (Loaded, Vec<Mistake>) {
+        if !self.incomplete {
+            self.mistakes
+                .extend(check::rules(&self.loaded, &self.spoiled));
+        }
+        (self.loaded, self.mistakes)
+    }
+
+    fn file(&mut self, path: &Path) {
+        let file: Arc<Path> = Arc::from(path);
+        let bytes = match contents(path) {
+            Ok(bytes) => bytes,
+            Err(text) => {
+                self.incomplete = true;
+                self.mistakes.push(Mistake {
+                    origin: Origin::Line { file, line: 0 },
+                    text,
+                });
+                return;
+            }
+        };
+        for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+            let origin = Origin::Line {
+                file: Arc::clone(&file),
+                line: number,
+            };
+            if self.mistakes.len() >= MANY {
+                self.incomplete = true;
+                let text = "too many mistakes; the rest of the file is not read. Is it a configuration file?".to_owned();
+                self.mistakes.push(Mistake { origin, text });
+                return;
+            }
+            // A byte order mark, as editors of other systems leave it.
+            let line = if number == 1 {
+                line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+            } else {
+                line
+            };
+            let line = trimmed(line);
+            if !line.is_empty() && !line.starts_with(b"#") {
+                self.line(line, origin);
+            }
+        }
+    }
+
+    fn setting(&mut self, text: &[u8]) {
+        let text = trimmed(text);
+        if text.is_empty() {
+            let text =
+                "missing value in config file for: (write -oNAME=VALUE as one word)".to_owned();
+            self.mistakes.push(Mistake {
+                origin: Origin::Setting,
+                text,
+            });
+        } else {
+            self.line(text, Origin::Setting);
+        }
+    }
+
+    /// One setting, without blanks around it: `name=value`.
+    fn line(&mut self, line: &[u8], origin: Origin) {
+        let (name, value) = match line.iter().position(|byte| *byte == b'=') {
+            Some(at) => line.split_at_checked(at).unwrap_or((line, b"")),
+            None => (line, &b""[..]),
+        };
+        let name = trimmed(name);
+        let value = trimmed(value.strip_prefix(b"=").unwrap_or(value));
+        let Some((row, slot)) =
+            position(name).and_then(|at| TABLE.get(at).zip(self.loaded.origins.get_mut(at)))
+        else {
+            self.unknown(name, value, origin);
+            return;
+        };
+        if value.iter().any(|byte| matches!(byte, b'\0' | b'\n')) {
+            self.spoiled.push(row.name);
+            let text = format!(
+                "a value is one line of text, without zero bytes: {}={}",
+                row.name,
+                shown(value)
+            );
+            self.mistakes.push(Mistake { origin, text });
+            return;
+        }
+        match row.kind.parse(value) {
+            Ok(value) => {
+                row.put(&mut self.loaded.config, value);
+                *slot = origin;
+            }
+            Err(wrong) => {
+                self.spoiled.push(row.name);
+                self.mistakes.push(Mistake {
+                    origin,
+                    text: complaint(row.name, value, &wrong),
+                });
+            }
+        }
+    }
+
+    fn unknown(&mut self, name: &[u8], value: &[u8], origin: Origin) {
+        let near = nearest(name);
+        // The original looks for a value before it looks for the name.
+        let fault = if value.is_empty() {
+            "missing value in"
+        } else {
+            "unrecognised variable in"
+        };
+        let mut text = match (value.is_empty(), name.is_empty()) {
+            (true, false) => format!(
+                "{fault} config file for: {}; there is no option of this name",
+                shown(name)
+            ),
+            (true, true) => format!("{fault} config file for: ; a line is NAME=VALUE"),
+            (false, true) => format!("{fault} config file: ; no name before ={}", shown(value)),
+            (false, false) => format!("{fault} config file: {}", shown(name)),
+        };
+        if let Some(near) = near {
+            self.spoiled.push(near);
+            text.push_str(&format!(" (did you mean `{near}`?)"));
+        }
+        self.mistakes.push(Mistake { origin, text });
+    }
+}
+
+fn complaint(name: &str, value: &[u8], wrong: &Wrong) -> String {
+    let value = shown(value);
+    match wrong {
+        Wrong::Missing => format!("missing value in config file for: {name}"),
+        Wrong::Flag => format!("bad bool value in config file for: {name}={value}: {wrong}"),
+        Wrong::Number(_) | Wrong::Range { .. } | Wrong::Mode { .. } => {
+            format!("bad integer value in config file for: {name}={value}: {wrong}")
+        }
+    }
+}
+
+/// The text without blanks around it; the blanks of C's `isspace`, so that a CR before the line's end is one.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c);
+    let start = text
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(start, |last| last.saturating_add(1));
+    text.get(start..end).unwrap_or_default()
+}
+
+/// The bytes of a file that is fit to be believed: a regular file of the user who runs this, that nobody else may write
+/// (reference §2.4; the original does not look at permissions).
+fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    let failed =
+        |error: io::Error| format!("cannot read config file: {}: {error}", shown_path(path));
+    // Without O_NONBLOCK a FIFO would hold the server here for ever.
+    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(failed)?;
+    let facts = file.metadata().map_err(failed)?;
+    let (owner, user) = (facts.uid(), nix::unistd::getuid().as_raw());
+    let unfit = "config file not owned by correct user, or not a file";
+    if !facts.is_file() {
+        return Err(format!("{unfit}: it is not a regular file"));
+    }
+    if owner != user {
+        return Err(format!(
+            "{unfit}: it belongs to uid {owner}, this runs as uid {user}"
+        ));
+    }
+    if facts.mode() & 0o002 != 0 {
+        return Err(
+            "config file can be written by everybody; chmod o-w makes it fit to be believed"
+                .to_owned(),
+        );
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
+        return Err(format!("config file is longer than {LARGEST} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// The option whose name is at most two slips away from `name`, if there is one.
+fn nearest(name: &[u8]) -> Option<&'static str> {
+    // Longer names are no slip, and would cost time.
+    if name.len() > 64 {
+        return None;
+    }
+    let name = name
+        .to_ascii_lowercase()
+        .iter()
+        .map(|byte| if *byte == b'-' { b'_' } else { *byte })
+        .collect::<Vec<_>>();
+    let allowed = (name.len() / 3).min(2);
+    let distances = TABLE
+        .iter()
+        .map(|row| (slips(&name, row.name.as_bytes()), row.name));
+    distances
+        .filter(|(slips, _)| *slips <= allowed)
+        .min()
+        .map(|(_, near)| near)
+}
+
+/// How many slips (letters left out, added, changed, or swapped with their neighbour) lie between two names.
+fn slips(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut last_a = None;
+    for (i, x) in (1usize..).zip(a) {
+        let mut row = vec![i];
+        let mut last_b = None;
+        for (j, y) in (1usize..).zip(b) {
+            let at = |line: &Vec<usize>, index: Option<usize>| {
+                index
+                    .and_then(|i| line.get(i))
+                    .copied()
+                    .unwrap_or(usize::MAX - 1)
+            };
+            let change = at(&above, j.checked_sub(1)).saturating_add(usize::from(x != y));
+            let mut least = change
+                .min(at(&above, Some(j)).saturating_add(1))
+                .min(at(&row, j.checked_sub(1)).saturating_add(1));
+            if last_a == Some(y) && last_b == Some(x) {
+                least = least.min(at(&before, j.checked_sub(2)).saturating_add(1));
+            }
+            row.push(least);
+            last_b = Some(y);
+        }
+        before = std::mem::replace(&mut above, row);
+        last_a = Some(x);
+    }
+    above.last().copied().unwrap_or(usize::MAX)
+}

@@ -1,0 +1,28 @@
+//! The configuration: the table of options, reading vsftpd.conf, the rules between options, the manual; used by every process.
+
+#[macro_use]
+mod options_start;
+#[macro_use]
+mod options_login;
+#[macro_use]
+mod options_files;
+#[macro_use]
+mod options_data;
+#[macro_use]
+mod options_log;
+#[macro_use]
+mod options_tls;
+
+mod check;
+pub mod file;
+mod manual;
+pub mod options;
+pub mod value;
+
+pub use check::check_system;
+pub use file::{Loaded, Mistake, Source, load, print, read};
+pub use manual::conf_5;
+pub use options::Config;
+
+#[cfg(test)]
+mod tests;

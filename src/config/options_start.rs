@@ -1,0 +1,79 @@
+//! Option rows: how the server starts, listens and confines itself; read by the master and the helper.
+
+macro_rules! rows_start {
+    ([$next:ident $($rest:ident)*] $($done:tt)*) => { $next! { [$($rest)*] $($done)*
+
+    /// Standalone only: leave the terminal. The server forks once it listens, the first process exits, the rest goes on in a
+    /// session of its own with `/dev/null` for its standard descriptors.
+    background: flag(false), [Master], Server, Works;
+
+    /// Listen for IPv4 connections, without inetd. Cannot be combined with `listen_ipv6`. A configuration sets one of the two.
+    listen: flag(false), [Master], Server, Works;
+
+    /// Listen on an IPv6 socket, without inetd. Where the system lets IPv6 sockets take IPv4 connections as well (the Linux
+    /// default, `net.ipv6.bindv6only=0`), this one socket serves both families. Cannot be combined with `listen`.
+    listen_ipv6: flag(false), [Master], Server, Works;
+
+    /// The numeric IPv4 address to listen on, used with `listen=YES`. Unset: every address of the host.
+    listen_address: text(), [Master], Server, Works;
+
+    /// The numeric IPv6 address to listen on, used with `listen_ipv6=YES`. A link-local address may name its interface:
+    /// `fe80::1%eth0`. Unset: every address of the host.
+    listen_address6: text(), [Master], Server, Works;
+
+    /// The TCP port to listen on.
+    listen_port: number(21, 1..=65535), [Master], Server, Works;
+
+    /// How many clients may be connected at once; the next is told 421 and closed before a process is made for it. 0: no limit.
+    max_clients: number(2000, 0..=COUNT), [Master], Server, Works;
+
+    /// How many clients may be connected at once from one address; the next is told 421 and closed. 0: no limit.
+    max_per_ip: number(50, 0..=COUNT), [Master], Server, Works;
+
+    /// The account that processes run as while they need no privilege at all: the one that speaks with clients before login,
+    /// and the one that answers a session's requests afterwards. Best an account that nothing else on the host uses.
+    nopriv_user: text("nobody"), [Master Helper Greeter], Server, Works;
+
+    /// The root directory of processes that need no file system. It must exist, should be empty, and the account in
+    /// `nopriv_user` must not be able to write in it.
+    secure_chroot_dir: text("/var/run/vsftpd/empty"), [Master Helper Greeter], Server, Works;
+
+    /// Let an ordinary user start the server, and change neither account nor root directory afterwards.
+    run_as_launching_user: flag(false), [Master Helper], Server,
+        Refused("a server without its fences is not offered; start it as root, or give it a port and root by a container");
+
+    /// Serve each client by a single process instead of one that speaks and one that holds privilege.
+    one_process_model: flag(false), [Helper], Server,
+        Refused("the process that speaks with a client never holds privilege here, and sessions are cheap without this");
+
+    /// Give every session its own process name space, so that it can neither see nor signal other processes.
+    isolate: flag(true), [Master], Server,
+        Inert("sessions run under accounts, capability sets and roots that leave nothing to signal; no name space is made");
+
+    /// Give every session its own empty network name space.
+    isolate_network: flag(true), [Master Helper], PerUser,
+        Inert("the process that serves a client has no right to make a socket at all; no name space is made");
+
+    /// Confine the processes of a session to the system calls they need.
+    seccomp_sandbox: flag(false), [Helper Greeter Worker], PerUser, Refused("the system call filter is not there yet");
+
+    /// Confine the processes of a session by tracing their system calls. The original builds this for 32-bit PCs only.
+    ptrace_sandbox: flag(false), [Helper], Server, Refused("there is no tracing sandbox, nor has the original one on this machine");
+
+    /// Show what each session does in the process list (`ps`).
+    setproctitle_enable: flag(false), [Master Helper Greeter Worker], Server, Refused("process titles are not there yet");
+
+    /// Ask `/etc/hosts.allow` and `/etc/hosts.deny`, under the daemon name `vsftpd`, whether a client may connect.
+    tcp_wrappers: flag(false), [Helper], Server, Refused("hosts.allow and hosts.deny are not read yet");
+
+    /// Speak FTP. The original allows NO together with `http_enable`.
+    ftp_enable: flag(true), [Helper Greeter], Server, Refused("this server speaks nothing but FTP");
+
+    /// Answer HTTP GET requests instead of FTP.
+    http_enable: flag(false), [Helper Greeter], Server, Refused("this server speaks nothing but FTP");
+
+    /// A directory of files named after users. After a user logs in, the file with the user's name, if there is one, is read over
+    /// the settings. Options that work there are marked below.
+    user_config_dir: text(), [Helper], Server, Refused("settings for single users are not there yet");
+    } };
+}

@@ -1,0 +1,12 @@
+//! The FTP protocol as pure functions over bytes: no system call, no descriptor, no state of the server; used by greeter and worker.
+
+pub mod address;
+pub mod ascii;
+pub mod line;
+pub mod listing;
+pub mod number;
+pub mod pattern;
+pub mod reply;
+pub mod row;
+pub mod time;
+pub mod verb;

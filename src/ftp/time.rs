@@ -1,0 +1,244 @@
+//! Calendar arithmetic for MDTM and listings, without the C library and its time zones; runs in worker.
+
+use super::number;
+
+const DAY: i64 = 86_400;
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// A point in time in the Gregorian calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Civil {
+    /// The year; negative before year 0.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+}
+
+impl Civil {
+    /// From seconds since 1970 in UTC; add a zone's offset before for local time. Total over all `i64`.
+    #[must_use]
+    pub fn from_unix(seconds: i64) -> Self {
+        let (year, month, day) = date(seconds.div_euclid(DAY));
+        let rest = seconds.rem_euclid(DAY);
+        Self {
+            year,
+            month,
+            day,
+            hour: small(rest / 3600),
+            minute: small(rest / 60 % 60),
+            second: small(rest % 60),
+        }
+    }
+
+    /// Seconds since 1970, if every field is in its range and the year is 1970 to 9999. Second 60 is allowed (RFC 3659 §2.3).
+    #[must_use]
+    pub fn to_unix(self) -> Option<i64> {
+        let date_ok = (1970..=9999).contains(&self.year)
+            && self.day >= 1
+            && self.day <= days_in(self.year, self.month);
+        if !date_ok || self.hour > 23 || self.minute > 59 || self.second > 60 {
+            return None;
+        }
+        let clock =
+            i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        Some(days(self.year, self.month, self.day) * DAY + clock)
+    }
+
+    /// `Jan` to `Dec`.
+    #[must_use]
+    pub fn month_name(self) -> &'static str {
+        MONTHS
+            .get(usize::from(self.month).wrapping_sub(1))
+            .copied()
+            .unwrap_or("???")
+    }
+}
+
+/// `YYYYMMDDHHMMSS`, the text of a 213 reply to MDTM (RFC 3659 §2.3).
+#[must_use]
+pub fn mdtm(seconds: i64) -> String {
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_unix(seconds);
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+}
+
+/// Reads `YYYYMMDD`, `YYYYMMDDHHMMSS` or `YYYYMMDDHHMMSS.fraction`; the fraction is dropped.
+#[must_use]
+pub fn parse_stamp(text: &[u8]) -> Option<i64> {
+    let field = |from: usize, to: usize| number::parse(text.get(from..to)?, 4);
+    let part = |from: usize| u8::try_from(field(from, from + 2)?).ok();
+    let year = i64::try_from(field(0, 4)?).ok()?;
+    let (month, day) = (part(4)?, part(6)?);
+    let (hour, minute, second) = match text.len() {
+        8 => (0, 0, 0),
+        14 => (part(8)?, part(10)?, part(12)?),
+        16.. => {
+            let digits = text.get(14..)?.strip_prefix(b".")?;
+            digits.iter().all(u8::is_ascii_digit).then_some(())?;
+            (part(8)?, part(10)?, part(12)?)
+        }
+        _ => return None,
+    };
+    Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    }
+    .to_unix()
+}
+
+/// The form of MDTM that sets a time, `STAMP path` (reference §3.4.4): the stamp and the path. The original looks at the first
+/// digit and at where the first space is; here the stamp must also be a time, otherwise the text is a name to query.
+#[must_use]
+pub fn set_form(arg: &[u8]) -> Option<(i64, &[u8])> {
+    let (stamp, path) = arg.split_at_checked(arg.iter().position(|byte| *byte == b' ')?)?;
+    Some((parse_stamp(stamp)?, path.get(1..)?))
+}
+
+fn leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+/// How many days a month has; 0 for what is no month.
+fn days_in(year: i64, month: u8) -> u8 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap(year) => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+/// Days since 1970-01-01. Years begin in March here, so that the leap day is a year's last.
+fn days(year: i64, month: u8, day: u8) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let in_era = year.rem_euclid(400);
+    let month = (i64::from(month) + 9) % 12;
+    let in_year = (153 * month + 2) / 5 + i64::from(day) - 1;
+    era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719_468
+}
+
+/// The inverse of [`days`].
+fn date(days: i64) -> (i64, u8, u8) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let in_era = days.rem_euclid(146_097);
+    let years = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * years + years / 4 - years / 100);
+    let shifted = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (
+        years + era * 400 + i64::from(month <= 2),
+        small(month),
+        small(day),
+    )
+}
+
+/// For values that are below 60 by construction.
+fn small(value: i64) -> u8 {
+    u8::try_from(value).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_times() {
+        assert_eq!(mdtm(0), "19700101000000");
+        assert_eq!(mdtm(1_582_975_353), "20200229112233");
+        assert_eq!(mdtm(-1), "19691231235959");
+        assert_eq!(mdtm(253_402_300_799), "99991231235959");
+        assert_eq!(Civil::from_unix(253_402_300_800).year, 10_000);
+        let _ = (Civil::from_unix(i64::MIN), Civil::from_unix(i64::MAX));
+    }
+
+    #[test]
+    fn set_forms() {
+        assert_eq!(
+            set_form(b"20200229112233 a b"),
+            Some((1_582_975_353, &b"a b"[..]))
+        );
+        assert_eq!(
+            set_form(b"20200229112233.123 f"),
+            Some((1_582_975_353, &b"f"[..]))
+        );
+        assert_eq!(set_form(b"20200229  f"), Some((1_582_934_400, &b" f"[..])));
+        for no in [
+            &b"f"[..],
+            b"",
+            b"20200229",
+            b"20210229 f",
+            b"20200230 f",
+            b"20201301 f",
+            b"20200001 f",
+            b"99999999 f",
+            b"19691231 f",
+            b"2020x229 f",
+            b"202002291122 f",
+            b"202002291122333 f",
+            b"20200229112233. f",
+            b"20200229112233.x f",
+            b"20200229240000 f",
+            b"2020022911223. f",
+            b" 20200229 f",
+        ] {
+            assert_eq!(set_form(no), None, "{}", no.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back(seconds in 0_i64..253_402_300_800) {
+            prop_assert_eq!(Civil::from_unix(seconds).to_unix(), Some(seconds));
+            prop_assert_eq!(parse_stamp(mdtm(seconds).as_bytes()), Some(seconds));
+        }
+
+        #[test]
+        fn days_invert(count in -1_000_000_000_i64..1_000_000_000) {
+            let (year, month, day) = date(count);
+            prop_assert!((1..=days_in(year, month)).contains(&day));
+            prop_assert_eq!(days(year, month, day), count);
+        }
+
+        #[test]
+        fn any_bytes(arg: Vec<u8>) {
+            let _ = set_form(&arg);
+        }
+    }
+}

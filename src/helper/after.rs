@@ -1,0 +1,83 @@
+//! What helper does for a worker: data sockets and log lines, nothing else; runs with the privileges left after login.
+
+use super::journal::Journal;
+use super::ports;
+use crate::config::Config;
+use crate::sys::socket;
+use crate::wire::{AfterLogin, AfterLoginReply, Channel};
+use std::net::SocketAddr;
+
+/// Answers until the worker has gone or has said something that is no message.
+pub fn serve(
+    config: &Config,
+    peer: SocketAddr,
+    local: SocketAddr,
+    mut channel: Channel<AfterLoginReply, AfterLogin>,
+    journal: &mut Journal,
+) {
+    let here = socket::canonical(local.ip());
+    loop {
+        let reply = match channel.receive() {
+            Ok(None) => return,
+            Ok(Some(AfterLogin::Event(event))) => {
+                journal.event(event);
+                continue;
+            }
+            Ok(Some(AfterLogin::ListenPassive)) => listen(config, here, journal),
+            Ok(Some(AfterLogin::ConnectActive { port })) => {
+                let to = SocketAddr::new(socket::canonical(peer.ip()), port);
+                connect(config, here, to, journal)
+            }
+            Ok(Some(AfterLogin::ConnectForeign { to })) => {
+                if config.port_promiscuous {
+                    connect(config, here, to, journal)
+                } else {
+                    journal.note(b"worker asked for a foreign connection without port_promiscuous; session ended");
+                    return;
+                }
+            }
+            Err(broken) => {
+                journal.note(format!("worker: {broken}; session ended").as_bytes());
+                return;
+            }
+        };
+        if channel.send(&reply).is_err() {
+            return;
+        }
+    }
+}
+
+fn listen(config: &Config, here: std::net::IpAddr, journal: &mut Journal) -> AfterLoginReply {
+    let range = ports::passive(config);
+    match socket::listen_data(here, range.clone()) {
+        Ok(Some((socket, port))) => AfterLoginReply::Listening { port, socket },
+        Ok(None) => {
+            let (first, last) = (range.start(), range.end());
+            journal.note(
+                format!("no passive port is free between {first} and {last}: widen pasv_min_port and pasv_max_port")
+                    .as_bytes(),
+            );
+            AfterLoginReply::Unavailable
+        }
+        Err(error) => {
+            journal.note(format!("cannot listen for a data connection: {error}").as_bytes());
+            AfterLoginReply::Unavailable
+        }
+    }
+}
+
+fn connect(config: &Config, here: std::net::IpAddr, to: SocketAddr, journal: &mut Journal) -> AfterLoginReply {
+    // Privileged ports are other services': never a data connection, promiscuous or not (attacks B-033, B-041).
+    if to.port() < 1024 {
+        journal.note(format!("refused a data connection to the privileged port {}", to.port()).as_bytes());
+        return AfterLoginReply::Unavailable;
+    }
+    let from = ports::source(config, here);
+    match socket::connect_data(from, to) {
+        Ok(socket) => AfterLoginReply::Connecting { socket },
+        Err(error) => {
+            journal.note(format!("cannot connect from port {} to {to}: {error}", from.port()).as_bytes());
+            AfterLoginReply::Unavailable
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One password checked: by PAM where the host has it, else against the shadow file; auth, a short-lived root child of helper.
+
+mod pam;
+mod shadow;
+
+use crate::config::Config;
+use crate::sys::account;
+use crate::sys::pam::Pam;
+use crate::wire::{AuthReply, Identity};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The longest name and password that are checked (reference §0.1).
+const LONGEST: usize = 128;
+
+/// Why a login is refused: one sentence for the log that names the rule and what would mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    /// From a sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether name and password may be checked at all: what is no name reaches neither PAM nor a file name (reference §6.1).
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn acceptable(name: &[u8], password: &[u8]) -> Result<(), Reason> {
+    let first = name.first().copied().unwrap_or(0);
+    let reason = if name.is_empty() || name.len() > LONGEST {
+        "the name is empty or longer than 128 bytes"
+    } else if !(first.is_ascii_alphanumeric() || first == b'_' || first == b'.') {
+        "the name does not start with a letter, a digit, `_` or `.`"
+    } else if !name.iter().all(u8::is_ascii_graphic) {
+        "the name has blanks or bytes that cannot be printed"
+    } else if password.len() > LONGEST {
+        "the password is longer than 128 bytes"
+    } else if password.contains(&0) {
+        "the password has a NUL byte"
+    } else {
+        return Ok(());
+    };
+    Err(Reason::new(reason))
+}
+
+/// Checks a password and looks up whom it belongs to.
+pub fn answer(config: &Config, name: &[u8], password: &[u8], rhost: &str) -> AuthReply {
+    let checked = match Pam::load() {
+        Some(library) => {
+            let service = config.pam_service_name.as_deref().map(OsStrExt::as_bytes);
+            pam::check(&library, service, name, password, rhost)
+        }
+        None => shadow::check(&shadow::Files::HOST, name, password, config.check_shell),
+    };
+    match checked {
+        Ok(name) => identity(name),
+        Err(reason) => AuthReply::Refused(reason.to_string().into_bytes()),
+    }
+}
+
+fn identity(name: Vec<u8>) -> AuthReply {
+    let failed = |error: std::io::Error| {
+        AuthReply::Refused(format!("the account could not be looked up: {error}").into_bytes())
+    };
+    let account = match account::find(&name) {
+        Ok(Some(account)) => account,
+        Ok(None) => return AuthReply::NoAccount { name },
+        Err(error) => return failed(error),
+    };
+    match account::groups(&name, account.gid) {
+        Ok(groups) => AuthReply::Granted(Identity {
+            name,
+            uid: account.uid.as_raw(),
+            gid: account.gid.as_raw(),
+            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+            home: account.home.into_os_string().into_vec(),
+        }),
+        Err(error) => failed(error),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::acceptable;
+
+    #[test]
+    fn names_follow_the_reference() {
+        for name in [b"alice".as_slice(), b"_x", b".x", b"9a", b"a-b@c", &[b'a'; 128]] {
+            assert!(acceptable(name, b"x").is_ok(), "{name:?}");
+        }
+        for name in [b"".as_slice(), b"-x", b"../x", b"a b", b"a\0b", b"a\nb", b"\xc3\xa9", &[b'a'; 129]] {
+            // `../x` starts with a dot and is a name to PAM; it is refused where it would become a path.
+            assert_eq!(acceptable(name, b"x").is_ok(), name == b"../x", "{name:?}");
+        }
+        assert!(acceptable(b"a", &[b'p'; 128]).is_ok());
+        assert!(acceptable(b"a", &[b'p'; 129]).is_err());
+        assert!(acceptable(b"a", b"p\0q").is_err());
+    }
+}

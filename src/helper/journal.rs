@@ -1,0 +1,199 @@
+//! Where a session's events are written: vsftpd.log, xferlog and syslog, with time, pid, user and address added here; helper.
+
+use crate::config::Config;
+use crate::record::{self, Access, Date, Kind, Line, Stamp, Transfer};
+use crate::sys::{clock, logfile, syslog};
+use crate::wire::{Change, Direction, Event, Outcome};
+use crate::worker::{Class, Verdict};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// The open sinks of one session and who it is.
+#[derive(Debug)]
+pub struct Journal {
+    vsftpd: Option<OwnedFd>,
+    xfer: Option<OwnedFd>,
+    syslog: Option<syslog::Syslog>,
+    lock: bool,
+    address: String,
+    pid: u32,
+    user: Option<Vec<u8>>,
+    /// For xferlog: `a` or `r`, and the password of an anonymous user.
+    access: (Access, Vec<u8>),
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Opens what the options ask for (the table of reference §7.1).
+    ///
+    /// # Errors
+    /// The original's text for a log that cannot be opened.
+    pub fn open(config: &Config, peer: SocketAddr) -> Result<Self, String> {
+        let mut journal = Self::silent(peer);
+        journal.lock = !config.no_log_lock;
+        let std_format = config.xferlog_enable && config.xferlog_std_format;
+        if config.dual_log_enable || std_format {
+            journal.xfer = Some(open("xferlog", config.xferlog_file.as_deref())?);
+        }
+        if config.syslog_enable {
+            journal.syslog = Some(syslog::Syslog::new("vsftpd"));
+        } else if config.dual_log_enable || (config.xferlog_enable && !config.xferlog_std_format) {
+            journal.vsftpd = Some(open("vsftpd", config.vsftpd_log_file.as_deref())?);
+        }
+        Ok(journal)
+    }
+
+    /// A journal without sinks.
+    pub fn silent(peer: SocketAddr) -> Self {
+        Self {
+            vsftpd: None,
+            xfer: None,
+            syslog: None,
+            lock: false,
+            address: address(peer),
+            pid: std::process::id(),
+            user: None,
+            access: (Access::Real, Vec::new()),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The client's numeric address as logs show it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The CONNECT line.
+    pub fn connect(&mut self) {
+        self.line(&Line::new(Kind::Connect, None, None));
+    }
+
+    /// The CONNECT line of a connection that is turned away, with the reason.
+    pub fn turned_away(&mut self, reason: &str) {
+        self.line(&Line::new(Kind::Connect, None, Some(reason.as_bytes().to_vec())));
+    }
+
+    /// A login holds; later lines carry this user.
+    pub fn logged_in(&mut self, verdict: &Verdict) {
+        self.user = Some(verdict.name.clone());
+        let mut line = Line::new(Kind::Login, Some(true), None);
+        self.access = match &verdict.class {
+            Class::Anonymous { password } => {
+                line.anon_password = Some(password.clone());
+                (Access::Anonymous, password.clone())
+            }
+            Class::Local => (Access::Real, Vec::new()),
+        };
+        self.line(&line);
+    }
+
+    /// A login does not hold; the reason is for the administrator only.
+    pub fn login_failed(&mut self, user: &[u8], anonymous_password: Option<&[u8]>, reason: &str) {
+        let before = self.user.replace(user.to_vec());
+        self.line(&Line {
+            anon_password: anonymous_password.map(<[u8]>::to_vec),
+            ..Line::new(Kind::Login, Some(false), None)
+        });
+        self.note(format!("login refused: {reason}").as_bytes());
+        self.user = before;
+    }
+
+    /// USER was refused before any password.
+    pub fn refused(&mut self, user: &[u8], reason: &str) {
+        let before = self.user.replace(user.to_vec());
+        self.note(format!("login refused: {reason}").as_bytes());
+        self.user = before;
+    }
+
+    /// Something the administrator should know: a DEBUG line, and standard error when no log is open.
+    pub fn note(&mut self, text: &[u8]) {
+        self.line(&Line::new(Kind::Debug, None, Some(text.to_vec())));
+        if self.vsftpd.is_none() && self.syslog.is_none() {
+            let mut shown = Vec::new();
+            record::escape::printable(&mut shown, text);
+            log::warn!("{} {}", self.address, String::from_utf8_lossy(&shown));
+        }
+    }
+
+    /// What greeter or worker reports.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Pending(name) => self.user = (!name.is_empty()).then_some(name),
+            Event::Command(text) => self.line(&Line::new(Kind::Command, None, Some(text))),
+            Event::Response(text) => self.line(&Line::new(Kind::Response, None, Some(text))),
+            Event::Note(text) => self.note(&text),
+            Event::Changed { change, outcome, text } => {
+                self.line(&Line::new(kind(change), Some(matches!(outcome, Outcome::Done)), Some(text)));
+            }
+            Event::Transfer { direction, outcome, path, bytes, elapsed, ascii } => {
+                self.transfer(direction, outcome, path, bytes, elapsed, ascii);
+            }
+        }
+    }
+
+    fn transfer(&mut self, direction: Direction, outcome: Outcome, path: Vec<u8>, bytes: u64, elapsed: Duration, ascii: bool) {
+        let ok = matches!(outcome, Outcome::Done);
+        let upload = matches!(direction, Direction::Upload);
+        if let Some(file) = &self.xfer {
+            self.buffer.clear();
+            let transfer = Transfer {
+                upload,
+                ok,
+                path: &path,
+                bytes,
+                elapsed,
+                ascii,
+                access: self.access.0,
+                anon_password: &self.access.1,
+            };
+            let stamp = Stamp { date: date(), pid: self.pid, user: self.user.as_deref(), address: &self.address };
+            record::xferlog_line(&stamp, &transfer, &mut self.buffer);
+            logfile::append(file, &self.buffer, self.lock);
+        }
+        let kind = if upload { Kind::Upload } else { Kind::Download };
+        self.line(&Line { bytes, elapsed, ..Line::new(kind, Some(ok), Some(path)) });
+    }
+
+    fn line(&mut self, line: &Line) {
+        if self.vsftpd.is_none() && self.syslog.is_none() {
+            return;
+        }
+        self.buffer.clear();
+        let stamp = Stamp { date: date(), pid: self.pid, user: self.user.as_deref(), address: &self.address };
+        if let Some(syslog) = &mut self.syslog {
+            record::syslog_line(&stamp, line, &mut self.buffer);
+            let level = if record::is_warning(line) { syslog::Level::Warning } else { syslog::Level::Info };
+            syslog.send(level, &self.buffer);
+        } else if let Some(file) = &self.vsftpd {
+            record::vsftpd_line(&stamp, line, &mut self.buffer);
+            logfile::append(file, &self.buffer, self.lock);
+        }
+    }
+}
+
+/// Now, by the host's clock on the wall.
+fn date() -> Date {
+    let now = clock::now();
+    Date::from_unix(now.saturating_add(clock::offset(now)))
+}
+
+/// Mapped IPv4 addresses stay mapped on an IPv6 listener, as the original prints them (reference §6.3).
+fn address(peer: SocketAddr) -> String {
+    peer.ip().to_string()
+}
+
+fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
+    let path = path.unwrap_or_default();
+    logfile::open(path).map_err(|error| format!("failed to open {what} log file:{} ({error})", path.to_string_lossy()))
+}
+
+fn kind(change: Change) -> Kind {
+    match change {
+        Change::Mkdir => Kind::Mkdir,
+        Change::Rmdir => Kind::Rmdir,
+        Change::Delete => Kind::Delete,
+        Change::Rename => Kind::Rename,
+        Change::Chmod => Kind::Chmod,
+    }
+}

@@ -1,0 +1,80 @@
+//! The lists of names and other small files the options point to, read as root; helper.
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The longest list; a longer one is an error: the original silently reads the first 100000 bytes only.
+const LONGEST: u64 = 1 << 20;
+
+/// The lines of a file.
+#[derive(Debug, Clone)]
+pub struct List {
+    lines: HashSet<Vec<u8>>,
+}
+
+impl List {
+    /// Whether the text is a line of the file, to the byte.
+    pub fn contains(&self, text: &[u8]) -> bool {
+        !text.is_empty() && self.lines.contains(text)
+    }
+}
+
+/// Reads a list; blanks and a CR at the end of a line do not count.
+///
+/// # Errors
+/// As [`text`].
+pub fn read(path: &Path) -> io::Result<List> {
+    let text = text(path)?;
+    let lines = text.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_vec());
+    Ok(List { lines: lines.filter(|line| !line.is_empty()).collect() })
+}
+
+/// Reads a small file, the last line's end left away.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too long.
+pub fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = nix::fcntl::open(path, flags, Mode::empty())?;
+    let meta = nix::sys::stat::fstat(&file)?;
+    if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut text = Vec::new();
+    File::from(file).take(LONGEST + 1).read_to_end(&mut text)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 1 MiB"));
+    }
+    if text.last() == Some(&b'\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{read, text};
+    use std::path::Path;
+
+    #[test]
+    fn lines_are_exact_but_for_their_ends() {
+        let path = std::env::temp_dir().join(format!("vsftpd-list-{}", std::process::id()));
+        std::fs::write(&path, b"alice\r\nbob  \n\nCarol").unwrap();
+        let list = read(&path).unwrap();
+        assert!(list.contains(b"alice") && list.contains(b"bob") && list.contains(b"Carol"));
+        assert!(!list.contains(b"carol") && !list.contains(b"") && !list.contains(b"ali"));
+        assert_eq!(text(&path).unwrap(), b"alice\r\nbob  \n\nCarol");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        assert!(text(Path::new("/dev/null")).is_err());
+        assert!(text(Path::new("/")).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
+
+use super::auth;
+use super::journal::Journal;
+use super::lists;
+use super::prepared::Prepared;
+use crate::config::Config;
+use crate::sys::confine;
+use crate::sys::process;
+use crate::sys::socket;
+use crate::wire::{AuthReply, BeforeLoginReply, Channel, Identity, Message};
+use crate::worker::{Class, Verdict};
+use nix::unistd::{Gid, Pid, Uid};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
+const AUTH_LIMIT: Duration = Duration::from_secs(120);
+
+/// What is answered to a login.
+pub enum Decision {
+    /// It holds.
+    Granted(Box<Verdict>),
+    /// It does not, or the session ends.
+    Reply(BeforeLoginReply),
+}
+
+/// The state of one session's logins: how many have failed.
+pub struct Gate<'a> {
+    prepared: &'a Prepared,
+    failures: u32,
+    userlist: Option<Result<lists::List, String>>,
+}
+
+/// Nothing from the network is in the channel between auth and helper in this direction.
+enum Silence {}
+
+impl Message for Silence {
+    const MAX: usize = 0;
+    fn encode(&self, _: &mut crate::wire::Encoder) {
+        match *self {}
+    }
+    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
+        Err(crate::wire::Malformed)
+    }
+}
+
+impl<'a> Gate<'a> {
+    /// Nobody has tried yet.
+    pub fn new(prepared: &'a Prepared) -> Self {
+        Self { prepared, failures: 0, userlist: None }
+    }
+
+    /// USER, where a user list may refuse the name at once (reference §3.2, decision 5).
+    pub fn user(&mut self, name: &[u8], journal: &mut Journal) -> BeforeLoginReply {
+        match self.listed_out(name) {
+            Ok(None) => BeforeLoginReply::Ask,
+            Ok(Some(reason)) => {
+                journal.refused(name, &reason);
+                pause(self.config().delay_failed_login);
+                if self.failed() { BeforeLoginReply::DeniedLast } else { BeforeLoginReply::Denied }
+            }
+            Err(text) => BeforeLoginReply::Oops(text.into_bytes()),
+        }
+    }
+
+    /// PASS: the whole decision.
+    pub fn login(&mut self, name: &[u8], password: &Zeroizing<Vec<u8>>, journal: &mut Journal) -> Decision {
+        let anonymous = self.config().anonymous_enable && is_anonymous(name);
+        let result = match self.listed_out(name) {
+            Ok(Some(reason)) => Err(Refusal::Refused(reason)),
+            Ok(None) => auth::acceptable(name, password)
+                .map_err(|reason| Refusal::Refused(reason.to_string()))
+                .and_then(|()| {
+                    if anonymous { self.anonymous(password) } else { self.local(name, password, journal.address()) }
+                }),
+            Err(text) => Err(Refusal::Oops(text)),
+        };
+        match result {
+            Ok(verdict) => {
+                journal.logged_in(&verdict);
+                pause(self.config().delay_successful_login);
+                Decision::Granted(Box::new(verdict))
+            }
+            Err(Refusal::Refused(reason)) => {
+                let shown = match &self.prepared.anonymous {
+                    Some(account) if anonymous => account.name.as_bytes(),
+                    Some(_) | None => name,
+                };
+                journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
+                pause(self.config().delay_failed_login);
+                Decision::Reply(if self.failed() { BeforeLoginReply::FailedLast } else { BeforeLoginReply::Failed })
+            }
+            Err(Refusal::Oops(text)) => {
+                journal.note(text.as_bytes());
+                Decision::Reply(BeforeLoginReply::Oops(text.into_bytes()))
+            }
+        }
+    }
+
+    fn config(&self) -> &'a Config {
+        &self.prepared.config
+    }
+
+    /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
+    fn failed(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures >= self.config().max_login_fails
+    }
+
+    /// Why the user list refuses this name, if it does.
+    fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
+        let config = self.config();
+        if !config.userlist_enable || !config.local_enable {
+            return Ok(None);
+        }
+        let path = config.userlist_file.as_deref();
+        let list = self.userlist.get_or_insert_with(|| read_list("cannot read user list file", path));
+        let listed = list.as_ref().map_err(Clone::clone)?.contains(name);
+        let file = path.unwrap_or_default().to_string_lossy();
+        Ok(match (listed, config.userlist_deny) {
+            (true, true) => Some(format!("the name is in userlist_file {file} and userlist_deny=YES: remove it there")),
+            (false, false) => Some(format!("the name is not in userlist_file {file} and userlist_deny=NO: add it there")),
+            (true, false) | (false, true) => None,
+        })
+    }
+
+    /// Reference §6.2.
+    fn anonymous(&self, password: &[u8]) -> Result<Verdict, Refusal> {
+        let config = self.config();
+        let account = self.prepared.anonymous.as_ref().ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+        if config.deny_email_enable {
+            let list = read_list("cannot read anon e-mail list file", config.banned_email_file.as_deref());
+            if list.map_err(Refusal::Oops)?.contains(password) {
+                return Err(Refusal::Refused("the e-mail password is in banned_email_file".to_owned()));
+            }
+        }
+        if config.secure_email_list_enable {
+            // An empty list lets nobody in: the original lets everybody (reference §10, 5).
+            let list = read_list("cannot read email passwords file", config.email_password_file.as_deref());
+            if password.is_empty() || !list.map_err(Refusal::Oops)?.contains(password) {
+                return Err(Refusal::Refused("the e-mail password is not in email_password_file".to_owned()));
+            }
+        }
+        Ok(Verdict {
+            class: Class::Anonymous { password: password.to_vec() },
+            name: account.name.as_bytes().to_vec(),
+            uid: account.uid,
+            gid: account.gid,
+            groups: account.groups.clone(),
+            home: account.home.clone().into(),
+            extra: config.anon_root.clone(),
+            chroot: true,
+        })
+    }
+
+    /// Reference §6.1, §6.3 to §6.5.
+    fn local(&self, name: &[u8], password: &Zeroizing<Vec<u8>>, rhost: &str) -> Result<Verdict, Refusal> {
+        let config = self.config();
+        if !config.local_enable {
+            return Err(Refusal::Refused("local_enable=NO and this is no anonymous name".to_owned()));
+        }
+        let identity = match ask_auth(config, name, password, rhost)? {
+            AuthReply::Granted(identity) => identity,
+            AuthReply::Refused(reason) => {
+                return Err(Refusal::Refused(String::from_utf8_lossy(&reason).into_owned()));
+            }
+            AuthReply::NoAccount { name } => {
+                return Err(Refusal::Oops(format!("cannot locate user entry:{}", String::from_utf8_lossy(&name))));
+            }
+        };
+        let Identity { name, uid, gid, groups, home } = identity;
+        let listed = if config.chroot_list_enable {
+            let list = read_list("could not read chroot() list file", config.chroot_list_file.as_deref());
+            list.map_err(Refusal::Oops)?.contains(&name)
+        } else {
+            false
+        };
+        let token_name = name.clone();
+        Ok(Verdict {
+            class: Class::Local,
+            name,
+            uid: Uid::from_raw(uid),
+            gid: Gid::from_raw(gid),
+            groups: groups.into_iter().map(Gid::from_raw).collect(),
+            home: OsString::from_vec(substitute(config, home, &token_name)),
+            extra: config.local_root.clone().map(|root| OsString::from_vec(substitute(config, root.into_vec(), &token_name))),
+            chroot: config.chroot_local_user != listed,
+        })
+    }
+}
+
+/// `user_sub_token` in a path, replaced by the login name (reference §6.5).
+fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
+    let Some(token) = config.user_sub_token.as_deref().map(OsStrExt::as_bytes).filter(|token| !token.is_empty()) else {
+        return path;
+    };
+    let mut out = Vec::new();
+    let mut rest = path.as_slice();
+    while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
+        out.extend(rest.iter().take(at));
+        out.extend_from_slice(name);
+        rest = rest.get(at.saturating_add(token.len())..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Why there is no verdict.
+enum Refusal {
+    /// The client is told nothing but 530; the log gets this.
+    Refused(String),
+    /// The server cannot do it; the client is told so in the original's words.
+    Oops(String),
+}
+
+/// Whether the name asks for an anonymous session (reference §3.2).
+pub fn is_anonymous(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous")
+}
+
+/// The text of `banner_file`, else nothing.
+///
+/// # Errors
+/// The original's text for a file that cannot be read.
+pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = config.banner_file.as_deref() else { return Ok(None) };
+    lists::text(Path::new(path)).map(Some).map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
+}
+
+fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
+    let path = path.unwrap_or_default();
+    lists::read(Path::new(path)).map_err(|_| format!("{what}:{}", path.to_string_lossy()))
+}
+
+fn pause(seconds: u32) {
+    if seconds > 0 {
+        std::thread::sleep(Duration::from_secs(seconds.into()));
+    }
+}
+
+/// Forks auth for this one password and waits for its word; silence, death or nonsense is a refusal.
+fn ask_auth(
+    config: &Config,
+    name: &[u8],
+    password: &Zeroizing<Vec<u8>>,
+    rhost: &str,
+) -> Result<AuthReply, Refusal> {
+    let failed = |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
+    let (mut ours, theirs) = Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
+    let theirs = theirs.into_descriptor();
+    let parent = Pid::this();
+    let child = process::spawn(&[theirs.as_raw_fd()], || {
+        let mut channel = Channel::<AuthReply, Silence>::new(theirs);
+        if confine::die_with(parent).is_ok() && confine::raise_effective().is_ok() {
+            let reply = auth::answer(config, name, password.as_slice(), rhost);
+            let _ = channel.send(&reply);
+        }
+        process::exit(0)
+    })
+    .map_err(|error| failed(error.to_string()))?;
+    let deadline = Instant::now().checked_add(AUTH_LIMIT);
+    let reply = match socket::readable(ours.as_fd(), deadline) {
+        Ok(true) => ours.receive(),
+        Ok(false) => {
+            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+            let _ = process::wait_for(child);
+            return Err(failed(format!("no answer within {} s", AUTH_LIMIT.as_secs())));
+        }
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let ended = process::wait_for(child);
+    match reply {
+        Ok(Some(reply)) => Ok(reply),
+        Ok(None) => Err(failed(match ended {
+            Ok(process::Ended::Killed(signal)) => format!("a PAM module or library crashed (signal {signal})"),
+            Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
+        })),
+        Err(broken) => Err(failed(broken.to_string())),
+    }
+}

@@ -1,0 +1,72 @@
+//! Accounts of the host by name and id; master at start, auth, and a worker that sees the host.
+
+use nix::unistd::{Gid, Uid};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use users::os::unix::UserExt;
+
+/// The longest name looked up: longer ones are no account's anywhere.
+const NAME: usize = 256;
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name, as the name service writes it.
+    pub name: OsString,
+    /// Its user id.
+    pub uid: Uid,
+    /// Its primary group.
+    pub gid: Gid,
+    /// Its home directory.
+    pub home: PathBuf,
+    /// Its login shell.
+    pub shell: PathBuf,
+    /// All its groups; empty until [`groups`] fills it in.
+    pub groups: Vec<Gid>,
+}
+
+/// Looks an account up.
+///
+/// # Errors
+/// The name service did not answer, as far as that can be told from there being no such account.
+pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
+    if name.is_empty() || name.len() > NAME || name.contains(&0) {
+        return Ok(None);
+    }
+    if let Some(user) = users::get_user_by_name(OsStr::from_bytes(name)) {
+        return Ok(Some(Account {
+            name: user.name().to_owned(),
+            uid: Uid::from_raw(user.uid()),
+            gid: Gid::from_raw(user.primary_group_id()),
+            home: user.home_dir().to_owned(),
+            shell: user.shell().to_owned(),
+            groups: Vec::new(),
+        }));
+    }
+    // uzers has one answer for "no such user" and for "the name service failed"; nix tells them apart.
+    match std::str::from_utf8(name).map(nix::unistd::User::from_name) {
+        Ok(Err(error)) => Err(error.into()),
+        Ok(Ok(_)) | Err(_) => Ok(None),
+    }
+}
+
+/// All groups of an account, its primary one included (never by the users crate: RUSTSEC-2025-0040).
+///
+/// # Errors
+/// The name service did not answer.
+pub fn groups(name: &[u8], gid: Gid) -> io::Result<Vec<Gid>> {
+    let name = CString::new(name)?;
+    Ok(nix::unistd::getgrouplist(&name, gid)?)
+}
+
+/// The name of a user id.
+pub fn name_of_uid(uid: u32) -> Option<OsString> {
+    users::get_user_by_uid(uid).map(|user| user.name().to_owned())
+}
+
+/// The name of a group id.
+pub fn name_of_gid(gid: u32) -> Option<OsString> {
+    users::get_group_by_gid(gid).map(|group| group.name().to_owned())
+}

@@ -1,0 +1,33 @@
+//! Local time: the zone is read once by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment broken down by the host's time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local {
+    /// Seconds to add to UTC at this moment.
+    pub offset: i64,
+}
+
+/// Reads TZ or /etc/localtime; master calls it once before it forks.
+pub fn load_zone() {
+    unsafe extern "C" {
+        fn tzset();
+    }
+    // SAFETY: tzset takes nothing and this process has a single thread that could be reading the zone.
+    unsafe { tzset() };
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+}
+
+/// The host's offset from UTC at this moment, in seconds east.
+pub fn offset(at: i64) -> i64 {
+    // SAFETY: a tm of zeros is a valid value of that plain C struct.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types; localtime_r writes only through the second.
+    let result = unsafe { libc::localtime_r(&raw const at, &raw mut tm) };
+    if result.is_null() { 0 } else { tm.tm_gmtoff }
+}

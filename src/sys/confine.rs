@@ -1,0 +1,188 @@
+//! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Pid, Uid};
+use std::fmt;
+use std::os::fd::BorrowedFd;
+
+/// Proof that this process has given up what its plan says; without it nothing reads from the network.
+#[derive(Debug, Clone, Copy)]
+pub struct Confined(());
+
+/// Where the process's root will be.
+#[derive(Debug)]
+pub enum Root<'a> {
+    /// The directory behind this descriptor.
+    Directory(BorrowedFd<'a>),
+    /// The host's: a local user who is not kept in the home directory.
+    Host,
+}
+
+/// What a process becomes.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// Its root directory.
+    pub root: Root<'a>,
+    /// Its user id, real, effective, saved and for files.
+    pub uid: Uid,
+    /// Its group id, likewise.
+    pub gid: Gid,
+    /// Its supplementary groups, exactly.
+    pub groups: &'a [Gid],
+    /// The capabilities it keeps, permitted and effective.
+    pub keep: &'a [Capability],
+    /// Its resource limits, soft and hard.
+    pub limits: &'a [(Resource, u64)],
+    /// The process that must still be its parent, at whose death it dies; `None` for one that outlives its parent.
+    pub parent: Option<Pid>,
+}
+
+/// The step that failed; the session must end.
+#[derive(Debug)]
+pub struct Failure {
+    step: &'static str,
+    why: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.why)
+    }
+}
+
+/// `Result` of a step, with the step's name.
+trait Step<T> {
+    fn step(self, step: &'static str) -> Result<T, Failure>;
+}
+
+impl<T, E: fmt::Display> Step<T> for Result<T, E> {
+    fn step(self, step: &'static str) -> Result<T, Failure> {
+        self.map_err(|why| Failure { step, why: why.to_string() })
+    }
+}
+
+/// Gives up everything the plan does not name, in the order of attacks C.2, and reads back that it is gone.
+///
+/// # Errors
+/// The first step that failed or did not hold; the caller ends the process.
+pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
+    if let Root::Directory(root) = plan.root {
+        nix::unistd::fchdir(root).step("fchdir")?;
+        nix::unistd::chroot(".").step("chroot")?;
+    }
+    nix::unistd::chdir("/").step("chdir")?;
+    drop_bounding_set(&[]).step("capability bounding set")?;
+    lock_securebits().step("securebits")?;
+    if !plan.keep.is_empty() {
+        caps::securebits::set_keepcaps(true).step("keepcaps")?;
+    }
+    nix::unistd::setgroups(plan.groups).step("setgroups")?;
+    nix::unistd::setresgid(plan.gid, plan.gid, plan.gid).step("setresgid")?;
+    nix::unistd::setresuid(plan.uid, plan.uid, plan.uid).step("setresuid")?;
+    set_capabilities(plan.keep).step("capset")?;
+    if !plan.keep.is_empty() {
+        caps::securebits::set_keepcaps(false).step("keepcaps")?;
+    }
+    nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
+    nix::sys::prctl::set_dumpable(false).step("dumpable")?;
+    if let Some(parent) = plan.parent {
+        die_with(parent).step("parent")?;
+    }
+    for (resource, value) in plan.limits {
+        setrlimit(*resource, *value, *value).step("setrlimit")?;
+    }
+    verify(plan)
+}
+
+/// Asks for SIGKILL at the parent's death, after the change of user that clears it, and makes sure it is not late.
+///
+/// # Errors
+/// The parent is gone already.
+pub fn die_with(parent: Pid) -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// Takes every capability that is not listed out of the bounding set.
+///
+/// # Errors
+/// CAP_SETPCAP is missing.
+pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
+    for capability in caps::all() {
+        // A kernel older than this list answers EINVAL when asked about a capability it does not know: it is not there.
+        if !keep.contains(&capability) && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
+            caps::drop(None, CapSet::Bounding, capability)?;
+        }
+    }
+    Ok(())
+}
+
+/// Limits what this process can do at once, not what it or a child may take back: helper before login, whose child auth needs more.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn lower_effective(to: &[Capability]) -> Result<(), caps::errors::CapsError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let effective: CapsHashSet = to.iter().copied().filter(|capability| permitted.contains(capability)).collect();
+    caps::set(None, CapSet::Effective, &effective)
+}
+
+/// Takes back what [`lower_effective`] set aside: auth, before PAM runs.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn raise_effective() -> Result<(), caps::errors::CapsError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    caps::set(None, CapSet::Effective, &permitted)
+}
+
+fn set_capabilities(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
+    let wanted: CapsHashSet = keep.iter().copied().collect();
+    caps::set(None, CapSet::Effective, &CapsHashSet::new())?;
+    caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
+    caps::set(None, CapSet::Permitted, &wanted)?;
+    caps::set(None, CapSet::Effective, &wanted)
+}
+
+/// Root's uid gives no capability any more and ambient ones cannot be raised; neither can be taken back (capabilities(7)).
+fn lock_securebits() -> Result<(), Errno> {
+    const NOROOT: libc::c_ulong = 1 << 0 | 1 << 1;
+    const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 1 << 6 | 1 << 7;
+    // SAFETY: PR_SET_SECUREBITS takes an integer and no pointer.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NOROOT | NO_CAP_AMBIENT_RAISE, 0, 0, 0) };
+    Errno::result(result).map(drop)
+}
+
+fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
+    let broken = |what: &'static str| Failure { step: what, why: "did not hold".to_owned() };
+    let uids = nix::unistd::getresuid().step("getresuid")?;
+    let gids = nix::unistd::getresgid().step("getresgid")?;
+    if [uids.real, uids.effective, uids.saved] != [plan.uid; 3] || [gids.real, gids.effective, gids.saved] != [plan.gid; 3] {
+        return Err(broken("user and group"));
+    }
+    let mut groups = nix::unistd::getgroups().step("getgroups")?;
+    let mut wanted = plan.groups.to_vec();
+    for list in [&mut groups, &mut wanted] {
+        list.sort_unstable_by_key(|gid| gid.as_raw());
+        list.dedup();
+    }
+    if groups != wanted {
+        return Err(broken("supplementary groups"));
+    }
+    let wanted: CapsHashSet = plan.keep.iter().copied().collect();
+    for set in [CapSet::Permitted, CapSet::Effective] {
+        if caps::read(None, set).step("capget")? != wanted {
+            return Err(broken("capabilities"));
+        }
+    }
+    if !caps::read(None, CapSet::Inheritable).step("capget")?.is_empty() {
+        return Err(broken("inheritable capabilities"));
+    }
+    if !plan.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)) != Err(Errno::EPERM) {
+        return Err(broken("user id 0 is out of reach"));
+    }
+    Ok(Confined(()))
+}

@@ -1,0 +1,56 @@
+//! Log files: opened as root at the start of a session, appended to one whole line at a time; helper and master.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag};
+use nix::sys::stat::{Mode, SFlag};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device is refused (attacks B-124).
+///
+/// # Errors
+/// The kernel's word, or `InvalidInput` for what is no regular file.
+pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_CREAT
+        | OFlag::O_APPEND
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_CLOEXEC;
+    let file = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
+    let meta = nix::sys::stat::fstat(&file)?;
+    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
+}
+
+/// Appends one line; under the whole-file lock the original takes when `lock`. A full disk loses the line, as there.
+pub fn append(file: &OwnedFd, line: &[u8], lock: bool) {
+    let mut range = libc::flock {
+        l_type: 0,
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    if lock {
+        range.l_type = i16::try_from(libc::F_WRLCK).unwrap_or_default();
+        let _ = nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLKW(&range));
+    }
+    let mut rest = line;
+    while !rest.is_empty() {
+        match nix::unistd::write(file, rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => break,
+        }
+    }
+    if lock {
+        range.l_type = i16::try_from(libc::F_UNLCK).unwrap_or_default();
+        let _ = nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range));
+    }
+}

@@ -1,0 +1,13 @@
+//! Every unsafe block of the program, and safe functions over the system calls; linked into every process.
+
+pub mod account;
+pub mod clock;
+pub mod confine;
+pub mod crypt;
+pub mod dl;
+pub mod logfile;
+pub mod pam;
+pub mod process;
+pub mod socket;
+pub mod syslog;
+pub mod tree;

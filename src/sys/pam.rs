@@ -1,0 +1,309 @@
+//! libpam, opened at run time, so that the build needs no headers and hosts without PAM work; auth.
+
+use super::dl;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use zeroize::{Zeroize, Zeroizing};
+
+/// PAM_SUCCESS.
+const SUCCESS: c_int = 0;
+/// PAM_SYSTEM_ERR, for what goes wrong on our side.
+const SYSTEM_ERR: c_int = 4;
+/// PAM_BUF_ERR.
+const BUF_ERR: c_int = 5;
+/// PAM_CONV_ERR.
+const CONV_ERR: c_int = 19;
+/// PAM_DATA_SILENT.
+const DATA_SILENT: c_int = 0x4000_0000;
+/// PAM_ESTABLISH_CRED.
+const ESTABLISH_CRED: c_int = 2;
+
+/// Items (pam_set_item(3)).
+const PAM_USER: c_int = 2;
+const PAM_TTY: c_int = 3;
+const PAM_RHOST: c_int = 4;
+const PAM_RUSER: c_int = 8;
+
+/// Message styles (pam_conv(3)).
+const PROMPT_ECHO_OFF: c_int = 1;
+const ERROR_MSG: c_int = 3;
+const TEXT_INFO: c_int = 4;
+
+/// Most messages of one call and most hidden prompts of one login that are answered (attacks B-150).
+const MESSAGES: usize = 32;
+const PROMPTS: usize = 4;
+/// Most bytes of messages kept for the log.
+const HEARD: usize = 1024;
+
+#[repr(C)]
+struct Message {
+    style: c_int,
+    text: *const c_char,
+}
+
+#[repr(C)]
+struct Response {
+    text: *mut c_char,
+    code: c_int,
+}
+
+#[repr(C)]
+struct Conv {
+    call: extern "C" fn(c_int, *mut *const Message, *mut *mut Response, *mut c_void) -> c_int,
+    data: *mut c_void,
+}
+
+type Start = unsafe extern "C" fn(*const c_char, *const c_char, *const Conv, *mut *mut c_void) -> c_int;
+type End = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
+type SetItem = unsafe extern "C" fn(*mut c_void, c_int, *const c_void) -> c_int;
+type GetItem = unsafe extern "C" fn(*const c_void, c_int, *mut *const c_void) -> c_int;
+type Step = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
+type StrError = unsafe extern "C" fn(*mut c_void, c_int) -> *const c_char;
+
+/// The functions of libpam that are used.
+#[derive(Debug, Clone, Copy)]
+pub struct Pam {
+    start: Start,
+    end: End,
+    set_item: SetItem,
+    get_item: GetItem,
+    authenticate: Step,
+    acct_mgmt: Step,
+    setcred: Step,
+    strerror: StrError,
+}
+
+/// What was said in a login, and what there is to answer.
+struct Dialogue {
+    password: Zeroizing<Vec<u8>>,
+    answered: usize,
+    heard: Vec<u8>,
+}
+
+/// A login that runs. It belongs to the process that made it: a forked copy ends silently.
+pub struct Login<'a> {
+    pam: &'a Pam,
+    handle: *mut c_void,
+    status: c_int,
+    owner: u32,
+    dialogue: Box<Dialogue>,
+    // The library keeps a pointer to the conversation for as long as the handle lives.
+    _conversation: Box<Conv>,
+    _single: PhantomData<*mut ()>,
+}
+
+/// The step at which PAM said no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The function.
+    pub step: &'static str,
+    /// Its code (`_pam_types.h`).
+    pub code: i32,
+    /// What the library says the code means, and what modules have said.
+    pub text: String,
+}
+
+/// Turns a symbol into a function pointer.
+macro_rules! function {
+    ($library:expr, $name:expr, $type:ty) => {{
+        let symbol = dl::symbol($library, $name)?;
+        // SAFETY: the named function has this signature in every libpam.so.0 (pam(3)).
+        unsafe { std::mem::transmute::<*mut c_void, $type>(symbol) }
+    }};
+}
+
+impl Pam {
+    /// Opens libpam; `None` when the host has none.
+    pub fn load() -> Option<Self> {
+        let library = dl::open(c"libpam.so.0")?;
+        Some(Self {
+            start: function!(library, c"pam_start", Start),
+            end: function!(library, c"pam_end", End),
+            set_item: function!(library, c"pam_set_item", SetItem),
+            get_item: function!(library, c"pam_get_item", GetItem),
+            authenticate: function!(library, c"pam_authenticate", Step),
+            acct_mgmt: function!(library, c"pam_acct_mgmt", Step),
+            setcred: function!(library, c"pam_setcred", Step),
+            strerror: function!(library, c"pam_strerror", StrError),
+        })
+    }
+
+    /// Begins a login; `rhost` is the client's numeric address.
+    ///
+    /// # Errors
+    /// A NUL in a text, or PAM's refusal.
+    pub fn login(&self, service: &[u8], user: &[u8], password: &[u8], rhost: &str) -> Result<Login<'_>, Refused> {
+        let text = |bytes: &[u8]| {
+            CString::new(bytes).map_err(|_| Refused {
+                step: "pam_start",
+                code: SYSTEM_ERR,
+                text: "a NUL byte in a name".to_owned(),
+            })
+        };
+        let (service, user, rhost) = (text(service)?, text(user)?, text(rhost.as_bytes())?);
+        let mut dialogue =
+            Box::new(Dialogue { password: Zeroizing::new(password.to_vec()), answered: 0, heard: Vec::new() });
+        let conversation = Box::new(Conv { call: converse, data: (&raw mut *dialogue).cast() });
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the strings end in NUL and are copied by the library; the conversation lives in the returned value, which
+        // ends the handle before it goes.
+        let code = unsafe { (self.start)(service.as_ptr(), user.as_ptr(), &raw const *conversation, &raw mut handle) };
+        if code != SUCCESS || handle.is_null() {
+            return Err(Refused { step: "pam_start", code, text: "cannot start".to_owned() });
+        }
+        let mut login = Login {
+            pam: self,
+            handle,
+            status: SUCCESS,
+            owner: std::process::id(),
+            dialogue,
+            _conversation: conversation,
+            _single: PhantomData,
+        };
+        for (item, value) in [(PAM_RHOST, rhost.as_c_str()), (PAM_TTY, c"ftp"), (PAM_RUSER, user.as_c_str())] {
+            // SAFETY: the handle is live; these items are strings, which the library copies.
+            let code = unsafe { (self.set_item)(login.handle, item, value.as_ptr().cast()) };
+            login.check("pam_set_item", code)?;
+        }
+        Ok(login)
+    }
+}
+
+impl Login<'_> {
+    /// Checks the password, gives the name PAM now calls the user, checks the account and establishes credentials.
+    ///
+    /// # Errors
+    /// The step that refused.
+    pub fn run(&mut self) -> Result<Vec<u8>, Refused> {
+        // SAFETY: the handle is live, in the process that made it.
+        let code = unsafe { (self.pam.authenticate)(self.handle, 0) };
+        self.check("pam_authenticate", code)?;
+        let name = self.user()?;
+        // SAFETY: as above.
+        let code = unsafe { (self.pam.acct_mgmt)(self.handle, 0) };
+        self.check("pam_acct_mgmt", code)?;
+        // SAFETY: as above.
+        let code = unsafe { (self.pam.setcred)(self.handle, ESTABLISH_CRED) };
+        self.check("pam_setcred", code)?;
+        Ok(name)
+    }
+
+    fn user(&mut self) -> Result<Vec<u8>, Refused> {
+        let mut item: *const c_void = std::ptr::null();
+        // SAFETY: the handle is live and `item` is a place for one pointer.
+        let code = unsafe { (self.pam.get_item)(self.handle, PAM_USER, &raw mut item) };
+        self.check("pam_get_item", code)?;
+        if item.is_null() {
+            return Err(Refused { step: "pam_get_item", code, text: "no user".to_owned() });
+        }
+        // SAFETY: PAM_USER is a string that ends in NUL and lives until the item is set again.
+        Ok(unsafe { CStr::from_ptr(item.cast()) }.to_bytes().to_vec())
+    }
+
+    fn check(&mut self, step: &'static str, code: c_int) -> Result<(), Refused> {
+        self.status = code;
+        if code == SUCCESS {
+            return Ok(());
+        }
+        // SAFETY: the handle is live; the result is a static string or null.
+        let said = unsafe { (self.pam.strerror)(self.handle, code) };
+        let mut text = if said.is_null() {
+            format!("code {code}")
+        } else {
+            // SAFETY: not null, so a string that ends in NUL.
+            unsafe { CStr::from_ptr(said) }.to_string_lossy().into_owned()
+        };
+        if !self.dialogue.heard.is_empty() {
+            text.push_str(" - ");
+            text.push_str(&String::from_utf8_lossy(&self.dialogue.heard));
+        }
+        Err(Refused { step, code, text })
+    }
+}
+
+impl Drop for Login<'_> {
+    fn drop(&mut self) {
+        let silent = if self.owner == std::process::id() { 0 } else { DATA_SILENT };
+        // SAFETY: the handle is live and is not used again.
+        unsafe { (self.pam.end)(self.handle, self.status | silent) };
+    }
+}
+
+/// Answers PAM's prompts: hidden ones with the password, messages with nothing; anything else is an error.
+extern "C" fn converse(count: c_int, messages: *mut *const Message, out: *mut *mut Response, data: *mut c_void) -> c_int {
+    let Ok(count) = usize::try_from(count) else { return CONV_ERR };
+    if count == 0 || count > MESSAGES || messages.is_null() || out.is_null() || data.is_null() {
+        return CONV_ERR;
+    }
+    // SAFETY: `data` is the Dialogue given to pam_start, alive and used by nobody else during the call.
+    let dialogue = unsafe { &mut *data.cast::<Dialogue>() };
+    // SAFETY: calloc takes two sizes; the library frees the array with free(3).
+    let answers = unsafe { libc::calloc(count, size_of::<Response>()) }.cast::<Response>();
+    if answers.is_null() {
+        return BUF_ERR;
+    }
+    for index in 0..count {
+        // SAFETY: Linux-PAM passes an array of `count` pointers to messages.
+        let message = unsafe { *messages.add(index) };
+        // SAFETY: checked for null; a message is a live struct during the call.
+        let known = (!message.is_null()).then(|| unsafe { &*message });
+        let answer = match known {
+            Some(message) if message.style == PROMPT_ECHO_OFF && dialogue.answered < PROMPTS => {
+                dialogue.answered += 1;
+                duplicate(&dialogue.password)
+            }
+            Some(message) if message.style == TEXT_INFO || message.style == ERROR_MSG => {
+                hear(dialogue, message.text);
+                continue;
+            }
+            Some(_) | None => std::ptr::null_mut(),
+        };
+        if answer.is_null() {
+            give_back(answers, index);
+            return CONV_ERR;
+        }
+        // SAFETY: `index` is below `count`, the length of the array.
+        unsafe { (*answers.add(index)).text = answer };
+    }
+    // SAFETY: `out` is a place for one pointer, checked for null.
+    unsafe { *out = answers };
+    SUCCESS
+}
+
+/// A copy of the password that the library will free; null when it holds a NUL or memory is short.
+fn duplicate(password: &[u8]) -> *mut c_char {
+    let Ok(text) = CString::new(password) else { return std::ptr::null_mut() };
+    // SAFETY: the string ends in NUL.
+    let copy = unsafe { libc::strdup(text.as_ptr()) };
+    text.into_bytes().zeroize();
+    copy
+}
+
+/// Keeps what a module says, bounded.
+fn hear(dialogue: &mut Dialogue, text: *const c_char) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: not null, so a string that ends in NUL.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let room = HEARD.saturating_sub(dialogue.heard.len());
+    dialogue.heard.extend(bytes.iter().take(room).map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }));
+}
+
+/// Frees answers that will not be given, wiped.
+fn give_back(answers: *mut Response, filled: usize) {
+    for index in 0..filled {
+        // SAFETY: `index` is below the length of the array.
+        let text = unsafe { (*answers.add(index)).text };
+        if !text.is_null() {
+            // SAFETY: the text came from strdup, so it has strlen + 1 bytes, and is freed once.
+            unsafe {
+                let length = libc::strlen(text);
+                std::slice::from_raw_parts_mut(text.cast::<u8>(), length).zeroize();
+                libc::free(text.cast());
+            }
+        }
+    }
+    // SAFETY: the array came from calloc and is freed once.
+    unsafe { libc::free(answers.cast()) };
+}

@@ -1,0 +1,216 @@
+//! Making, naming, waiting for and ending processes; used by every process that has children.
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
+use nix::unistd::{ForkResult, Pid};
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::RawFd;
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with this status.
+    Exited(i32),
+    /// A signal killed it.
+    Killed(i32),
+}
+
+/// Forks a child that runs `body` with default signals, only the descriptors of `keep` beside 0, 1 and 2, and never returns.
+///
+/// # Errors
+/// The kernel makes no more processes.
+pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> Infallible) -> io::Result<Pid> {
+    debug_assert!(single_threaded(), "fork with threads can deadlock the child");
+    // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            reset_signals();
+            close_except(keep);
+            match body() {}
+        }
+    }
+}
+
+/// Ends this process without running anything that a parent has registered to run at exit.
+pub fn exit(status: i32) -> Infallible {
+    // SAFETY: _exit takes any status and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Ends this process, for functions that promise `!`.
+pub fn leave(status: i32) -> ! {
+    match exit(status) {}
+}
+
+/// Waits for this child.
+///
+/// # Errors
+/// It is not a child of ours.
+pub fn wait_for(child: Pid) -> io::Result<Ended> {
+    loop {
+        match nix::sys::wait::waitpid(child, None) {
+            Ok(status) => {
+                if let Some((_, ended)) = ended(status) {
+                    return Ok(ended);
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Collects one ended child without waiting; `None` when there is none.
+pub fn reap() -> Option<(Pid, Ended)> {
+    loop {
+        match nix::sys::wait::waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(_) => return None,
+            Ok(status) => {
+                if let Some(found) = ended(status) {
+                    return Some(found);
+                }
+            }
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> Option<(Pid, Ended)> {
+    match status {
+        WaitStatus::Exited(pid, code) => Some((pid, Ended::Exited(code))),
+        WaitStatus::Signaled(pid, signal, _) => Some((pid, Ended::Killed(signal as i32))),
+        WaitStatus::Stopped(..)
+        | WaitStatus::PtraceEvent(..)
+        | WaitStatus::PtraceSyscall(_)
+        | WaitStatus::Continued(_)
+        | WaitStatus::StillAlive => None,
+    }
+}
+
+/// Blocks the signals a process takes through a signalfd instead.
+///
+/// # Errors
+/// Never with valid signals.
+pub fn block(signals: &SigSet) -> io::Result<()> {
+    Ok(signals.thread_block()?)
+}
+
+/// Default dispositions, nothing blocked, SIGPIPE and SIGXFSZ ignored: both come back as errors of the call.
+fn reset_signals() {
+    for signal in Signal::iterator() {
+        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            // SAFETY: SIG_DFL runs no code of ours.
+            let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+        }
+    }
+    ignore_write_signals();
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// Turns SIGPIPE and SIGXFSZ into errors of the call that caused them; master calls it once, children inherit it.
+pub fn ignore_write_signals() {
+    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: SIG_IGN runs no code of ours.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+    }
+}
+
+/// Closes every descriptor above 2 that is not listed.
+pub fn close_except(keep: &[RawFd]) {
+    let mut kept: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    let mut from = 3_u32;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if fd > from {
+            close_range(from, if fd == u32::MAX { fd } else { fd - 1 });
+        }
+        from = fd.saturating_add(1);
+    }
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: the descriptors closed belong to values this process has given up: it was just forked, or it starts.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == 0 {
+        return;
+    }
+    // Before Linux 5.9: one by one, up to the limit.
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    let last = last.min(u32::try_from(limit).unwrap_or(65536));
+    for fd in first..=last {
+        // SAFETY: as above.
+        unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
+    }
+}
+
+/// Makes this process the parent of orphans below it, so that it can reap them (prctl(2), PR_SET_CHILD_SUBREAPER).
+///
+/// # Errors
+/// Not on Linux before 3.4.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Points standard input, output and error at /dev/null; `keep_error` leaves 2 as it is.
+///
+/// # Errors
+/// There is no /dev/null.
+pub fn silence(keep_error: bool) -> io::Result<()> {
+    let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    if !keep_error {
+        nix::unistd::dup2_stderr(&null)?;
+    }
+    Ok(())
+}
+
+/// Standard output and error as standard input: for a session, which has nobody to speak to there.
+pub fn silence_session() {
+    // Standard input is /dev/null since master started; a failure leaves the descriptor as it was, which harms nothing.
+    let _ = nix::unistd::dup2_stdout(std::io::stdin());
+    let _ = nix::unistd::dup2_stderr(std::io::stdin());
+}
+
+/// Forgets the environment: nothing in it may steer a library in a child (attacks B-126).
+pub fn clear_environment() {
+    // SAFETY: called once at start, when this process has a single thread, so nobody reads the environment meanwhile.
+    unsafe { libc::clearenv() };
+}
+
+fn single_threaded() -> bool {
+    // Where /proc is absent there is nothing to check against.
+    std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
+}
+
+/// Forks the server off the process that launched it.
+///
+/// # Errors
+/// The kernel makes no more processes.
+pub fn fork_server() -> io::Result<ForkResult> {
+    debug_assert!(single_threaded(), "fork with threads can deadlock the child");
+    // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
+    Ok(unsafe { nix::unistd::fork() }?)
+}
+
+/// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
+pub fn one_arena() {
+    // SAFETY: mallopt takes two integers; a refusal leaves the default.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// Forbids this process and its user any further process or thread: worker, once its data thread runs.
+pub fn no_more_threads() {
+    // A refusal leaves the limit of the system.
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 0, 0);
+}
+
+/// Closes this process's copy of a descriptor that its parent goes on using.
+pub fn close_inherited(fd: &std::os::fd::OwnedFd) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: called in a forked child that never uses or drops the value again: it leaves by _exit.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}

@@ -1,0 +1,349 @@
+//! Sockets: listening, accepting, data connections, and the message pairs between processes; no socket is made outside this file.
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage,
+    sockopt,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// The peer has ended its direction (poll(2)); nix has no name for it.
+pub const PEER_ENDED: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
+
+/// A descriptor of the client's that its holder passes on and never reads, writes or asks about.
+#[derive(Debug)]
+pub struct Parcel(OwnedFd);
+
+impl Parcel {
+    /// Wraps the client's socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Opens the parcel, in a process that has given up its rights.
+    pub fn open(self, _: super::confine::Confined) -> OwnedFd {
+        self.0
+    }
+
+    /// Lends the socket to a process that has given up its rights but does not keep it: the greeter.
+    pub fn lend(&self, _: super::confine::Confined) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Tells the client why the session ends before it began; nothing is read.
+    pub fn last_word(&self, bytes: &[u8]) {
+        send_now(self.0.as_fd(), bytes);
+    }
+
+    /// The number to keep open across a fork.
+    pub fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// A connected pair for messages: sequenced packets, close-on-exec.
+///
+/// # Errors
+/// No descriptors or memory left.
+pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Sends one datagram with at most one descriptor; blocks while the peer is behind.
+///
+/// # Errors
+/// The peer is gone.
+pub fn send_message(on: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let iov = [IoSlice::new(bytes)];
+    let raw: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
+    loop {
+        match socket::sendmsg::<()>(on.as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits for one datagram and at most one descriptor; length 0 means the peer has closed.
+///
+/// # Errors
+/// The kernel's word; a datagram or descriptors that were cut short are `InvalidData`.
+pub fn receive_message(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
+    let mut space = cmsg_space!([RawFd; 1]);
+    let mut iov = [IoSliceMut::new(into)];
+    let message = loop {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match socket::recvmsg::<()>(on.as_raw_fd(), &mut iov, Some(&mut space), flags) {
+            Ok(message) => break message,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ECONNRESET) => return Ok((0, None)),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            // SAFETY: the kernel has just installed these descriptors for this process and nothing else knows them.
+            descriptors.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    if cut || descriptors.len() > 1 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok((message.bytes, descriptors.pop()))
+}
+
+/// A listening socket for control connections.
+///
+/// # Errors
+/// The address is taken, forbidden or not this host's.
+pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = stream(at.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(at))?;
+    // The kernel caps it at net.core.somaxconn; the original's 32 loses bursts.
+    socket::listen(&socket, Backlog::new(1024)?)?;
+    Ok(socket)
+}
+
+/// Takes one waiting connection with its peer's address, an IPv4-mapped one as the kernel gives it.
+///
+/// # Errors
+/// Nothing waits (`WouldBlock`), or the kernel cannot give it now.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    let raw = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: accept4 has just made this descriptor and nothing else knows it.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    let peer = peer(socket.as_fd())?;
+    Ok((socket, peer))
+}
+
+/// The address at the other end.
+///
+/// # Errors
+/// Not connected any more.
+pub fn peer(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    plain(socket::getpeername::<SockaddrStorage>(of.as_raw_fd())?)
+}
+
+/// The address at this end.
+///
+/// # Errors
+/// Not an Internet socket.
+pub fn local(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    plain(socket::getsockname::<SockaddrStorage>(of.as_raw_fd())?)
+}
+
+/// A mapped IPv4 address as IPv4, anything else as it is: how addresses are compared (attacks B-034).
+pub fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+/// A socket that listens for one data connection on `ip` at a port of `ports`, or `None` when all of them are taken.
+///
+/// # Errors
+/// Anything but a taken port.
+pub fn listen_data(ip: IpAddr, ports: std::ops::RangeInclusive<u16>) -> io::Result<Option<(OwnedFd, u16)>> {
+    let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
+    let width = last.saturating_sub(first).saturating_add(1);
+    let start = random()?.checked_rem(width).unwrap_or(0);
+    let socket = stream(ip, SockFlag::SOCK_CLOEXEC)?;
+    // A port whose last connection lingers in TIME_WAIT is free for us; one that another socket listens on is not.
+    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    // Every port of a small range is tried; of a large one enough of them, from a random place on.
+    for step in 0..width.min(1024) {
+        let offset = start.wrapping_add(step).checked_rem(width).unwrap_or(0);
+        let Ok(port) = u16::try_from(first.saturating_add(offset)) else { continue };
+        match socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(ip, port))) {
+            Ok(()) => {}
+            Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        match socket::listen(&socket, Backlog::new(1)?) {
+            Ok(()) => return Ok(Some((socket, port))),
+            // Bound beside a listener of the same port (both with SO_REUSEADDR): a bound socket cannot be bound again.
+            Err(Errno::EADDRINUSE) => return listen_data(ip, ports),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// A non-blocking socket on its way from `from` (port 0 = any) to `to`; refused at once is an error.
+///
+/// # Errors
+/// The source cannot be bound or the connection is refused at once.
+pub fn connect_data(from: SocketAddr, to: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = stream(from.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
+    match socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error a connecting socket has ended with, if any.
+///
+/// # Errors
+/// The connection failed, with the reason.
+pub fn connected(socket: BorrowedFd<'_>) -> io::Result<()> {
+    match socket::getsockopt(&socket, sockopt::SocketError)? {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+/// Prepares the client's control connection: urgent data in line, no delay, keep-alive (reference §2.7 step 15).
+///
+/// # Errors
+/// The peer is gone.
+pub fn control_options(socket: BorrowedFd<'_>) -> io::Result<()> {
+    socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+    socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
+    Ok(socket::setsockopt(&socket, sockopt::OobInline, &true)?)
+}
+
+/// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.
+///
+/// # Errors
+/// The peer is gone.
+pub fn data_options(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<()> {
+    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()))?;
+    socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
+    if let Some(stall) = stall {
+        let time = nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
+        socket::setsockopt(&socket, sockopt::SendTimeout, &time)?;
+        socket::setsockopt(&socket, sockopt::ReceiveTimeout, &time)?;
+    }
+    Ok(())
+}
+
+/// Ends both directions of a connection, which wakes whoever is blocked on it in another thread.
+pub fn shut(socket: BorrowedFd<'_>) {
+    // The peer may have been faster; then there is nothing to end.
+    let _ = socket::shutdown(socket.as_raw_fd(), socket::Shutdown::Both);
+}
+
+/// Says that nothing more will be sent.
+///
+/// # Errors
+/// The connection is gone.
+pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::shutdown(socket.as_raw_fd(), socket::Shutdown::Write)?)
+}
+
+/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ).
+///
+/// # Errors
+/// Not a TCP socket.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut left: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (= TIOCOUTQ) writes one int through the pointer, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut left) };
+    Errno::result(result)?;
+    Ok(usize::try_from(left).unwrap_or(0))
+}
+
+/// Waits until `fd` has something of `events` or the deadline passes.
+///
+/// # Errors
+/// The kernel's word, never an interruption.
+pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+    loop {
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                // Rounded up, so that a deadline is never reached early and polled for in a loop.
+                let millis = left.as_nanos().div_ceil(1_000_000);
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        match nix::poll::poll(fds, timeout) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits for input on one descriptor.
+///
+/// # Errors
+/// As [`wait`].
+pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    wait(&mut [PollFd::new(fd, PollFlags::POLLIN)], deadline)
+}
+
+/// Sends all of it; SIGPIPE never comes.
+///
+/// # Errors
+/// The peer is gone.
+pub fn send_all(on: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match socket::send(on.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
+            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Sends what fits without waiting, for a last word to a client nobody will wait for.
+pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
+    // The client is being turned away: if it does not take the reason, nothing is lost.
+    let _ = socket::send(on.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// The peer is gone, or the receive timeout passed (`WouldBlock`).
+pub fn receive(from: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match nix::unistd::read(from, into) {
+            Ok(count) => return Ok(count),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn stream(ip: IpAddr, flags: SockFlag) -> io::Result<OwnedFd> {
+    let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    Ok(socket::socket(family, SockType::Stream, flags, None)?)
+}
+
+fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        Ok(SocketAddrV4::new(Ipv4Addr::from(v4.ip()), v4.port()).into())
+    } else if let Some(v6) = address.as_sockaddr_in6() {
+        Ok((*v6).into())
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// 32 bits nobody can predict (attacks B-044).
+fn random() -> io::Result<u32> {
+    let mut bytes = [0_u8; 4];
+    // SAFETY: getrandom writes at most `len` bytes into the buffer, which is that long.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(count) == Ok(bytes.len()) {
+        Ok(u32::from_ne_bytes(bytes))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,115 @@
+//! What worker may ask of helper once a user is logged in, and what helper answers.
+
+use super::codec::{Decoder, Encoder, Malformed, Message};
+use super::event::Event;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// From worker to helper.
+#[derive(Debug)]
+pub enum AfterLogin {
+    /// A listening socket for one passive data connection, on the address the client reached us by.
+    ListenPassive,
+    /// A socket that is connecting to this port of the client's own address.
+    ConnectActive {
+        /// The client's port; below 1024 the helper refuses.
+        port: u16,
+    },
+    /// A socket that is connecting to a third party; the helper refuses unless `port_promiscuous=YES`.
+    ConnectForeign {
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Something for the log; no reply.
+    Event(Event),
+}
+
+/// From helper to worker.
+#[derive(Debug)]
+pub enum AfterLoginReply {
+    /// A socket that listens.
+    Listening {
+        /// Its port.
+        port: u16,
+        /// The socket, blocking, close-on-exec.
+        socket: OwnedFd,
+    },
+    /// A socket on its way to the client: writable when connected, `SO_ERROR` otherwise.
+    Connecting {
+        /// The socket, non-blocking, close-on-exec.
+        socket: OwnedFd,
+    },
+    /// There is none: the range is exhausted, the port is forbidden, or the address did not answer; the log has the reason.
+    Unavailable,
+}
+
+impl Message for AfterLogin {
+    const MAX: usize = Event::MAX + 1;
+
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::ListenPassive => {
+                out.tag(1);
+            }
+            Self::ConnectActive { port } => {
+                out.tag(2).short(*port);
+            }
+            Self::ConnectForeign { to } => {
+                match to.ip() {
+                    IpAddr::V4(ip) => out.tag(3).text(&ip.octets()),
+                    IpAddr::V6(ip) => out.tag(3).text(&ip.octets()),
+                }
+                .short(to.port());
+            }
+            Self::Event(event) => event.encode(out.tag(4)),
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            1 => Self::ListenPassive,
+            2 => Self::ConnectActive { port: from.short()? },
+            3 => {
+                let octets = from.text(16)?;
+                let ip: IpAddr = if let Ok(four) = <[u8; 4]>::try_from(octets.as_slice()) {
+                    Ipv4Addr::from(four).into()
+                } else if let Ok(sixteen) = <[u8; 16]>::try_from(octets.as_slice()) {
+                    Ipv6Addr::from(sixteen).into()
+                } else {
+                    return Err(Malformed);
+                };
+                Self::ConnectForeign { to: SocketAddr::new(ip, from.short()?) }
+            }
+            4 => Self::Event(Event::decode(from)?),
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+impl Message for AfterLoginReply {
+    const MAX: usize = 16;
+
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Listening { port, socket: _ } => out.tag(1).short(*port),
+            Self::Connecting { socket: _ } => out.tag(2),
+            Self::Unavailable => out.tag(3),
+        };
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            1 => Self::Listening { port: from.short()?, socket: from.descriptor()? },
+            2 => Self::Connecting { socket: from.descriptor()? },
+            3 => Self::Unavailable,
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Listening { port: _, socket } | Self::Connecting { socket } => Some(socket.as_fd()),
+            Self::Unavailable => None,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What auth reports to helper about one password: explicit success with the account, or the reason why not.
+
+use super::codec::{Decoder, Encoder, Malformed, Message};
+
+const NAME: usize = 4096;
+const PATH: usize = 4096;
+/// Linux allows a process 65536 groups; a login with more than this is refused rather than cut.
+const GROUPS: usize = 8192;
+
+/// The account a login runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The login name, possibly rewritten by PAM.
+    pub name: Vec<u8>,
+    /// Its user id.
+    pub uid: u32,
+    /// Its primary group id.
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
+    /// Its home directory.
+    pub home: Vec<u8>,
+}
+
+/// From auth to helper: the only message of that channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthReply {
+    /// The password holds and the account exists.
+    Granted(Identity),
+    /// It does not; one sentence for the log that names the rule and the cure.
+    Refused(Vec<u8>),
+    /// The password holds but no account of that name exists to run as.
+    NoAccount {
+        /// The name that was looked up.
+        name: Vec<u8>,
+    },
+}
+
+impl Message for AuthReply {
+    const MAX: usize = NAME + PATH + 4 * GROUPS + 64;
+
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Granted(id) => {
+                out.tag(1).text(&id.name).int(id.uid).int(id.gid).text(&id.home);
+                out.short(u16::try_from(id.groups.len()).unwrap_or(u16::MAX));
+                for gid in &id.groups {
+                    out.int(*gid);
+                }
+            }
+            Self::Refused(reason) => {
+                out.tag(2).text(reason);
+            }
+            Self::NoAccount { name } => {
+                out.tag(3).text(name);
+            }
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            1 => {
+                let name = from.text(NAME)?;
+                let (uid, gid) = (from.int()?, from.int()?);
+                let home = from.text(PATH)?;
+                let count = usize::from(from.short()?);
+                if count > GROUPS {
+                    return Err(Malformed);
+                }
+                let groups = (0..count).map(|_| from.int()).collect::<Result<_, _>>()?;
+                Self::Granted(Identity { name, uid, gid, groups, home })
+            }
+            2 => Self::Refused(from.text(NAME)?),
+            3 => Self::NoAccount { name: from.text(NAME)? },
+            _ => return Err(Malformed),
+        })
+    }
+}

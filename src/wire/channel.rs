@@ -1,0 +1,106 @@
+//! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, helper, auth, greeter and worker.
+
+use super::codec::{Decoder, Encoder, Malformed, Message};
+use crate::sys::socket;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Why nothing more can be said or heard.
+#[derive(Debug)]
+pub enum Broken {
+    /// The peer sent what is no message of this phase: end the session, answer nothing.
+    Malformed,
+    /// The kernel's word.
+    Io(io::Error),
+}
+
+impl From<Malformed> for Broken {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("a message that does not belong here"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel<Out, In> {
+    socket: OwnedFd,
+    out: Encoder,
+    buffer: Vec<u8>,
+    says: PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: Message, In: Message> Channel<Out, In> {
+    /// Over a connected `SOCK_SEQPACKET` descriptor.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, out: Encoder::default(), buffer: Vec::new(), says: PhantomData }
+    }
+
+    /// A connected pair: this process's end and the descriptor for the peer's.
+    ///
+    /// # Errors
+    /// The kernel has no descriptors or memory left.
+    pub fn pair() -> io::Result<(Self, Channel<In, Out>)> {
+        let (ours, theirs) = socket::message_pair()?;
+        Ok((Self::new(ours), Channel::new(theirs)))
+    }
+
+    /// Sends one message; blocks while the peer is behind.
+    ///
+    /// # Errors
+    /// The peer is gone.
+    pub fn send(&mut self, message: &Out) -> Result<(), Broken> {
+        message.encode(&mut self.out);
+        let sent = socket::send_message(self.socket.as_fd(), self.out.bytes(), message.descriptor());
+        self.out.wipe();
+        Ok(sent?)
+    }
+
+    /// Waits for one message; `None` when the peer has closed its end.
+    ///
+    /// # Errors
+    /// Anything that is not exactly one message of this set.
+    pub fn receive(&mut self) -> Result<Option<In>, Broken> {
+        // One byte more than the longest message: a datagram that fills it was too long.
+        self.buffer.resize(In::MAX.saturating_add(1), 0);
+        let (length, descriptor) = socket::receive_message(self.socket.as_fd(), &mut self.buffer)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let bytes = self.buffer.get(..length).ok_or(Broken::Malformed)?;
+        if length > In::MAX {
+            return Err(Broken::Malformed);
+        }
+        let mut decoder = Decoder::new(bytes, descriptor);
+        let message = In::decode(&mut decoder)?;
+        let finished = decoder.finished();
+        zeroize::Zeroize::zeroize(self.buffer.get_mut(..length).unwrap_or_default());
+        if finished { Ok(Some(message)) } else { Err(Broken::Malformed) }
+    }
+
+    /// Gives the end back as a bare descriptor.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.socket
+    }
+}
+
+impl<Out, In> AsFd for Channel<Out, In> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

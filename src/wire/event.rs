@@ -1,0 +1,168 @@
+//! What greeter and worker report for the log; helper adds the time, the pid, the user and the address, so none can be forged.
+
+use super::codec::{Decoder, Encoder, Malformed};
+use std::time::Duration;
+
+/// Two paths of 4096 bytes below a current directory of 4096 bytes each, the longest text there is.
+const TEXT: usize = 4 * 4096 + 2;
+
+/// Which way the bytes of a transfer went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// RETR.
+    Download,
+    /// STOR, APPE, STOU.
+    Upload,
+}
+
+/// Whether a thing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every byte of it.
+    Done,
+    /// Refused or broken off.
+    Failed,
+}
+
+/// A change to the tree of files that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// MKD.
+    Mkdir,
+    /// RMD.
+    Rmdir,
+    /// DELE.
+    Delete,
+    /// RNFR and RNTO.
+    Rename,
+    /// SITE CHMOD.
+    Chmod,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A transfer has ended.
+    Transfer {
+        /// Which way.
+        direction: Direction,
+        /// Whether it is complete.
+        outcome: Outcome,
+        /// The path as the client sees it.
+        path: Vec<u8>,
+        /// Bytes moved.
+        bytes: u64,
+        /// From the command to the end.
+        elapsed: Duration,
+        /// Whether TYPE was ASCII.
+        ascii: bool,
+    },
+    /// The tree was changed, or should have been.
+    Changed {
+        /// How.
+        change: Change,
+        /// Whether it was done.
+        outcome: Outcome,
+        /// The path or paths as the client sees them.
+        text: Vec<u8>,
+    },
+    /// A command line, with `log_ftp_protocol`.
+    Command(Vec<u8>),
+    /// A reply line, with `log_ftp_protocol`.
+    Response(Vec<u8>),
+    /// The pending user name of a session that is not logged in, for the lines that follow.
+    Pending(Vec<u8>),
+    /// A reason the administrator should know; goes to the log as a DEBUG line.
+    Note(Vec<u8>),
+}
+
+impl Event {
+    /// The longest encoded event.
+    pub const MAX: usize = TEXT + 32;
+
+    /// Appends the event to a datagram.
+    pub fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Transfer { direction, outcome, path, bytes, elapsed, ascii } => {
+                let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+                out.byte(1).flag(matches!(direction, Direction::Upload)).flag(done(*outcome));
+                out.text(bounded(path)).long(*bytes).long(micros).flag(*ascii);
+            }
+            Self::Changed { change, outcome, text } => {
+                out.byte(2).byte(change_tag(*change)).flag(done(*outcome)).text(bounded(text));
+            }
+            Self::Command(text) => {
+                out.byte(3).text(bounded(text));
+            }
+            Self::Response(text) => {
+                out.byte(4).text(bounded(text));
+            }
+            Self::Pending(name) => {
+                out.byte(5).text(bounded(name));
+            }
+            Self::Note(text) => {
+                out.byte(6).text(bounded(text));
+            }
+        }
+    }
+
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// Anything that [`Event::encode`] does not write.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            1 => Self::Transfer {
+                direction: if from.flag()? { Direction::Upload } else { Direction::Download },
+                outcome: outcome(from.flag()?),
+                path: from.text(TEXT)?,
+                bytes: from.long()?,
+                elapsed: Duration::from_micros(from.long()?),
+                ascii: from.flag()?,
+            },
+            2 => Self::Changed {
+                change: change(from.byte()?)?,
+                outcome: outcome(from.flag()?),
+                text: from.text(TEXT)?,
+            },
+            3 => Self::Command(from.text(TEXT)?),
+            4 => Self::Response(from.text(TEXT)?),
+            5 => Self::Pending(from.text(TEXT)?),
+            6 => Self::Note(from.text(TEXT)?),
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+fn bounded(text: &[u8]) -> &[u8] {
+    text.get(..TEXT).unwrap_or(text)
+}
+
+fn done(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Done)
+}
+
+fn outcome(done: bool) -> Outcome {
+    if done { Outcome::Done } else { Outcome::Failed }
+}
+
+fn change_tag(change: Change) -> u8 {
+    match change {
+        Change::Mkdir => 1,
+        Change::Rmdir => 2,
+        Change::Delete => 3,
+        Change::Rename => 4,
+        Change::Chmod => 5,
+    }
+}
+
+fn change(tag: u8) -> Result<Change, Malformed> {
+    Ok(match tag {
+        1 => Change::Mkdir,
+        2 => Change::Rmdir,
+        3 => Change::Delete,
+        4 => Change::Rename,
+        5 => Change::Chmod,
+        _ => return Err(Malformed),
+    })
+}

@@ -1,0 +1,18 @@
+//! The messages between the processes of one session, one set per phase; linked into helper, auth, greeter and worker.
+//!
+//! A message is one datagram on a `SOCK_SEQPACKET` pair, a tag byte and its fields, with at most one descriptor. Requests
+//! and replies are different types, so a process cannot even say what only its peer may say.
+
+mod after;
+mod auth;
+mod before;
+mod channel;
+mod codec;
+mod event;
+
+pub use after::{AfterLogin, AfterLoginReply};
+pub use auth::{AuthReply, Identity};
+pub use before::{BeforeLogin, BeforeLoginReply};
+pub use channel::{Broken, Channel};
+pub use codec::{Decoder, Encoder, Malformed, Message};
+pub use event::{Change, Direction, Event, Outcome};

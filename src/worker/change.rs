@@ -1,0 +1,169 @@
+//! Commands that change the tree or ask about one file: MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM; worker.
+
+use super::commands::{Gate, permitted};
+use super::state::{Flow, Session};
+use crate::ftp::{reply, time};
+use crate::sys::clock;
+use crate::wire::{Change, Outcome};
+
+/// MKD, XMKD.
+pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
+    let path = session.expand(arg);
+    if session.denied(&path) {
+        return Ok(());
+    }
+    // The kernel takes the umask off (reference §3.4).
+    let result = session.tree.mkdir(&session.cwd, &path, 0o777);
+    let text = session.log_path(&path);
+    match result {
+        Ok(()) => {
+            session.changed(Change::Mkdir, Outcome::Done, text.clone());
+            let text = [reply::quoted(&text).as_slice(), b" created"].concat();
+            session.reply(257, &text);
+        }
+        Err(_) => {
+            session.reply(550, b"Create directory operation failed.");
+            session.changed(Change::Mkdir, Outcome::Failed, text);
+        }
+    }
+    Ok(())
+}
+
+/// RMD, XRMD.
+pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
+    let path = session.expand(arg);
+    if session.denied(&path) {
+        return Ok(());
+    }
+    let result = session.tree.rmdir(&session.cwd, &path);
+    let text = session.log_path(&path);
+    match result {
+        Ok(()) => {
+            session.changed(Change::Rmdir, Outcome::Done, text);
+            session.reply(250, b"Remove directory operation successful.");
+        }
+        Err(_) => {
+            session.reply(550, b"Remove directory operation failed.");
+            session.changed(Change::Rmdir, Outcome::Failed, text);
+        }
+    }
+    Ok(())
+}
+
+/// DELE.
+pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
+    let path = session.expand(arg);
+    if session.denied(&path) {
+        return Ok(());
+    }
+    let result = session.tree.unlink(&session.cwd, &path);
+    let text = session.log_path(&path);
+    match result {
+        Ok(()) => {
+            session.changed(Change::Delete, Outcome::Done, text);
+            session.reply(250, b"Delete operation successful.");
+        }
+        Err(_) => {
+            session.reply(550, b"Delete operation failed.");
+            session.changed(Change::Delete, Outcome::Failed, text);
+        }
+    }
+    Ok(())
+}
+
+/// RNFR. The original follows a link here to see whether there is anything; so a dangling one cannot be renamed. Here it can.
+pub fn rnfr(session: &mut Session, arg: &[u8]) -> Flow {
+    session.rename_from = None;
+    let path = session.expand(arg);
+    if session.denied(&path) {
+        return Ok(());
+    }
+    if session.tree.lstat(&session.cwd, &path).is_ok() {
+        session.rename_from = Some((session.cwd.clone(), path));
+        session.reply(350, b"Ready for RNTO.");
+    } else {
+        session.reply(550, b"RNFR command failed.");
+        let text = session.log_path(&path);
+        session.changed(Change::Rename, Outcome::Failed, text);
+    }
+    Ok(())
+}
+
+/// RNTO. A relative source keeps the directory RNFR was said in.
+pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
+    let Some((from_dir, from)) = session.rename_from.clone() else {
+        session.reply(503, b"RNFR required first.");
+        return Ok(());
+    };
+    let to = session.expand(arg);
+    if session.denied(&to) {
+        return Ok(());
+    }
+    session.rename_from = None;
+    let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
+    let text = [from_dir.join(&from).as_slice(), b" ", &session.log_path(&to)].concat();
+    match result {
+        Ok(()) => {
+            session.changed(Change::Rename, Outcome::Done, text);
+            session.reply(250, b"Rename successful.");
+        }
+        Err(_) => {
+            session.reply(550, b"Rename failed.");
+            session.changed(Change::Rename, Outcome::Failed, text);
+        }
+    }
+    Ok(())
+}
+
+/// SIZE (RFC 3659 §4): the bytes in the file, whatever TYPE says.
+pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
+    let path = session.expand(arg);
+    if session.denied(&path) {
+        return Ok(());
+    }
+    match session.tree.stat(&session.cwd, &path) {
+        Ok(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
+        Ok(_) | Err(_) => session.reply(550, b"Could not get file size."),
+    }
+    Ok(())
+}
+
+/// MDTM (RFC 3659 §3), and the original's form that sets the time (reference §3.4.4).
+pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
+    let whole = session.expand(arg);
+    let exists = session.tree.stat(&session.cwd, &whole);
+    if exists.is_err()
+        && session.config.mdtm_write
+        && let Some((stamp, path)) = time::set_form(arg)
+    {
+        let path = session.expand(path);
+        if session.denied(&path) {
+            return Ok(());
+        }
+        if permitted(session, Gate::OtherWrite, arg) {
+            return set_time(session, stamp, &path);
+        }
+    } else if session.denied(&whole) {
+        return Ok(());
+    }
+    match exists {
+        Ok(meta) if meta.is_file() => {
+            let offset = if session.config.use_localtime { clock::offset(meta.mtime) } else { 0 };
+            let text = time::mdtm(meta.mtime.saturating_add(offset));
+            session.reply(213, text.as_bytes());
+        }
+        Ok(_) | Err(_) => session.reply(550, b"Could not get file modification time."),
+    }
+    Ok(())
+}
+
+fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
+    let stamp = if session.config.use_localtime { stamp.saturating_sub(clock::offset(stamp)) } else { stamp };
+    let regular = session.tree.stat(&session.cwd, path).is_ok_and(|meta| meta.is_file());
+    if regular && session.tree.set_mtime(&session.cwd, path, stamp).is_ok() {
+        session.reply(213, b"File modification time set.");
+    } else {
+        session.reply(550, b"Could not set file modification time.");
+    }
+    Ok(())
+}

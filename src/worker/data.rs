@@ -1,0 +1,298 @@
+//! Data connections: PASV, EPSV, PORT, EPRT, and how one is opened while the client is still listened to; worker.
+
+use super::control::Input;
+use super::plain;
+use super::state::{Flow, Over, Session};
+use crate::ftp::address::{self, EprtError, Epsv};
+use crate::ftp::line::{Command, Line};
+use crate::sys::socket;
+use crate::wire::{AfterLogin, AfterLoginReply};
+use nix::poll::{PollFd, PollFlags};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+/// What the next transfer's connection will be.
+#[derive(Debug)]
+pub enum Data {
+    /// Neither PASV nor PORT was said.
+    None,
+    /// A socket that waits for the client.
+    Passive(OwnedFd),
+    /// The client waits here.
+    Active(SocketAddr),
+}
+
+/// What the client wants while it should wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing that changes anything.
+    GoOn,
+    /// ABOR.
+    Abort,
+}
+
+/// PASV, P@SW.
+pub fn pasv(session: &mut Session, _: &[u8]) -> Flow {
+    let Some(port) = listen(session)? else { return Ok(()) };
+    match advertised(session) {
+        Some(ip) => {
+            let text = address::format_227(ip, port);
+            session.reply(227, text.as_bytes());
+        }
+        None => {
+            session.data = Data::None;
+            session.note("pasv_address is no IPv4 address: PASV cannot be answered; set it to numbers");
+            session.reply(425, b"Failed to establish connection.");
+        }
+    }
+    Ok(())
+}
+
+/// EPSV (RFC 2428).
+pub fn epsv(session: &mut Session, arg: &[u8]) -> Flow {
+    let six = socket::canonical(session.local.ip()).is_ipv6();
+    match address::parse_epsv(arg) {
+        Epsv::All => {
+            session.epsv_all = true;
+            session.reply(200, b"EPSV ALL ok.");
+            return Ok(());
+        }
+        Epsv::Any => {}
+        Epsv::V4 if !six => {}
+        // The original takes 1 on any and 2 on any IPv6 socket; both mean the family of this connection.
+        Epsv::V4 | Epsv::V6 if session.local.is_ipv6() => {}
+        Epsv::V4 | Epsv::V6 | Epsv::Other => {
+            session.reply(522, b"Bad network protocol.");
+            return Ok(());
+        }
+    }
+    if let Some(port) = listen(session)? {
+        let text = address::format_229(port);
+        session.reply(229, text.as_bytes());
+    }
+    Ok(())
+}
+
+/// PORT (RFC 959).
+pub fn port(session: &mut Session, arg: &[u8]) -> Flow {
+    session.data = Data::None;
+    match address::parse_port(arg).map(SocketAddr::from) {
+        Ok(to) if acceptable(session, to) => {
+            session.data = Data::Active(to);
+            session.reply(200, b"PORT command successful. Consider using PASV.");
+        }
+        Ok(_) | Err(_) => session.reply(500, b"Illegal PORT command."),
+    }
+    Ok(())
+}
+
+/// EPRT (RFC 2428). After EPSV ALL the original still takes it; the RFC forbids that.
+pub fn eprt(session: &mut Session, arg: &[u8]) -> Flow {
+    session.data = Data::None;
+    match address::parse_eprt(arg, session.local.is_ipv6()) {
+        Ok(to) if acceptable(session, to) => {
+            session.data = Data::Active(to);
+            session.reply(200, b"EPRT command successful. Consider using EPSV.");
+        }
+        Ok(_) => session.reply(500, b"Illegal EPRT command."),
+        Err(EprtError::Protocol) => session.reply(500, b"Bad EPRT protocol."),
+        Err(EprtError::Bad) => session.reply(500, b"Bad EPRT command."),
+    }
+    Ok(())
+}
+
+/// The client's own address and no privileged port; the address is free with `port_promiscuous`, the port never
+/// (attacks B-033, B-041).
+fn acceptable(session: &Session, to: SocketAddr) -> bool {
+    let own = socket::canonical(to.ip()) == socket::canonical(session.peer.ip());
+    (own || session.config.port_promiscuous) && to.port() >= 1024
+}
+
+/// Has helper make a listening socket; says 425 if there is none.
+fn listen(session: &mut Session) -> Result<Option<u16>, Over> {
+    session.data = Data::None;
+    match ask(session, &AfterLogin::ListenPassive)? {
+        AfterLoginReply::Listening { port, socket } => {
+            session.data = Data::Passive(socket);
+            Ok(Some(port))
+        }
+        AfterLoginReply::Unavailable => {
+            session.reply(425, b"Failed to establish connection.");
+            Ok(None)
+        }
+        AfterLoginReply::Connecting { socket: _ } => Err(Over(1)),
+    }
+}
+
+/// The address of a 227 reply (reference §9.1); an IPv6 one cannot be said there and is shown as 0,0,0,0.
+fn advertised(session: &Session) -> Option<Ipv4Addr> {
+    if let Some(text) = session.config.pasv_address.as_deref() {
+        return std::str::from_utf8(text.as_bytes()).ok()?.trim().parse().ok();
+    }
+    Some(match socket::canonical(session.local.ip()) {
+        IpAddr::V4(ip) => ip,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    })
+}
+
+fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
+    session.channel.send(question).map_err(|_| Over(1))?;
+    session.channel.receive().map_err(|_| Over(1))?.ok_or(Over(1))
+}
+
+impl Session {
+    /// Whether a transfer may begin; says why not (reference §3.4, "DC").
+    pub fn data_ready(&mut self) -> bool {
+        if matches!(self.data, Data::None) {
+            self.reply(425, b"Use PORT or PASV first.");
+            return false;
+        }
+        true
+    }
+
+    /// Opens the data connection: accepts or connects, within its timeout, while the client's commands are heard. What was
+    /// set up is used up whatever happens. `None`: the reply has been said.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn open_data(&mut self) -> Result<Option<OwnedFd>, Over> {
+        match std::mem::replace(&mut self.data, Data::None) {
+            Data::None => Ok(None),
+            Data::Passive(listener) => self.accept_data(&listener),
+            Data::Active(to) => self.connect_data(to),
+        }
+    }
+
+    fn accept_data(&mut self, listener: &OwnedFd) -> Result<Option<OwnedFd>, Over> {
+        let deadline = seconds(self.config.accept_timeout);
+        match self.await_event(listener.as_fd(), PollFlags::POLLIN, deadline)? {
+            Awaited::Ready => {}
+            Awaited::TimedOut => {
+                self.reply(425, b"Failed to establish connection.");
+                return Ok(None);
+            }
+            Awaited::Aborted => return Ok(None),
+        }
+        let own = socket::canonical(self.peer.ip());
+        match socket::accept(listener.as_fd()) {
+            Ok((connection, from)) if self.config.pasv_promiscuous || socket::canonical(from.ip()) == own => {
+                Ok(Some(connection))
+            }
+            Ok((_, from)) => {
+                self.note(&format!("refused a data connection from {}: it is not the client", from.ip()));
+                self.reply(425, b"Security: Bad IP connecting.");
+                Ok(None)
+            }
+            Err(_) => {
+                self.reply(425, b"Failed to establish connection.");
+                Ok(None)
+            }
+        }
+    }
+
+    fn connect_data(&mut self, to: SocketAddr) -> Result<Option<OwnedFd>, Over> {
+        let question = if socket::canonical(to.ip()) == socket::canonical(self.peer.ip()) {
+            AfterLogin::ConnectActive { port: to.port() }
+        } else {
+            AfterLogin::ConnectForeign { to }
+        };
+        let connection = match ask(self, &question)? {
+            AfterLoginReply::Connecting { socket } => socket,
+            AfterLoginReply::Unavailable => {
+                self.reply(425, b"Failed to establish connection.");
+                return Ok(None);
+            }
+            AfterLoginReply::Listening { port: _, socket: _ } => return Err(Over(1)),
+        };
+        let deadline = seconds(self.config.connect_timeout);
+        match self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)? {
+            Awaited::Ready if socket::connected(connection.as_fd()).is_ok() => Ok(Some(connection)),
+            Awaited::Ready | Awaited::TimedOut => {
+                self.reply(425, b"Failed to establish connection.");
+                Ok(None)
+            }
+            Awaited::Aborted => Ok(None),
+        }
+    }
+
+    /// Waits for one descriptor and the client at once.
+    fn await_event(&mut self, fd: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) -> Result<Awaited, Over> {
+        self.control.flush().map_err(|_| Over(1))?;
+        loop {
+            let listening = self.held.is_none() && !self.control.ended();
+            let mut fds = [PollFd::new(fd, events), PollFd::new(self.control.fd(), PollFlags::POLLIN)];
+            let watched = if listening { &mut fds[..] } else { fds.get_mut(..1).unwrap_or_default() };
+            if !socket::wait(watched, deadline).map_err(|_| Over(1))? {
+                return Ok(Awaited::TimedOut);
+            }
+            let ready = watched.first().and_then(PollFd::any).unwrap_or(false);
+            let spoken = watched.get(1).and_then(PollFd::any).unwrap_or(false);
+            if ready {
+                return Ok(Awaited::Ready);
+            }
+            if spoken && self.hear(None)? == Wish::Abort {
+                self.reply(426, b"Failure establishing connection.");
+                self.reply(226, b"ABOR successful.");
+                return Ok(Awaited::Aborted);
+            }
+        }
+    }
+
+    /// Reads what the client says while something runs: NOOP, STAT and ABOR are answered, the first other line is held back
+    /// until the end, and nothing is read beyond it.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub fn hear(&mut self, moved: Option<u64>) -> Result<Wish, Over> {
+        self.control.fill().map_err(|_| Over(1))?;
+        let mut wish = Wish::GoOn;
+        while self.held.is_none() && wish == Wish::GoOn {
+            match self.control.waiting() {
+                None => break,
+                Some(Input::Line(line)) => wish = self.heed(line, moved),
+                Some(Input::TooLong | Input::End | Input::TimedOut) => {
+                    self.reply(500, b"Input line too long.");
+                    return Err(Over(1));
+                }
+            }
+        }
+        self.control.flush().map_err(|_| Over(1))?;
+        Ok(wish)
+    }
+
+    fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {
+        let Some(command) = Command::parse(line.bytes()) else { return Wish::GoOn };
+        let free = super::commands::listed(self, &command.verb);
+        if command.is_abor() {
+            self.log_command(&command);
+            return Wish::Abort;
+        }
+        match command.verb.as_slice() {
+            b"NOOP" if free => {
+                self.log_command(&command);
+                self.reply(200, b"NOOP ok.");
+            }
+            b"STAT" if free && command.arg.is_empty() => {
+                self.log_command(&command);
+                plain::status(self, moved);
+            }
+            _ => self.held = Some(line),
+        }
+        Wish::GoOn
+    }
+}
+
+/// How waiting for a data connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    Ready,
+    TimedOut,
+    Aborted,
+}
+
+/// A deadline so many seconds from now; 0 is none.
+fn seconds(count: u32) -> Option<Instant> {
+    (count > 0).then(|| Instant::now().checked_add(Duration::from_secs(count.into()))).flatten()
+}

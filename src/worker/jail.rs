@@ -1,0 +1,157 @@
+//! How a worker gets into its directory and rid of root; worker, before it reads anything.
+
+use super::{Class, Verdict};
+use crate::config::Config;
+use crate::sys::confine::{self, Confined, Plan, Root};
+use crate::sys::tree::{Tree, VirtualPath};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::resource::Resource;
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Pid, Uid};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A worker that has arrived.
+#[derive(Debug)]
+pub struct Jail {
+    /// Proof that everything was given up.
+    pub confined: Confined,
+    /// All files there are for it.
+    pub tree: Tree,
+    /// Where it starts, and what `~` means.
+    pub start: VirtualPath,
+}
+
+/// Why the login ends in a `500 OOPS: ` line.
+#[derive(Debug)]
+pub enum Oops {
+    /// A directory of the login cannot be entered.
+    Directory(OsString, Errno),
+    /// The root of the jail can be written to by its prisoner.
+    WritableRoot(OsString),
+    /// A step of giving up privilege failed; the client learns no more than that.
+    Confinement(String),
+}
+
+impl fmt::Display for Oops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path, _) => write!(f, "cannot change directory:{}", path.to_string_lossy()),
+            Self::WritableRoot(_) => f.write_str("vsftpd: refusing to run with writable root inside chroot()"),
+            Self::Confinement(_) => f.write_str("cannot start the session"),
+        }
+    }
+}
+
+impl Oops {
+    /// The same for the administrator, with the cure.
+    pub fn note(&self) -> String {
+        match self {
+            Self::Directory(path, why) => {
+                let path = path.to_string_lossy();
+                format!("login ended: cannot change directory to {path}: {why}; create it and let the user enter it")
+            }
+            Self::WritableRoot(path) => {
+                let path = path.to_string_lossy();
+                format!(
+                    "login ended: the user may write to {path}, the root of the jail: chmod a-w {path} and give the user a \
+                     directory below it to write to, or set allow_writeable_chroot=YES"
+                )
+            }
+            Self::Confinement(why) => format!("login ended: {why}"),
+        }
+    }
+}
+
+const LIMITS: &[(Resource, u64)] =
+    &[(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_NOFILE, 32), (Resource::RLIMIT_DATA, 512 << 20)];
+
+/// Enters the directories of the verdict and gives up all rights but the user's.
+///
+/// # Errors
+/// The directory, the writable root, or the step that failed.
+pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oops> {
+    confine::raise_effective().map_err(|error| Oops::Confinement(error.to_string()))?;
+    let local = matches!(verdict.class, Class::Local);
+    // A local user's directories are entered with the user's own rights: NFS knows no root, and no link leads further
+    // than the user could go (CVE-2006-5778).
+    if local {
+        become_effective(verdict).map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
+    }
+    let (home, extra, inner) = directories(config, verdict);
+    let entered = change(&home).map_err(|why| Oops::Directory(home.clone(), why));
+    let path = entered.and_then(|()| match extra.as_deref() {
+        None => Ok(home.clone()),
+        // A local_root that is not there leaves a session without jail in the home directory (reference §1.3, 20).
+        Some(extra) => match change(extra) {
+            Ok(()) => Ok(extra.to_owned()),
+            Err(_) if !verdict.chroot => Ok(home.clone()),
+            Err(why) => Err(Oops::Directory(extra.to_owned(), why)),
+        },
+    });
+    let here = nix::unistd::getcwd();
+    let opened = nix::fcntl::open(".", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    if local {
+        nix::unistd::seteuid(Uid::from_raw(0)).map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
+    }
+    let path = path?;
+    let opened = opened.map_err(|why| Oops::Directory(path.clone(), why))?;
+    let root = if verdict.chroot { Root::Directory(opened.as_fd()) } else { Root::Host };
+    let confined = confine::confine(&Plan {
+        root,
+        uid: verdict.uid,
+        gid: verdict.gid,
+        groups: &verdict.groups,
+        keep: &[],
+        limits: LIMITS,
+        parent: Some(helper),
+    })
+    .map_err(|failure| Oops::Confinement(failure.to_string()))?;
+    drop(opened);
+    let tree = Tree::open("/").map_err(|why| Oops::Confinement(format!("open /: {why}")))?;
+    let lenient = local && config.allow_writeable_chroot;
+    if verdict.chroot && !lenient && tree.access_write_root() {
+        return Err(Oops::WritableRoot(path));
+    }
+    let mut start = VirtualPath::root();
+    if !verdict.chroot
+        && let Ok(here) = here
+        && let Ok(there) = tree.enter(&VirtualPath::root(), here.as_os_str().as_bytes())
+    {
+        start = there;
+    }
+    if let Some(inner) = inner
+        && let Ok(there) = tree.enter(&start, inner.as_bytes())
+    {
+        start = there;
+    }
+    Ok(Jail { confined, tree, start })
+}
+
+/// Home, the directory entered after it, and the one entered at last (reference §6.5).
+fn directories(config: &Config, verdict: &Verdict) -> (OsString, Option<OsString>, Option<OsString>) {
+    let bytes = verdict.home.as_bytes();
+    let split = bytes.windows(3).position(|three| three == b"/./").filter(|_| config.passwd_chroot_enable);
+    match split {
+        Some(at) => {
+            let left = OsString::from_vec(bytes.iter().take(at).copied().collect());
+            let left = if left.is_empty() { OsString::from("/") } else { left };
+            let right = OsString::from_vec(bytes.iter().skip(at.saturating_add(3)).copied().collect());
+            (left, None, Some(right).filter(|right| !right.is_empty()))
+        }
+        None => (verdict.home.clone(), verdict.extra.clone(), None),
+    }
+}
+
+fn change(to: &OsStr) -> Result<(), Errno> {
+    nix::unistd::chdir(to)
+}
+
+fn become_effective(verdict: &Verdict) -> Result<(), Errno> {
+    nix::unistd::setgroups(&verdict.groups)?;
+    nix::unistd::setresgid(Gid::from_raw(u32::MAX), verdict.gid, Gid::from_raw(u32::MAX))?;
+    nix::unistd::seteuid(verdict.uid)
+}

@@ -1,0 +1,224 @@
+//! LIST, NLST and STAT with a path: which directory, which entries, in which form (reference §8); worker, both threads.
+
+use super::mover::{End, Work};
+use super::names::Names;
+use super::state::{Flow, Session};
+use crate::ftp::listing::{self, Entry, Options, Rule};
+use crate::ftp::pattern::Pattern;
+use crate::sys::clock;
+use crate::sys::tree::{Dir, Tree, VirtualPath};
+use crate::wire::Direction;
+use nix::errno::Errno;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex};
+
+/// Text is handed on in pieces of this size.
+const PIECE: usize = 32 * 1024;
+
+/// The most entries one directory may have: beyond it the listing fails instead of the memory.
+const ENTRIES: usize = 2_000_000;
+
+/// The deepest directory `-R` enters below the first one (attacks B-025).
+const DEPTH: usize = 64;
+
+/// LIST.
+pub fn list(session: &mut Session, arg: &[u8]) -> Flow {
+    transfer(session, arg, true)
+}
+
+/// NLST.
+pub fn nlst(session: &mut Session, arg: &[u8]) -> Flow {
+    transfer(session, arg, false)
+}
+
+/// STAT: about the session without an argument, else a listing on the control connection.
+pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
+    if arg.is_empty() {
+        super::plain::status(session, None);
+        return Ok(());
+    }
+    let Some(plan) = Plan::new(session, arg, true, true) else { return Ok(()) };
+    session.dash(213, b"Status follows:");
+    let result = plan.produce(&mut |text| {
+        session.control.raw(text);
+        session.control.flush().map_err(|_| End::Network)
+    });
+    match result {
+        Ok(()) | Err(End::NoDirectory) => {}
+        Err(End::Local(_)) => session.note("STAT: the directory has too many entries"),
+        Err(End::Network | End::Stalled | End::Done) => return Err(super::state::Over(1)),
+    }
+    session.reply(213, b"End of status");
+    Ok(())
+}
+
+fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
+    if !session.data_ready() {
+        return Ok(());
+    }
+    let Some(plan) = Plan::new(session, arg, long, false) else { return Ok(()) };
+    let Some(connection) = session.open_data()? else { return Ok(()) };
+    session.reply(150, b"Here comes the directory listing.");
+    let work = Work::Listing(Box::new(move |send| plan.produce(send)));
+    let (end, _) = session.run(connection, work)?;
+    session.say_end(end, Direction::Download, b"Directory send OK.", b"Failure reading local file.")
+}
+
+/// Everything a listing needs, free of the session: the data thread makes it.
+struct Plan {
+    tree: Arc<Tree>,
+    cwd: VirtualPath,
+    /// The directory as the client wrote it.
+    directory: Vec<u8>,
+    filter: Option<Pattern>,
+    options: Options,
+    hide: Option<Pattern>,
+    deny: Option<Pattern>,
+    force_dot: bool,
+    hide_ids: bool,
+    world_readable: bool,
+    local_time: bool,
+    names: Option<Arc<Mutex<Names>>>,
+}
+
+impl Plan {
+    /// Reads the argument; `None`: it is denied, which has been said.
+    fn new(session: &mut Session, arg: &[u8], long: bool, all: bool) -> Option<Self> {
+        let (mut options, path) = Options::parse(arg);
+        options.long |= long;
+        options.all |= all;
+        options.recurse &= session.config.ls_recurse_enable;
+        let path = session.expand(path);
+        if session.denied(&path) {
+            return None;
+        }
+        // A path that opens as a directory is one; anything else is a filter for names in its parent (reference §8.1).
+        let (directory, filter) = if path.is_empty() {
+            (b".".to_vec(), None)
+        } else if session.tree.open_dir(&session.cwd, &path).is_ok() {
+            (path, None)
+        } else {
+            let (directory, filter) = listing::split_filter(&path);
+            (directory.to_vec(), Some(Pattern::new(filter)))
+        };
+        let config = &session.config;
+        Some(Self {
+            tree: Arc::clone(&session.tree),
+            cwd: session.cwd.clone(),
+            directory,
+            filter,
+            options,
+            hide: config.hide_file.as_deref().map(|text| Pattern::new(text.as_bytes())),
+            deny: session.deny.clone(),
+            force_dot: config.force_dot_files,
+            hide_ids: config.hide_ids,
+            world_readable: session.anonymous() && config.anon_world_readable_only,
+            local_time: config.use_localtime,
+            names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
+        })
+    }
+
+    /// Makes the text, a piece at a time.
+    fn produce(self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
+        let first = self.open(&self.directory).ok_or(End::NoDirectory)?;
+        let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
+        let now = clock::now();
+        let mut waiting = vec![(self.directory.clone(), 0)];
+        let mut opened = Some(first);
+        while let Some((shown, depth)) = waiting.pop() {
+            let beginning = opened.is_some();
+            let Some(directory) = opened.take().or_else(|| self.open(&shown)) else { continue };
+            if self.options.recurse {
+                listing::heading(&mut out, &shown, beginning);
+            }
+            let entries = self.read(&directory, &shown)?;
+            let prefix = listing::prefix(&shown);
+            for entry in &entries {
+                self.line(&mut out, &prefix, entry, now);
+                if out.len() >= PIECE {
+                    send(&out)?;
+                    out.clear();
+                }
+            }
+            if self.options.recurse && depth < DEPTH {
+                // The last pushed is listed first.
+                for entry in entries.iter().rev().filter(|entry| entry.is_directory()) {
+                    if !matches!(entry.name.as_slice(), b"." | b"..") {
+                        waiting.push(([shown.as_slice(), b"/", &entry.name].concat(), depth.saturating_add(1)));
+                    }
+                }
+            }
+        }
+        if out.is_empty() { Ok(()) } else { send(&out) }
+    }
+
+    /// Opens a directory that this session may list: what holds for the first one holds for those below (reference §10, 7).
+    fn open(&self, path: &[u8]) -> Option<Dir> {
+        if let Some(deny) = &self.deny
+            && deny.denies(path, self.tree.canonical(&self.cwd, path).as_deref())
+        {
+            return None;
+        }
+        let directory = self.tree.open_dir(&self.cwd, path).ok()?;
+        if self.world_readable && directory.meta().is_ok_and(|meta| meta.mode & 0o004 == 0) {
+            return None;
+        }
+        Some(directory)
+    }
+
+    fn read(&self, directory: &Dir, shown: &[u8]) -> Result<Vec<Entry>, End> {
+        let stat = self.options.needs_stat();
+        let rule = Rule {
+            force_dot: self.force_dot,
+            filter: self.filter.as_ref(),
+            hide: self.hide.as_ref(),
+            directory: shown,
+        };
+        let mut entries = Vec::new();
+        let mut full = false;
+        let result = directory.entries(stat, |name| listing::visible(name, &self.options, &rule), |name, meta| {
+            if entries.len() >= ENTRIES {
+                full = true;
+                return;
+            }
+            let mut entry = Entry { name: name.to_vec(), ..Entry::default() };
+            if let Some(meta) = meta {
+                entry.mode = meta.mode;
+                entry.nlink = meta.nlink;
+                entry.uid = meta.uid;
+                entry.gid = meta.gid;
+                entry.size = meta.size;
+                entry.mtime = meta.mtime;
+                if self.options.long && entry.is_link() {
+                    entry.target = directory.readlink(name).ok();
+                }
+            }
+            entries.push(entry);
+        });
+        if full {
+            return Err(End::Local(Errno::EOVERFLOW));
+        }
+        result.map_err(End::Local)?;
+        listing::sort(&mut entries, &self.options);
+        Ok(entries)
+    }
+
+    fn line(&self, out: &mut Vec<u8>, prefix: &[u8], entry: &Entry, now: i64) {
+        if !self.options.long {
+            listing::short_line(out, prefix, entry, self.options.suffix);
+            return;
+        }
+        let zone = |at| if self.local_time { clock::offset(at) } else { 0 };
+        if self.hide_ids {
+            listing::long_line(out, entry, b"ftp", b"ftp", now, zone, self.options.suffix);
+            return;
+        }
+        let named = self.names.as_ref().and_then(|names| names.lock().ok()).map(|mut names| {
+            (names.owner(entry.uid), names.group(entry.gid))
+        });
+        let (owner, group) = named.unwrap_or((None, None));
+        let owner = owner.unwrap_or_else(|| entry.uid.to_string().into_bytes());
+        let group = group.unwrap_or_else(|| entry.gid.to_string().into_bytes());
+        listing::long_line(out, entry, &owner, &group, now, zone, self.options.suffix);
+    }
+}

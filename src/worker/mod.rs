@@ -1,0 +1,107 @@
+//! The processes that speak with the client: greeter before login, worker after it; both have given up every privilege.
+
+mod change;
+mod commands;
+mod control;
+mod data;
+mod greeter;
+mod jail;
+mod list;
+mod mover;
+mod names;
+mod navigate;
+mod pace;
+mod plain;
+mod site;
+mod state;
+mod transfer;
+
+pub use greeter::{GREETER_LIMITS, greet};
+
+use crate::config::Config;
+use crate::sys::process;
+use crate::sys::socket::Parcel;
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
+use nix::unistd::{Gid, Pid, Uid};
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+/// The client, as the processes of its session know it.
+#[derive(Debug)]
+pub struct Client {
+    /// Its control connection.
+    pub socket: Parcel,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// The address it reached us by.
+    pub local: SocketAddr,
+    /// How many sessions there were when it came, this one included.
+    pub clients: usize,
+}
+
+/// What greeter says first.
+#[derive(Debug)]
+pub enum Greeting {
+    /// 220, with the text of `banner_file` if there is one.
+    Banner(Option<Vec<u8>>),
+    /// The server cannot serve: `500 OOPS: ` and this.
+    Oops(String),
+}
+
+/// Which rules hold for a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// Anonymous rules.
+    Anonymous {
+        /// What was given as password, for the log.
+        password: Vec<u8>,
+    },
+    /// A local account.
+    Local,
+}
+
+/// What helper has decided about a login.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Which rules hold.
+    pub class: Class,
+    /// The name in logs and replies.
+    pub name: Vec<u8>,
+    /// The user the worker becomes.
+    pub uid: Uid,
+    /// Its group.
+    pub gid: Gid,
+    /// All its groups.
+    pub groups: Vec<Gid>,
+    /// Its home directory.
+    pub home: OsString,
+    /// The directory entered after it: `anon_root` or `local_root`.
+    pub extra: Option<OsString>,
+    /// Whether that directory becomes its root.
+    pub chroot: bool,
+}
+
+/// The worker's life: enters the jail, gives up everything, serves.
+pub fn work(
+    config: Config,
+    client: Client,
+    verdict: Verdict,
+    helper: Pid,
+    mut channel: Channel<AfterLogin, AfterLoginReply>,
+    rest: Vec<u8>,
+) -> Infallible {
+    process::one_arena();
+    match jail::enter(&config, &verdict, helper) {
+        Ok(jail) => {
+            let session = state::Session::new(config, client, verdict, jail, channel, &rest);
+            process::exit(session.serve())
+        }
+        Err(oops) => {
+            client.socket.last_word(format!("500 OOPS: {oops}\r\n").as_bytes());
+            // Without a helper there is no log to write to.
+            let _ = channel.send(&AfterLogin::Event(Event::Note(oops.note().into_bytes())));
+            process::exit(2)
+        }
+    }
+}

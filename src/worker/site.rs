@@ -1,0 +1,57 @@
+//! SITE: CHMOD, UMASK and HELP (reference §3.4.5); worker.
+
+use super::state::{Flow, Session};
+use crate::ftp::verb;
+use crate::wire::{Change, Outcome};
+
+/// SITE.
+pub fn site(session: &mut Session, arg: &[u8]) -> Flow {
+    let may_chmod = session.config.write_enable && session.config.chmod_enable;
+    let (word, rest) = verb::split_word(arg);
+    match word.as_slice() {
+        b"CHMOD" if may_chmod => chmod(session, rest),
+        b"UMASK" => umask(session, rest),
+        b"HELP" if may_chmod => session.reply(214, b"CHMOD UMASK HELP"),
+        b"HELP" => session.reply(214, b"UMASK HELP"),
+        _ => session.reply(500, b"Unknown SITE command."),
+    }
+    Ok(())
+}
+
+/// Set-id bits are never set; a mode that is no octal number is refused: the original takes `u+x` for 000.
+fn chmod(session: &mut Session, arg: &[u8]) {
+    let (mode, path) = verb::split_raw(arg);
+    if path.is_empty() {
+        session.reply(500, b"SITE CHMOD needs 2 arguments.");
+        return;
+    }
+    let path = session.expand(path);
+    if session.denied(&path) {
+        return;
+    }
+    let text = [session.log_path(&path).as_slice(), b" ", mode].concat();
+    let Ok(bits) = verb::parse_mode(mode) else {
+        session.reply(501, b"SITE CHMOD needs an octal mode such as 644.");
+        session.changed(Change::Chmod, Outcome::Failed, text);
+        return;
+    };
+    if session.tree.chmod(&session.cwd, &path, bits).is_ok() {
+        session.changed(Change::Chmod, Outcome::Done, text);
+        session.reply(200, b"SITE CHMOD command ok.");
+    } else {
+        session.reply(550, b"SITE CHMOD command failed.");
+        session.changed(Change::Chmod, Outcome::Failed, text);
+    }
+}
+
+fn umask(session: &mut Session, arg: &[u8]) {
+    if arg.is_empty() {
+        let text = format!("Your current UMASK is {}", verb::format_mode(session.umask));
+        session.reply(200, text.as_bytes());
+    } else if let Ok(mask) = verb::parse_mode(arg) {
+        session.set_umask(mask);
+        session.reply(200, format!("UMASK set to {}", verb::format_mode(mask)).as_bytes());
+    } else {
+        session.reply(501, b"SITE UMASK needs an octal mask such as 022.");
+    }
+}

@@ -1,0 +1,281 @@
+//! One logged-in session: what the client has set, and the loop that obeys commands; worker, control thread.
+
+use super::control::{Control, Input};
+use super::data::Data;
+use super::jail::Jail;
+use super::mover::Mover;
+use super::names::Names;
+use super::{Class, Client, Verdict, commands};
+use crate::config::Config;
+use crate::ftp::line::{Command, Line};
+use crate::ftp::pattern::Pattern;
+use crate::sys::tree::{Tree, VirtualPath};
+use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// TYPE, which RFC 959 starts as ASCII.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Representation {
+    /// TYPE A.
+    Ascii,
+    /// TYPE I.
+    Binary,
+}
+
+/// The session is over, with this exit status (reference §0.1).
+#[derive(Debug)]
+pub struct Over(pub i32);
+
+/// What a command handler gives back: to go on, or that the session is over.
+pub type Flow = Result<(), Over>;
+
+/// The session.
+pub struct Session {
+    /// The options.
+    pub config: Config,
+    /// Who it is.
+    pub verdict: Verdict,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address it reached us by.
+    pub local: SocketAddr,
+    /// Sessions when it came.
+    pub clients: usize,
+    /// The control connection.
+    pub control: Control<OwnedFd>,
+    /// The channel to helper.
+    pub channel: Channel<AfterLogin, AfterLoginReply>,
+    /// All files.
+    pub tree: Arc<Tree>,
+    /// Where it started; `~`.
+    pub start: VirtualPath,
+    /// Where it is.
+    pub cwd: VirtualPath,
+    /// TYPE.
+    pub representation: Representation,
+    /// The offset of REST, until a transfer takes it.
+    pub restart: u64,
+    /// The path of RNFR with the directory it was said in, until RNTO.
+    pub rename_from: Option<(VirtualPath, Vec<u8>)>,
+    /// The data connection to come.
+    pub data: Data,
+    /// EPSV ALL was said.
+    pub epsv_all: bool,
+    /// SITE UMASK's current value.
+    pub umask: u32,
+    /// The data thread, once there was a transfer.
+    pub mover: Option<Mover>,
+    /// Names for ids in listings.
+    pub names: Arc<Mutex<Names>>,
+    /// `deny_file`.
+    pub deny: Option<Pattern>,
+    /// Directories whose message was shown.
+    pub seen: HashSet<(u64, u64)>,
+    /// A line that must wait for the end of a transfer.
+    pub held: Option<Line>,
+    /// ABOR has cut the transfer that runs.
+    pub aborting: bool,
+}
+
+impl Session {
+    /// A session that has just logged in.
+    pub fn new(
+        config: Config,
+        client: Client,
+        verdict: Verdict,
+        jail: Jail,
+        channel: Channel<AfterLogin, AfterLoginReply>,
+        rest: &[u8],
+    ) -> Self {
+        let Jail { confined, tree, start } = jail;
+        let tree = Arc::new(tree);
+        let umask = if matches!(verdict.class, Class::Local) { config.local_umask } else { config.anon_umask } & 0o777;
+        let deny = config.deny_file.as_deref().map(|text| Pattern::new(text.as_bytes()));
+        let names = Arc::new(Mutex::new(Names::new(&config, Arc::clone(&tree), verdict.chroot)));
+        Self {
+            control: Control::new(client.socket.open(confined), rest, confined),
+            peer: client.peer,
+            local: client.local,
+            clients: client.clients,
+            cwd: start.clone(),
+            representation: Representation::Ascii,
+            restart: 0,
+            rename_from: None,
+            data: Data::None,
+            epsv_all: false,
+            mover: None,
+            seen: HashSet::new(),
+            held: None,
+            aborting: false,
+            config,
+            verdict,
+            channel,
+            tree,
+            start,
+            umask,
+            names,
+            deny,
+        }
+    }
+
+    /// Serves until the client leaves; gives the exit status.
+    pub fn serve(mut self) -> i32 {
+        self.set_umask(self.umask);
+        // A client that has gone is noticed when it is read from.
+        let _ = crate::sys::socket::control_options(self.control.fd());
+        self.show_message(230);
+        self.reply(230, b"Login successful.");
+        let status = loop {
+            match self.turn() {
+                Ok(()) => {}
+                Err(Over(status)) => break status,
+            }
+        };
+        let _ = self.control.flush();
+        status
+    }
+
+    /// One line: waits for it and obeys it.
+    fn turn(&mut self) -> Flow {
+        let line = match self.held.take() {
+            Some(line) => line,
+            None => match self.control.next(self.idle_deadline()).map_err(|_| Over(1))? {
+                Input::Line(line) => line,
+                Input::End => return Err(Over(1)),
+                Input::TooLong => {
+                    self.reply(500, b"Input line too long.");
+                    return Err(Over(1));
+                }
+                Input::TimedOut => {
+                    self.reply(421, b"Timeout.");
+                    return Err(Over(1));
+                }
+            },
+        };
+        match Command::parse(line.bytes()) {
+            Some(command) => {
+                self.log_command(&command);
+                commands::obey(self, &command)
+            }
+            // An empty line is nothing, unless only listed commands are allowed: it is none of them (reference §3.1).
+            None => {
+                if self.config.cmds_allowed.is_some() {
+                    self.reply(550, b"Permission denied.");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = u64::from(self.config.idle_session_timeout);
+        (idle > 0).then(|| Instant::now().checked_add(Duration::from_secs(idle))).flatten()
+    }
+
+    /// Whether anonymous rules hold.
+    pub fn anonymous(&self) -> bool {
+        matches!(self.verdict.class, Class::Anonymous { .. })
+    }
+
+    /// The session's limit in bytes per second, if it has one.
+    pub fn rate(&self) -> Option<u64> {
+        let rate = if self.anonymous() { self.config.anon_max_rate } else { self.config.local_max_rate };
+        (rate > 0).then_some(u64::from(rate))
+    }
+
+    /// Sets the mask new files and directories are made with.
+    pub fn set_umask(&mut self, mask: u32) {
+        self.umask = mask;
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
+    }
+
+    /// Says one reply line.
+    pub fn reply(&mut self, code: u16, text: &[u8]) {
+        self.control.reply(code, text);
+        self.log_reply(code, b" ", text);
+    }
+
+    /// Says one line of a reply that goes on.
+    pub fn dash(&mut self, code: u16, text: &[u8]) {
+        self.control.dash(code, text);
+        self.log_reply(code, b"-", text);
+    }
+
+    /// Says a line of a reply that goes on, as it is, and logs it.
+    pub fn raw(&mut self, text: &[u8]) {
+        self.control.raw(text);
+        if self.config.log_ftp_protocol {
+            self.event(Event::Response(text.to_vec()));
+        }
+    }
+
+    fn log_reply(&mut self, code: u16, mark: &[u8], text: &[u8]) {
+        if self.config.log_ftp_protocol {
+            self.event(Event::Response([code.to_string().as_bytes(), mark, text].concat()));
+        }
+    }
+
+    /// Logs a command line where `log_ftp_protocol` asks for it.
+    pub fn log_command(&mut self, command: &Command) {
+        if self.config.log_ftp_protocol {
+            self.event(Event::Command(commands::shown(command)));
+        }
+    }
+
+    /// Reports an event to helper.
+    pub fn event(&mut self, event: Event) {
+        // Without helper this process is about to be killed.
+        let _ = self.channel.send(&AfterLogin::Event(event));
+    }
+
+    /// Reports a change to the tree.
+    pub fn changed(&mut self, change: Change, outcome: Outcome, text: Vec<u8>) {
+        self.event(Event::Changed { change, outcome, text });
+    }
+
+    /// Tells the administrator something the client is not told.
+    pub fn note(&mut self, text: &str) {
+        self.event(Event::Note(text.as_bytes().to_vec()));
+    }
+
+    /// The path of an argument as logs show it: absolute as the client sees it, not normalised (reference §7.2).
+    pub fn log_path(&self, arg: &[u8]) -> Vec<u8> {
+        self.cwd.join(arg)
+    }
+
+    /// `~` and `~user` of an argument, expanded (reference §8.7).
+    pub fn expand(&mut self, arg: &[u8]) -> Vec<u8> {
+        let Some(rest) = arg.strip_prefix(b"~") else { return arg.to_vec() };
+        if rest.is_empty() || rest.starts_with(b"/") {
+            return [self.start.as_bytes(), rest].concat();
+        }
+        if !self.config.tilde_user_enable {
+            return arg.to_vec();
+        }
+        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (user, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        let home = self.names.lock().ok().and_then(|mut names| names.home(user));
+        home.map_or_else(|| arg.to_vec(), |home| [home.as_slice(), tail].concat())
+    }
+
+    /// Whether `deny_file` forbids the argument; the reply is said if so. The glob sees where the path leads, so that no
+    /// other spelling of it and no link gets around (CVE-2015-1419, attacks B-009).
+    pub fn denied(&mut self, arg: &[u8]) -> bool {
+        let Some(pattern) = &self.deny else { return false };
+        let denied = self.matches(pattern, arg);
+        if denied {
+            self.reply(550, b"Permission denied.");
+        }
+        denied
+    }
+
+    /// Whether a name pattern of the options matches the argument.
+    pub fn matches(&self, pattern: &Pattern, arg: &[u8]) -> bool {
+        pattern.denies(arg, self.tree.canonical(&self.cwd, arg).as_deref())
+    }
+}
