@@ -1,0 +1,237 @@
+//! vsftpd.log and xferlog, line by line (reference 7). Dates, process ids and rates are checked for form and masked.
+
+use crate::support::log::{VSFTPD, XFERLOG, vsftpd, xferlog};
+use crate::support::{Client, Host, Server, wait};
+
+/// A session with one of everything that is logged.
+fn session() {
+    let mut c = Client::connect();
+    c.script(&[("USER alice", "331 Please specify the password."), ("PASS bad", "530 Login incorrect.")]);
+    c.login("alice");
+    c.says("TYPE I", "200 Switching to Binary mode.");
+    c.fetch("RETR f");
+    c.refused("RETR nofile", "550 Failed to open file.");
+    c.refused("RETR d", "550 Failed to open file.");
+    c.store("STOR up 1", b"abc");
+    c.refused("STOR /root/x", "553 Could not create file.");
+    c.store("APPE up 1", b"d");
+    for command in ["MKD m", "MKD m", "RNFR m", "RNTO n", "RNFR nofile", "RMD n", "RMD n", "DELE f", "DELE f", "SITE CHMOD 600 asc", "SITE CHMOD 0600 nof", "SIZE asc"] {
+        c.cmd(command);
+    }
+    c.fetch("LIST d");
+    c.says("TYPE A", "200 Switching to ASCII mode.");
+    c.fetch("RETR asc");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    let mut c = Client::connect();
+    c.script(&[("USER anonymous", "331 Please specify the password."), ("PASS me@host x", "230 Login successful.")]);
+    c.fetch("RETR pub/file");
+}
+
+const LOG: [&str; 22] = [
+    "CONNECT: Client \"127.0.0.1\"",
+    "[alice] FAIL LOGIN: Client \"127.0.0.1\"",
+    "[alice] OK LOGIN: Client \"127.0.0.1\"",
+    "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", 12 bytes, RATE",
+    "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/nofile\", RATE",
+    "[alice] OK UPLOAD: Client \"127.0.0.1\", \"/home/alice/up 1\", 3 bytes, RATE",
+    "[alice] FAIL UPLOAD: Client \"127.0.0.1\", \"/root/x\", RATE",
+    "[alice] OK UPLOAD: Client \"127.0.0.1\", \"/home/alice/up 1\", 1 bytes, RATE",
+    "[alice] OK MKDIR: Client \"127.0.0.1\", \"/home/alice/m\"",
+    "[alice] FAIL MKDIR: Client \"127.0.0.1\", \"/home/alice/m\"",
+    "[alice] OK RENAME: Client \"127.0.0.1\", \"/home/alice/m /home/alice/n\"",
+    "[alice] FAIL RENAME: Client \"127.0.0.1\", \"/home/alice/nofile\"",
+    "[alice] OK RMDIR: Client \"127.0.0.1\", \"/home/alice/n\"",
+    "[alice] FAIL RMDIR: Client \"127.0.0.1\", \"/home/alice/n\"",
+    "[alice] OK DELETE: Client \"127.0.0.1\", \"/home/alice/f\"",
+    "[alice] FAIL DELETE: Client \"127.0.0.1\", \"/home/alice/f\"",
+    "[alice] OK CHMOD: Client \"127.0.0.1\", \"/home/alice/asc 600\"",
+    "[alice] FAIL CHMOD: Client \"127.0.0.1\", \"/home/alice/nof 0600\"",
+    "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/asc\", 10 bytes, RATE",
+    "CONNECT: Client \"127.0.0.1\"",
+    "[ftp] OK LOGIN: Client \"127.0.0.1\", anon password \"me@host_x\"",
+    "[ftp] OK DOWNLOAD: Client \"127.0.0.1\", \"/pub/file\", 7 bytes, RATE",
+];
+
+const TRANSFERS: [&str; 7] = [
+    "127.0.0.1 12 /home/alice/f b _ o r alice ftp 0 * c",
+    "127.0.0.1 0 /home/alice/nofile b _ o r alice ftp 0 * i",
+    "127.0.0.1 3 /home/alice/up_1 b _ i r alice ftp 0 * c",
+    "127.0.0.1 0 /root/x b _ i r alice ftp 0 * i",
+    "127.0.0.1 1 /home/alice/up_1 b _ i r alice ftp 0 * c",
+    "127.0.0.1 10 /home/alice/asc a _ o r alice ftp 0 * c",
+    "127.0.0.1 7 /pub/file a _ o a me@host_x ftp 0 * c",
+];
+
+#[test]
+fn the_vsftpd_log() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    session();
+    assert_eq!(vsftpd(LOG.len()), LOG);
+    assert!(!host.exists(XFERLOG));
+}
+
+#[test]
+fn the_standard_format() {
+    let host = Host::new();
+    let _server = Server::start(&host, "xferlog_std_format=YES\n");
+    session();
+    assert_eq!(xferlog(TRANSFERS.len()), TRANSFERS);
+    assert!(!host.exists(VSFTPD));
+}
+
+#[test]
+fn both_logs() {
+    let host = Host::new();
+    let _server = Server::start(&host, "xferlog_enable=NO\ndual_log_enable=YES\n");
+    session();
+    assert_eq!(vsftpd(LOG.len()), LOG);
+    assert_eq!(xferlog(TRANSFERS.len()), TRANSFERS);
+}
+
+#[test]
+fn no_log() {
+    let host = Host::new();
+    let _server = Server::start(&host, "xferlog_enable=NO\n");
+    session();
+    assert!(!host.exists(VSFTPD) && !host.exists(XFERLOG));
+}
+
+#[test]
+fn logs_elsewhere() {
+    let host = Host::new();
+    let _server = Server::start(&host, "vsftpd_log_file=/var/log/other.log\n");
+    Client::alice();
+    wait("the other log", || host.exists("/var/log/other.log").then_some(()));
+    assert!(!host.exists(VSFTPD));
+}
+
+#[test]
+fn logs_are_not_for_everyone() {
+    use std::os::unix::fs::PermissionsExt;
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    Client::connect();
+    vsftpd(1);
+    assert_eq!(std::fs::metadata(VSFTPD).unwrap().permissions().mode() & 0o137, 0);
+}
+
+#[test]
+fn the_protocol() {
+    let host = Host::new();
+    let _server = Server::start(&host, "log_ftp_protocol=YES\n");
+    let mut c = Client::connect();
+    let version = if host.ours() { "220 (vsFTPd 3.0.5)" } else { "220 (vsFTPd 3.0." };
+    c.login("alice");
+    c.send(b"CWD a\tb\xe9\r\n");
+    c.reply();
+    c.script(&[("FOO", "500 Unknown command."), ("QUIT", "221 Goodbye.")]);
+    c.closed();
+    let log = vsftpd(13);
+    let said = |who: &str, what: &str, text: &str| format!("{who}FTP {what}: Client \"127.0.0.1\", \"{text}\"");
+    assert!(log[1].starts_with(&said("", "response", version)[..version.len() + 30]), "{}", log[1]);
+    let alice = "[alice] ";
+    let expected = [
+        said("", "command", "USER alice"),
+        said(alice, "response", "331 Please specify the password."),
+        said(alice, "command", "PASS <password>"),
+        format!("{alice}OK LOGIN: Client \"127.0.0.1\""),
+        said(alice, "response", "230 Login successful."),
+        said(alice, "command", "CWD a?b?"),
+        said(alice, "response", "550 Failed to change directory."),
+        said(alice, "command", "FOO"),
+        said(alice, "response", "500 Unknown command."),
+        said(alice, "command", "QUIT"),
+        said(alice, "response", "221 Goodbye."),
+    ];
+    assert_eq!(log[2..], expected[..]);
+}
+
+#[test]
+fn no_password_is_logged() {
+    let host = Host::new();
+    let _server = Server::start(&host, "log_ftp_protocol=YES\ndual_log_enable=YES\n");
+    let mut c = Client::connect();
+    c.cmd("USER alice");
+    c.cmd("PASS hush-hush");
+    c.cmd("pass hush-hush");
+    c.login("alice");
+    c.cmd("PASS hush-hush");
+    vsftpd(16);
+    let text = String::from_utf8(host.read(VSFTPD)).unwrap();
+    assert!(!text.contains("hush") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_name_cannot_forge_a_line() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.send(b"MKD x\0Tue Nov 24 02:41:21 2026 [pid 1] [bob] OK LOGIN: Client \"1.2.3.4\"\r\n");
+    assert_eq!(c.reply().code(), "257");
+    let log = vsftpd(3);
+    assert_eq!(log.len(), 3);
+    assert_eq!(log[2], "[alice] OK MKDIR: Client \"127.0.0.1\", \"/home/alice/x?Tue Nov 24 02:41:21 2026 [pid 1] [bob] OK LOGIN: Client \"1.2.3.4\"\"");
+}
+
+#[test]
+fn failures_are_logged_as_failures() {
+    let host = Host::new();
+    host.tiny("/home/alice/tiny", 64);
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    let _server = Server::start(&host, "dual_log_enable=YES\naccept_timeout=1\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR tiny/x");
+    let _ = std::io::Write::write_all(&mut data.stream, &[b'x'; 1_000_000]);
+    drop(data);
+    c.next("451 Failure writing to local file.");
+    let (_, data) = c.begin("RETR huge");
+    data.reset();
+    c.next("426 Failure writing network stream.");
+    c.pasv();
+    c.says("RETR f", "425 Failed to establish connection.");
+    let log = vsftpd(5);
+    assert!(log[2].starts_with("[alice] FAIL UPLOAD: Client \"127.0.0.1\", \"/home/alice/tiny/x\", "), "{}", log[2]);
+    assert!(log[3].starts_with("[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/huge\", "), "{}", log[3]);
+    assert_eq!(log[4], "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", RATE");
+    let transfers = xferlog(3);
+    assert!(transfers.iter().all(|line| line.ends_with(" ftp 0 * i")), "{transfers:?}");
+}
+
+#[test]
+fn jailed_paths_are_logged_as_the_user_sees_them() {
+    let host = Host::new();
+    let _server = Server::start(&host, "chroot_local_user=YES\nallow_writeable_chroot=YES\n");
+    let mut c = Client::alice();
+    c.says("CWD d", "250 Directory successfully changed.");
+    c.fetch("RETR 1");
+    c.fetch("RETR /f");
+    c.fetch("RETR ../f");
+    let log = vsftpd(5);
+    for (line, path) in log[2..].iter().zip(["/d/1", "/f", "/d/../f"]) {
+        assert!(line.starts_with(&format!("[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"{path}\", ")), "{line}");
+    }
+}
+
+#[test]
+fn guests_in_the_logs() {
+    let host = Host::new();
+    host.file("/home/bob/f", b"x");
+    host.mode("/home/bob", 0o555);
+    let _server = Server::start(&host, "dual_log_enable=YES\nguest_enable=YES\nguest_username=bob\nanon_world_readable_only=NO\n");
+    Client::alice().fetch("RETR f");
+    assert_eq!(xferlog(1), ["127.0.0.1 1 /f a _ o g alice ftp 0 * c"]);
+    assert_eq!(vsftpd(3)[2], "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/f\", 1 bytes, RATE");
+}
+
+#[test]
+fn failed_logins_are_what_fail2ban_looks_for() {
+    let host = Host::new();
+    let _server = Server::start(&host, "listen=NO\nlisten_ipv6=YES\n");
+    let mut c = Client::connect();
+    c.cmd("USER nosuch");
+    c.cmd("PASS x");
+    let line = vsftpd(2).remove(1);
+    assert!(line == "[nosuch] FAIL LOGIN: Client \"::ffff:127.0.0.1\"" || host.ours() && line == "[nosuch] FAIL LOGIN: Client \"127.0.0.1\"", "{line}");
+}

@@ -1,0 +1,22 @@
+//! The compliance suite: what the original does, asked of the original and of ours alike.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chroot;
+mod commands;
+mod files;
+mod login;
+mod data;
+mod listing;
+mod logs;
+mod transfer;

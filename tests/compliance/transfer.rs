@@ -1,0 +1,545 @@
+//! Downloads and uploads: content, offsets, ASCII, failures (reference 3.4.1, 3.4.2, 9).
+
+use crate::support::{Client, Host, Server, wait};
+use std::io::{Read, Write};
+
+const NO_FILE: &str = "550 Failed to open file.";
+const NOT_CREATED: &str = "553 Could not create file.";
+const DONE: &str = "226 Transfer complete.";
+const BINARY: (&str, &str) = ("TYPE I", "200 Switching to Binary mode.");
+const ASCII: (&str, &str) = ("TYPE A", "200 Switching to ASCII mode.");
+
+/// Bytes that never repeat soon, so that a piece out of place is noticed.
+fn pattern(length: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .collect()
+}
+
+#[test]
+fn a_download() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for (command, name) in [("RETR f", "f"), ("RETR lnk", "lnk"), ("RETR ~/f", "/home/alice/f"), ("RETR d/../f", "d/../f"), ("RETR /home/alice/f", "/home/alice/f")] {
+        let (opening, mut data) = c.begin(command);
+        assert_eq!(opening.text(), format!("150 Opening BINARY mode data connection for {name} (12 bytes)."));
+        assert_eq!(data.read(), b"hello world\n");
+        c.next(DONE);
+    }
+}
+
+#[test]
+fn an_empty_download() {
+    let host = Host::new();
+    host.file("/home/alice/nil", b"");
+    let _server = Server::start(&host, "");
+    assert_eq!(Client::alice().fetch("RETR nil"), b"");
+}
+
+#[test]
+fn a_large_download() {
+    let host = Host::new();
+    let bytes = pattern(5_000_001);
+    host.file("/home/alice/big", &bytes);
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[BINARY]);
+    assert!(c.fetch("RETR big") == bytes);
+}
+
+#[test]
+fn a_large_download_without_sendfile() {
+    let host = Host::new();
+    let bytes = pattern(1_000_001);
+    host.file("/home/alice/big", &bytes);
+    let _server = Server::start(&host, "use_sendfile=NO\n");
+    assert!(Client::alice().fetch("RETR big") == bytes);
+}
+
+#[test]
+fn a_large_upload() {
+    let host = Host::new();
+    let bytes = pattern(5_000_001);
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[BINARY]);
+    assert_eq!(c.store("STOR big", &bytes).text(), DONE);
+    assert!(host.read("/home/alice/big") == bytes);
+}
+
+#[test]
+fn what_cannot_be_downloaded() {
+    let host = Host::new();
+    nix::unistd::mkfifo("/home/alice/fifo", nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    host.own("/home/alice/fifo", 1001);
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for command in ["RETR nofile", "RETR d", "RETR other", "RETR fifo", "RETR dang", "RETR", "RETR no/such", "RETR f/x"] {
+        c.refused(command, NO_FILE);
+    }
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn a_refused_download_leaves_the_data_connection_usable() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let mut data = c.passive();
+    c.says("RETR nofile", NO_FILE);
+    assert_eq!(c.cmd("RETR f").code(), "150");
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"hello world\n");
+    c.next(DONE);
+}
+
+#[test]
+fn a_data_connection_comes_first() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for command in ["RETR f", "RETR nofile", "STOR x", "APPE x", "STOU", "LIST", "NLST", "LIST nodir"] {
+        c.says(command, "425 Use PORT or PASV first.");
+    }
+    assert!(!host.exists("/home/alice/x"));
+}
+
+#[test]
+fn a_data_connection_serves_one_transfer() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.fetch("RETR f");
+    c.says("RETR f", "425 Use PORT or PASV first.");
+}
+
+#[test]
+fn resuming_a_download() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[BINARY, ("REST 6", "350 Restart position accepted (6).")]);
+    let (opening, mut data) = c.begin("RETR f");
+    assert_eq!(opening.text(), "150 Opening BINARY mode data connection for f (12 bytes).");
+    assert_eq!(data.read(), b"world\n");
+    c.next(DONE);
+    assert_eq!(c.fetch("RETR f"), b"hello world\n", "the offset is used once");
+    c.says("REST 600", "350 Restart position accepted (600).");
+    assert_eq!(c.fetch("RETR f"), b"");
+}
+
+#[test]
+fn a_failed_download_consumes_the_offset() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[BINARY, ("REST 6", "350 Restart position accepted (6).")]);
+    c.refused("RETR nofile", NO_FILE);
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn other_commands_keep_the_offset() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[BINARY, ("REST 6", "350 Restart position accepted (6)."), ("NOOP", "200 NOOP ok."), ("SIZE f", "213 12")]);
+    c.fetch("LIST");
+    assert_eq!(c.fetch("RETR f"), b"world\n");
+}
+
+#[test]
+fn no_resume_in_ascii() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.says("REST 3", "350 Restart position accepted (3).");
+    c.refused("RETR f", "550 No support for resume of ASCII transfer.");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn type_a_moves_raw_bytes_unless_enabled() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.script(&[ASCII]);
+    let (opening, mut data) = c.begin("RETR asc");
+    assert_eq!(opening.text(), "150 Opening BINARY mode data connection for asc (10 bytes).");
+    assert_eq!(data.read(), b"l1\nl2\r\nl3\n");
+    c.next(DONE);
+    c.store("STOR up", b"a\r\nb\n");
+    assert_eq!(host.read("/home/alice/up"), b"a\r\nb\n");
+}
+
+#[test]
+fn ascii_downloads() {
+    let host = Host::new();
+    let _server = Server::start(&host, "ascii_download_enable=YES\n");
+    let mut c = Client::alice();
+    c.script(&[ASCII]);
+    let (opening, mut data) = c.begin("RETR asc");
+    assert_eq!(opening.text(), "150 Opening ASCII mode data connection for asc (10 bytes).");
+    assert_eq!(data.read(), b"l1\r\nl2\r\nl3\r\n");
+    c.next(DONE);
+    c.script(&[BINARY]);
+    assert_eq!(c.fetch("RETR asc"), b"l1\nl2\r\nl3\n");
+}
+
+#[test]
+fn ascii_downloads_across_buffers() {
+    let host = Host::new();
+    let mut text = Vec::new();
+    let mut expected = Vec::new();
+    for i in 0..60_000u32 {
+        let line = "x".repeat((i % 7) as usize);
+        text.extend(format!("{line}\n").as_bytes());
+        expected.extend(format!("{line}\r\n").as_bytes());
+    }
+    host.file("/home/alice/lines", &text);
+    let _server = Server::start(&host, "ascii_download_enable=YES\n");
+    assert!(Client::alice().fetch("RETR lines") == expected);
+}
+
+#[test]
+fn ascii_uploads() {
+    let host = Host::new();
+    let _server = Server::start(&host, "ascii_upload_enable=YES\n");
+    let mut c = Client::alice();
+    c.script(&[ASCII]);
+    assert_eq!(c.store("STOR up", b"a\r\nb\rc\r\n\r").text(), DONE);
+    assert_eq!(host.read("/home/alice/up"), b"a\nb\rc\n\r");
+    assert_eq!(c.store("APPE up", b"\r\n").text(), DONE);
+    assert_eq!(host.read("/home/alice/up"), b"a\nb\rc\n\r\n");
+}
+
+#[test]
+fn ascii_uploads_in_pieces() {
+    let host = Host::new();
+    let _server = Server::start(&host, "ascii_upload_enable=YES\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR up");
+    data.stream.set_nodelay(true).unwrap();
+    for piece in [&b"one\r"[..], b"\ntwo\r", b"x\r", b"\r\n"] {
+        let before = std::fs::metadata("/home/alice/up").unwrap().len();
+        data.stream.write_all(piece).unwrap();
+        wait("the piece to arrive", || (std::fs::metadata("/home/alice/up").unwrap().len() > before).then_some(()));
+    }
+    drop(data);
+    c.next(DONE);
+    assert_eq!(host.read("/home/alice/up"), b"one\ntwo\rx\r\n");
+}
+
+#[test]
+fn uploads() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (opening, data) = c.begin("STOR new");
+    assert_eq!(opening.text(), "150 Ok to send data.");
+    data.write(b"one\ntwo\n");
+    c.next(DONE);
+    assert_eq!(host.read("/home/alice/new"), b"one\ntwo\n");
+    c.store("STOR new", b"x");
+    assert_eq!(host.read("/home/alice/new"), b"x");
+    let (opening, data) = c.begin("APPE new");
+    assert_eq!(opening.text(), "150 Ok to send data.");
+    data.write(b"yz");
+    c.next(DONE);
+    c.store("APPE fresh", b"n");
+    assert_eq!((host.read("/home/alice/new"), host.read("/home/alice/fresh")), (b"xyz".to_vec(), b"n".to_vec()));
+}
+
+#[test]
+fn an_upload_through_a_link_writes_its_target() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    Client::alice().store("STOR lnk", b"via");
+    assert_eq!(host.read("/home/alice/f"), b"via");
+}
+
+#[test]
+fn what_cannot_be_uploaded() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for command in ["STOR no/such", "STOR d", "STOR /root/x", "STOR", "STOR x/", "APPE d", "APPE other", "STOU no/such"] {
+        c.refused(command, NOT_CREATED);
+    }
+    assert_eq!(host.read("/home/alice/other"), b"secret");
+}
+
+#[test]
+fn an_offset_overwrites_the_middle() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.store("STOR new", b"0123456789");
+    c.says("REST 3", "350 Restart position accepted (3).");
+    c.store("STOR new", b"XX");
+    assert_eq!(host.read("/home/alice/new"), b"012XX56789");
+    c.says("REST 12", "350 Restart position accepted (12).");
+    c.store("STOR new", b"Y");
+    assert_eq!(host.read("/home/alice/new"), b"012XX56789\0\0Y");
+    c.says("REST 3", "350 Restart position accepted (3).");
+    c.store("APPE new", b"Z");
+    assert_eq!(host.read("/home/alice/new"), b"012XX56789\0\0YZ", "APPE goes to the end");
+}
+
+#[test]
+fn unique_names() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for (command, name) in [("STOU", "STOU.1"), ("STOU", "STOU.2"), ("STOU f", "f.1"), ("STOU f", "f.2"), ("STOU brandnew", "brandnew"), ("STOU d/1", "d/1.1")] {
+        let (opening, data) = c.begin(command);
+        assert_eq!(opening.text(), format!("150 FILE: {name}"));
+        data.write(name.as_bytes());
+        c.next(DONE);
+        assert_eq!(host.read(&format!("/home/alice/{name}")), name.as_bytes());
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_success() {
+    let host = Host::new();
+    host.tiny("/home/alice/tiny", 64);
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR tiny/x");
+    // The server may close before all is sent.
+    let _ = data.stream.write_all(&[b'x'; 1_000_000]);
+    drop(data);
+    c.next("451 Failure writing to local file.");
+    c.says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn failed_uploads_are_deleted_if_told_so() {
+    let host = Host::new();
+    host.tiny("/home/alice/tiny", 64);
+    let _server = Server::start(&host, "delete_failed_uploads=YES\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR tiny/x");
+    let _ = data.stream.write_all(&[b'x'; 1_000_000]);
+    drop(data);
+    c.next("451 Failure writing to local file.");
+    assert_eq!(c.cmd("SIZE tiny/x").code(), "550");
+    assert_eq!(c.store("STOR tiny/y", b"fits").text(), DONE);
+    assert!(host.exists("/home/alice/tiny/y"));
+}
+
+#[test]
+fn an_upload_that_is_reset_is_no_success() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR part");
+    data.stream.write_all(b"abc").unwrap();
+    wait("the bytes to arrive", || (host.read("/home/alice/part") == b"abc").then_some(()));
+    data.reset();
+    c.next("426 Failure reading network stream.");
+    assert!(host.exists("/home/alice/part"));
+}
+
+#[test]
+fn a_download_that_is_reset_is_no_success() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("RETR huge");
+    data.stream.read_exact(&mut [0; 1000]).unwrap();
+    data.reset();
+    c.next("426 Failure writing network stream.");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn a_download_that_is_closed_is_no_success() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, data) = c.begin("RETR huge");
+    drop(data);
+    c.next("426 Failure writing network stream.");
+}
+
+#[test]
+fn a_stalled_upload_times_out() {
+    let host = Host::new();
+    let _server = Server::start(&host, "data_connection_timeout=1\n");
+    let mut c = Client::alice();
+    let (_, _data) = c.begin("STOR x");
+    c.next("421 Data timeout. Reconnect. Sorry.");
+    c.closed();
+}
+
+#[test]
+fn a_stalled_download_times_out() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    let _server = Server::start(&host, "data_connection_timeout=1\n");
+    let mut c = Client::alice();
+    let (_, _data) = c.begin("RETR huge");
+    c.next("421 Data timeout. Reconnect. Sorry.");
+    c.closed();
+}
+
+#[test]
+fn a_slow_transfer_is_not_idle() {
+    let host = Host::new();
+    let _server = Server::start(&host, "idle_session_timeout=1\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR slow");
+    for _ in 0..15 {
+        data.stream.write_all(b"x").unwrap();
+        // The subject is time itself: longer than the idle timeout, with activity.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    drop(data);
+    c.next(DONE);
+}
+
+#[test]
+fn downloads_have_a_rate() {
+    let host = Host::new();
+    host.file("/home/alice/some", &pattern(400_000));
+    let _server = Server::start(&host, "local_max_rate=200000\n");
+    let start = std::time::Instant::now();
+    assert_eq!(Client::alice().fetch("RETR some").len(), 400_000);
+    let took = start.elapsed().as_millis();
+    assert!((1200..8000).contains(&took), "{took} ms for two seconds' worth");
+}
+
+#[test]
+fn uploads_have_a_rate() {
+    let host = Host::new();
+    let _server = Server::start(&host, "local_max_rate=200000\n");
+    let start = std::time::Instant::now();
+    assert_eq!(Client::alice().store("STOR some", &pattern(400_000)).text(), DONE);
+    let took = start.elapsed().as_millis();
+    assert!((1200..8000).contains(&took), "{took} ms for two seconds' worth");
+}
+
+#[test]
+fn anonymous_has_its_own_rate() {
+    let host = Host::new();
+    host.write("/srv/ftp/pub/big", &"x".repeat(400_000));
+    let _server = Server::start(&host, "anon_max_rate=200000\n");
+    let start = std::time::Instant::now();
+    assert_eq!(Client::anonymous().fetch("RETR pub/big").len(), 400_000);
+    assert!(start.elapsed().as_millis() >= 1200, "{:?}", start.elapsed());
+}
+
+#[test]
+fn abor_is_read_after_the_transfer() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.fetch("RETR f");
+    c.says("ABOR", "225 No transfer to ABOR.");
+}
+
+#[test]
+fn abor_in_band_without_async_abor() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(20_000_000).unwrap();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("RETR huge");
+    c.send(b"ABOR\r\n");
+    if host.ours() {
+        // Ours reads the control connection while bytes flow (DESIGN, processes); the original only afterwards.
+        let mut sink = Vec::new();
+        let _ = data.stream.read_to_end(&mut sink);
+        c.next("426 Failure writing network stream.");
+        c.next("226 ABOR successful.");
+    } else {
+        assert_eq!(data.read().len(), 20_000_000);
+        c.next(DONE);
+        c.next("225 No transfer to ABOR.");
+    }
+    c.says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn abor_as_urgent_data_stops_a_download() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge").unwrap().set_len(100_000_000).unwrap();
+    let _server = Server::start(&host, "async_abor_enable=YES\n");
+    let mut c = Client::alice();
+    let (_, data) = c.begin("RETR huge");
+    c.urgent(b"\xff\xf4\xff");
+    c.send(b"\xf2ABOR\r\n");
+    c.next("426 Failure writing network stream.");
+    c.next("226 ABOR successful.");
+    drop(data);
+    c.says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn abor_as_urgent_data_stops_an_upload() {
+    let host = Host::new();
+    let _server = Server::start(&host, "async_abor_enable=YES\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR part");
+    data.stream.write_all(b"abc").unwrap();
+    wait("the bytes to arrive", || (host.read("/home/alice/part") == b"abc").then_some(()));
+    c.urgent(b"\xff\xf4\xff");
+    c.send(b"\xf2ABOR\r\n");
+    c.next("426 Failure reading network stream.");
+    c.next("226 ABOR successful.");
+    c.says("ABOR", "225 No transfer to ABOR.");
+}
+
+#[test]
+fn the_session_is_answered_during_a_transfer() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original reads nothing while it transfers (reference 3.4.6).
+    }
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR x");
+    data.stream.write_all(b"abc").unwrap();
+    c.says("NOOP", "200 NOOP ok.");
+    assert_eq!(c.cmd("STAT").code(), "211");
+    drop(data);
+    c.next(DONE);
+    assert_eq!(host.read("/home/alice/x"), b"abc");
+}
+
+#[test]
+fn quit_during_a_transfer_lets_it_finish() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR x");
+    c.send(b"QUIT\r\n");
+    data.stream.write_all(b"abc").unwrap();
+    drop(data);
+    let replies = [c.reply().text(), c.reply().text()];
+    assert!(replies.contains(&DONE.to_owned()) && replies.contains(&"221 Goodbye.".to_owned()), "{replies:?}");
+    assert_eq!(host.read("/home/alice/x"), b"abc");
+}
+
+#[test]
+fn a_directory_that_vanishes() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.says("CWD empty", "250 Directory successfully changed.");
+    std::fs::remove_dir("/home/alice/empty").unwrap();
+    c.refused("STOR x", NOT_CREATED);
+    c.says("MKD x", "550 Create directory operation failed.");
+    c.says("CWD /home/alice", "250 Directory successfully changed.");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+}

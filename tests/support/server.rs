@@ -1,0 +1,104 @@
+//! The server under test: started in the test's private host, killed with everything it started when dropped.
+
+use super::host::{CONFIG, Host, PROGRAM};
+use super::wait;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// What every server under test is told first; a test's own lines come after and win.
+const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
+    delay_failed_login=0\ndelay_successful_login=0\nsecure_chroot_dir=/run/vsftpd/empty\n\
+    pam_service_name=vsftpd\nxferlog_enable=YES\n";
+const OUTPUT: &str = "/mnt/output";
+
+/// A running server.
+pub struct Server {
+    master: Child,
+}
+
+impl Server {
+    /// Starts the server and returns once it listens on port 21.
+    pub fn start(host: &Host, lines: &str) -> Server {
+        let mut server = Server::launch(host, lines);
+        wait("the server to listen", || {
+            if let Some(status) = server.master.try_wait().unwrap() {
+                panic!("the server ended at once, {status}: {}", output());
+            }
+            listening().then_some(())
+        });
+        server
+    }
+
+    /// Starts a server that must not come up; its exit status and all it said.
+    pub fn refused(host: &Host, lines: &str) -> (ExitStatus, String) {
+        let mut server = Server::launch(host, lines);
+        let status = wait("the server to refuse", || server.master.try_wait().unwrap());
+        (status, output())
+    }
+
+    fn launch(_: &Host, lines: &str) -> Server {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        // The original writes its complaints to descriptor 0.
+        let out = File::options().create(true).truncate(true).read(true).write(true).open(OUTPUT).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg(CONFIG).stdin(Stdio::from(out.try_clone().unwrap())).stdout(Stdio::from(out.try_clone().unwrap())).stderr(Stdio::from(out));
+        command.process_group(0);
+        Server { master: command.spawn().expect("start the server under test") }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.master.id() as i32
+    }
+
+    /// Ends the master alone, as `kill` does, and waits for it.
+    pub fn kill_master(&mut self) {
+        self.master.kill().unwrap();
+        self.master.wait().unwrap();
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Every process of the private host but the test itself.
+    pub fn processes() -> Vec<i32> {
+        let ours = fs::read_link("/proc/thread-self/ns/mnt").unwrap();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let same = fs::read_link(PathBuf::from(format!("/proc/{pid}/ns/mnt"))).is_ok_and(|ns| ns == ours);
+            if same && pid != std::process::id() as i32 {
+                found.push(pid);
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.master.kill();
+        let _ = self.master.wait();
+        for pid in Server::processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// Whether port 21 is listened on in this network; looked up, because a probing connection would be counted.
+pub fn listening() -> bool {
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        text.lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next().is_some_and(|local| local.ends_with(":0015")) && fields.nth(1) == Some("0A")
+        })
+    })
+}
+
+fn output() -> String {
+    String::from_utf8_lossy(&fs::read(OUTPUT).unwrap_or_default()).into_owned()
+}
