@@ -80,7 +80,9 @@ fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
             Arg::Long("manual") => {
                 let page = parser.value()?;
                 if page != "conf" {
-                    return Err(format!("no manual page is made for {}", page.to_string_lossy()).into());
+                    return Err(
+                        format!("no manual page is made for {}", page.to_string_lossy()).into(),
+                    );
                 }
                 task.get_or_insert(Task::Manual);
             }
@@ -112,7 +114,11 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
         }
         Task::Manual => config::conf_5(&mut out),
         Task::Version => {
-            writeln!(out, "vsftpd: version 3.0.5 (vsftpd-rs {})", env!("CARGO_PKG_VERSION"))
+            writeln!(
+                out,
+                "vsftpd: version 3.0.5 (vsftpd-rs {})",
+                env!("CARGO_PKG_VERSION")
+            )
         }
         Task::Help => out.write_all(USAGE.as_bytes()),
     };
@@ -126,12 +132,23 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
 fn read(sources: &[Source]) -> Result<config::Loaded, Vec<Mistake>> {
     let loaded = config::load(sources)?;
     let mistakes = config::check_system(&loaded);
-    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn check(sources: &[Source]) -> ExitCode {
     match read(sources) {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(loaded) => {
+            let warnings: Vec<String> = config::check_files(&loaded)
+                .iter()
+                .map(|mistake| format!("warning: {mistake}"))
+                .collect();
+            complain(&warnings);
+            ExitCode::SUCCESS
+        }
         Err(mistakes) => {
             complain(&mistakes);
             ExitCode::from(REFUSED)
@@ -148,7 +165,14 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         }
     };
     master::diagnostics::start(loaded.config.background);
-    match master::run(master::Start { sources, loaded, pid_file }) {
+    for warning in config::check_files(&loaded) {
+        log::warn!("{warning}");
+    }
+    match master::run(master::Start {
+        sources,
+        loaded,
+        pid_file,
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             complain(&[refusal]);

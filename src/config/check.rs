@@ -36,6 +36,17 @@ pub fn check_system(loaded: &Loaded) -> Vec<Mistake> {
     };
     accounts(&mut found);
     empty_root(&mut found);
+    found.mistakes
+}
+
+/// Names the list and text files that cannot be read now. They are read anew for every session, so that one may still come:
+/// the server starts, and a session that needs a missing one is refused.
+pub fn check_files(loaded: &Loaded) -> Vec<Mistake> {
+    let mut found = Found {
+        loaded,
+        spoiled: &[],
+        mistakes: Vec::new(),
+    };
     lists(&mut found);
     found.mistakes
 }

@@ -141,8 +141,8 @@ impl LineBuffer {
     }
 
     /// Whether nothing unread is left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.start == self.end
     }
 

@@ -204,14 +204,14 @@ impl Pattern {
 }
 
 /// Whether the whole of `name` matches `pattern`; for one name. For many, keep a [`Pattern`].
-#[must_use]
-pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
+#[cfg(test)]
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
     Pattern::new(pattern).matches(name)
 }
 
 /// [`Pattern::denies`] for one argument.
-#[must_use]
-pub fn denies(pattern: &[u8], arg: &[u8], resolved: Option<&[u8]>) -> bool {
+#[cfg(test)]
+fn denies(pattern: &[u8], arg: &[u8], resolved: Option<&[u8]>) -> bool {
     Pattern::new(pattern).denies(arg, resolved)
 }
 

@@ -66,17 +66,30 @@ fn listen(config: &Config, here: std::net::IpAddr, journal: &mut Journal) -> Aft
     }
 }
 
-fn connect(config: &Config, here: std::net::IpAddr, to: SocketAddr, journal: &mut Journal) -> AfterLoginReply {
+fn connect(
+    config: &Config,
+    here: std::net::IpAddr,
+    to: SocketAddr,
+    journal: &mut Journal,
+) -> AfterLoginReply {
     // Privileged ports are other services': never a data connection, promiscuous or not (attacks B-033, B-041).
     if to.port() < 1024 {
-        journal.note(format!("refused a data connection to the privileged port {}", to.port()).as_bytes());
+        journal.note(
+            format!(
+                "refused a data connection to the privileged port {}",
+                to.port()
+            )
+            .as_bytes(),
+        );
         return AfterLoginReply::Unavailable;
     }
     let from = ports::source(config, here);
     match socket::connect_data(from, to) {
         Ok(socket) => AfterLoginReply::Connecting { socket },
         Err(error) => {
-            journal.note(format!("cannot connect from port {} to {to}: {error}", from.port()).as_bytes());
+            journal.note(
+                format!("cannot connect from port {} to {to}: {error}", from.port()).as_bytes(),
+            );
             AfterLoginReply::Unavailable
         }
     }

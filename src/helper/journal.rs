@@ -71,7 +71,11 @@ impl Journal {
 
     /// The CONNECT line of a connection that is turned away, with the reason.
     pub fn turned_away(&mut self, reason: &str) {
-        self.line(&Line::new(Kind::Connect, None, Some(reason.as_bytes().to_vec())));
+        self.line(&Line::new(
+            Kind::Connect,
+            None,
+            Some(reason.as_bytes().to_vec()),
+        ));
     }
 
     /// A login holds; later lines carry this user.
@@ -123,16 +127,39 @@ impl Journal {
             Event::Command(text) => self.line(&Line::new(Kind::Command, None, Some(text))),
             Event::Response(text) => self.line(&Line::new(Kind::Response, None, Some(text))),
             Event::Note(text) => self.note(&text),
-            Event::Changed { change, outcome, text } => {
-                self.line(&Line::new(kind(change), Some(matches!(outcome, Outcome::Done)), Some(text)));
+            Event::Changed {
+                change,
+                outcome,
+                text,
+            } => {
+                self.line(&Line::new(
+                    kind(change),
+                    Some(matches!(outcome, Outcome::Done)),
+                    Some(text),
+                ));
             }
-            Event::Transfer { direction, outcome, path, bytes, elapsed, ascii } => {
+            Event::Transfer {
+                direction,
+                outcome,
+                path,
+                bytes,
+                elapsed,
+                ascii,
+            } => {
                 self.transfer(direction, outcome, path, bytes, elapsed, ascii);
             }
         }
     }
 
-    fn transfer(&mut self, direction: Direction, outcome: Outcome, path: Vec<u8>, bytes: u64, elapsed: Duration, ascii: bool) {
+    fn transfer(
+        &mut self,
+        direction: Direction,
+        outcome: Outcome,
+        path: Vec<u8>,
+        bytes: u64,
+        elapsed: Duration,
+        ascii: bool,
+    ) {
         let ok = matches!(outcome, Outcome::Done);
         let upload = matches!(direction, Direction::Upload);
         if let Some(file) = &self.xfer {
@@ -147,12 +174,21 @@ impl Journal {
                 access: self.access.0,
                 anon_password: &self.access.1,
             };
-            let stamp = Stamp { date: date(), pid: self.pid, user: self.user.as_deref(), address: &self.address };
+            let stamp = Stamp {
+                date: date(),
+                pid: self.pid,
+                user: self.user.as_deref(),
+                address: &self.address,
+            };
             record::xferlog_line(&stamp, &transfer, &mut self.buffer);
             logfile::append(file, &self.buffer, self.lock);
         }
         let kind = if upload { Kind::Upload } else { Kind::Download };
-        self.line(&Line { bytes, elapsed, ..Line::new(kind, Some(ok), Some(path)) });
+        self.line(&Line {
+            bytes,
+            elapsed,
+            ..Line::new(kind, Some(ok), Some(path))
+        });
     }
 
     fn line(&mut self, line: &Line) {
@@ -160,10 +196,19 @@ impl Journal {
             return;
         }
         self.buffer.clear();
-        let stamp = Stamp { date: date(), pid: self.pid, user: self.user.as_deref(), address: &self.address };
+        let stamp = Stamp {
+            date: date(),
+            pid: self.pid,
+            user: self.user.as_deref(),
+            address: &self.address,
+        };
         if let Some(syslog) = &mut self.syslog {
             record::syslog_line(&stamp, line, &mut self.buffer);
-            let level = if record::is_warning(line) { syslog::Level::Warning } else { syslog::Level::Info };
+            let level = if record::is_warning(line) {
+                syslog::Level::Warning
+            } else {
+                syslog::Level::Info
+            };
             syslog.send(level, &self.buffer);
         } else if let Some(file) = &self.vsftpd {
             record::vsftpd_line(&stamp, line, &mut self.buffer);
@@ -185,7 +230,12 @@ fn address(peer: SocketAddr) -> String {
 
 fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
     let path = path.unwrap_or_default();
-    logfile::open(path).map_err(|error| format!("failed to open {what} log file:{} ({error})", path.to_string_lossy()))
+    logfile::open(path).map_err(|error| {
+        format!(
+            "failed to open {what} log file:{} ({error})",
+            path.to_string_lossy()
+        )
+    })
 }
 
 fn kind(change: Change) -> Kind {

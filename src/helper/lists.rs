@@ -29,8 +29,12 @@ impl List {
 /// As [`text`].
 pub fn read(path: &Path) -> io::Result<List> {
     let text = text(path)?;
-    let lines = text.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_vec());
-    Ok(List { lines: lines.filter(|line| !line.is_empty()).collect() })
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.trim_ascii_end().to_vec());
+    Ok(List {
+        lines: lines.filter(|line| !line.is_empty()).collect(),
+    })
 }
 
 /// Reads a small file, the last line's end left away.
@@ -42,12 +46,18 @@ pub fn text(path: &Path) -> io::Result<Vec<u8>> {
     let file = nix::fcntl::open(path, flags, Mode::empty())?;
     let meta = nix::sys::stat::fstat(&file)?;
     if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
     }
     let mut text = Vec::new();
     File::from(file).take(LONGEST + 1).read_to_end(&mut text)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "longer than 1 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "longer than 1 MiB",
+        ));
     }
     if text.last() == Some(&b'\n') {
         text.pop();

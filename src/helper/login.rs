@@ -52,7 +52,11 @@ impl Message for Silence {
 impl<'a> Gate<'a> {
     /// Nobody has tried yet.
     pub fn new(prepared: &'a Prepared) -> Self {
-        Self { prepared, failures: 0, userlist: None }
+        Self {
+            prepared,
+            failures: 0,
+            userlist: None,
+        }
     }
 
     /// USER, where a user list may refuse the name at once (reference §3.2, decision 5).
@@ -62,21 +66,34 @@ impl<'a> Gate<'a> {
             Ok(Some(reason)) => {
                 journal.refused(name, &reason);
                 pause(self.config().delay_failed_login);
-                if self.failed() { BeforeLoginReply::DeniedLast } else { BeforeLoginReply::Denied }
+                if self.failed() {
+                    BeforeLoginReply::DeniedLast
+                } else {
+                    BeforeLoginReply::Denied
+                }
             }
             Err(text) => BeforeLoginReply::Oops(text.into_bytes()),
         }
     }
 
     /// PASS: the whole decision.
-    pub fn login(&mut self, name: &[u8], password: &Zeroizing<Vec<u8>>, journal: &mut Journal) -> Decision {
+    pub fn login(
+        &mut self,
+        name: &[u8],
+        password: &Zeroizing<Vec<u8>>,
+        journal: &mut Journal,
+    ) -> Decision {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
             Ok(None) => auth::acceptable(name, password)
                 .map_err(|reason| Refusal::Refused(reason.to_string()))
                 .and_then(|()| {
-                    if anonymous { self.anonymous(password) } else { self.local(name, password, journal.address()) }
+                    if anonymous {
+                        self.anonymous(password)
+                    } else {
+                        self.local(name, password, journal.address())
+                    }
                 }),
             Err(text) => Err(Refusal::Oops(text)),
         };
@@ -93,7 +110,11 @@ impl<'a> Gate<'a> {
                 };
                 journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
                 pause(self.config().delay_failed_login);
-                Decision::Reply(if self.failed() { BeforeLoginReply::FailedLast } else { BeforeLoginReply::Failed })
+                Decision::Reply(if self.failed() {
+                    BeforeLoginReply::FailedLast
+                } else {
+                    BeforeLoginReply::Failed
+                })
             }
             Err(Refusal::Oops(text)) => {
                 journal.note(text.as_bytes());
@@ -119,12 +140,18 @@ impl<'a> Gate<'a> {
             return Ok(None);
         }
         let path = config.userlist_file.as_deref();
-        let list = self.userlist.get_or_insert_with(|| read_list("cannot read user list file", path));
+        let list = self
+            .userlist
+            .get_or_insert_with(|| read_list("cannot read user list file", path));
         let listed = list.as_ref().map_err(Clone::clone)?.contains(name);
         let file = path.unwrap_or_default().to_string_lossy();
         Ok(match (listed, config.userlist_deny) {
-            (true, true) => Some(format!("the name is in userlist_file {file} and userlist_deny=YES: remove it there")),
-            (false, false) => Some(format!("the name is not in userlist_file {file} and userlist_deny=NO: add it there")),
+            (true, true) => Some(format!(
+                "the name is in userlist_file {file} and userlist_deny=YES: remove it there"
+            )),
+            (false, false) => Some(format!(
+                "the name is not in userlist_file {file} and userlist_deny=NO: add it there"
+            )),
             (true, false) | (false, true) => None,
         })
     }
@@ -132,22 +159,38 @@ impl<'a> Gate<'a> {
     /// Reference §6.2.
     fn anonymous(&self, password: &[u8]) -> Result<Verdict, Refusal> {
         let config = self.config();
-        let account = self.prepared.anonymous.as_ref().ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+        let account = self
+            .prepared
+            .anonymous
+            .as_ref()
+            .ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
         if config.deny_email_enable {
-            let list = read_list("cannot read anon e-mail list file", config.banned_email_file.as_deref());
+            let list = read_list(
+                "cannot read anon e-mail list file",
+                config.banned_email_file.as_deref(),
+            );
             if list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused("the e-mail password is in banned_email_file".to_owned()));
+                return Err(Refusal::Refused(
+                    "the e-mail password is in banned_email_file".to_owned(),
+                ));
             }
         }
         if config.secure_email_list_enable {
             // An empty list lets nobody in: the original lets everybody (reference §10, 5).
-            let list = read_list("cannot read email passwords file", config.email_password_file.as_deref());
+            let list = read_list(
+                "cannot read email passwords file",
+                config.email_password_file.as_deref(),
+            );
             if password.is_empty() || !list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused("the e-mail password is not in email_password_file".to_owned()));
+                return Err(Refusal::Refused(
+                    "the e-mail password is not in email_password_file".to_owned(),
+                ));
             }
         }
         Ok(Verdict {
-            class: Class::Anonymous { password: password.to_vec() },
+            class: Class::Anonymous {
+                password: password.to_vec(),
+            },
             name: account.name.as_bytes().to_vec(),
             uid: account.uid,
             gid: account.gid,
@@ -159,23 +202,44 @@ impl<'a> Gate<'a> {
     }
 
     /// Reference §6.1, §6.3 to §6.5.
-    fn local(&self, name: &[u8], password: &Zeroizing<Vec<u8>>, rhost: &str) -> Result<Verdict, Refusal> {
+    fn local(
+        &self,
+        name: &[u8],
+        password: &Zeroizing<Vec<u8>>,
+        rhost: &str,
+    ) -> Result<Verdict, Refusal> {
         let config = self.config();
         if !config.local_enable {
-            return Err(Refusal::Refused("local_enable=NO and this is no anonymous name".to_owned()));
+            return Err(Refusal::Refused(
+                "local_enable=NO and this is no anonymous name".to_owned(),
+            ));
         }
         let identity = match ask_auth(config, name, password, rhost)? {
             AuthReply::Granted(identity) => identity,
             AuthReply::Refused(reason) => {
-                return Err(Refusal::Refused(String::from_utf8_lossy(&reason).into_owned()));
+                return Err(Refusal::Refused(
+                    String::from_utf8_lossy(&reason).into_owned(),
+                ));
             }
             AuthReply::NoAccount { name } => {
-                return Err(Refusal::Oops(format!("cannot locate user entry:{}", String::from_utf8_lossy(&name))));
+                return Err(Refusal::Oops(format!(
+                    "cannot locate user entry:{}",
+                    String::from_utf8_lossy(&name)
+                )));
             }
         };
-        let Identity { name, uid, gid, groups, home } = identity;
+        let Identity {
+            name,
+            uid,
+            gid,
+            groups,
+            home,
+        } = identity;
         let listed = if config.chroot_list_enable {
-            let list = read_list("could not read chroot() list file", config.chroot_list_file.as_deref());
+            let list = read_list(
+                "could not read chroot() list file",
+                config.chroot_list_file.as_deref(),
+            );
             list.map_err(Refusal::Oops)?.contains(&name)
         } else {
             false
@@ -188,7 +252,10 @@ impl<'a> Gate<'a> {
             gid: Gid::from_raw(gid),
             groups: groups.into_iter().map(Gid::from_raw).collect(),
             home: OsString::from_vec(substitute(config, home, &token_name)),
-            extra: config.local_root.clone().map(|root| OsString::from_vec(substitute(config, root.into_vec(), &token_name))),
+            extra: config
+                .local_root
+                .clone()
+                .map(|root| OsString::from_vec(substitute(config, root.into_vec(), &token_name))),
             chroot: config.chroot_local_user != listed,
         })
     }
@@ -196,7 +263,12 @@ impl<'a> Gate<'a> {
 
 /// `user_sub_token` in a path, replaced by the login name (reference §6.5).
 fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
-    let Some(token) = config.user_sub_token.as_deref().map(OsStrExt::as_bytes).filter(|token| !token.is_empty()) else {
+    let Some(token) = config
+        .user_sub_token
+        .as_deref()
+        .map(OsStrExt::as_bytes)
+        .filter(|token| !token.is_empty())
+    else {
         return path;
     };
     let mut out = Vec::new();
@@ -204,7 +276,9 @@ fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
         out.extend(rest.iter().take(at));
         out.extend_from_slice(name);
-        rest = rest.get(at.saturating_add(token.len())..).unwrap_or_default();
+        rest = rest
+            .get(at.saturating_add(token.len())..)
+            .unwrap_or_default();
     }
     out.extend_from_slice(rest);
     out
@@ -228,8 +302,12 @@ pub fn is_anonymous(name: &[u8]) -> bool {
 /// # Errors
 /// The original's text for a file that cannot be read.
 pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = config.banner_file.as_deref() else { return Ok(None) };
-    lists::text(Path::new(path)).map(Some).map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
+    let Some(path) = config.banner_file.as_deref() else {
+        return Ok(None);
+    };
+    lists::text(Path::new(path))
+        .map(Some)
+        .map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
 }
 
 fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
@@ -250,8 +328,10 @@ fn ask_auth(
     password: &Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Result<AuthReply, Refusal> {
-    let failed = |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
-    let (mut ours, theirs) = Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
+    let failed =
+        |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
+    let (mut ours, theirs) =
+        Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
     let theirs = theirs.into_descriptor();
     let parent = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
@@ -260,7 +340,7 @@ fn ask_auth(
             let reply = auth::answer(config, name, password.as_slice(), rhost);
             let _ = channel.send(&reply);
         }
-        process::exit(0)
+        0
     })
     .map_err(|error| failed(error.to_string()))?;
     let deadline = Instant::now().checked_add(AUTH_LIMIT);
@@ -269,7 +349,10 @@ fn ask_auth(
         Ok(false) => {
             let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
             let _ = process::wait_for(child);
-            return Err(failed(format!("no answer within {} s", AUTH_LIMIT.as_secs())));
+            return Err(failed(format!(
+                "no answer within {} s",
+                AUTH_LIMIT.as_secs()
+            )));
         }
         Err(error) => return Err(failed(error.to_string())),
     };
@@ -277,7 +360,9 @@ fn ask_auth(
     match reply {
         Ok(Some(reply)) => Ok(reply),
         Ok(None) => Err(failed(match ended {
-            Ok(process::Ended::Killed(signal)) => format!("a PAM module or library crashed (signal {signal})"),
+            Ok(process::Ended::Killed(signal)) => {
+                format!("a PAM module or library crashed (signal {signal})")
+            }
             Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
         })),
         Err(broken) => Err(failed(broken.to_string())),

@@ -9,19 +9,18 @@ mod login;
 mod ports;
 mod prepared;
 
-pub use prepared::{Prepared, Unprepared};
+pub use prepared::Prepared;
 
 use crate::config::Config;
 use crate::sys::confine::{self, Plan, Root};
-use crate::sys::socket::Parcel;
 use crate::sys::process;
+use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting};
 use caps::Capability;
 use journal::Journal;
 use login::{Decision, Gate};
 use nix::unistd::Pid;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -44,23 +43,33 @@ pub struct Session {
     pub clients: usize,
 }
 
-/// Runs the session to its end; the return value ends the process.
-pub fn run(session: Session) -> Infallible {
-    process::exit(i32::from(serve(session).is_err()))
+/// Runs the session to its end; gives the exit status.
+pub fn run(session: Session) -> i32 {
+    i32::from(serve(session).is_err())
 }
 
 /// The session ended early; the reason has been logged where there is a log.
 struct Over;
 
 fn serve(session: Session) -> Result<(), Over> {
-    let Session { prepared, client, peer, local, clients } = session;
+    let Session {
+        prepared,
+        client,
+        peer,
+        local,
+        clients,
+    } = session;
     // A session of its own: a signal to master's terminal group does not reach it.
     let _ = nix::unistd::setsid();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
     let config = &prepared.config;
     let opened = Journal::open(config, peer);
-    let greeting = match opened.as_ref().map_err(Clone::clone).and_then(|_| login::banner(config)) {
+    let greeting = match opened
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|_| login::banner(config))
+    {
         Ok(banner) => Greeting::Banner(banner),
         Err(text) => Greeting::Oops(text),
     };
@@ -69,15 +78,21 @@ fn serve(session: Session) -> Result<(), Over> {
         journal.note(format!("cannot lower capabilities: {error}").as_bytes());
         return Err(Over);
     }
-    let client = Client { socket: client, peer, local, clients };
+    let client = Client {
+        socket: client,
+        peer,
+        local,
+        clients,
+    };
     let empty = prepared.secure_chroot().map_err(|error| {
         journal.note(format!("cannot open secure_chroot_dir: {error}").as_bytes());
         Over
     })?;
-    let (mut channel, greeter) = fork_greeter(&prepared, &client, &empty, greeting).map_err(|error| {
-        journal.note(format!("cannot start a greeter: {error}").as_bytes());
-        Over
-    })?;
+    let (mut channel, greeter) =
+        fork_greeter(&prepared, &client, &empty, greeting).map_err(|error| {
+            journal.note(format!("cannot start a greeter: {error}").as_bytes());
+            Over
+        })?;
     journal.connect();
     let Some((verdict, rest)) = before(&prepared, &mut journal, &mut channel) else {
         return finish_greeter(&channel);
@@ -95,7 +110,9 @@ fn serve(session: Session) -> Result<(), Over> {
     drop(empty);
     after::serve(&prepared.config, peer, local, channel, &mut journal);
     match process::wait_for(worker) {
-        Ok(process::Ended::Killed(signal)) => journal.note(format!("worker was killed by signal {signal}").as_bytes()),
+        Ok(process::Ended::Killed(signal)) => {
+            journal.note(format!("worker was killed by signal {signal}").as_bytes())
+        }
         Ok(process::Ended::Exited(_)) | Err(_) => {}
     }
     Ok(())
@@ -116,7 +133,11 @@ fn before(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
-            Ok(Some(BeforeLogin::Login { name, password, rest })) => match gate.login(&name, &password, journal) {
+            Ok(Some(BeforeLogin::Login {
+                name,
+                password,
+                rest,
+            })) => match gate.login(&name, &password, journal) {
                 Decision::Granted(verdict) => {
                     // The greeter may be gone already; the worker will find out.
                     let _ = channel.send(&BeforeLoginReply::Granted);
@@ -130,7 +151,9 @@ fn before(
             }
         };
         let last = match &reply {
-            BeforeLoginReply::DeniedLast | BeforeLoginReply::FailedLast | BeforeLoginReply::Oops(_) => true,
+            BeforeLoginReply::DeniedLast
+            | BeforeLoginReply::FailedLast
+            | BeforeLoginReply::Oops(_) => true,
             BeforeLoginReply::Ask
             | BeforeLoginReply::Denied
             | BeforeLoginReply::Failed
@@ -162,7 +185,11 @@ fn fork_greeter(
     let (ours, theirs) = Channel::<BeforeLoginReply, BeforeLogin>::pair()?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let keep = [client.socket.number(), theirs.as_raw_fd(), empty.as_raw_fd()];
+    let keep = [
+        client.socket.number(),
+        theirs.as_raw_fd(),
+        empty.as_raw_fd(),
+    ];
     let pid = process::spawn(&keep, || {
         process::silence_session();
         let plan = Plan {
@@ -174,7 +201,14 @@ fn fork_greeter(
             limits: worker::GREETER_LIMITS,
             parent: Some(parent),
         };
-        worker::greet(&prepared.config, client, empty, &plan, Channel::new(theirs), greeting)
+        worker::greet(
+            &prepared.config,
+            client,
+            empty,
+            &plan,
+            Channel::new(theirs),
+            greeting,
+        )
     })?;
     Ok((ours, pid))
 }
@@ -191,7 +225,14 @@ fn fork_worker(
     let keep = [client.socket.number(), theirs.as_raw_fd()];
     let pid = process::spawn(&keep, || {
         process::silence_session();
-        worker::work(prepared.config.clone(), client, verdict, parent, Channel::new(theirs), rest)
+        worker::work(
+            prepared.config.clone(),
+            client,
+            verdict,
+            parent,
+            Channel::new(theirs),
+            rest,
+        )
     })?;
     Ok((ours, pid))
 }

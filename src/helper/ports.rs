@@ -19,7 +19,11 @@ pub fn passive(config: &Config) -> RangeInclusive<u16> {
 
 /// Where an active data connection comes from.
 pub fn source(config: &Config, local: IpAddr) -> SocketAddr {
-    let port = if config.connect_from_port_20 { u16::try_from(config.ftp_data_port).unwrap_or(20) } else { 0 };
+    let port = if config.connect_from_port_20 {
+        u16::try_from(config.ftp_data_port).unwrap_or(20)
+    } else {
+        0
+    };
     SocketAddr::new(local, port)
 }
 
@@ -32,7 +36,11 @@ mod tests {
     #[test]
     fn range_follows_the_reference() {
         let range = |min, max| {
-            let config = Config { pasv_min_port: min, pasv_max_port: max, ..Config::default() };
+            let config = Config {
+                pasv_min_port: min,
+                pasv_max_port: max,
+                ..Config::default()
+            };
             passive(&config)
         };
         assert_eq!(range(5001, 0), 5001..=65535);

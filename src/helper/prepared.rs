@@ -30,7 +30,11 @@ pub struct Unprepared {
 
 impl fmt::Display for Unprepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vsftpd: cannot locate user specified in '{}':{} ({})", self.option, self.name, self.why)
+        write!(
+            f,
+            "vsftpd: cannot locate user specified in '{}':{} ({})",
+            self.option, self.name, self.why
+        )
     }
 }
 
@@ -46,7 +50,11 @@ impl Prepared {
         } else {
             None
         };
-        Ok(Self { config, nopriv, anonymous })
+        Ok(Self {
+            config,
+            nopriv,
+            anonymous,
+        })
     }
 
     /// Opens the empty directory that is the root of greeter and helper.
@@ -54,19 +62,31 @@ impl Prepared {
     /// # Errors
     /// It is missing or no directory.
     pub fn secure_chroot(&self) -> std::io::Result<OwnedFd> {
-        let path = self.config.secure_chroot_dir.as_deref().unwrap_or(OsStr::new(""));
+        let path = self
+            .config
+            .secure_chroot_dir
+            .as_deref()
+            .unwrap_or(OsStr::new(""));
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(nix::fcntl::open(path, flags, Mode::empty())?)
     }
 }
 
 fn find(option: &'static str, name: Option<&OsStr>) -> Result<Account, Unprepared> {
-    let shown = name.unwrap_or(OsStr::new("(unset)")).to_string_lossy().into_owned();
-    let failed = |why: String| Unprepared { option, name: shown.clone(), why };
+    let shown = name
+        .unwrap_or(OsStr::new("(unset)"))
+        .to_string_lossy()
+        .into_owned();
+    let failed = |why: String| Unprepared {
+        option,
+        name: shown.clone(),
+        why,
+    };
     let name = name.ok_or_else(|| failed("the option is empty".to_owned()))?;
     let mut account = account::find(name.as_bytes())
         .map_err(|error| failed(error.to_string()))?
         .ok_or_else(|| failed("there is no such account".to_owned()))?;
-    account.groups = account::groups(name.as_bytes(), account.gid).map_err(|error| failed(error.to_string()))?;
+    account.groups =
+        account::groups(name.as_bytes(), account.gid).map_err(|error| failed(error.to_string()))?;
     Ok(account)
 }

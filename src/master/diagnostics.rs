@@ -33,7 +33,11 @@ impl log::Log for Diagnostics {
         }
         let text = record.args().to_string();
         if self.background {
-            let level = if record.level() <= log::Level::Warn { Level::Warning } else { Level::Info };
+            let level = if record.level() <= log::Level::Warn {
+                Level::Warning
+            } else {
+                Level::Info
+            };
             // Connected anew each time: a descriptor kept here would be closed, and its number reused, in children.
             Syslog::new("vsftpd").send(level, text.as_bytes());
         } else {

@@ -44,7 +44,8 @@ fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
 }
 
 fn address(config: &Config) -> Result<SocketAddr, String> {
-    let port = u16::try_from(config.listen_port).map_err(|_| "listen_port is above 65535".to_owned())?;
+    let port =
+        u16::try_from(config.listen_port).map_err(|_| "listen_port is above 65535".to_owned())?;
     if config.listen_ipv6 {
         let Some(text) = config.listen_address6.as_deref() else {
             return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
@@ -62,7 +63,9 @@ fn address(config: &Config) -> Result<SocketAddr, String> {
             return Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
         };
         let text = text.to_string_lossy();
-        let ip: Ipv4Addr = text.parse().map_err(|_| format!("bad listen_address: {text}"))?;
+        let ip: Ipv4Addr = text
+            .parse()
+            .map_err(|_| format!("bad listen_address: {text}"))?;
         Ok(SocketAddr::new(IpAddr::V4(ip), port))
     }
 }

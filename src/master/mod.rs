@@ -6,10 +6,10 @@ mod roster;
 
 use crate::config::{self, Loaded, Source};
 use crate::helper::{self, Prepared, Session};
+use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
-use crate::sys::clock;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
@@ -44,10 +44,13 @@ pub type Refusal = String;
 /// What kept the server from starting.
 pub fn run(start: Start) -> Result<(), Refusal> {
     if !nix::unistd::geteuid().is_root() {
-        return Err("vsftpd: must be started as root (see run_as_launching_user option)".to_owned());
+        return Err(
+            "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
+        );
     }
     let background = start.loaded.config.background;
-    let mut prepared = Prepared::new(start.loaded.config.clone()).map_err(|error| error.to_string())?;
+    let mut prepared =
+        Prepared::new(start.loaded.config.clone()).map_err(|error| error.to_string())?;
     let listener = listen::open(&prepared.config)?;
     if background && detach(start.pid_file.as_ref())? {
         return Ok(());
@@ -59,15 +62,23 @@ pub fn run(start: Start) -> Result<(), Refusal> {
     process::clear_environment();
     process::ignore_write_signals();
     let signals = signals()?;
-    let failed = |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let failed =
+        |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
     process::silence(!background).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities().map_err(|error| failed("cannot limit capabilities")(&error))?;
-    nix::sys::prctl::set_dumpable(false).map_err(|error| failed("cannot forbid core dumps")(&error))?;
+    nix::sys::prctl::set_dumpable(false)
+        .map_err(|error| failed("cannot forbid core dumps")(&error))?;
     nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
     let mut roster = Roster::default();
     log::info!("listening on {}", listen::describe(&prepared.config));
-    serve(&start.sources, &mut prepared, &listener, &signals, &mut roster);
+    serve(
+        &start.sources,
+        &mut prepared,
+        &listener,
+        &signals,
+        &mut roster,
+    );
     if let Some(path) = &start.pid_file {
         let _ = std::fs::remove_file(path);
     }
@@ -75,19 +86,28 @@ pub fn run(start: Start) -> Result<(), Refusal> {
 }
 
 /// Accepts, reaps and reloads until SIGTERM.
-fn serve(sources: &[Source], prepared: &mut Prepared, listener: &OwnedFd, signals: &SignalFd, roster: &mut Roster) {
+fn serve(
+    sources: &[Source],
+    prepared: &mut Prepared,
+    listener: &OwnedFd,
+    signals: &SignalFd,
+    roster: &mut Roster,
+) {
     let mut relief: Option<Instant> = None;
     loop {
         let mut fds = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
         ];
-        let watched = if relief.is_some() { fds.get_mut(..1).unwrap_or_default() } else { &mut fds[..] };
+        let watched = if relief.is_some() {
+            fds.get_mut(..1).unwrap_or_default()
+        } else {
+            &mut fds[..]
+        };
         if let Err(error) = socket::wait(watched, relief) {
             log::error!("poll: {error}");
             return;
         }
-        relief = None;
         while let Ok(Some(signal)) = signals.read_signal() {
             match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                 Ok(Signal::SIGCHLD) => {}
@@ -126,14 +146,22 @@ fn admit_waiting(prepared: &Prepared, listener: &OwnedFd, roster: &mut Roster) -
 
 /// One connection: counted, refused with one write, or given a helper.
 fn admit(prepared: &Prepared, roster: &mut Roster, client: OwnedFd, peer: SocketAddr) {
-    let Ok(local) = socket::local(client.as_fd()) else { return };
+    let Ok(local) = socket::local(client.as_fd()) else {
+        return;
+    };
     let client = Parcel::new(client);
     let config = &prepared.config;
     match roster.admission(peer.ip(), config.max_clients, config.max_per_ip) {
         Admission::Welcome { clients } => {
             let number = client.number();
             let forked = process::spawn(&[number], || {
-                helper::run(Session { prepared: prepared.clone(), client, peer, local, clients })
+                helper::run(Session {
+                    prepared: prepared.clone(),
+                    client,
+                    peer,
+                    local,
+                    clients,
+                })
             });
             match forked {
                 Ok(pid) => roster.entered(pid, peer.ip()),
@@ -162,7 +190,11 @@ fn admit(prepared: &Prepared, roster: &mut Roster, client: OwnedFd, peer: Socket
 fn reload(sources: &[Source], prepared: &mut Prepared) {
     let fresh = config::load(sources).and_then(|loaded| {
         let mistakes = config::check_system(&loaded);
-        if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(loaded)
+        } else {
+            Err(mistakes)
+        }
     });
     match fresh {
         Ok(loaded) => match Prepared::new(loaded.config) {
@@ -198,16 +230,24 @@ fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
 }
 
 fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    std::fs::write(path, format!("{pid}\n")).map_err(|error| format!("{}: {error}", path.to_string_lossy()))
+    std::fs::write(path, format!("{pid}\n"))
+        .map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn signals() -> Result<SignalFd, Refusal> {
     let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGHUP,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+    ] {
         set.add(signal);
     }
     process::block(&set).map_err(|error| format!("signals: {error}"))?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(|error| format!("signalfd: {error}"))
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(|error| format!("signalfd: {error}"))
 }
 
 /// What master and its children may ever need; everything else is out of reach from here on (attacks C.4).
@@ -230,7 +270,11 @@ const LISTED: &[Capability] = &[
 fn limit_capabilities() -> Result<(), caps::errors::CapsError> {
     confine::drop_bounding_set(LISTED)?;
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = LISTED.iter().copied().filter(|capability| permitted.contains(capability)).collect();
+    let kept: CapsHashSet = LISTED
+        .iter()
+        .copied()
+        .filter(|capability| permitted.contains(capability))
+        .collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Permitted, &kept)?;

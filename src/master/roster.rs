@@ -28,13 +28,21 @@ pub struct Roster {
 impl Roster {
     /// Decides on one more connection from `address`; a limit of 0 is none (reference §1.2, 15 and 17).
     pub fn admission(&self, address: IpAddr, max_clients: u32, max_per_ip: u32) -> Admission {
-        let here = self.addresses.get(&address.to_canonical()).copied().unwrap_or(0);
-        if max_clients > 0 && self.sessions.len() >= usize::try_from(max_clients).unwrap_or(usize::MAX) {
+        let here = self
+            .addresses
+            .get(&address.to_canonical())
+            .copied()
+            .unwrap_or(0);
+        if max_clients > 0
+            && self.sessions.len() >= usize::try_from(max_clients).unwrap_or(usize::MAX)
+        {
             Admission::Full
         } else if max_per_ip > 0 && here >= max_per_ip {
             Admission::FullForAddress
         } else {
-            Admission::Welcome { clients: self.sessions.len().saturating_add(1) }
+            Admission::Welcome {
+                clients: self.sessions.len().saturating_add(1),
+            }
         }
     }
 
@@ -48,7 +56,9 @@ impl Roster {
 
     /// A child has ended; an orphan that was adopted is nobody's session.
     pub fn left(&mut self, child: Pid) {
-        let Some(address) = self.sessions.remove(&child) else { return };
+        let Some(address) = self.sessions.remove(&child) else {
+            return;
+        };
         if let Some(count) = self.addresses.get_mut(&address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -72,7 +82,10 @@ mod tests {
         roster.entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap());
         assert_eq!(roster.admission(address, 0, 2), Admission::FullForAddress);
         assert_eq!(roster.admission(address, 2, 0), Admission::Full);
-        assert_eq!(roster.admission(address, 3, 3), Admission::Welcome { clients: 3 });
+        assert_eq!(
+            roster.admission(address, 3, 3),
+            Admission::Welcome { clients: 3 }
+        );
         roster.left(Pid::from_raw(99));
         roster.left(Pid::from_raw(10));
         roster.left(Pid::from_raw(10));

@@ -6,7 +6,7 @@ pub mod vsftpd_log;
 pub mod xferlog;
 
 pub use date::Date;
-pub use vsftpd_log::{command_text, is_warning, syslog_line, vsftpd_line};
+pub use vsftpd_log::{is_warning, syslog_line, vsftpd_line};
 pub use xferlog::{Access, Transfer, xferlog_line};
 
 use std::time::Duration;

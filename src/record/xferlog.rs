@@ -9,8 +9,6 @@ use std::time::Duration;
 pub enum Access {
     /// `a`; the user field then is the password given, [`Stamp::user`] does not matter.
     Anonymous,
-    /// `g`.
-    Guest,
     /// `r`.
     Real,
 }
@@ -51,13 +49,12 @@ pub fn xferlog_line(stamp: &Stamp<'_>, transfer: &Transfer<'_>, out: &mut Vec<u8
     let direction = if transfer.upload { 'i' } else { 'o' };
     let access = match transfer.access {
         Access::Anonymous => 'a',
-        Access::Guest => 'g',
         Access::Real => 'r',
     };
     append(out, format_args!(" {kind} _ {direction} {access} "));
     match (transfer.access, stamp.user) {
         (Access::Anonymous, _) => escape::password(out, transfer.anon_password),
-        (Access::Guest | Access::Real, user) => escape::password(out, user.unwrap_or_default()),
+        (Access::Real, user) => escape::password(out, user.unwrap_or_default()),
     }
     append(
         out,
@@ -122,14 +119,13 @@ mod tests {
             written(b"bob", &down),
             "Tue Nov 24 02:27:35 2026 1 127.0.0.1 0 /home/bob/f b _ o r bob ftp 0 * i\n"
         );
-        let guest = Transfer {
-            access: Access::Guest,
+        let longer = Transfer {
             elapsed: Duration::from_millis(2900),
             ..down
         };
         assert!(
-            written(b"v i", &guest).contains(" 2026 2 127.0.0.1 ")
-                && written(b"v i", &guest).contains(" o g v_i ftp ")
+            written(b"v i", &longer).contains(" 2026 2 127.0.0.1 ")
+                && written(b"v i", &longer).contains(" o r v_i ftp ")
         );
     }
 

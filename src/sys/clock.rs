@@ -2,13 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A moment broken down by the host's time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Local {
-    /// Seconds to add to UTC at this moment.
-    pub offset: i64,
-}
-
 /// Reads TZ or /etc/localtime; master calls it once before it forks.
 pub fn load_zone() {
     unsafe extern "C" {
@@ -20,7 +13,11 @@ pub fn load_zone() {
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or(0)
 }
 
 /// The host's offset from UTC at this moment, in seconds east.

@@ -60,7 +60,10 @@ trait Step<T> {
 
 impl<T, E: fmt::Display> Step<T> for Result<T, E> {
     fn step(self, step: &'static str) -> Result<T, Failure> {
-        self.map_err(|why| Failure { step, why: why.to_string() })
+        self.map_err(|why| Failure {
+            step,
+            why: why.to_string(),
+        })
     }
 }
 
@@ -103,7 +106,11 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
 /// The parent is gone already.
 pub fn die_with(parent: Pid) -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if nix::unistd::getppid() == parent { Ok(()) } else { Err(Errno::ESRCH) }
+    if nix::unistd::getppid() == parent {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
 }
 
 /// Takes every capability that is not listed out of the bounding set.
@@ -113,7 +120,9 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
 pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
     for capability in caps::all() {
         // A kernel older than this list answers EINVAL when asked about a capability it does not know: it is not there.
-        if !keep.contains(&capability) && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
+        if !keep.contains(&capability)
+            && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false)
+        {
             caps::drop(None, CapSet::Bounding, capability)?;
         }
     }
@@ -126,7 +135,11 @@ pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), caps::errors::CapsEr
 /// The kernel refuses.
 pub fn lower_effective(to: &[Capability]) -> Result<(), caps::errors::CapsError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let effective: CapsHashSet = to.iter().copied().filter(|capability| permitted.contains(capability)).collect();
+    let effective: CapsHashSet = to
+        .iter()
+        .copied()
+        .filter(|capability| permitted.contains(capability))
+        .collect();
     caps::set(None, CapSet::Effective, &effective)
 }
 
@@ -152,15 +165,28 @@ fn lock_securebits() -> Result<(), Errno> {
     const NOROOT: libc::c_ulong = 1 << 0 | 1 << 1;
     const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 1 << 6 | 1 << 7;
     // SAFETY: PR_SET_SECUREBITS takes an integer and no pointer.
-    let result = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NOROOT | NO_CAP_AMBIENT_RAISE, 0, 0, 0) };
+    let result = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECUREBITS,
+            NOROOT | NO_CAP_AMBIENT_RAISE,
+            0,
+            0,
+            0,
+        )
+    };
     Errno::result(result).map(drop)
 }
 
 fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
-    let broken = |what: &'static str| Failure { step: what, why: "did not hold".to_owned() };
+    let broken = |what: &'static str| Failure {
+        step: what,
+        why: "did not hold".to_owned(),
+    };
     let uids = nix::unistd::getresuid().step("getresuid")?;
     let gids = nix::unistd::getresgid().step("getresgid")?;
-    if [uids.real, uids.effective, uids.saved] != [plan.uid; 3] || [gids.real, gids.effective, gids.saved] != [plan.gid; 3] {
+    if [uids.real, uids.effective, uids.saved] != [plan.uid; 3]
+        || [gids.real, gids.effective, gids.saved] != [plan.gid; 3]
+    {
         return Err(broken("user and group"));
     }
     let mut groups = nix::unistd::getgroups().step("getgroups")?;
@@ -178,7 +204,10 @@ fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
             return Err(broken("capabilities"));
         }
     }
-    if !caps::read(None, CapSet::Inheritable).step("capget")?.is_empty() {
+    if !caps::read(None, CapSet::Inheritable)
+        .step("capget")?
+        .is_empty()
+    {
         return Err(broken("inheritable capabilities"));
     }
     if !plan.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)) != Err(Errno::EPERM) {

@@ -6,7 +6,8 @@ use zeroize::Zeroize;
 /// Room for crypt_data of every libcrypt: glibc's own was 131232 bytes, libxcrypt's is 32768.
 const DATA: usize = 131_232;
 
-type CryptRn = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void, c_int) -> *mut c_char;
+type CryptRn =
+    unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void, c_int) -> *mut c_char;
 type CryptR = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_char;
 
 /// The library.
@@ -19,16 +20,18 @@ pub struct Crypt {
 impl Crypt {
     /// Opens libcrypt, the newest first; `None` when the host has none.
     pub fn load() -> Option<Self> {
-        [c"libcrypt.so.2", c"libcrypt.so.1"].into_iter().find_map(|name| {
-            let library = super::dl::open(name)?;
-            // SAFETY: crypt_rn(3) has this signature in every libcrypt that exports it.
-            let rn = super::dl::symbol(library, c"crypt_rn")
-                .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptRn>(symbol) });
-            // SAFETY: crypt_r(3) has this signature in every libcrypt that exports it.
-            let r = super::dl::symbol(library, c"crypt_r")
-                .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptR>(symbol) });
-            (rn.is_some() || r.is_some()).then_some(Self { rn, r })
-        })
+        [c"libcrypt.so.2", c"libcrypt.so.1"]
+            .into_iter()
+            .find_map(|name| {
+                let library = super::dl::open(name)?;
+                // SAFETY: crypt_rn(3) has this signature in every libcrypt that exports it.
+                let rn = super::dl::symbol(library, c"crypt_rn")
+                    .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptRn>(symbol) });
+                // SAFETY: crypt_r(3) has this signature in every libcrypt that exports it.
+                let r = super::dl::symbol(library, c"crypt_r")
+                    .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptR>(symbol) });
+                (rn.is_some() || r.is_some()).then_some(Self { rn, r })
+            })
     }
 
     /// The hash of a password with the setting (or whole hash) given; `None` when the method is unknown or off.
@@ -39,13 +42,23 @@ impl Crypt {
         let size = c_int::try_from(DATA).ok()?;
         let result = match (self.rn, self.r) {
             // SAFETY: both strings end in NUL and live over the call; data is zeroed and at least as large as said.
-            (Some(rn), _) => unsafe { rn(phrase.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast(), size) },
+            (Some(rn), _) => unsafe {
+                rn(
+                    phrase.as_ptr(),
+                    setting.as_ptr(),
+                    data.as_mut_ptr().cast(),
+                    size,
+                )
+            },
             // SAFETY: as above; DATA is at least the size of every libcrypt's struct crypt_data.
-            (None, Some(r)) => unsafe { r(phrase.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast()) },
+            (None, Some(r)) => unsafe {
+                r(phrase.as_ptr(), setting.as_ptr(), data.as_mut_ptr().cast())
+            },
             (None, None) => std::ptr::null_mut(),
         };
         // SAFETY: a result that is not null is a string within `data`, which is still alive.
-        let hash = (!result.is_null()).then(|| unsafe { CStr::from_ptr(result) }.to_bytes().to_vec());
+        let hash =
+            (!result.is_null()).then(|| unsafe { CStr::from_ptr(result) }.to_bytes().to_vec());
         data.zeroize();
         // The CString's own buffer, taken back to be wiped.
         let mut bytes = std::mem::take(&mut phrase).into_bytes();

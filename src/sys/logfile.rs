@@ -24,7 +24,10 @@ pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
     if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() {
         Ok(file)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
     }
 }
 

@@ -53,7 +53,8 @@ struct Conv {
     data: *mut c_void,
 }
 
-type Start = unsafe extern "C" fn(*const c_char, *const c_char, *const Conv, *mut *mut c_void) -> c_int;
+type Start =
+    unsafe extern "C" fn(*const c_char, *const c_char, *const Conv, *mut *mut c_void) -> c_int;
 type End = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
 type SetItem = unsafe extern "C" fn(*mut c_void, c_int, *const c_void) -> c_int;
 type GetItem = unsafe extern "C" fn(*const c_void, c_int, *mut *const c_void) -> c_int;
@@ -132,7 +133,13 @@ impl Pam {
     ///
     /// # Errors
     /// A NUL in a text, or PAM's refusal.
-    pub fn login(&self, service: &[u8], user: &[u8], password: &[u8], rhost: &str) -> Result<Login<'_>, Refused> {
+    pub fn login(
+        &self,
+        service: &[u8],
+        user: &[u8],
+        password: &[u8],
+        rhost: &str,
+    ) -> Result<Login<'_>, Refused> {
         let text = |bytes: &[u8]| {
             CString::new(bytes).map_err(|_| Refused {
                 step: "pam_start",
@@ -141,15 +148,32 @@ impl Pam {
             })
         };
         let (service, user, rhost) = (text(service)?, text(user)?, text(rhost.as_bytes())?);
-        let mut dialogue =
-            Box::new(Dialogue { password: Zeroizing::new(password.to_vec()), answered: 0, heard: Vec::new() });
-        let conversation = Box::new(Conv { call: converse, data: (&raw mut *dialogue).cast() });
+        let mut dialogue = Box::new(Dialogue {
+            password: Zeroizing::new(password.to_vec()),
+            answered: 0,
+            heard: Vec::new(),
+        });
+        let conversation = Box::new(Conv {
+            call: converse,
+            data: (&raw mut *dialogue).cast(),
+        });
         let mut handle = std::ptr::null_mut();
         // SAFETY: the strings end in NUL and are copied by the library; the conversation lives in the returned value, which
         // ends the handle before it goes.
-        let code = unsafe { (self.start)(service.as_ptr(), user.as_ptr(), &raw const *conversation, &raw mut handle) };
+        let code = unsafe {
+            (self.start)(
+                service.as_ptr(),
+                user.as_ptr(),
+                &raw const *conversation,
+                &raw mut handle,
+            )
+        };
         if code != SUCCESS || handle.is_null() {
-            return Err(Refused { step: "pam_start", code, text: "cannot start".to_owned() });
+            return Err(Refused {
+                step: "pam_start",
+                code,
+                text: "cannot start".to_owned(),
+            });
         }
         let mut login = Login {
             pam: self,
@@ -160,7 +184,11 @@ impl Pam {
             _conversation: conversation,
             _single: PhantomData,
         };
-        for (item, value) in [(PAM_RHOST, rhost.as_c_str()), (PAM_TTY, c"ftp"), (PAM_RUSER, user.as_c_str())] {
+        for (item, value) in [
+            (PAM_RHOST, rhost.as_c_str()),
+            (PAM_TTY, c"ftp"),
+            (PAM_RUSER, user.as_c_str()),
+        ] {
             // SAFETY: the handle is live; these items are strings, which the library copies.
             let code = unsafe { (self.set_item)(login.handle, item, value.as_ptr().cast()) };
             login.check("pam_set_item", code)?;
@@ -194,7 +222,11 @@ impl Login<'_> {
         let code = unsafe { (self.pam.get_item)(self.handle, PAM_USER, &raw mut item) };
         self.check("pam_get_item", code)?;
         if item.is_null() {
-            return Err(Refused { step: "pam_get_item", code, text: "no user".to_owned() });
+            return Err(Refused {
+                step: "pam_get_item",
+                code,
+                text: "no user".to_owned(),
+            });
         }
         // SAFETY: PAM_USER is a string that ends in NUL and lives until the item is set again.
         Ok(unsafe { CStr::from_ptr(item.cast()) }.to_bytes().to_vec())
@@ -211,7 +243,9 @@ impl Login<'_> {
             format!("code {code}")
         } else {
             // SAFETY: not null, so a string that ends in NUL.
-            unsafe { CStr::from_ptr(said) }.to_string_lossy().into_owned()
+            unsafe { CStr::from_ptr(said) }
+                .to_string_lossy()
+                .into_owned()
         };
         if !self.dialogue.heard.is_empty() {
             text.push_str(" - ");
@@ -223,15 +257,26 @@ impl Login<'_> {
 
 impl Drop for Login<'_> {
     fn drop(&mut self) {
-        let silent = if self.owner == std::process::id() { 0 } else { DATA_SILENT };
+        let silent = if self.owner == std::process::id() {
+            0
+        } else {
+            DATA_SILENT
+        };
         // SAFETY: the handle is live and is not used again.
         unsafe { (self.pam.end)(self.handle, self.status | silent) };
     }
 }
 
 /// Answers PAM's prompts: hidden ones with the password, messages with nothing; anything else is an error.
-extern "C" fn converse(count: c_int, messages: *mut *const Message, out: *mut *mut Response, data: *mut c_void) -> c_int {
-    let Ok(count) = usize::try_from(count) else { return CONV_ERR };
+extern "C" fn converse(
+    count: c_int,
+    messages: *mut *const Message,
+    out: *mut *mut Response,
+    data: *mut c_void,
+) -> c_int {
+    let Ok(count) = usize::try_from(count) else {
+        return CONV_ERR;
+    };
     if count == 0 || count > MESSAGES || messages.is_null() || out.is_null() || data.is_null() {
         return CONV_ERR;
     }
@@ -272,7 +317,9 @@ extern "C" fn converse(count: c_int, messages: *mut *const Message, out: *mut *m
 
 /// A copy of the password that the library will free; null when it holds a NUL or memory is short.
 fn duplicate(password: &[u8]) -> *mut c_char {
-    let Ok(text) = CString::new(password) else { return std::ptr::null_mut() };
+    let Ok(text) = CString::new(password) else {
+        return std::ptr::null_mut();
+    };
     // SAFETY: the string ends in NUL.
     let copy = unsafe { libc::strdup(text.as_ptr()) };
     text.into_bytes().zeroize();
@@ -287,7 +334,12 @@ fn hear(dialogue: &mut Dialogue, text: *const c_char) {
     // SAFETY: not null, so a string that ends in NUL.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
     let room = HEARD.saturating_sub(dialogue.heard.len());
-    dialogue.heard.extend(bytes.iter().take(room).map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }));
+    dialogue.heard.extend(
+        bytes
+            .iter()
+            .take(room)
+            .map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }),
+    );
 }
 
 /// Frees answers that will not be given, wiped.

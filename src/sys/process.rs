@@ -5,7 +5,6 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
-use std::convert::Infallible;
 use std::io;
 use std::os::fd::RawFd;
 
@@ -18,32 +17,30 @@ pub enum Ended {
     Killed(i32),
 }
 
-/// Forks a child that runs `body` with default signals, only the descriptors of `keep` beside 0, 1 and 2, and never returns.
+/// Forks a child that runs `body` with default signals, only the descriptors of `keep` beside 0, 1 and 2, and ends with the status it gives.
 ///
 /// # Errors
 /// The kernel makes no more processes.
-pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> Infallible) -> io::Result<Pid> {
-    debug_assert!(single_threaded(), "fork with threads can deadlock the child");
+pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> i32) -> io::Result<Pid> {
+    debug_assert!(
+        single_threaded(),
+        "fork with threads can deadlock the child"
+    );
     // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             reset_signals();
             close_except(keep);
-            match body() {}
+            leave(body())
         }
     }
 }
 
 /// Ends this process without running anything that a parent has registered to run at exit.
-pub fn exit(status: i32) -> Infallible {
+fn leave(status: i32) -> ! {
     // SAFETY: _exit takes any status and does not return.
     unsafe { libc::_exit(status) }
-}
-
-/// Ends this process, for functions that promise `!`.
-pub fn leave(status: i32) -> ! {
-    match exit(status) {}
 }
 
 /// Waits for this child.
@@ -120,7 +117,11 @@ pub fn ignore_write_signals() {
 
 /// Closes every descriptor above 2 that is not listed.
 pub fn close_except(keep: &[RawFd]) {
-    let mut kept: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd > 2).collect();
+    let mut kept: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd > 2)
+        .collect();
     kept.sort_unstable();
     let mut from = 3_u32;
     for fd in kept.into_iter().chain([u32::MAX]) {
@@ -138,7 +139,8 @@ fn close_range(first: u32, last: u32) {
         return;
     }
     // Before Linux 5.9: one by one, up to the limit.
-    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| soft);
     let last = last.min(u32::try_from(limit).unwrap_or(65536));
     for fd in first..=last {
         // SAFETY: as above.
@@ -159,7 +161,11 @@ pub fn adopt_orphans() -> io::Result<()> {
 /// # Errors
 /// There is no /dev/null.
 pub fn silence(keep_error: bool) -> io::Result<()> {
-    let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+    let null = nix::fcntl::open(
+        "/dev/null",
+        OFlag::O_RDWR | OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    )?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;
     if !keep_error {
@@ -191,7 +197,10 @@ fn single_threaded() -> bool {
 /// # Errors
 /// The kernel makes no more processes.
 pub fn fork_server() -> io::Result<ForkResult> {
-    debug_assert!(single_threaded(), "fork with threads can deadlock the child");
+    debug_assert!(
+        single_threaded(),
+        "fork with threads can deadlock the child"
+    );
     // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
     Ok(unsafe { nix::unistd::fork() }?)
 }

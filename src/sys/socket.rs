@@ -4,11 +4,11 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage,
-    sockopt,
+    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag,
+    SockType, SockaddrStorage, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -51,18 +51,31 @@ impl Parcel {
 /// # Errors
 /// No descriptors or memory left.
 pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+    Ok(socket::socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
 }
 
 /// Sends one datagram with at most one descriptor; blocks while the peer is behind.
 ///
 /// # Errors
 /// The peer is gone.
-pub fn send_message(on: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+pub fn send_message(
+    on: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
     let iov = [IoSlice::new(bytes)];
     let raw: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
+    let control = if raw.is_empty() {
+        &rights[..0]
+    } else {
+        &rights[..]
+    };
     loop {
         match socket::sendmsg::<()>(on.as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None) {
             Ok(_) => return Ok(()),
@@ -76,7 +89,10 @@ pub fn send_message(on: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<Borrowe
 ///
 /// # Errors
 /// The kernel's word; a datagram or descriptors that were cut short are `InvalidData`.
-pub fn receive_message(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+pub fn receive_message(
+    on: BorrowedFd<'_>,
+    into: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
     // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
     let mut space = cmsg_space!([RawFd; 1]);
     let mut iov = [IoSliceMut::new(into)];
@@ -93,10 +109,15 @@ pub fn receive_message(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(raw) = control {
             // SAFETY: the kernel has just installed these descriptors for this process and nothing else knows them.
-            descriptors.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            descriptors.extend(
+                raw.into_iter()
+                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
+            );
         }
     }
-    let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    let cut = message
+        .flags
+        .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
     if cut || descriptors.len() > 1 {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -153,7 +174,10 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
 ///
 /// # Errors
 /// Anything but a taken port.
-pub fn listen_data(ip: IpAddr, ports: std::ops::RangeInclusive<u16>) -> io::Result<Option<(OwnedFd, u16)>> {
+pub fn listen_data(
+    ip: IpAddr,
+    ports: std::ops::RangeInclusive<u16>,
+) -> io::Result<Option<(OwnedFd, u16)>> {
     let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
     let width = last.saturating_sub(first).saturating_add(1);
     let start = random()?.checked_rem(width).unwrap_or(0);
@@ -163,8 +187,13 @@ pub fn listen_data(ip: IpAddr, ports: std::ops::RangeInclusive<u16>) -> io::Resu
     // Every port of a small range is tried; of a large one enough of them, from a random place on.
     for step in 0..width.min(1024) {
         let offset = start.wrapping_add(step).checked_rem(width).unwrap_or(0);
-        let Ok(port) = u16::try_from(first.saturating_add(offset)) else { continue };
-        match socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(ip, port))) {
+        let Ok(port) = u16::try_from(first.saturating_add(offset)) else {
+            continue;
+        };
+        match socket::bind(
+            socket.as_raw_fd(),
+            &SockaddrStorage::from(SocketAddr::new(ip, port)),
+        ) {
             Ok(()) => {}
             Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
             Err(error) => return Err(error.into()),
@@ -219,10 +248,14 @@ pub fn control_options(socket: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// The peer is gone.
 pub fn data_options(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<()> {
-    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()))?;
+    nix::fcntl::fcntl(
+        socket,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
+    )?;
     socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
     if let Some(stall) = stall {
-        let time = nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
+        let time =
+            nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
         socket::setsockopt(&socket, sockopt::SendTimeout, &time)?;
         socket::setsockopt(&socket, sockopt::ReceiveTimeout, &time)?;
     }
@@ -240,7 +273,10 @@ pub fn shut(socket: BorrowedFd<'_>) {
 /// # Errors
 /// The connection is gone.
 pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(socket::shutdown(socket.as_raw_fd(), socket::Shutdown::Write)?)
+    Ok(socket::shutdown(
+        socket.as_raw_fd(),
+        socket::Shutdown::Write,
+    )?)
 }
 
 /// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ).
@@ -267,7 +303,8 @@ pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<boo
                 let left = at.saturating_duration_since(Instant::now());
                 // Rounded up, so that a deadline is never reached early and polled for in a loop.
                 let millis = left.as_nanos().div_ceil(1_000_000);
-                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
+                    .unwrap_or(PollTimeout::MAX)
             }
         };
         match nix::poll::poll(fds, timeout) {
@@ -304,7 +341,11 @@ pub fn send_all(on: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
 /// Sends what fits without waiting, for a last word to a client nobody will wait for.
 pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
     // The client is being turned away: if it does not take the reason, nothing is lost.
-    let _ = socket::send(on.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+    let _ = socket::send(
+        on.as_raw_fd(),
+        bytes,
+        MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+    );
 }
 
 /// Reads what is there.
@@ -322,13 +363,17 @@ pub fn receive(from: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
 }
 
 fn stream(ip: IpAddr, flags: SockFlag) -> io::Result<OwnedFd> {
-    let family = if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let family = if ip.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
     Ok(socket::socket(family, SockType::Stream, flags, None)?)
 }
 
 fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
-        Ok(SocketAddrV4::new(Ipv4Addr::from(v4.ip()), v4.port()).into())
+        Ok(SocketAddrV4::new(v4.ip(), v4.port()).into())
     } else if let Some(v6) = address.as_sockaddr_in6() {
         Ok((*v6).into())
     } else {

@@ -31,7 +31,12 @@ impl Syslog {
             socket.connect("/dev/log").ok()?;
             Some(socket)
         });
-        Self { socket, ident, pid: std::process::id(), buffer: Vec::new() }
+        Self {
+            socket,
+            ident,
+            pid: std::process::id(),
+            buffer: Vec::new(),
+        }
     }
 
     /// Sends one line; the daemon stamps the time.

@@ -68,7 +68,9 @@ impl Message for AfterLogin {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(match from.byte()? {
             1 => Self::ListenPassive,
-            2 => Self::ConnectActive { port: from.short()? },
+            2 => Self::ConnectActive {
+                port: from.short()?,
+            },
             3 => {
                 let octets = from.text(16)?;
                 let ip: IpAddr = if let Ok(four) = <[u8; 4]>::try_from(octets.as_slice()) {
@@ -78,7 +80,9 @@ impl Message for AfterLogin {
                 } else {
                     return Err(Malformed);
                 };
-                Self::ConnectForeign { to: SocketAddr::new(ip, from.short()?) }
+                Self::ConnectForeign {
+                    to: SocketAddr::new(ip, from.short()?),
+                }
             }
             4 => Self::Event(Event::decode(from)?),
             _ => return Err(Malformed),
@@ -99,8 +103,13 @@ impl Message for AfterLoginReply {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(match from.byte()? {
-            1 => Self::Listening { port: from.short()?, socket: from.descriptor()? },
-            2 => Self::Connecting { socket: from.descriptor()? },
+            1 => Self::Listening {
+                port: from.short()?,
+                socket: from.descriptor()?,
+            },
+            2 => Self::Connecting {
+                socket: from.descriptor()?,
+            },
             3 => Self::Unavailable,
             _ => return Err(Malformed),
         })
@@ -108,7 +117,9 @@ impl Message for AfterLoginReply {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Listening { port: _, socket } | Self::Connecting { socket } => Some(socket.as_fd()),
+            Self::Listening { port: _, socket } | Self::Connecting { socket } => {
+                Some(socket.as_fd())
+            }
             Self::Unavailable => None,
         }
     }

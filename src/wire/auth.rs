@@ -42,7 +42,11 @@ impl Message for AuthReply {
     fn encode(&self, out: &mut Encoder) {
         match self {
             Self::Granted(id) => {
-                out.tag(1).text(&id.name).int(id.uid).int(id.gid).text(&id.home);
+                out.tag(1)
+                    .text(&id.name)
+                    .int(id.uid)
+                    .int(id.gid)
+                    .text(&id.home);
                 out.short(u16::try_from(id.groups.len()).unwrap_or(u16::MAX));
                 for gid in &id.groups {
                     out.int(*gid);
@@ -68,10 +72,18 @@ impl Message for AuthReply {
                     return Err(Malformed);
                 }
                 let groups = (0..count).map(|_| from.int()).collect::<Result<_, _>>()?;
-                Self::Granted(Identity { name, uid, gid, groups, home })
+                Self::Granted(Identity {
+                    name,
+                    uid,
+                    gid,
+                    groups,
+                    home,
+                })
             }
             2 => Self::Refused(from.text(NAME)?),
-            3 => Self::NoAccount { name: from.text(NAME)? },
+            3 => Self::NoAccount {
+                name: from.text(NAME)?,
+            },
             _ => return Err(Malformed),
         })
     }

@@ -55,7 +55,11 @@ impl Message for BeforeLogin {
             Self::User { name } => {
                 out.tag(1).text(name);
             }
-            Self::Login { name, password, rest } => {
+            Self::Login {
+                name,
+                password,
+                rest,
+            } => {
                 out.tag(2).text(name).text(password).text(rest);
             }
             Self::Event(event) => event.encode(out.tag(3)),
@@ -64,7 +68,9 @@ impl Message for BeforeLogin {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(match from.byte()? {
-            1 => Self::User { name: from.text(LINE)? },
+            1 => Self::User {
+                name: from.text(LINE)?,
+            },
             2 => Self::Login {
                 name: from.text(LINE)?,
                 password: Zeroizing::new(from.text(LINE)?),

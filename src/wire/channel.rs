@@ -48,7 +48,12 @@ pub struct Channel<Out, In> {
 impl<Out: Message, In: Message> Channel<Out, In> {
     /// Over a connected `SOCK_SEQPACKET` descriptor.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, out: Encoder::default(), buffer: Vec::new(), says: PhantomData }
+        Self {
+            socket,
+            out: Encoder::default(),
+            buffer: Vec::new(),
+            says: PhantomData,
+        }
     }
 
     /// A connected pair: this process's end and the descriptor for the peer's.
@@ -66,7 +71,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// The peer is gone.
     pub fn send(&mut self, message: &Out) -> Result<(), Broken> {
         message.encode(&mut self.out);
-        let sent = socket::send_message(self.socket.as_fd(), self.out.bytes(), message.descriptor());
+        let sent =
+            socket::send_message(self.socket.as_fd(), self.out.bytes(), message.descriptor());
         self.out.wipe();
         Ok(sent?)
     }
@@ -90,7 +96,11 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         let message = In::decode(&mut decoder)?;
         let finished = decoder.finished();
         zeroize::Zeroize::zeroize(self.buffer.get_mut(..length).unwrap_or_default());
-        if finished { Ok(Some(message)) } else { Err(Broken::Malformed) }
+        if finished {
+            Ok(Some(message))
+        } else {
+            Err(Broken::Malformed)
+        }
     }
 
     /// Gives the end back as a bare descriptor.

@@ -83,13 +83,32 @@ impl Event {
     /// Appends the event to a datagram.
     pub fn encode(&self, out: &mut Encoder) {
         match self {
-            Self::Transfer { direction, outcome, path, bytes, elapsed, ascii } => {
+            Self::Transfer {
+                direction,
+                outcome,
+                path,
+                bytes,
+                elapsed,
+                ascii,
+            } => {
                 let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-                out.byte(1).flag(matches!(direction, Direction::Upload)).flag(done(*outcome));
-                out.text(bounded(path)).long(*bytes).long(micros).flag(*ascii);
+                out.byte(1)
+                    .flag(matches!(direction, Direction::Upload))
+                    .flag(done(*outcome));
+                out.text(bounded(path))
+                    .long(*bytes)
+                    .long(micros)
+                    .flag(*ascii);
             }
-            Self::Changed { change, outcome, text } => {
-                out.byte(2).byte(change_tag(*change)).flag(done(*outcome)).text(bounded(text));
+            Self::Changed {
+                change,
+                outcome,
+                text,
+            } => {
+                out.byte(2)
+                    .byte(change_tag(*change))
+                    .flag(done(*outcome))
+                    .text(bounded(text));
             }
             Self::Command(text) => {
                 out.byte(3).text(bounded(text));
@@ -113,7 +132,11 @@ impl Event {
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(match from.byte()? {
             1 => Self::Transfer {
-                direction: if from.flag()? { Direction::Upload } else { Direction::Download },
+                direction: if from.flag()? {
+                    Direction::Upload
+                } else {
+                    Direction::Download
+                },
                 outcome: outcome(from.flag()?),
                 path: from.text(TEXT)?,
                 bytes: from.long()?,

@@ -13,6 +13,6 @@ mod event;
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, Identity};
 pub use before::{BeforeLogin, BeforeLoginReply};
-pub use channel::{Broken, Channel};
+pub use channel::Channel;
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};

@@ -101,7 +101,12 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
     }
     session.rename_from = None;
     let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
-    let text = [from_dir.join(&from).as_slice(), b" ", &session.log_path(&to)].concat();
+    let text = [
+        from_dir.join(&from).as_slice(),
+        b" ",
+        &session.log_path(&to),
+    ]
+    .concat();
     match result {
         Ok(()) => {
             session.changed(Change::Rename, Outcome::Done, text);
@@ -148,7 +153,11 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
     }
     match exists {
         Ok(meta) if meta.is_file() => {
-            let offset = if session.config.use_localtime { clock::offset(meta.mtime) } else { 0 };
+            let offset = if session.config.use_localtime {
+                clock::offset(meta.mtime)
+            } else {
+                0
+            };
             let text = time::mdtm(meta.mtime.saturating_add(offset));
             session.reply(213, text.as_bytes());
         }
@@ -158,8 +167,15 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
 }
 
 fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
-    let stamp = if session.config.use_localtime { stamp.saturating_sub(clock::offset(stamp)) } else { stamp };
-    let regular = session.tree.stat(&session.cwd, path).is_ok_and(|meta| meta.is_file());
+    let stamp = if session.config.use_localtime {
+        stamp.saturating_sub(clock::offset(stamp))
+    } else {
+        stamp
+    };
+    let regular = session
+        .tree
+        .stat(&session.cwd, path)
+        .is_ok_and(|meta| meta.is_file());
     if regular && session.tree.set_mtime(&session.cwd, path, stamp).is_ok() {
         session.reply(213, b"File modification time set.");
     } else {

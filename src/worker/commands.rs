@@ -53,11 +53,23 @@ struct Row {
 }
 
 const fn row(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
-    Row { verb, gate, closed: Closed::Denied, help: true, run }
+    Row {
+        verb,
+        gate,
+        closed: Closed::Denied,
+        help: true,
+        run,
+    }
 }
 
 const fn unlisted(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
-    Row { verb, gate, closed: Closed::Unknown, help: false, run }
+    Row {
+        verb,
+        gate,
+        closed: Closed::Unknown,
+        help: false,
+        run,
+    }
 }
 
 /// Sorted by verb: HELP prints it in this order, look-up is by bisection.
@@ -115,7 +127,8 @@ const REFUSED: &[&[u8]] = &[b"PBSZ", b"PROT"];
 /// Whether this session may use the gate now: the one place where permission is decided.
 pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
     let config = &session.config;
-    let write = |anonymous_may: bool| config.write_enable && (!session.anonymous() || anonymous_may);
+    let write =
+        |anonymous_may: bool| config.write_enable && (!session.anonymous() || anonymous_may);
     match gate {
         Gate::Open => true,
         Gate::Upload => write(config.anon_upload_enable),
@@ -134,7 +147,11 @@ pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
 
 /// Obeys one command, in the original's order of checks (reference §3.3).
 pub fn obey(session: &mut Session, command: &Command) -> Flow {
-    let verb: &[u8] = if command.is_abor() { b"ABOR" } else { &command.verb };
+    let verb: &[u8] = if command.is_abor() {
+        b"ABOR"
+    } else {
+        &command.verb
+    };
     if !listed(session, verb) {
         session.reply(550, b"Permission denied.");
         return Ok(());
@@ -159,14 +176,20 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
 }
 
 fn find(verb: &[u8]) -> Option<&'static Row> {
-    TABLE.binary_search_by(|row| row.verb.cmp(verb)).ok().and_then(|at| TABLE.get(at))
+    TABLE
+        .binary_search_by(|row| row.verb.cmp(verb))
+        .ok()
+        .and_then(|at| TABLE.get(at))
 }
 
 /// `cmds_allowed` and `cmds_denied`: entries between commas, no trimming, an empty one ends the list (reference §3.3).
 pub fn listed(session: &Session, verb: &[u8]) -> bool {
     let within = |list: &std::ffi::OsString| {
         use std::os::unix::ffi::OsStrExt;
-        list.as_bytes().split(|byte| *byte == b',').take_while(|entry| !entry.is_empty()).any(|entry| entry == verb)
+        list.as_bytes()
+            .split(|byte| *byte == b',')
+            .take_while(|entry| !entry.is_empty())
+            .any(|entry| entry == verb)
     };
     let allowed = session.config.cmds_allowed.as_ref().is_none_or(within);
     allowed && !session.config.cmds_denied.as_ref().is_some_and(within)
@@ -189,12 +212,18 @@ pub fn features(config: &Config) -> Vec<&'static str> {
         (true, " SIZE\r\n"),
         (true, " TVFS\r\n"),
     ];
-    rows.into_iter().filter_map(|(on, text)| on.then_some(text)).collect()
+    rows.into_iter()
+        .filter_map(|(on, text)| on.then_some(text))
+        .collect()
 }
 
 /// The lines of HELP: fourteen verbs each, padded to four (RFC 959).
 pub fn help() -> Vec<Vec<u8>> {
-    let verbs: Vec<&[u8]> = TABLE.iter().filter(|row| row.help).map(|row| row.verb).collect();
+    let verbs: Vec<&[u8]> = TABLE
+        .iter()
+        .filter(|row| row.help)
+        .map(|row| row.verb)
+        .collect();
     verbs
         .chunks(14)
         .map(|verbs| {
@@ -202,7 +231,11 @@ pub fn help() -> Vec<Vec<u8>> {
             for verb in verbs {
                 line.push(b' ');
                 line.extend_from_slice(verb);
-                line.resize(line.len().saturating_add(4_usize.saturating_sub(verb.len())), b' ');
+                line.resize(
+                    line.len()
+                        .saturating_add(4_usize.saturating_sub(verb.len())),
+                    b' ',
+                );
             }
             line.truncate(line.trim_ascii_end().len());
             line.extend_from_slice(b"\r\n");
@@ -213,7 +246,11 @@ pub fn help() -> Vec<Vec<u8>> {
 
 /// OPTS, the same before and after login (reference §3.2).
 pub fn opts(arg: &[u8]) -> (u16, &'static [u8]) {
-    if arg.eq_ignore_ascii_case(b"UTF8 ON") { (200, b"Always in UTF8 mode.") } else { (501, b"Option not understood.") }
+    if arg.eq_ignore_ascii_case(b"UTF8 ON") {
+        (200, b"Always in UTF8 mode.")
+    } else {
+        (501, b"Option not understood.")
+    }
 }
 
 /// A command line as the log shows it, the password covered.
@@ -222,7 +259,11 @@ pub fn shown(command: &Command) -> Vec<u8> {
         b"PASS" => b"<password>",
         _ => &command.arg,
     };
-    if arg.is_empty() { command.verb.clone() } else { [&command.verb, b" ".as_slice(), arg].concat() }
+    if arg.is_empty() {
+        command.verb.clone()
+    } else {
+        [&command.verb, b" ".as_slice(), arg].concat()
+    }
 }
 
 #[cfg(test)]

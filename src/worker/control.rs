@@ -36,7 +36,12 @@ pub struct Control<S> {
 impl<S: AsFd> Control<S> {
     /// Over the client's socket, with input that was received already.
     pub fn new(socket: S, rest: &[u8], _: Confined) -> Self {
-        Self { socket, lines: LineBuffer::with(rest), out: Vec::new(), ended: false }
+        Self {
+            socket,
+            lines: LineBuffer::with(rest),
+            out: Vec::new(),
+            ended: false,
+        }
     }
 
     /// The descriptor, to be waited on.

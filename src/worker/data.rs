@@ -35,7 +35,9 @@ pub enum Wish {
 
 /// PASV, P@SW.
 pub fn pasv(session: &mut Session, _: &[u8]) -> Flow {
-    let Some(port) = listen(session)? else { return Ok(()) };
+    let Some(port) = listen(session)? else {
+        return Ok(());
+    };
     match advertised(session) {
         Some(ip) => {
             let text = address::format_227(ip, port);
@@ -43,7 +45,9 @@ pub fn pasv(session: &mut Session, _: &[u8]) -> Flow {
         }
         None => {
             session.data = Data::None;
-            session.note("pasv_address is no IPv4 address: PASV cannot be answered; set it to numbers");
+            session.note(
+                "pasv_address is no IPv4 address: PASV cannot be answered; set it to numbers",
+            );
             session.reply(425, b"Failed to establish connection.");
         }
     }
@@ -129,7 +133,11 @@ fn listen(session: &mut Session) -> Result<Option<u16>, Over> {
 /// The address of a 227 reply (reference §9.1); an IPv6 one cannot be said there and is shown as 0,0,0,0.
 fn advertised(session: &Session) -> Option<Ipv4Addr> {
     if let Some(text) = session.config.pasv_address.as_deref() {
-        return std::str::from_utf8(text.as_bytes()).ok()?.trim().parse().ok();
+        return std::str::from_utf8(text.as_bytes())
+            .ok()?
+            .trim()
+            .parse()
+            .ok();
     }
     Some(match socket::canonical(session.local.ip()) {
         IpAddr::V4(ip) => ip,
@@ -139,7 +147,11 @@ fn advertised(session: &Session) -> Option<Ipv4Addr> {
 
 fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
     session.channel.send(question).map_err(|_| Over(1))?;
-    session.channel.receive().map_err(|_| Over(1))?.ok_or(Over(1))
+    session
+        .channel
+        .receive()
+        .map_err(|_| Over(1))?
+        .ok_or(Over(1))
 }
 
 impl Session {
@@ -177,11 +189,16 @@ impl Session {
         }
         let own = socket::canonical(self.peer.ip());
         match socket::accept(listener.as_fd()) {
-            Ok((connection, from)) if self.config.pasv_promiscuous || socket::canonical(from.ip()) == own => {
+            Ok((connection, from))
+                if self.config.pasv_promiscuous || socket::canonical(from.ip()) == own =>
+            {
                 Ok(Some(connection))
             }
             Ok((_, from)) => {
-                self.note(&format!("refused a data connection from {}: it is not the client", from.ip()));
+                self.note(&format!(
+                    "refused a data connection from {}: it is not the client",
+                    from.ip()
+                ));
                 self.reply(425, b"Security: Bad IP connecting.");
                 Ok(None)
             }
@@ -218,12 +235,24 @@ impl Session {
     }
 
     /// Waits for one descriptor and the client at once.
-    fn await_event(&mut self, fd: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) -> Result<Awaited, Over> {
+    fn await_event(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        events: PollFlags,
+        deadline: Option<Instant>,
+    ) -> Result<Awaited, Over> {
         self.control.flush().map_err(|_| Over(1))?;
         loop {
             let listening = self.held.is_none() && !self.control.ended();
-            let mut fds = [PollFd::new(fd, events), PollFd::new(self.control.fd(), PollFlags::POLLIN)];
-            let watched = if listening { &mut fds[..] } else { fds.get_mut(..1).unwrap_or_default() };
+            let mut fds = [
+                PollFd::new(fd, events),
+                PollFd::new(self.control.fd(), PollFlags::POLLIN),
+            ];
+            let watched = if listening {
+                &mut fds[..]
+            } else {
+                fds.get_mut(..1).unwrap_or_default()
+            };
             if !socket::wait(watched, deadline).map_err(|_| Over(1))? {
                 return Ok(Awaited::TimedOut);
             }
@@ -263,7 +292,9 @@ impl Session {
     }
 
     fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {
-        let Some(command) = Command::parse(line.bytes()) else { return Wish::GoOn };
+        let Some(command) = Command::parse(line.bytes()) else {
+            return Wish::GoOn;
+        };
         let free = super::commands::listed(self, &command.verb);
         if command.is_abor() {
             self.log_command(&command);
@@ -294,5 +325,7 @@ enum Awaited {
 
 /// A deadline so many seconds from now; 0 is none.
 fn seconds(count: u32) -> Option<Instant> {
-    (count > 0).then(|| Instant::now().checked_add(Duration::from_secs(count.into()))).flatten()
+    (count > 0)
+        .then(|| Instant::now().checked_add(Duration::from_secs(count.into())))
+        .flatten()
 }

@@ -36,7 +36,7 @@ struct Greeter<'a> {
 /// The session is over for this process, with this status.
 struct Exit(i32);
 
-/// Gives up everything, then talks until a login holds or the client is turned away.
+/// Gives up everything, then talks until a login holds or the client is turned away; gives the exit status.
 pub fn greet(
     config: &Config,
     client: &Client,
@@ -44,26 +44,36 @@ pub fn greet(
     plan: &Plan<'_>,
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     greeting: Greeting,
-) -> Infallible {
+) -> i32 {
     let confined = match confine::confine(plan) {
         Ok(confined) => confined,
         Err(failure) => {
-            client.socket.last_word(b"500 OOPS: cannot start the session\r\n");
+            client
+                .socket
+                .last_word(b"500 OOPS: cannot start the session\r\n");
             let mut channel = channel;
-            let _ = channel.send(&BeforeLogin::Event(Event::Note(failure.to_string().into_bytes())));
-            process::leave(2)
+            let _ = channel.send(&BeforeLogin::Event(Event::Note(
+                failure.to_string().into_bytes(),
+            )));
+            return 2;
         }
     };
     // The empty directory has been entered: nothing names it any more.
     process::close_inherited(empty);
     let control = Control::new(client.socket.lend(confined), &[], confined);
-    let mut greeter = Greeter { config, control, channel, pending: None, strange: 0 };
+    let mut greeter = Greeter {
+        config,
+        control,
+        channel,
+        pending: None,
+        strange: 0,
+    };
     let Exit(status) = match greeter.talk(greeting) {
         Ok(never) => match never {},
         Err(exit) => exit,
     };
     let _ = greeter.control.flush();
-    process::exit(status)
+    status
 }
 
 impl Greeter<'_> {
@@ -72,7 +82,9 @@ impl Greeter<'_> {
         match greeting {
             Greeting::Oops(text) => return Err(self.oops(text.as_bytes())),
             Greeting::Banner(_) if writable => {
-                return Err(self.oops(b"vsftpd: refusing to run with writable root inside chroot()"));
+                return Err(
+                    self.oops(b"vsftpd: refusing to run with writable root inside chroot()")
+                );
             }
             Greeting::Banner(Some(text)) => {
                 for line in text.split(|byte| *byte == b'\n') {
@@ -82,13 +94,19 @@ impl Greeter<'_> {
                 self.reply(220, b"");
             }
             Greeting::Banner(None) => {
-                let banner = self.config.ftpd_banner.as_deref().map(std::os::unix::ffi::OsStrExt::as_bytes);
+                let banner = self
+                    .config
+                    .ftpd_banner
+                    .as_deref()
+                    .map(std::os::unix::ffi::OsStrExt::as_bytes);
                 self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
             }
         }
         loop {
             let idle = u64::from(self.config.idle_session_timeout);
-            let deadline = (idle > 0).then(|| Instant::now().checked_add(Duration::from_secs(idle))).flatten();
+            let deadline = (idle > 0)
+                .then(|| Instant::now().checked_add(Duration::from_secs(idle)))
+                .flatten();
             let line = match self.control.next(deadline).map_err(|_| Exit(1))? {
                 Input::Line(line) => line,
                 Input::End => return Err(Exit(1)),
@@ -101,7 +119,9 @@ impl Greeter<'_> {
                     return Err(Exit(1));
                 }
             };
-            let Some(command) = Command::parse(line.bytes()) else { continue };
+            let Some(command) = Command::parse(line.bytes()) else {
+                continue;
+            };
             self.log_command(&command);
             self.obey(&command)?;
         }
@@ -147,15 +167,18 @@ impl Greeter<'_> {
     /// The decisions of reference §3.2 that need nothing but the options; helper decides the rest, and all of it again.
     fn user(&mut self, name: &[u8]) -> Result<(), Exit> {
         self.pend(None);
-        let anonymous = name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous");
+        let anonymous =
+            name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous");
         if !self.config.local_enable && !anonymous {
             self.reply(530, b"This FTP server is anonymous only.");
             return Ok(());
         }
         if self.config.userlist_enable && self.config.local_enable {
-            match self.ask(&BeforeLogin::User { name: name.to_vec() })? {
-                BeforeLoginReply::Ask => {}
-                reply => return self.conclude(reply),
+            let reply = self.ask(&BeforeLogin::User {
+                name: name.to_vec(),
+            })?;
+            if reply != BeforeLoginReply::Ask {
+                return self.conclude(reply);
             }
         }
         if anonymous && self.config.no_anon_password && self.config.anonymous_enable {
@@ -174,7 +197,11 @@ impl Greeter<'_> {
         };
         let password = Zeroizing::new(password.to_vec());
         let rest = self.control.rest().to_vec();
-        let reply = self.ask(&BeforeLogin::Login { name, password, rest })?;
+        let reply = self.ask(&BeforeLogin::Login {
+            name,
+            password,
+            rest,
+        })?;
         self.conclude(reply)
     }
 
@@ -246,7 +273,9 @@ impl Greeter<'_> {
 
     fn log_reply(&mut self, code: u16, mark: &[u8], text: &[u8]) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Response([code.to_string().as_bytes(), mark, text].concat()));
+            self.event(Event::Response(
+                [code.to_string().as_bytes(), mark, text].concat(),
+            ));
         }
     }
 

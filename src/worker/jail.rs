@@ -39,8 +39,12 @@ pub enum Oops {
 impl fmt::Display for Oops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(path, _) => write!(f, "cannot change directory:{}", path.to_string_lossy()),
-            Self::WritableRoot(_) => f.write_str("vsftpd: refusing to run with writable root inside chroot()"),
+            Self::Directory(path, _) => {
+                write!(f, "cannot change directory:{}", path.to_string_lossy())
+            }
+            Self::WritableRoot(_) => {
+                f.write_str("vsftpd: refusing to run with writable root inside chroot()")
+            }
             Self::Confinement(_) => f.write_str("cannot start the session"),
         }
     }
@@ -52,7 +56,9 @@ impl Oops {
         match self {
             Self::Directory(path, why) => {
                 let path = path.to_string_lossy();
-                format!("login ended: cannot change directory to {path}: {why}; create it and let the user enter it")
+                format!(
+                    "login ended: cannot change directory to {path}: {why}; create it and let the user enter it"
+                )
             }
             Self::WritableRoot(path) => {
                 let path = path.to_string_lossy();
@@ -66,8 +72,11 @@ impl Oops {
     }
 }
 
-const LIMITS: &[(Resource, u64)] =
-    &[(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_NOFILE, 32), (Resource::RLIMIT_DATA, 512 << 20)];
+const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_NOFILE, 32),
+    (Resource::RLIMIT_DATA, 512 << 20),
+];
 
 /// Enters the directories of the verdict and gives up all rights but the user's.
 ///
@@ -93,13 +102,22 @@ pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oo
         },
     });
     let here = nix::unistd::getcwd();
-    let opened = nix::fcntl::open(".", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let opened = nix::fcntl::open(
+        ".",
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    );
     if local {
-        nix::unistd::seteuid(Uid::from_raw(0)).map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
+        nix::unistd::seteuid(Uid::from_raw(0))
+            .map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
     }
     let path = path?;
     let opened = opened.map_err(|why| Oops::Directory(path.clone(), why))?;
-    let root = if verdict.chroot { Root::Directory(opened.as_fd()) } else { Root::Host };
+    let root = if verdict.chroot {
+        Root::Directory(opened.as_fd())
+    } else {
+        Root::Host
+    };
     let confined = confine::confine(&Plan {
         root,
         uid: verdict.uid,
@@ -128,18 +146,33 @@ pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oo
     {
         start = there;
     }
-    Ok(Jail { confined, tree, start })
+    Ok(Jail {
+        confined,
+        tree,
+        start,
+    })
 }
 
 /// Home, the directory entered after it, and the one entered at last (reference §6.5).
-fn directories(config: &Config, verdict: &Verdict) -> (OsString, Option<OsString>, Option<OsString>) {
+fn directories(
+    config: &Config,
+    verdict: &Verdict,
+) -> (OsString, Option<OsString>, Option<OsString>) {
     let bytes = verdict.home.as_bytes();
-    let split = bytes.windows(3).position(|three| three == b"/./").filter(|_| config.passwd_chroot_enable);
+    let split = bytes
+        .windows(3)
+        .position(|three| three == b"/./")
+        .filter(|_| config.passwd_chroot_enable);
     match split {
         Some(at) => {
             let left = OsString::from_vec(bytes.iter().take(at).copied().collect());
-            let left = if left.is_empty() { OsString::from("/") } else { left };
-            let right = OsString::from_vec(bytes.iter().skip(at.saturating_add(3)).copied().collect());
+            let left = if left.is_empty() {
+                OsString::from("/")
+            } else {
+                left
+            };
+            let right =
+                OsString::from_vec(bytes.iter().skip(at.saturating_add(3)).copied().collect());
             (left, None, Some(right).filter(|right| !right.is_empty()))
         }
         None => (verdict.home.clone(), verdict.extra.clone(), None),
@@ -152,6 +185,10 @@ fn change(to: &OsStr) -> Result<(), Errno> {
 
 fn become_effective(verdict: &Verdict) -> Result<(), Errno> {
     nix::unistd::setgroups(&verdict.groups)?;
-    nix::unistd::setresgid(Gid::from_raw(u32::MAX), verdict.gid, Gid::from_raw(u32::MAX))?;
+    nix::unistd::setresgid(
+        Gid::from_raw(u32::MAX),
+        verdict.gid,
+        Gid::from_raw(u32::MAX),
+    )?;
     nix::unistd::seteuid(verdict.uid)
 }

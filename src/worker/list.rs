@@ -4,6 +4,7 @@ use super::mover::{End, Work};
 use super::names::Names;
 use super::state::{Flow, Session};
 use crate::ftp::listing::{self, Entry, Options, Rule};
+use crate::ftp::number;
 use crate::ftp::pattern::Pattern;
 use crate::sys::clock;
 use crate::sys::tree::{Dir, Tree, VirtualPath};
@@ -37,7 +38,9 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         super::plain::status(session, None);
         return Ok(());
     }
-    let Some(plan) = Plan::new(session, arg, true, true) else { return Ok(()) };
+    let Some(plan) = Plan::new(session, arg, true, true) else {
+        return Ok(());
+    };
     session.dash(213, b"Status follows:");
     let result = plan.produce(&mut |text| {
         session.control.raw(text);
@@ -56,12 +59,21 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
     if !session.data_ready() {
         return Ok(());
     }
-    let Some(plan) = Plan::new(session, arg, long, false) else { return Ok(()) };
-    let Some(connection) = session.open_data()? else { return Ok(()) };
+    let Some(plan) = Plan::new(session, arg, long, false) else {
+        return Ok(());
+    };
+    let Some(connection) = session.open_data()? else {
+        return Ok(());
+    };
     session.reply(150, b"Here comes the directory listing.");
     let work = Work::Listing(Box::new(move |send| plan.produce(send)));
     let (end, _) = session.run(connection, work)?;
-    session.say_end(end, Direction::Download, b"Directory send OK.", b"Failure reading local file.")
+    session.say_end(
+        end,
+        Direction::Download,
+        b"Directory send OK.",
+        b"Failure reading local file.",
+    )
 }
 
 /// Everything a listing needs, free of the session: the data thread makes it.
@@ -108,7 +120,10 @@ impl Plan {
             directory,
             filter,
             options,
-            hide: config.hide_file.as_deref().map(|text| Pattern::new(text.as_bytes())),
+            hide: config
+                .hide_file
+                .as_deref()
+                .map(|text| Pattern::new(text.as_bytes())),
             deny: session.deny.clone(),
             force_dot: config.force_dot_files,
             hide_ids: config.hide_ids,
@@ -127,7 +142,9 @@ impl Plan {
         let mut opened = Some(first);
         while let Some((shown, depth)) = waiting.pop() {
             let beginning = opened.is_some();
-            let Some(directory) = opened.take().or_else(|| self.open(&shown)) else { continue };
+            let Some(directory) = opened.take().or_else(|| self.open(&shown)) else {
+                continue;
+            };
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
@@ -144,7 +161,10 @@ impl Plan {
                 // The last pushed is listed first.
                 for entry in entries.iter().rev().filter(|entry| entry.is_directory()) {
                     if !matches!(entry.name.as_slice(), b"." | b"..") {
-                        waiting.push(([shown.as_slice(), b"/", &entry.name].concat(), depth.saturating_add(1)));
+                        waiting.push((
+                            [shown.as_slice(), b"/", &entry.name].concat(),
+                            depth.saturating_add(1),
+                        ));
                     }
                 }
             }
@@ -176,25 +196,32 @@ impl Plan {
         };
         let mut entries = Vec::new();
         let mut full = false;
-        let result = directory.entries(stat, |name| listing::visible(name, &self.options, &rule), |name, meta| {
-            if entries.len() >= ENTRIES {
-                full = true;
-                return;
-            }
-            let mut entry = Entry { name: name.to_vec(), ..Entry::default() };
-            if let Some(meta) = meta {
-                entry.mode = meta.mode;
-                entry.nlink = meta.nlink;
-                entry.uid = meta.uid;
-                entry.gid = meta.gid;
-                entry.size = meta.size;
-                entry.mtime = meta.mtime;
-                if self.options.long && entry.is_link() {
-                    entry.target = directory.readlink(name).ok();
+        let result = directory.entries(
+            stat,
+            |name| listing::visible(name, &self.options, &rule),
+            |name, meta| {
+                if entries.len() >= ENTRIES {
+                    full = true;
+                    return;
                 }
-            }
-            entries.push(entry);
-        });
+                let mut entry = Entry {
+                    name: name.to_vec(),
+                    ..Entry::default()
+                };
+                if let Some(meta) = meta {
+                    entry.mode = meta.mode;
+                    entry.nlink = meta.nlink;
+                    entry.uid = meta.uid;
+                    entry.gid = meta.gid;
+                    entry.size = meta.size;
+                    entry.mtime = meta.mtime;
+                    if self.options.long && entry.is_link() {
+                        entry.target = directory.readlink(name).ok();
+                    }
+                }
+                entries.push(entry);
+            },
+        );
         if full {
             return Err(End::Local(Errno::EOVERFLOW));
         }
@@ -208,17 +235,31 @@ impl Plan {
             listing::short_line(out, prefix, entry, self.options.suffix);
             return;
         }
-        let zone = |at| if self.local_time { clock::offset(at) } else { 0 };
+        let zone = |at| {
+            if self.local_time {
+                clock::offset(at)
+            } else {
+                0
+            }
+        };
         if self.hide_ids {
             listing::long_line(out, entry, b"ftp", b"ftp", now, zone, self.options.suffix);
             return;
         }
-        let named = self.names.as_ref().and_then(|names| names.lock().ok()).map(|mut names| {
-            (names.owner(entry.uid), names.group(entry.gid))
-        });
+        let named = self
+            .names
+            .as_ref()
+            .and_then(|names| names.lock().ok())
+            .map(|mut names| (names.owner(entry.uid), names.group(entry.gid)));
         let (owner, group) = named.unwrap_or((None, None));
-        let owner = owner.unwrap_or_else(|| entry.uid.to_string().into_bytes());
-        let group = group.unwrap_or_else(|| entry.gid.to_string().into_bytes());
+        let owner = owner.unwrap_or_else(|| digits(entry.uid));
+        let group = group.unwrap_or_else(|| digits(entry.gid));
         listing::long_line(out, entry, &owner, &group, now, zone, self.options.suffix);
     }
+}
+
+fn digits(id: u32) -> Vec<u8> {
+    let mut text = Vec::with_capacity(10);
+    number::decimal(&mut text, id.into());
+    text
 }

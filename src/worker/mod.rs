@@ -23,7 +23,6 @@ use crate::sys::process;
 use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::{Gid, Pid, Uid};
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
@@ -82,7 +81,7 @@ pub struct Verdict {
     pub chroot: bool,
 }
 
-/// The worker's life: enters the jail, gives up everything, serves.
+/// The worker's life: enters the jail, gives up everything, serves; gives the exit status.
 pub fn work(
     config: Config,
     client: Client,
@@ -90,18 +89,20 @@ pub fn work(
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     rest: Vec<u8>,
-) -> Infallible {
+) -> i32 {
     process::one_arena();
     match jail::enter(&config, &verdict, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, &rest);
-            process::exit(session.serve())
+            session.serve()
         }
         Err(oops) => {
-            client.socket.last_word(format!("500 OOPS: {oops}\r\n").as_bytes());
+            client
+                .socket
+                .last_word(format!("500 OOPS: {oops}\r\n").as_bytes());
             // Without a helper there is no log to write to.
             let _ = channel.send(&AfterLogin::Event(Event::Note(oops.note().into_bytes())));
-            process::exit(2)
+            2
         }
     }
 }

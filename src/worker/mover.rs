@@ -30,7 +30,11 @@ pub struct Line {
 impl Line {
     /// Over a connected socket.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, cut: AtomicBool::new(false), moved: AtomicU64::new(0) }
+        Self {
+            socket,
+            cut: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+        }
     }
 
     /// Cuts it off: the blocked call of the data thread returns.
@@ -45,7 +49,8 @@ impl Line {
     }
 
     fn add(&self, count: usize) {
-        self.moved.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.moved
+            .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -65,7 +70,8 @@ pub enum End {
 }
 
 /// Text of a listing, made piece by piece; sent as it comes.
-pub type Produce = Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> + Send>;
+pub type Produce =
+    Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> + Send>;
 
 /// What there is to move.
 pub enum Work {
@@ -122,17 +128,22 @@ impl Mover {
     pub fn start() -> io::Result<Self> {
         let (jobs, todo) = bounded::<Job>(1);
         let (done, ends) = bounded(1);
-        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let wake = Arc::new(EventFd::from_flags(
+            EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+        )?);
         let theirs = Arc::clone(&wake);
-        std::thread::Builder::new().name("data".to_owned()).stack_size(STACK).spawn(move || {
-            let mut buffers = Buffers::default();
-            for job in todo {
-                let end = job.run(&mut buffers);
-                if done.send(end).is_err() || theirs.write(1).is_err() {
-                    return;
+        std::thread::Builder::new()
+            .name("data".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                let mut buffers = Buffers::default();
+                for job in todo {
+                    let end = job.run(&mut buffers);
+                    if done.send(end).is_err() || theirs.write(1).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })?;
         process::no_more_threads();
         Ok(Self { jobs, ends, wake })
     }
@@ -170,11 +181,30 @@ impl Job {
             return End::Network;
         }
         let pace = self.rate.map(Pace::new);
-        let chunk = pace.as_ref().map_or(self.chunk, |pace| pace.piece().min(self.chunk));
-        let mut run = Run { line: &self.line, pace, chunk, stall: self.stall };
+        let chunk = pace
+            .as_ref()
+            .map_or(self.chunk, |pace| pace.piece().min(self.chunk));
+        let mut run = Run {
+            line: &self.line,
+            pace,
+            chunk,
+            stall: self.stall,
+        };
         let result = match self.work {
-            Work::Download { file, offset, end, ascii: false, sendfile: true } => run.sendfile(&file, offset, end),
-            Work::Download { file, offset: _, end: _, ascii, sendfile: _ } => run.read_file(&file, ascii, buffers),
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii: false,
+                sendfile: true,
+            } => run.sendfile(&file, offset, end),
+            Work::Download {
+                file,
+                offset: _,
+                end: _,
+                ascii,
+                sendfile: _,
+            } => run.read_file(&file, ascii, buffers),
             Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
             Work::Listing(produce) => produce(&mut |text| run.send(text)),
         };
@@ -201,7 +231,11 @@ impl Run<'_> {
 
     /// What an error of the data socket means.
     fn broken(&self, error: Errno) -> End {
-        if error == Errno::EAGAIN && !self.line.cut.load(Ordering::Relaxed) { End::Stalled } else { End::Network }
+        if error == Errno::EAGAIN && !self.line.cut.load(Ordering::Relaxed) {
+            End::Stalled
+        } else {
+            End::Network
+        }
     }
 
     fn sendfile(&mut self, file: &OwnedFd, from: u64, end: u64) -> Result<(), End> {
@@ -209,14 +243,20 @@ impl Run<'_> {
         let end = i64::try_from(end).map_err(|_| End::Local(Errno::EOVERFLOW))?;
         while offset < end {
             let left = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
-            let piece = left.min(if self.pace.is_some() { self.chunk } else { SENDFILE });
+            let piece = left.min(if self.pace.is_some() {
+                self.chunk
+            } else {
+                SENDFILE
+            });
             match nix::sys::sendfile::sendfile(self.socket(), file, Some(&mut offset), piece) {
                 // The file has become shorter: what was promised cannot be sent (reference §9.2).
                 Ok(0) => return Err(End::Network),
                 Ok(count) => self.moved(count, offset < end)?,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EIO) => return Err(End::Local(Errno::EIO)),
-                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => return self.copy_from(file, offset),
+                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+                    return self.copy_from(file, offset);
+                }
                 Err(error) => return Err(self.broken(error)),
             }
         }
@@ -303,20 +343,30 @@ impl Run<'_> {
             write_all(file, &buffers.converted)?;
         }
         // The end may be ours: a cut connection reads as an end too.
-        if self.line.cut.load(Ordering::Relaxed) { Err(End::Network) } else { Ok(()) }
+        if self.line.cut.load(Ordering::Relaxed) {
+            Err(End::Network)
+        } else {
+            Ok(())
+        }
     }
 
     /// Books what was moved and waits if that was too fast; a cut connection ends the wait.
     fn moved(&mut self, count: usize, more: bool) -> Result<(), End> {
         self.line.add(count);
-        let Some(pace) = &mut self.pace else { return Ok(()) };
+        let Some(pace) = &mut self.pace else {
+            return Ok(());
+        };
         let until = pace.book(u64::try_from(count).unwrap_or(u64::MAX));
         if more {
             // No event is asked for: only the hang-up of a cut connection is reported.
             let mut fds = [PollFd::new(self.line.socket.as_fd(), PollFlags::empty())];
             let _ = socket::wait(&mut fds, Some(until));
         }
-        if self.line.cut.load(Ordering::Relaxed) { Err(End::Network) } else { Ok(()) }
+        if self.line.cut.load(Ordering::Relaxed) {
+            Err(End::Network)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends our side and waits until the peer's kernel has taken every byte: only then was the transfer a success.
@@ -327,10 +377,13 @@ impl Run<'_> {
         let patience = self.stall.unwrap_or(Duration::from_secs(600));
         let (mut left, mut since, mut nap) = (usize::MAX, Instant::now(), Duration::from_millis(1));
         loop {
-            let Ok(now) = socket::unacknowledged(self.socket()) else { return End::Network };
+            let Ok(now) = socket::unacknowledged(self.socket()) else {
+                return End::Network;
+            };
             // Acknowledged, unless a reset has emptied the queue.
             if now == 0 {
-                let healthy = socket::connected(self.socket()).is_ok() && !self.line.cut.load(Ordering::Relaxed);
+                let healthy = socket::connected(self.socket()).is_ok()
+                    && !self.line.cut.load(Ordering::Relaxed);
                 return if healthy { end } else { End::Network };
             }
             if now < left {
@@ -343,7 +396,9 @@ impl Run<'_> {
             let woken = socket::wait(&mut fds, Instant::now().checked_add(nap)).unwrap_or(true);
             if woken {
                 // A reset leaves the count as it was; only the error tells.
-                if self.line.cut.load(Ordering::Relaxed) || socket::connected(self.socket()).is_err() {
+                if self.line.cut.load(Ordering::Relaxed)
+                    || socket::connected(self.socket()).is_err()
+                {
                     return End::Network;
                 }
                 // Already at its end: what is left is an acknowledgement on its way.

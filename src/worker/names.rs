@@ -24,15 +24,21 @@ impl Names {
     /// prisoner may have made (attacks B-008); its etc/passwd is read as text, as any file of the session.
     pub fn new(config: &Config, tree: Arc<Tree>, jailed: bool) -> Self {
         let needed = config.text_userdb_names || config.tilde_user_enable;
-        Self { jail: (jailed && needed).then_some(tree), owners: HashMap::new(), groups: HashMap::new() }
+        Self {
+            jail: (jailed && needed).then_some(tree),
+            owners: HashMap::new(),
+            groups: HashMap::new(),
+        }
     }
 
     /// The name of a user.
     pub fn owner(&mut self, uid: u32) -> Option<Vec<u8>> {
         let jail = &self.jail;
         let find = || match jail {
-            Some(tree) => find(tree, b"/etc/passwd", |fields| number(fields.get(2)) == Some(uid))
-                .and_then(|fields| fields.first().cloned()),
+            Some(tree) => find(tree, b"/etc/passwd", |fields| {
+                number(fields.get(2)) == Some(uid)
+            })
+            .and_then(|fields| fields.first().cloned()),
             None => account::name_of_uid(uid).map(OsStringExt::into_vec),
         };
         self.owners.entry(uid).or_insert_with(find).clone()
@@ -42,8 +48,10 @@ impl Names {
     pub fn group(&mut self, gid: u32) -> Option<Vec<u8>> {
         let jail = &self.jail;
         let find = || match jail {
-            Some(tree) => find(tree, b"/etc/group", |fields| number(fields.get(2)) == Some(gid))
-                .and_then(|fields| fields.first().cloned()),
+            Some(tree) => find(tree, b"/etc/group", |fields| {
+                number(fields.get(2)) == Some(gid)
+            })
+            .and_then(|fields| fields.first().cloned()),
             None => account::name_of_gid(gid).map(OsStringExt::into_vec),
         };
         self.groups.entry(gid).or_insert_with(find).clone()
@@ -52,9 +60,14 @@ impl Names {
     /// The home directory of a user.
     pub fn home(&mut self, user: &[u8]) -> Option<Vec<u8>> {
         match &self.jail {
-            Some(tree) => find(tree, b"/etc/passwd", |fields| fields.first().is_some_and(|name| name == user))
-                .and_then(|fields| fields.get(5).cloned()),
-            None => account::find(user).ok().flatten().map(|account| account.home.into_os_string().into_vec()),
+            Some(tree) => find(tree, b"/etc/passwd", |fields| {
+                fields.first().is_some_and(|name| name == user)
+            })
+            .and_then(|fields| fields.get(5).cloned()),
+            None => account::find(user)
+                .ok()
+                .flatten()
+                .map(|account| account.home.into_os_string().into_vec()),
         }
     }
 }
@@ -63,7 +76,11 @@ impl Names {
 fn find(tree: &Tree, path: &[u8], fits: impl Fn(&[Vec<u8>]) -> bool) -> Option<Vec<Vec<u8>>> {
     let text = tree.read_small(&VirtualPath::root(), path, FILE).ok()?;
     text.split(|byte| *byte == b'\n')
-        .map(|line| line.split(|byte| *byte == b':').map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .map(|line| {
+            line.split(|byte| *byte == b':')
+                .map(<[u8]>::to_vec)
+                .collect::<Vec<_>>()
+        })
         .find(|fields| fits(fields))
 }
 

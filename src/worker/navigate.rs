@@ -15,7 +15,10 @@ const REMEMBERED: usize = 100;
 pub fn pwd(session: &mut Session, _: &[u8]) -> Flow {
     // A directory that is gone, or out of reach now, has no name: as the original's getcwd.
     let here = session.tree.enter(&session.cwd, b".");
-    let shown = here.map_or_else(|_| reply::quoted(b""), |path| reply::quoted(path.as_bytes()));
+    let shown = here.map_or_else(
+        |_| reply::quoted(b""),
+        |path| reply::quoted(path.as_bytes()),
+    );
     let text = [shown.as_slice(), b" is the current directory"].concat();
     session.reply(257, &text);
     Ok(())
@@ -53,8 +56,12 @@ impl Session {
         if !self.config.dirmessage_enable {
             return;
         }
-        let Some(name) = self.config.message_file.clone() else { return };
-        let Ok(meta) = self.tree.stat(&self.cwd, b".") else { return };
+        let Some(name) = self.config.message_file.clone() else {
+            return;
+        };
+        let Ok(meta) = self.tree.stat(&self.cwd, b".") else {
+            return;
+        };
         if !self.seen.insert((meta.dev, meta.ino)) {
             return;
         }
@@ -62,7 +69,9 @@ impl Session {
             self.seen.clear();
             self.seen.insert((meta.dev, meta.ino));
         }
-        let Ok(text) = self.tree.read_small(&self.cwd, name.as_bytes(), MESSAGE) else { return };
+        let Ok(text) = self.tree.read_small(&self.cwd, name.as_bytes(), MESSAGE) else {
+            return;
+        };
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         for line in text.split(|byte| *byte == b'\n') {
             self.dash(code, line.strip_suffix(b"\r").unwrap_or(line));

@@ -12,12 +12,17 @@ pub struct Pace {
 impl Pace {
     /// At most `rate` bytes per second from now on.
     pub fn new(rate: u64) -> Self {
-        Self { rate: rate.max(1), due: Instant::now() }
+        Self {
+            rate: rate.max(1),
+            due: Instant::now(),
+        }
     }
 
     /// How many bytes to move at a time: an eighth of a second's worth, so that the limit is smooth.
     pub fn piece(&self) -> usize {
-        usize::try_from(self.rate / 8).unwrap_or(usize::MAX).clamp(512, 65_536)
+        usize::try_from(self.rate / 8)
+            .unwrap_or(usize::MAX)
+            .clamp(512, 65_536)
     }
 
     /// Books bytes that were moved; gives the time until which nothing more may be.

@@ -69,7 +69,10 @@ pub fn stru(session: &mut Session, arg: &[u8]) -> Flow {
 pub fn rest(session: &mut Session, arg: &[u8]) -> Flow {
     if let Ok(offset) = verb::parse_rest(arg) {
         session.restart = offset;
-        session.reply(350, format!("Restart position accepted ({offset}).").as_bytes());
+        session.reply(
+            350,
+            format!("Restart position accepted ({offset}).").as_bytes(),
+        );
     } else {
         session.restart = 0;
         session.reply(501, b"Bad restart position.");

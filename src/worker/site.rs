@@ -50,7 +50,10 @@ fn umask(session: &mut Session, arg: &[u8]) {
         session.reply(200, text.as_bytes());
     } else if let Ok(mask) = verb::parse_mode(arg) {
         session.set_umask(mask);
-        session.reply(200, format!("UMASK set to {}", verb::format_mode(mask)).as_bytes());
+        session.reply(
+            200,
+            format!("UMASK set to {}", verb::format_mode(mask)).as_bytes(),
+        );
     } else {
         session.reply(501, b"SITE UMASK needs an octal mask such as 022.");
     }

@@ -92,11 +92,26 @@ impl Session {
         channel: Channel<AfterLogin, AfterLoginReply>,
         rest: &[u8],
     ) -> Self {
-        let Jail { confined, tree, start } = jail;
+        let Jail {
+            confined,
+            tree,
+            start,
+        } = jail;
         let tree = Arc::new(tree);
-        let umask = if matches!(verdict.class, Class::Local) { config.local_umask } else { config.anon_umask } & 0o777;
-        let deny = config.deny_file.as_deref().map(|text| Pattern::new(text.as_bytes()));
-        let names = Arc::new(Mutex::new(Names::new(&config, Arc::clone(&tree), verdict.chroot)));
+        let umask = if matches!(verdict.class, Class::Local) {
+            config.local_umask
+        } else {
+            config.anon_umask
+        } & 0o777;
+        let deny = config
+            .deny_file
+            .as_deref()
+            .map(|text| Pattern::new(text.as_bytes()));
+        let names = Arc::new(Mutex::new(Names::new(
+            &config,
+            Arc::clone(&tree),
+            verdict.chroot,
+        )));
         Self {
             control: Control::new(client.socket.open(confined), rest, confined),
             peer: client.peer,
@@ -144,7 +159,11 @@ impl Session {
     fn turn(&mut self) -> Flow {
         let line = match self.held.take() {
             Some(line) => line,
-            None => match self.control.next(self.idle_deadline()).map_err(|_| Over(1))? {
+            None => match self
+                .control
+                .next(self.idle_deadline())
+                .map_err(|_| Over(1))?
+            {
                 Input::Line(line) => line,
                 Input::End => return Err(Over(1)),
                 Input::TooLong => {
@@ -174,7 +193,9 @@ impl Session {
 
     fn idle_deadline(&self) -> Option<Instant> {
         let idle = u64::from(self.config.idle_session_timeout);
-        (idle > 0).then(|| Instant::now().checked_add(Duration::from_secs(idle))).flatten()
+        (idle > 0)
+            .then(|| Instant::now().checked_add(Duration::from_secs(idle)))
+            .flatten()
     }
 
     /// Whether anonymous rules hold.
@@ -184,7 +205,11 @@ impl Session {
 
     /// The session's limit in bytes per second, if it has one.
     pub fn rate(&self) -> Option<u64> {
-        let rate = if self.anonymous() { self.config.anon_max_rate } else { self.config.local_max_rate };
+        let rate = if self.anonymous() {
+            self.config.anon_max_rate
+        } else {
+            self.config.local_max_rate
+        };
         (rate > 0).then_some(u64::from(rate))
     }
 
@@ -216,7 +241,9 @@ impl Session {
 
     fn log_reply(&mut self, code: u16, mark: &[u8], text: &[u8]) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Response([code.to_string().as_bytes(), mark, text].concat()));
+            self.event(Event::Response(
+                [code.to_string().as_bytes(), mark, text].concat(),
+            ));
         }
     }
 
@@ -235,7 +262,11 @@ impl Session {
 
     /// Reports a change to the tree.
     pub fn changed(&mut self, change: Change, outcome: Outcome, text: Vec<u8>) {
-        self.event(Event::Changed { change, outcome, text });
+        self.event(Event::Changed {
+            change,
+            outcome,
+            text,
+        });
     }
 
     /// Tells the administrator something the client is not told.
@@ -250,23 +281,34 @@ impl Session {
 
     /// `~` and `~user` of an argument, expanded (reference §8.7).
     pub fn expand(&mut self, arg: &[u8]) -> Vec<u8> {
-        let Some(rest) = arg.strip_prefix(b"~") else { return arg.to_vec() };
+        let Some(rest) = arg.strip_prefix(b"~") else {
+            return arg.to_vec();
+        };
         if rest.is_empty() || rest.starts_with(b"/") {
             return [self.start.as_bytes(), rest].concat();
         }
         if !self.config.tilde_user_enable {
             return arg.to_vec();
         }
-        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'/')
+            .unwrap_or(rest.len());
         let (user, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
-        let home = self.names.lock().ok().and_then(|mut names| names.home(user));
+        let home = self
+            .names
+            .lock()
+            .ok()
+            .and_then(|mut names| names.home(user));
         home.map_or_else(|| arg.to_vec(), |home| [home.as_slice(), tail].concat())
     }
 
     /// Whether `deny_file` forbids the argument; the reply is said if so. The glob sees where the path leads, so that no
     /// other spelling of it and no link gets around (CVE-2015-1419, attacks B-009).
     pub fn denied(&mut self, arg: &[u8]) -> bool {
-        let Some(pattern) = &self.deny else { return false };
+        let Some(pattern) = &self.deny else {
+            return false;
+        };
         let denied = self.matches(pattern, arg);
         if denied {
             self.reply(550, b"Permission denied.");

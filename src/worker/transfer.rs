@@ -39,7 +39,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     if !session.data_ready() {
         return Ok(());
     }
-    let ascii = session.representation == Representation::Ascii && session.config.ascii_download_enable;
+    let ascii =
+        session.representation == Representation::Ascii && session.config.ascii_download_enable;
     if session.representation == Representation::Ascii && offset != 0 {
         session.reply(550, b"No support for resume of ASCII transfer.");
         return Ok(());
@@ -70,7 +71,9 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         session.reply(550, b"Failed to open file.");
         return session.failed(&entry, 0);
     }
-    let Some(connection) = session.open_data()? else { return session.failed(&entry, 0) };
+    let Some(connection) = session.open_data()? else {
+        return session.failed(&entry, 0);
+    };
     let mode = if ascii { "ASCII" } else { "BINARY" };
     let text = [
         format!("Opening {mode} mode data connection for ").as_bytes(),
@@ -80,7 +83,13 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     .concat();
     session.reply(150, &text);
     let sendfile = session.config.use_sendfile;
-    let work = Work::Download { file, offset, end: meta.size, ascii, sendfile };
+    let work = Work::Download {
+        file,
+        offset,
+        end: meta.size,
+        ascii,
+        sendfile,
+    };
     let (end, moved) = session.run(connection, work)?;
     session.conclude(&entry, end, moved, b"Failure reading local file.")
 }
@@ -145,9 +154,16 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
         }
         Manner::Store { .. } | Manner::Append => session.reply(150, b"Ok to send data."),
     }
-    let ascii = session.representation == Representation::Ascii && session.config.ascii_upload_enable;
+    let ascii =
+        session.representation == Representation::Ascii && session.config.ascii_upload_enable;
     let (created, name) = (target.created, target.path);
-    let (mut end, moved) = session.run(connection, Work::Upload { file: target.file, ascii })?;
+    let (mut end, moved) = session.run(
+        connection,
+        Work::Upload {
+            file: target.file,
+            ascii,
+        },
+    )?;
     // A killed client's data connection ends like a finished one's; its control connection ends with it.
     if end == End::Done && session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
@@ -168,7 +184,12 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
         Manner::Store { .. } | Manner::Append => {
             let how = if fresh { Create::New } else { Create::Open };
             let (file, created, meta) = session.tree.create(&session.cwd, path, mode, how).ok()?;
-            meta.is_file().then(|| Target { file, meta, created, path: path.to_vec() })
+            meta.is_file().then(|| Target {
+                file,
+                meta,
+                created,
+                path: path.to_vec(),
+            })
         }
     }
 }
@@ -178,9 +199,18 @@ fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
     let base: &[u8] = if path.is_empty() { b"STOU" } else { path };
     let first = u32::from(path.is_empty());
     (first..TRIES).find_map(|number| {
-        let name = if number == 0 { base.to_vec() } else { [base, format!(".{number}").as_bytes()].concat() };
+        let name = if number == 0 {
+            base.to_vec()
+        } else {
+            [base, format!(".{number}").as_bytes()].concat()
+        };
         match session.tree.create(&session.cwd, &name, mode, Create::New) {
-            Ok((file, created, meta)) => Some(Some(Target { file, meta, created, path: name })),
+            Ok((file, created, meta)) => Some(Some(Target {
+                file,
+                meta,
+                created,
+                path: name,
+            })),
             Err(nix::errno::Errno::EEXIST) => None,
             Err(_) => Some(None),
         }
@@ -192,7 +222,9 @@ fn place(target: &Target, manner: Manner) -> bool {
     match manner {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
-        Manner::Store { offset: 0 } => target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok(),
+        Manner::Store { offset: 0 } => {
+            target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok()
+        }
         Manner::Store { offset } => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             nix::unistd::lseek(&target.file, offset, Whence::SeekSet).is_ok()
@@ -202,7 +234,11 @@ fn place(target: &Target, manner: Manner) -> bool {
 
 impl Session {
     fn begin(&self, direction: Direction, path: &[u8]) -> Entry {
-        Entry { direction, path: self.log_path(path), started: Instant::now() }
+        Entry {
+            direction,
+            path: self.log_path(path),
+            started: Instant::now(),
+        }
     }
 
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.
@@ -241,7 +277,11 @@ impl Session {
 
     /// Says and logs how a transfer ended: a success only when every byte is where it belongs.
     fn conclude(&mut self, entry: &Entry, end: End, bytes: u64, local: &[u8]) -> Flow {
-        let outcome = if end == End::Done { Outcome::Done } else { Outcome::Failed };
+        let outcome = if end == End::Done {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        };
         if outcome == Outcome::Done {
             self.record(entry, outcome, bytes);
         }
@@ -256,7 +296,13 @@ impl Session {
     ///
     /// # Errors
     /// The session ends with a stalled connection (reference §9.5).
-    pub fn say_end(&mut self, end: End, direction: Direction, success: &[u8], local: &[u8]) -> Flow {
+    pub fn say_end(
+        &mut self,
+        end: End,
+        direction: Direction,
+        success: &[u8],
+        local: &[u8],
+    ) -> Flow {
         let aborted = std::mem::take(&mut self.aborting);
         match end {
             End::Done => self.reply(226, success),
@@ -265,7 +311,9 @@ impl Session {
                 self.note(&format!("local file: {}", why.desc()));
                 self.reply(451, local);
             }
-            End::Network if direction == Direction::Upload => self.reply(426, b"Failure reading network stream."),
+            End::Network if direction == Direction::Upload => {
+                self.reply(426, b"Failure reading network stream.")
+            }
             End::Network => self.reply(426, b"Failure writing network stream."),
             End::Stalled => {
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
@@ -321,7 +369,11 @@ impl Session {
                 PollFd::new(mover.fd(), PollFlags::POLLIN),
                 PollFd::new(self.control.fd(), PollFlags::POLLIN),
             ];
-            let watched = if listening { &mut fds[..] } else { fds.get_mut(..1).unwrap_or_default() };
+            let watched = if listening {
+                &mut fds[..]
+            } else {
+                fds.get_mut(..1).unwrap_or_default()
+            };
             crate::sys::socket::wait(watched, None).map_err(|_| Over(1))?;
             let spoken = watched.get(1).and_then(PollFd::any).unwrap_or(false);
             if let Some(end) = mover.end() {
@@ -336,14 +388,20 @@ impl Session {
 
     /// Whether the client has closed the control connection without a QUIT.
     fn deserted(&mut self) -> bool {
-        let mut fds = [PollFd::new(self.control.fd(), crate::sys::socket::PEER_ENDED)];
+        let mut fds = [PollFd::new(
+            self.control.fd(),
+            crate::sys::socket::PEER_ENDED,
+        )];
         let now = Some(Instant::now());
         if !self.control.ended() && !crate::sys::socket::wait(&mut fds, now).unwrap_or(true) {
             return false;
         }
         // What it said before it left decides: somebody who pipes commands in ends with QUIT.
         while self.held.is_none() && !self.control.ended() && self.hear(None).is_ok() {}
-        !self.held.as_ref().is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
+        !self
+            .held
+            .as_ref()
+            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
     }
 
     /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
@@ -373,7 +431,11 @@ impl Session {
             let nap = Instant::now().checked_add(Duration::from_millis(50));
             let listening = self.held.is_none() && !self.control.ended();
             let mut fds = [PollFd::new(self.control.fd(), PollFlags::POLLIN)];
-            let watched = if listening { &mut fds[..] } else { &mut fds[..0] };
+            let watched = if listening {
+                &mut fds[..]
+            } else {
+                &mut fds[..0]
+            };
             let spoken = crate::sys::socket::wait(watched, nap).map_err(|_| Over(1))?;
             if spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure waiting for the file.");

@@ -7,14 +7,20 @@ const WRITABLE: &str = "500 OOPS: vsftpd: refusing to run with writable root ins
 
 fn refused(user: &str, expected: &str) {
     let mut c = Client::connect();
-    c.script(&[(&format!("USER {user}"), PASSWORD), ("PASS secret", expected)]);
+    c.script(&[
+        (&format!("USER {user}"), PASSWORD),
+        ("PASS secret", expected),
+    ]);
     // The original's other process may complain too, that its peer is gone.
     c.ended();
 }
 
 fn lands(user: &str, directory: &str) -> Client {
     let mut c = Client::user(user);
-    c.says("PWD", &format!("257 \"{directory}\" is the current directory"));
+    c.says(
+        "PWD",
+        &format!("257 \"{directory}\" is the current directory"),
+    );
     c
 }
 
@@ -72,7 +78,10 @@ fn links_do_not_leave_the_jail() {
 fn chroot_list_jails_the_listed() {
     let host = Host::new();
     host.write("/etc/jailed", "alice\n");
-    let _server = Server::start(&host, "chroot_list_enable=YES\nchroot_list_file=/etc/jailed\nallow_writeable_chroot=YES\n");
+    let _server = Server::start(
+        &host,
+        "chroot_list_enable=YES\nchroot_list_file=/etc/jailed\nallow_writeable_chroot=YES\n",
+    );
     lands("alice", "/");
     lands("bob", "/home/bob");
 }
@@ -81,8 +90,10 @@ fn chroot_list_jails_the_listed() {
 fn chroot_list_frees_the_listed() {
     let host = Host::new();
     host.write("/etc/free", "alice\n");
-    let _server =
-        Server::start(&host, "chroot_local_user=YES\nchroot_list_enable=YES\nchroot_list_file=/etc/free\nallow_writeable_chroot=YES\n");
+    let _server = Server::start(
+        &host,
+        "chroot_local_user=YES\nchroot_list_enable=YES\nchroot_list_file=/etc/free\nallow_writeable_chroot=YES\n",
+    );
     lands("alice", "/home/alice");
     lands("bob", "/");
 }
@@ -90,8 +101,14 @@ fn chroot_list_frees_the_listed() {
 #[test]
 fn a_missing_chroot_list_refuses() {
     let host = Host::new();
-    let _server = Server::start(&host, "chroot_list_enable=YES\nchroot_list_file=/etc/none\n");
-    refused("alice", "500 OOPS: could not read chroot() list file:/etc/none");
+    let _server = Server::start(
+        &host,
+        "chroot_list_enable=YES\nchroot_list_file=/etc/none\n",
+    );
+    refused(
+        "alice",
+        "500 OOPS: could not read chroot() list file:/etc/none",
+    );
 }
 
 #[test]
@@ -126,7 +143,10 @@ fn a_missing_local_root_in_a_jail_refuses() {
 fn local_root_names_the_user() {
     let host = Host::new();
     host.mkdir("/srv/web/alice", 0);
-    let _server = Server::start(&host, "chroot_local_user=YES\nuser_sub_token=$USER\nlocal_root=/srv/web/$USER\n");
+    let _server = Server::start(
+        &host,
+        "chroot_local_user=YES\nuser_sub_token=$USER\nlocal_root=/srv/web/$USER\n",
+    );
     lands("alice", "/");
     refused("bob", "500 OOPS: cannot change directory:/srv/web/bob");
 }
@@ -135,13 +155,19 @@ fn local_root_names_the_user() {
 fn a_missing_home_refuses() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    refused("homeless", "500 OOPS: cannot change directory:/home/nowhere");
+    refused(
+        "homeless",
+        "500 OOPS: cannot change directory:/home/nowhere",
+    );
 }
 
 #[test]
 fn passwd_chroot_splits_the_home() {
     let host = Host::new();
-    let _server = Server::start(&host, "passwd_chroot_enable=YES\nchroot_local_user=YES\nallow_writeable_chroot=YES\n");
+    let _server = Server::start(
+        &host,
+        "passwd_chroot_enable=YES\nchroot_local_user=YES\nallow_writeable_chroot=YES\n",
+    );
     let mut c = lands("carl", "/d");
     assert_eq!(c.names("NLST"), ["1", "2", "sub"]);
     assert_eq!(c.fetch("RETR /f"), b"hello world\n");
@@ -161,7 +187,11 @@ fn anonymous_lives_in_its_home() {
     let mut c = lands("ftp", "/");
     assert_eq!(c.names("NLST"), ["incoming", "pub"]);
     assert_eq!(c.fetch("RETR pub/file"), b"pubfile");
-    c.script(&[("CWD ../../../etc", "550 Failed to change directory."), ("CWD pub", "250 Directory successfully changed."), ("PWD", "257 \"/pub\" is the current directory")]);
+    c.script(&[
+        ("CWD ../../../etc", "550 Failed to change directory."),
+        ("CWD pub", "250 Directory successfully changed."),
+        ("PWD", "257 \"/pub\" is the current directory"),
+    ]);
     c.refused("RETR /etc/passwd", "550 Failed to open file.");
 }
 
@@ -185,7 +215,10 @@ fn a_missing_anon_root_refuses() {
     let host = Host::new();
     let _server = Server::start(&host, "anon_root=/nonexist\n");
     let mut c = Client::connect();
-    c.script(&[("USER ftp", PASSWORD), ("PASS x", "500 OOPS: cannot change directory:/nonexist")]);
+    c.script(&[
+        ("USER ftp", PASSWORD),
+        ("PASS x", "500 OOPS: cannot change directory:/nonexist"),
+    ]);
 }
 
 #[test]
@@ -196,10 +229,14 @@ fn a_missing_secure_chroot_dir_refuses() {
         // Ours checks at the start, where the administrator is looking (reference 10.3, 45).
         let (status, said) = Server::refused(&host, lines);
         assert_eq!(status.code(), Some(2));
-        assert!(said.contains("secure_chroot_dir") && said.contains("/nonexist"), "{said}");
+        assert!(
+            said.contains("secure_chroot_dir") && said.contains("/nonexist"),
+            "{said}"
+        );
     } else {
         let _server = Server::start(&host, lines);
-        Client::dial().next("500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir':/nonexist");
+        Client::dial()
+            .next("500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir':/nonexist");
     }
 }
 

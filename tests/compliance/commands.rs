@@ -43,7 +43,14 @@ fn walking() {
 
 #[test]
 fn walking_nowhere() {
-    session(&[("CWD", NOT_CHANGED), ("CWD nodir", NOT_CHANGED), ("CWD f", NOT_CHANGED), ("CWD dang", NOT_CHANGED), ("CWD  d", NOT_CHANGED), ("CWD d ", NOT_CHANGED)]);
+    session(&[
+        ("CWD", NOT_CHANGED),
+        ("CWD nodir", NOT_CHANGED),
+        ("CWD f", NOT_CHANGED),
+        ("CWD dang", NOT_CHANGED),
+        ("CWD  d", NOT_CHANGED),
+        ("CWD d ", NOT_CHANGED),
+    ]);
 }
 
 #[test]
@@ -51,7 +58,12 @@ fn walking_through_a_link_shows_the_real_place() {
     let host = Host::new();
     std::os::unix::fs::symlink("d", "/home/alice/dl").unwrap();
     let _server = Server::start(&host, "");
-    Client::alice().script(&[("CWD dl", CHANGED), ("PWD", "257 \"/home/alice/d\" is the current directory"), ("CDUP", CHANGED), ("PWD", "257 \"/home/alice\" is the current directory")]);
+    Client::alice().script(&[
+        ("CWD dl", CHANGED),
+        ("PWD", "257 \"/home/alice/d\" is the current directory"),
+        ("CDUP", CHANGED),
+        ("PWD", "257 \"/home/alice\" is the current directory"),
+    ]);
 }
 
 #[test]
@@ -120,8 +132,14 @@ fn restart_offsets() {
         ("REST -1", "350 Restart position accepted (0)."),
         ("REST abc", "350 Restart position accepted (0)."),
         ("REST 12x", "350 Restart position accepted (0)."),
-        ("REST 999999999999999", "350 Restart position accepted (999999999999999)."),
-        ("REST 9999999999999999", "350 Restart position accepted (0)."),
+        (
+            "REST 999999999999999",
+            "350 Restart position accepted (999999999999999).",
+        ),
+        (
+            "REST 9999999999999999",
+            "350 Restart position accepted (0).",
+        ),
         ("REST", "350 Restart position accepted (0)."),
     ]);
 }
@@ -150,7 +168,10 @@ fn help() {
 #[test]
 fn features() {
     session(&[
-        ("FEAT", "211-Features:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End"),
+        (
+            "FEAT",
+            "211-Features:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End",
+        ),
         ("OPTS UTF8 ON", "200 Always in UTF8 mode."),
         ("OPTS UTF8", "501 Option not understood."),
         ("OPTS UTF8 OFF", "501 Option not understood."),
@@ -162,8 +183,14 @@ fn features() {
 #[test]
 fn features_follow_the_configuration() {
     let host = Host::new();
-    let _server = Server::start(&host, "pasv_enable=NO\nport_enable=NO\nutf8_filesystem=YES\n");
-    Client::alice().says("FEAT", "211-Features:\r\n UTF8\r\n MDTM\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End");
+    let _server = Server::start(
+        &host,
+        "pasv_enable=NO\nport_enable=NO\nutf8_filesystem=YES\n",
+    );
+    Client::alice().says(
+        "FEAT",
+        "211-Features:\r\n UTF8\r\n MDTM\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End",
+    );
 }
 
 #[test]
@@ -270,7 +297,10 @@ fn the_longest_line() {
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     c.says(&format!("CWD {}", "x".repeat(4090)), NOT_CHANGED);
-    c.says(&format!("CWD {}", "x".repeat(4091)), "500 Input line too long.");
+    c.says(
+        &format!("CWD {}", "x".repeat(4091)),
+        "500 Input line too long.",
+    );
     c.closed();
 }
 
@@ -279,8 +309,14 @@ fn the_longest_line_before_login() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::connect();
-    c.says(&format!("NOOP {}", "x".repeat(4089)), "530 Please login with USER and PASS.");
-    c.says(&format!("NOOP {}", "x".repeat(4090)), "500 Input line too long.");
+    c.says(
+        &format!("NOOP {}", "x".repeat(4089)),
+        "530 Please login with USER and PASS.",
+    );
+    c.says(
+        &format!("NOOP {}", "x".repeat(4090)),
+        "500 Input line too long.",
+    );
     c.closed();
 }
 
@@ -295,7 +331,17 @@ fn status(who: &str, from: &str, kind: &str, rate: &str, idle: &str) -> String {
 /// Compares a STAT reply, whatever the version.
 fn check_status(c: &mut Client, expected: &str) {
     let text = c.cmd("STAT").text();
-    let masked: String = text.split("\r\n").map(|l| if l.contains("vsFTPd") { "     vsFTPd VERSION - secure, fast, stable" } else { l }).collect::<Vec<_>>().join("\r\n");
+    let masked: String = text
+        .split("\r\n")
+        .map(|l| {
+            if l.contains("vsFTPd") {
+                "     vsFTPd VERSION - secure, fast, stable"
+            } else {
+                l
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\r\n");
     assert_eq!(masked, expected);
 }
 
@@ -305,9 +351,27 @@ fn status_of_the_session() {
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let idle = "Session timeout in seconds is 300";
-    check_status(&mut c, &status("alice", "127.0.0.1", "ASCII", "No session bandwidth limit", idle));
+    check_status(
+        &mut c,
+        &status(
+            "alice",
+            "127.0.0.1",
+            "ASCII",
+            "No session bandwidth limit",
+            idle,
+        ),
+    );
     c.says("TYPE I", "200 Switching to Binary mode.");
-    check_status(&mut c, &status("alice", "127.0.0.1", "BINARY", "No session bandwidth limit", idle));
+    check_status(
+        &mut c,
+        &status(
+            "alice",
+            "127.0.0.1",
+            "BINARY",
+            "No session bandwidth limit",
+            idle,
+        ),
+    );
     c.says("QUIT", "221 Goodbye.");
     c.closed();
 }
@@ -316,7 +380,16 @@ fn status_of_the_session() {
 fn status_names_limits() {
     let host = Host::new();
     let _server = Server::start(&host, "local_max_rate=1000\nidle_session_timeout=0\n");
-    check_status(&mut Client::alice(), &status("alice", "127.0.0.1", "ASCII", "Session bandwidth limit in byte/s is 1000", "No session timeout"));
+    check_status(
+        &mut Client::alice(),
+        &status(
+            "alice",
+            "127.0.0.1",
+            "ASCII",
+            "Session bandwidth limit in byte/s is 1000",
+            "No session timeout",
+        ),
+    );
 }
 
 #[test]
@@ -325,7 +398,13 @@ fn status_of_an_anonymous_session() {
     let _server = Server::start(&host, "anon_max_rate=77\n");
     check_status(
         &mut Client::anonymous(),
-        &status("ftp", "127.0.0.1", "ASCII", "Session bandwidth limit in byte/s is 77", "Session timeout in seconds is 300"),
+        &status(
+            "ftp",
+            "127.0.0.1",
+            "ASCII",
+            "Session bandwidth limit in byte/s is 77",
+            "Session timeout in seconds is 300",
+        ),
     );
 }
 
@@ -334,7 +413,14 @@ fn status_names_the_version() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let text = Client::alice().cmd("STAT").text();
-    assert!(text.contains(if host.ours() { "     vsFTPd 3.0.5 - secure, fast, stable\r\n" } else { "     vsFTPd 3.0." }), "{text}");
+    assert!(
+        text.contains(if host.ours() {
+            "     vsFTPd 3.0.5 - secure, fast, stable\r\n"
+        } else {
+            "     vsFTPd 3.0."
+        }),
+        "{text}"
+    );
 }
 
 #[test]
@@ -388,8 +474,14 @@ fn directory_messages() {
     let mut c = Client::connect();
     c.script(&[
         ("USER alice", "331 Please specify the password."),
-        ("PASS secret", "230-Welcome\r\n230-to home\r\n230 Login successful."),
-        ("CWD d", "250-In d\r\n250-no newline\r\n250 Directory successfully changed."),
+        (
+            "PASS secret",
+            "230-Welcome\r\n230-to home\r\n230 Login successful.",
+        ),
+        (
+            "CWD d",
+            "250-In d\r\n250-no newline\r\n250 Directory successfully changed.",
+        ),
         ("CDUP", CHANGED),
         ("CWD d", CHANGED),
     ]);

@@ -164,7 +164,13 @@ fn nobody_listens() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    c.script(&[("PORT 127,0,0,1,9,9", PORT_OK), ("LIST", NO_CONNECTION), ("LIST", NONE), ("EPRT |1|127.0.0.1|2313|", EPRT_OK), ("RETR f", NO_CONNECTION)]);
+    c.script(&[
+        ("PORT 127,0,0,1,9,9", PORT_OK),
+        ("LIST", NO_CONNECTION),
+        ("LIST", NONE),
+        ("EPRT |1|127.0.0.1|2313|", EPRT_OK),
+        ("RETR f", NO_CONNECTION),
+    ]);
 }
 
 #[test]
@@ -177,7 +183,10 @@ fn pasv_discards_port_and_port_discards_pasv() {
     drop(listener);
     let passive = c.pasv();
     download_actively(&mut c);
-    assert!(TcpStream::connect(passive).is_err(), "the passive listener is gone");
+    assert!(
+        TcpStream::connect(passive).is_err(),
+        "the passive listener is gone"
+    );
 }
 
 #[test]
@@ -186,7 +195,10 @@ fn a_stranger_may_not_take_the_data_connection() {
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let port = c.epsv();
-    let mut stranger = connect_from("127.0.0.2".parse().unwrap(), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+    let mut stranger = connect_from(
+        "127.0.0.2".parse().unwrap(),
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+    );
     if host.ours() {
         // Ours may drop the stranger and go on waiting for the client; it never serves the stranger (reference 10).
         let mut friend = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
@@ -213,7 +225,10 @@ fn pasv_promiscuous() {
     let _server = Server::start(&host, "pasv_promiscuous=YES\n");
     let mut c = Client::alice();
     let port = c.epsv();
-    let mut other = connect_from("127.0.0.2".parse().unwrap(), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+    let mut other = connect_from(
+        "127.0.0.2".parse().unwrap(),
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+    );
     assert_eq!(c.cmd("RETR f").code(), "150");
     let mut bytes = Vec::new();
     other.read_to_end(&mut bytes).unwrap();
@@ -277,7 +292,10 @@ fn an_exhausted_range() {
 #[test]
 fn pasv_address() {
     let host = Host::new();
-    let _server = Server::start(&host, "pasv_address=10.1.2.3\npasv_min_port=4000\npasv_max_port=4000\n");
+    let _server = Server::start(
+        &host,
+        "pasv_address=10.1.2.3\npasv_min_port=4000\npasv_max_port=4000\n",
+    );
     let mut c = Client::alice();
     c.says("PASV", "227 Entering Passive Mode (10,1,2,3,15,160).");
     c.says("EPSV", "229 Entering Extended Passive Mode (|||4000|)");
@@ -289,7 +307,11 @@ fn accept_timeout() {
     let _server = Server::start(&host, "accept_timeout=1\n");
     let mut c = Client::alice();
     c.pasv();
-    c.script(&[("LIST", NO_CONNECTION), ("LIST", NONE), ("NOOP", "200 NOOP ok.")]);
+    c.script(&[
+        ("LIST", NO_CONNECTION),
+        ("LIST", NONE),
+        ("NOOP", "200 NOOP ok."),
+    ]);
 }
 
 #[test]
@@ -313,21 +335,33 @@ fn ipv6_sessions() {
 #[test]
 fn active_ipv6_comes_from_port_20() {
     let host = Host::new();
-    let _server = Server::start(&host, "listen=NO\nlisten_ipv6=YES\nconnect_from_port_20=YES\n");
+    let _server = Server::start(
+        &host,
+        "listen=NO\nlisten_ipv6=YES\nconnect_from_port_20=YES\n",
+    );
     let mut c = Client::connect6();
     c.login("alice");
     let peer = download_actively(&mut c);
-    assert_eq!((peer.ip(), peer.port()), (IpAddr::V6(Ipv6Addr::LOCALHOST), 20));
+    assert_eq!(
+        (peer.ip(), peer.port()),
+        (IpAddr::V6(Ipv6Addr::LOCALHOST), 20)
+    );
 }
 
 #[test]
 fn ipv4_on_a_dual_stack_listener() {
     let host = Host::new();
-    let _server = Server::start(&host, "listen=NO\nlisten_ipv6=YES\nconnect_from_port_20=YES\n");
+    let _server = Server::start(
+        &host,
+        "listen=NO\nlisten_ipv6=YES\nconnect_from_port_20=YES\n",
+    );
     let mut c = Client::alice();
     assert_eq!(c.pasv().ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
     assert_eq!(c.cmd("EPSV").code(), "229");
-    c.script(&[("PORT 127,0,0,2,9,9", ILLEGAL), ("EPRT |1|127.0.0.1|2313|", EPRT_OK)]);
+    c.script(&[
+        ("PORT 127,0,0,2,9,9", ILLEGAL),
+        ("EPRT |1|127.0.0.1|2313|", EPRT_OK),
+    ]);
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
     assert_eq!(download_actively(&mut c).port(), 20);
 }

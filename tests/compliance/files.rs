@@ -40,7 +40,10 @@ fn sizes() {
 #[test]
 fn size_of_a_large_file() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(5_000_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(5_000_000_000)
+        .unwrap();
     let _server = Server::start(&host, "");
     Client::alice().says("SIZE huge", "213 5000000000");
 }
@@ -170,7 +173,11 @@ fn renaming() {
 
 #[test]
 fn rename_from_a_second_time_replaces() {
-    let host = session(&[("RNFR f", READY), ("RNFR asc", READY), ("RNTO g", "250 Rename successful.")]);
+    let host = session(&[
+        ("RNFR f", READY),
+        ("RNFR asc", READY),
+        ("RNTO g", "250 Rename successful."),
+    ]);
     assert!(host.exists("/home/alice/f") && !host.exists("/home/alice/asc"));
 }
 
@@ -190,7 +197,14 @@ fn site_commands() {
         ("SITE CHMOD 644 other", "550 SITE CHMOD command failed."),
     ]);
     let mode = |path: &str| std::fs::metadata(path).unwrap().mode() & 0o7777;
-    assert_eq!((mode("/home/alice/f"), mode("/home/alice/asc"), mode("/home/alice/a b")), (0o640, 0o755, 0));
+    assert_eq!(
+        (
+            mode("/home/alice/f"),
+            mode("/home/alice/asc"),
+            mode("/home/alice/a b")
+        ),
+        (0o640, 0o755, 0)
+    );
     drop(host);
 }
 
@@ -208,22 +222,35 @@ fn site_umask() {
         ("MKD m", "257 \"/home/alice/m\" created"),
     ]);
     c.store("STOR s", b"");
-    assert_eq!(std::fs::metadata("/home/alice/m").unwrap().mode() & 0o777, 0o755);
-    assert_eq!(std::fs::metadata("/home/alice/s").unwrap().mode() & 0o777, 0o644);
+    assert_eq!(
+        std::fs::metadata("/home/alice/m").unwrap().mode() & 0o777,
+        0o755
+    );
+    assert_eq!(
+        std::fs::metadata("/home/alice/s").unwrap().mode() & 0o777,
+        0o644
+    );
 }
 
 #[test]
 fn site_chmod_disabled() {
     let host = Host::new();
     let _server = Server::start(&host, "chmod_enable=NO\n");
-    Client::alice().script(&[("SITE HELP", "214 UMASK HELP"), ("SITE CHMOD 644 f", "500 Unknown SITE command.")]);
+    Client::alice().script(&[
+        ("SITE HELP", "214 UMASK HELP"),
+        ("SITE CHMOD 644 f", "500 Unknown SITE command."),
+    ]);
 }
 
 #[test]
 fn site_is_not_for_anonymous() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    Client::anonymous().script(&[("SITE HELP", DENIED), ("SITE UMASK", DENIED), ("SITE", DENIED)]);
+    Client::anonymous().script(&[
+        ("SITE HELP", DENIED),
+        ("SITE UMASK", DENIED),
+        ("SITE", DENIED),
+    ]);
 }
 
 #[test]
@@ -231,7 +258,10 @@ fn write_enable_no() {
     let host = Host::new();
     let _server = Server::start(&host, "write_enable=NO\n");
     let mut c = Client::alice();
-    for command in ["STOR x", "STOU", "APPE x", "MKD x", "XMKD x", "RMD d", "XRMD d", "DELE f", "RNFR f", "RNTO f"] {
+    for command in [
+        "STOR x", "STOU", "APPE x", "MKD x", "XMKD x", "RMD d", "XRMD d", "DELE f", "RNFR f",
+        "RNTO f",
+    ] {
         c.says(command, DENIED);
     }
     c.script(&[
@@ -248,7 +278,18 @@ fn anonymous_writes_nothing_by_default() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::anonymous();
-    for command in ["STOR x", "STOU", "APPE x", "MKD x", "XMKD x", "RMD pub", "XRMD pub", "DELE pub/file", "RNFR pub", "RNTO x"] {
+    for command in [
+        "STOR x",
+        "STOU",
+        "APPE x",
+        "MKD x",
+        "XMKD x",
+        "RMD pub",
+        "XRMD pub",
+        "DELE pub/file",
+        "RNFR pub",
+        "RNTO x",
+    ] {
         c.says(command, DENIED);
     }
     c.says("MDTM 20020304050607 pub/file", NO_TIME);
@@ -257,9 +298,15 @@ fn anonymous_writes_nothing_by_default() {
 #[test]
 fn anonymous_uploads() {
     let host = Host::new();
-    let _server = Server::start(&host, "anon_upload_enable=YES\nanon_mkdir_write_enable=YES\n");
+    let _server = Server::start(
+        &host,
+        "anon_upload_enable=YES\nanon_mkdir_write_enable=YES\n",
+    );
     let mut c = Client::anonymous();
-    assert_eq!(c.store("STOR incoming/x", b"data").text(), "226 Transfer complete.");
+    assert_eq!(
+        c.store("STOR incoming/x", b"data").text(),
+        "226 Transfer complete."
+    );
     c.refused("STOR incoming/x", "553 Could not create file.");
     c.refused("STOR x", "553 Could not create file.");
     let (opening, data) = c.begin("STOU incoming/x");
@@ -281,14 +328,20 @@ fn anonymous_uploads() {
 #[test]
 fn anonymous_may_do_more_if_told_so() {
     let host = Host::new();
-    let _server = Server::start(&host, "anon_upload_enable=YES\nanon_other_write_enable=YES\nanon_umask=022\n");
+    let _server = Server::start(
+        &host,
+        "anon_upload_enable=YES\nanon_other_write_enable=YES\nanon_umask=022\n",
+    );
     let mut c = Client::anonymous();
     assert_eq!(c.store("STOR incoming/x", b"data").code(), "226");
     assert_eq!(c.store("STOR incoming/x", b"more").code(), "226");
     assert_eq!(c.store("APPE incoming/x", b"s").code(), "226");
     assert_eq!(c.fetch("RETR incoming/x"), b"mores");
     c.script(&[
-        ("MDTM 20020304050607 incoming/x", "213 File modification time set."),
+        (
+            "MDTM 20020304050607 incoming/x",
+            "213 File modification time set.",
+        ),
         ("RNFR incoming/x", READY),
         ("RNTO incoming/y", "250 Rename successful."),
         ("DELE incoming/y", "250 Delete operation successful."),
@@ -299,7 +352,10 @@ fn anonymous_may_do_more_if_told_so() {
 #[test]
 fn anonymous_uploads_change_owner() {
     let host = Host::new();
-    let _server = Server::start(&host, "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nchown_upload_mode=0640\n");
+    let _server = Server::start(
+        &host,
+        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nchown_upload_mode=0640\n",
+    );
     let mut c = Client::anonymous();
     assert_eq!(c.store("STOR incoming/q", b"x").code(), "226");
     let meta = std::fs::metadata("/srv/ftp/incoming/q").unwrap();
@@ -320,7 +376,11 @@ fn anonymous_reads_what_the_world_may() {
         assert_eq!(data.read(), b"");
         c.next("226 Transfer done (but failed to open directory).");
     }
-    c.script(&[("STAT hid", "213-Status follows:\r\n213 End of status"), ("SIZE pub/priv", "213 2"), ("CWD hid", "250 Directory successfully changed.")]);
+    c.script(&[
+        ("STAT hid", "213-Status follows:\r\n213 End of status"),
+        ("SIZE pub/priv", "213 2"),
+        ("CWD hid", "250 Directory successfully changed."),
+    ]);
 }
 
 #[test]
@@ -335,14 +395,40 @@ fn deny_file_covers_every_command() {
     let host = Host::new();
     let _server = Server::start(&host, "deny_file={f,*.exe}\n");
     let mut c = Client::alice();
-    for command in ["SIZE f", "MDTM f", "DELE f", "CWD f", "RNFR f", "MKD f", "RMD f", "SITE CHMOD 644 f", "STAT f", "MKD virus.exe"] {
+    for command in [
+        "SIZE f",
+        "MDTM f",
+        "DELE f",
+        "CWD f",
+        "RNFR f",
+        "MKD f",
+        "RMD f",
+        "SITE CHMOD 644 f",
+        "STAT f",
+        "MKD virus.exe",
+    ] {
         c.says(command, DENIED);
     }
-    for command in ["RETR f", "STOR f", "APPE f", "LIST f", "NLST f", "STOR new.exe"] {
+    for command in [
+        "RETR f",
+        "STOR f",
+        "APPE f",
+        "LIST f",
+        "NLST f",
+        "STOR new.exe",
+    ] {
         c.refused(command, DENIED);
     }
-    c.script(&[("RNFR asc", READY), ("RNTO x.exe", DENIED), ("RNTO fine", "250 Rename successful."), ("SIZE fine", "213 10")]);
-    assert!(c.names("NLST").contains(&"f".to_owned()), "deny_file does not hide");
+    c.script(&[
+        ("RNFR asc", READY),
+        ("RNTO x.exe", DENIED),
+        ("RNTO fine", "250 Rename successful."),
+        ("SIZE fine", "213 10"),
+    ]);
+    assert!(
+        c.names("NLST").contains(&"f".to_owned()),
+        "deny_file does not hide"
+    );
 }
 
 #[test]
@@ -353,7 +439,11 @@ fn deny_file_matches_only_the_last_component() {
     let mut c = Client::alice();
     let denied = c.cmd("SIZE d/f").code() == "550";
     // Whatever the pattern's reach, an absolute path to a denied name is not a way around it (reference 5.8).
-    assert_eq!(c.cmd("SIZE /home/alice/f").code() == "550", c.cmd("SIZE ./f").code() == "550", "denied in d: {denied}");
+    assert_eq!(
+        c.cmd("SIZE /home/alice/f").code() == "550",
+        c.cmd("SIZE ./f").code() == "550",
+        "denied in d: {denied}"
+    );
 }
 
 #[test]
@@ -362,18 +452,38 @@ fn hide_file_hides_but_serves() {
     let _server = Server::start(&host, "hide_file={as*,f}\n");
     let mut c = Client::alice();
     // Debian's original goes by a link's target and hides lnk too; that is a defect (reference 10, 37).
-    let names: Vec<String> = c.names("NLST").into_iter().filter(|name| name != "lnk").collect();
+    let names: Vec<String> = c
+        .names("NLST")
+        .into_iter()
+        .filter(|name| name != "lnk")
+        .collect();
     assert_eq!(names, ["a b", "d", "dang", "empty", "other"]);
-    c.script(&[("SIZE f", "213 12"), ("STAT f", "213-Status follows:\r\n213 End of status")]);
+    c.script(&[
+        ("SIZE f", "213 12"),
+        ("STAT f", "213-Status follows:\r\n213 End of status"),
+    ]);
     assert_eq!(c.fetch("RETR asc").len(), 10);
 }
 
 #[test]
 fn gates_closed() {
     let host = Host::new();
-    let _server = Server::start(&host, "download_enable=NO\ndirlist_enable=NO\npasv_enable=NO\nport_enable=NO\n");
+    let _server = Server::start(
+        &host,
+        "download_enable=NO\ndirlist_enable=NO\npasv_enable=NO\nport_enable=NO\n",
+    );
     let mut c = Client::alice();
-    for command in ["RETR f", "LIST", "NLST", "STAT .", "PASV", "EPSV", "EPSV ALL", "PORT 127,0,0,1,9,9", "EPRT |1|127.0.0.1|2313|"] {
+    for command in [
+        "RETR f",
+        "LIST",
+        "NLST",
+        "STAT .",
+        "PASV",
+        "EPSV",
+        "EPSV ALL",
+        "PORT 127,0,0,1,9,9",
+        "EPRT |1|127.0.0.1|2313|",
+    ] {
         c.says(command, DENIED);
     }
     c.says("P@SW", "500 Unknown command.");
@@ -389,7 +499,11 @@ fn umask_and_mode_of_uploads() {
     c.says("MKD qq", "257 \"/home/alice/qq\" created");
     for path in ["/home/alice/q", "/home/alice/qq"] {
         let meta = std::fs::metadata(path).unwrap();
-        assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o750, ALICE, ALICE), "{path}");
+        assert_eq!(
+            (meta.mode() & 0o7777, meta.uid(), meta.gid()),
+            (0o750, ALICE, ALICE),
+            "{path}"
+        );
     }
 }
 

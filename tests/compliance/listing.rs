@@ -28,9 +28,24 @@ fn a_long_listing() {
     let mut c = Client::alice();
     let (opening, mut data) = c.begin("LIST");
     assert_eq!(opening.text(), "150 Here comes the directory listing.");
-    assert_eq!(String::from_utf8(data.read()).unwrap(), format!("{}\r\n", lines(&NAMES).join("\r\n")));
+    assert_eq!(
+        String::from_utf8(data.read()).unwrap(),
+        format!("{}\r\n", lines(&NAMES).join("\r\n"))
+    );
     c.next("226 Directory send OK.");
-    for command in ["LIST -l", "NLST -l", "LIST .", "LIST ./", "LIST /home/alice", "LIST ~", "LIST *", "LIST -Q", "LIST -d", "LIST -R", "LIST -l ."] {
+    for command in [
+        "LIST -l",
+        "NLST -l",
+        "LIST .",
+        "LIST ./",
+        "LIST /home/alice",
+        "LIST ~",
+        "LIST *",
+        "LIST -Q",
+        "LIST -d",
+        "LIST -R",
+        "LIST -l .",
+    ] {
         assert_eq!(c.names(command), lines(&NAMES), "{command}");
     }
 }
@@ -55,7 +70,10 @@ fn names_only() {
     for command in ["NLST", "NLST .", "NLST *", "NLST -S"] {
         assert_eq!(c.names(command), NAMES, "{command}");
     }
-    assert_eq!(c.names("NLST -a"), [&[".", "..", ".dot"][..], &NAMES[..]].concat());
+    assert_eq!(
+        c.names("NLST -a"),
+        [&[".", "..", ".dot"][..], &NAMES[..]].concat()
+    );
 }
 
 #[test]
@@ -67,7 +85,10 @@ fn names_of_a_directory() {
         assert_eq!(c.names(command), ["d/1", "d/2", "d/sub"], "{command}");
     }
     assert_eq!(c.names("NLST -a d"), ["d/.", "d/..", "d/1", "d/2", "d/sub"]);
-    assert_eq!(c.names("NLST ~/d"), ["/home/alice/d/1", "/home/alice/d/2", "/home/alice/d/sub"]);
+    assert_eq!(
+        c.names("NLST ~/d"),
+        ["/home/alice/d/1", "/home/alice/d/2", "/home/alice/d/sub"]
+    );
     assert_eq!(c.names("LIST d"), [home("d/1"), home("d/2"), home("d/sub")]);
 }
 
@@ -89,7 +110,13 @@ fn nothing_found() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for command in ["LIST nodir", "NLST nodir", "NLST nodir*", "LIST empty", "NLST 'a b'"] {
+    for command in [
+        "LIST nodir",
+        "NLST nodir",
+        "NLST nodir*",
+        "LIST empty",
+        "NLST 'a b'",
+    ] {
         let (_, mut data) = c.begin(command);
         assert_eq!(data.read(), b"", "{command}");
         c.next("226 Directory send OK.");
@@ -105,7 +132,12 @@ fn patterns() {
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     // Debian's original also lists a link whose target matches; that is a defect (reference 10, 37).
-    let mut names = |command: &str| -> Vec<String> { c.names(command).into_iter().filter(|name| name != "lnk").collect() };
+    let mut names = |command: &str| -> Vec<String> {
+        c.names(command)
+            .into_iter()
+            .filter(|name| name != "lnk")
+            .collect()
+    };
     assert_eq!(names("NLST ?"), ["d", "f"]);
     assert_eq!(names("NLST a*"), ["a b", "asc"]);
     assert_eq!(names("NLST *s*"), ["asc"]);
@@ -118,7 +150,16 @@ fn patterns() {
 #[test]
 fn by_time() {
     let host = Host::new();
-    for (name, time) in [("asc", 1_000_000_300), ("d", 1_000_000_200), ("empty", 1_000_000_100), ("f", 1_000_000_000), ("a b", 1_000_000_400), ("other", 1_000_000_500), ("lnk", 900), ("dang", 800)] {
+    for (name, time) in [
+        ("asc", 1_000_000_300),
+        ("d", 1_000_000_200),
+        ("empty", 1_000_000_100),
+        ("f", 1_000_000_000),
+        ("a b", 1_000_000_400),
+        ("other", 1_000_000_500),
+        ("lnk", 900),
+        ("dang", 800),
+    ] {
         host.touch(&format!("/home/alice/{name}"), time);
     }
     let _server = Server::start(&host, "");
@@ -143,9 +184,15 @@ fn marked() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    assert_eq!(c.names("NLST -F"), ["a b", "asc", "d/", "dang@", "empty/", "f", "lnk@", "other"]);
+    assert_eq!(
+        c.names("NLST -F"),
+        ["a b", "asc", "d/", "dang@", "empty/", "f", "lnk@", "other"]
+    );
     let long = c.names("LIST -F");
-    assert_eq!((&long[2], &long[3]), (&format!("{}/", home("d")), &home("dang")));
+    assert_eq!(
+        (&long[2], &long[3]),
+        (&format!("{}/", home("d")), &home("dang"))
+    );
 }
 
 #[test]
@@ -155,41 +202,78 @@ fn sorted_by_bytes() {
         host.file(&format!("/home/alice/empty/{name}"), b"");
     }
     let _server = Server::start(&host, "");
-    assert_eq!(Client::alice().names("NLST empty"), ["empty/10", "empty/9", "empty/B", "empty/_", "empty/b", "empty/é"]);
+    assert_eq!(
+        Client::alice().names("NLST empty"),
+        [
+            "empty/10", "empty/9", "empty/B", "empty/_", "empty/b", "empty/é"
+        ]
+    );
 }
 
 #[test]
 fn permissions_and_kinds() {
     let host = Host::new();
-    for (name, mode) in [("s1", 0o4755), ("s2", 0o4644), ("s3", 0o2755), ("s4", 0o2644), ("t1", 0o1777), ("t2", 0o1666), ("none", 0)] {
+    for (name, mode) in [
+        ("s1", 0o4755),
+        ("s2", 0o4644),
+        ("s3", 0o2755),
+        ("s4", 0o2644),
+        ("t1", 0o1777),
+        ("t2", 0o1666),
+        ("none", 0),
+    ] {
         let path = format!("/home/alice/empty/{name}");
         host.file(&path, b"");
         host.mode(&path, mode);
     }
-    nix::unistd::mkfifo("/home/alice/empty/z", nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    nix::unistd::mkfifo(
+        "/home/alice/empty/z",
+        nix::sys::stat::Mode::from_bits_truncate(0o644),
+    )
+    .unwrap();
     let _server = Server::start(&host, "");
     let listed = Client::alice().names("LIST empty");
-    let expected: Vec<String> = ["none", "s1", "s2", "s3", "s4", "t1", "t2", "z"].iter().map(|n| home(&format!("empty/{n}"))).collect();
+    let expected: Vec<String> = ["none", "s1", "s2", "s3", "s4", "t1", "t2", "z"]
+        .iter()
+        .map(|n| home(&format!("empty/{n}")))
+        .collect();
     assert_eq!(listed, expected);
 }
 
 #[test]
 fn dates_old_recent_and_to_come() {
     let host = Host::new();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-    for (name, time) in [("a", 0), ("b", 981_173_106), ("c", now - 86_400), ("d", now - 170 * 86_400), ("e", now - 190 * 86_400), ("f", 2_208_988_800), ("g", 951_782_400)] {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs() as i64;
+    for (name, time) in [
+        ("a", 0),
+        ("b", 981_173_106),
+        ("c", now - 86_400),
+        ("d", now - 170 * 86_400),
+        ("e", now - 190 * 86_400),
+        ("f", 2_208_988_800),
+        ("g", 951_782_400),
+    ] {
         host.file(&format!("/home/alice/empty/{name}"), b"");
         host.touch(&format!("/home/alice/empty/{name}"), time);
     }
     let _server = Server::start(&host, "");
-    let expected: Vec<String> = ["a", "b", "c", "d", "e", "f", "g"].iter().map(|n| home(&format!("empty/{n}"))).collect();
+    let expected: Vec<String> = ["a", "b", "c", "d", "e", "f", "g"]
+        .iter()
+        .map(|n| home(&format!("empty/{n}")))
+        .collect();
     assert_eq!(Client::alice().names("LIST empty"), expected);
 }
 
 #[test]
 fn large_sizes_and_ids_widen_the_line() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/empty/x").unwrap().set_len(12_345_678_901).unwrap();
+    std::fs::File::create("/home/alice/empty/x")
+        .unwrap()
+        .set_len(12_345_678_901)
+        .unwrap();
     std::os::unix::fs::chown("/home/alice/empty/x", Some(123_456_789), Some(987_654_321)).unwrap();
     let _server = Server::start(&host, "");
     assert_eq!(Client::alice().names("LIST empty"), [home("empty/x")]);
@@ -199,7 +283,10 @@ fn large_sizes_and_ids_widen_the_line() {
 fn hide_ids() {
     let host = Host::new();
     let _server = Server::start(&host, "hide_ids=YES\n");
-    assert_eq!(Client::alice().names("LIST asc"), [line_with("/home/alice/asc", "ftp", "ftp")]);
+    assert_eq!(
+        Client::alice().names("LIST asc"),
+        [line_with("/home/alice/asc", "ftp", "ftp")]
+    );
 }
 
 #[test]
@@ -209,8 +296,14 @@ fn text_names() {
     host.own("/home/alice/empty/unknown", 4242);
     let _server = Server::start(&host, "text_userdb_names=YES\n");
     let mut c = Client::alice();
-    assert_eq!(c.names("LIST asc"), [line_with("/home/alice/asc", "alice", "alice")]);
-    assert_eq!(c.names("LIST other"), [line_with("/home/alice/other", "root", "root")]);
+    assert_eq!(
+        c.names("LIST asc"),
+        [line_with("/home/alice/asc", "alice", "alice")]
+    );
+    assert_eq!(
+        c.names("LIST other"),
+        [line_with("/home/alice/other", "root", "root")]
+    );
     assert_eq!(c.names("LIST empty"), [home("empty/unknown")]);
 }
 
@@ -228,15 +321,44 @@ fn recursion() {
     let host = Host::new();
     let _server = Server::start(&host, "ls_recurse_enable=YES\n");
     let mut c = Client::alice();
-    assert_eq!(c.names("NLST -R d"), ["d:", "d/1", "d/2", "d/sub", "", "d/sub:", "d/sub/z"]);
+    assert_eq!(
+        c.names("NLST -R d"),
+        ["d:", "d/1", "d/2", "d/sub", "", "d/sub:", "d/sub/z"]
+    );
     let mut expected = vec![".:".to_owned()];
     expected.extend(NAMES.map(str::to_owned));
-    expected.extend(["", "./d:", "./d/1", "./d/2", "./d/sub", "", "./d/sub:", "./d/sub/z", "", "./empty:"].map(str::to_owned));
+    expected.extend(
+        [
+            "",
+            "./d:",
+            "./d/1",
+            "./d/2",
+            "./d/sub",
+            "",
+            "./d/sub:",
+            "./d/sub/z",
+            "",
+            "./empty:",
+        ]
+        .map(str::to_owned),
+    );
     assert_eq!(c.names("NLST -R"), expected);
     let mut expected = vec![".:".to_owned()];
     expected.extend(lines(&NAMES));
-    expected.extend([String::new(), "./d:".into(), home("d/1"), home("d/2"), home("d/sub")]);
-    expected.extend([String::new(), "./d/sub:".into(), home("d/sub/z"), String::new(), "./empty:".into()]);
+    expected.extend([
+        String::new(),
+        "./d:".into(),
+        home("d/1"),
+        home("d/2"),
+        home("d/sub"),
+    ]);
+    expected.extend([
+        String::new(),
+        "./d/sub:".into(),
+        home("d/sub/z"),
+        String::new(),
+        "./empty:".into(),
+    ]);
     assert_eq!(c.names("LIST -R"), expected);
 }
 
@@ -245,10 +367,21 @@ fn status_of_a_path() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    let block = |lines: &[String]| format!("213-Status follows:\r\n{}213 End of status", lines.iter().map(|l| format!("{l}\r\n")).collect::<String>());
+    let block = |lines: &[String]| {
+        format!(
+            "213-Status follows:\r\n{}213 End of status",
+            lines.iter().map(|l| format!("{l}\r\n")).collect::<String>()
+        )
+    };
     c.says("STAT asc", &block(&[home("asc")]));
     c.says("STAT nofile", &block(&[]));
-    let directory = [dot("/home/alice/d", "."), dot("/home/alice", ".."), home("d/1"), home("d/2"), home("d/sub")];
+    let directory = [
+        dot("/home/alice/d", "."),
+        dot("/home/alice", ".."),
+        home("d/1"),
+        home("d/2"),
+        home("d/sub"),
+    ];
     c.says("STAT d", &block(&directory));
     c.says("STAT d/*", &block(&directory));
 }
@@ -269,13 +402,18 @@ fn bytes_in_names_are_bytes() {
     let name = b"/home/alice/empty/\xe9\x01\xff x";
     std::fs::write(std::ffi::OsStr::from_bytes(name), b"").unwrap();
     let _server = Server::start(&host, "");
-    assert_eq!(Client::alice().fetch("NLST empty"), b"empty/\xe9\x01\xff x\r\n");
+    assert_eq!(
+        Client::alice().fetch("NLST empty"),
+        b"empty/\xe9\x01\xff x\r\n"
+    );
 }
 
 #[test]
 fn a_large_directory() {
     let host = Host::new();
-    let names: Vec<String> = (0..3000).map(|n| format!("file-{n:05}-with-a-rather-long-name")).collect();
+    let names: Vec<String> = (0..3000)
+        .map(|n| format!("file-{n:05}-with-a-rather-long-name"))
+        .collect();
     for name in &names {
         host.file(&format!("/home/alice/empty/{name}"), b"");
     }
@@ -307,5 +445,8 @@ fn listings_in_a_jail() {
     let mut c = Client::alice();
     assert_eq!(c.names("LIST"), lines(&NAMES));
     assert_eq!(c.names("NLST /d"), ["/d/1", "/d/2", "/d/sub"]);
-    assert_eq!(c.names("NLST ../../d"), ["../../d/1", "../../d/2", "../../d/sub"]);
+    assert_eq!(
+        c.names("NLST ../../d"),
+        ["../../d/1", "../../d/2", "../../d/sub"]
+    );
 }

@@ -88,7 +88,11 @@ fn anonymous_has_several_names() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     for name in ["ftp", "FTP", "anonymous", "ANONYMOUS", "Anonymous"] {
-        Client::connect().script(&[(&format!("USER {name}"), PASSWORD), ("PASS a@b", IN), ("PWD", "257 \"/\" is the current directory")]);
+        Client::connect().script(&[
+            (&format!("USER {name}"), PASSWORD),
+            ("PASS a@b", IN),
+            ("PWD", "257 \"/\" is the current directory"),
+        ]);
     }
 }
 
@@ -103,7 +107,10 @@ fn anonymous_password_may_be_empty() {
 fn no_anon_password_logs_in_at_once() {
     let host = Host::new();
     let _server = Server::start(&host, "no_anon_password=YES\n");
-    Client::connect().script(&[("USER anonymous", IN), ("PWD", "257 \"/\" is the current directory")]);
+    Client::connect().script(&[
+        ("USER anonymous", IN),
+        ("PWD", "257 \"/\" is the current directory"),
+    ]);
 }
 
 #[test]
@@ -135,8 +142,17 @@ fn every_refusal_reads_the_same() {
     let _server = Server::start(&host, "max_login_fails=9\n");
     let mut c = Client::connect();
     // wrong password, no such user, in ftpusers, no valid shell, a locked password
-    for (user, password) in [("alice", "wrong"), ("nosuch", "x"), ("root", "x"), ("noshell", "secret"), ("nobody", "")] {
-        c.script(&[(&format!("USER {user}"), PASSWORD), (&format!("PASS {password}"), WRONG)]);
+    for (user, password) in [
+        ("alice", "wrong"),
+        ("nosuch", "x"),
+        ("root", "x"),
+        ("noshell", "secret"),
+        ("nobody", ""),
+    ] {
+        c.script(&[
+            (&format!("USER {user}"), PASSWORD),
+            (&format!("PASS {password}"), WRONG),
+        ]);
     }
     c.login("alice");
 }
@@ -145,7 +161,11 @@ fn every_refusal_reads_the_same() {
 fn a_failed_login_forgets_the_user() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    Client::connect().script(&[("USER alice", PASSWORD), ("PASS wrong", WRONG), ("PASS secret", "503 Login with USER first.")]);
+    Client::connect().script(&[
+        ("USER alice", PASSWORD),
+        ("PASS wrong", WRONG),
+        ("PASS secret", "503 Login with USER first."),
+    ]);
 }
 
 #[test]
@@ -197,7 +217,12 @@ fn long_names_and_passwords_are_refused() {
     let mut c = Client::connect();
     for length in [128, 129, 1000] {
         let long = "x".repeat(length);
-        c.script(&[(&format!("USER {long}"), PASSWORD), ("PASS y", WRONG), ("USER alice", PASSWORD), (&format!("PASS {long}"), WRONG)]);
+        c.script(&[
+            (&format!("USER {long}"), PASSWORD),
+            ("PASS y", WRONG),
+            ("USER alice", PASSWORD),
+            (&format!("PASS {long}"), WRONG),
+        ]);
     }
 }
 
@@ -257,9 +282,17 @@ fn userlist_refusals_count_as_failures() {
 fn userlist_allows_only_the_listed() {
     let host = Host::new();
     host.write("/etc/list", "bob\nanonymous\n");
-    let _server = Server::start(&host, "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/etc/list\n");
+    let _server = Server::start(
+        &host,
+        "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/etc/list\n",
+    );
     let mut c = Client::connect();
-    c.script(&[("USER alice", "530 Permission denied."), ("USER ftp", "530 Permission denied."), ("USER bob", PASSWORD), ("PASS secret", IN)]);
+    c.script(&[
+        ("USER alice", "530 Permission denied."),
+        ("USER ftp", "530 Permission denied."),
+        ("USER bob", PASSWORD),
+        ("PASS secret", IN),
+    ]);
     Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
 }
 
@@ -267,7 +300,10 @@ fn userlist_allows_only_the_listed() {
 fn banned_email() {
     let host = Host::new();
     host.write("/etc/banned", "bad@host\nline two\n");
-    let _server = Server::start(&host, "deny_email_enable=YES\nbanned_email_file=/etc/banned\n");
+    let _server = Server::start(
+        &host,
+        "deny_email_enable=YES\nbanned_email_file=/etc/banned\n",
+    );
     Client::connect().script(&[
         ("USER ftp", PASSWORD),
         ("PASS bad@host", WRONG),
@@ -282,8 +318,16 @@ fn banned_email() {
 fn secure_email_list() {
     let host = Host::new();
     host.write("/etc/emails", "good@host\n");
-    let _server = Server::start(&host, "secure_email_list_enable=YES\nemail_password_file=/etc/emails\n");
-    Client::connect().script(&[("USER ftp", PASSWORD), ("PASS other@host", WRONG), ("USER ftp", PASSWORD), ("PASS good@host", IN)]);
+    let _server = Server::start(
+        &host,
+        "secure_email_list_enable=YES\nemail_password_file=/etc/emails\n",
+    );
+    Client::connect().script(&[
+        ("USER ftp", PASSWORD),
+        ("PASS other@host", WRONG),
+        ("USER ftp", PASSWORD),
+        ("PASS good@host", IN),
+    ]);
 }
 
 #[test]
@@ -291,7 +335,9 @@ fn before_login_little_is_served() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::connect();
-    for command in ["NOOP", "HELP", "SYST", "STAT", "PWD", "LIST", "AUTH TLS", "PBSZ 0", "PROT P"] {
+    for command in [
+        "NOOP", "HELP", "SYST", "STAT", "PWD", "LIST", "AUTH TLS", "PBSZ 0", "PROT P",
+    ] {
         c.says(command, PLEASE);
     }
 }
@@ -328,7 +374,13 @@ fn the_eleventh_bad_command_ends_the_session() {
 fn http_before_login() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    for verb in ["GET / HTTP/1.1", "POST /", "HEAD", "OPTIONS *", "CONNECT a:1"] {
+    for verb in [
+        "GET / HTTP/1.1",
+        "POST /",
+        "HEAD",
+        "OPTIONS *",
+        "CONNECT a:1",
+    ] {
         let mut c = Client::connect();
         let reply = c.cmd(verb);
         if host.ours() {
@@ -345,7 +397,13 @@ fn http_before_login() {
 fn http_after_login() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    for verb in ["GET / HTTP/1.1", "post /", "HEAD", "OPTIONS *", "CONNECT a:1"] {
+    for verb in [
+        "GET / HTTP/1.1",
+        "post /",
+        "HEAD",
+        "OPTIONS *",
+        "CONNECT a:1",
+    ] {
         let mut c = Client::alice();
         c.says(verb, "500 HTTP protocol commands not allowed.");
         c.closed();
@@ -355,7 +413,10 @@ fn http_after_login() {
 #[test]
 fn guests_are_the_guest_user() {
     let host = Host::new();
-    let _server = Server::start(&host, "guest_enable=YES\nguest_username=bob\nvirtual_use_local_privs=YES\n");
+    let _server = Server::start(
+        &host,
+        "guest_enable=YES\nguest_username=bob\nvirtual_use_local_privs=YES\n",
+    );
     let mut c = Client::alice();
     c.script(&[
         ("PWD", "257 \"/home/bob\" is the current directory"),
@@ -369,7 +430,10 @@ fn guests_are_the_guest_user() {
 #[test]
 fn guests_are_jailed_and_like_anonymous() {
     let host = Host::new();
-    let _server = Server::start(&host, "guest_enable=YES\nguest_username=bob\nallow_writeable_chroot=YES\n");
+    let _server = Server::start(
+        &host,
+        "guest_enable=YES\nguest_username=bob\nallow_writeable_chroot=YES\n",
+    );
     Client::alice().script(&[
         ("PWD", "257 \"/\" is the current directory"),
         ("USER alice", "530 Can't change from guest user."),
@@ -414,7 +478,10 @@ fn too_many_clients() {
     let mut second = Client::dial();
     second.next("421 There are too many connected users, please try later.");
     second.closed();
-    assert_eq!(log::vsftpd(2)[1], "CONNECT: Client \"127.0.0.1\", \"Connection refused: too many sessions.\"");
+    assert_eq!(
+        log::vsftpd(2)[1],
+        "CONNECT: Client \"127.0.0.1\", \"Connection refused: too many sessions.\""
+    );
 }
 
 #[test]
@@ -426,7 +493,10 @@ fn too_many_from_one_address() {
     second.next("421 There are too many connections from your internet address.");
     second.closed();
     Client::dial_from("127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()).greeted();
-    assert_eq!(log::vsftpd(2)[1], "CONNECT: Client \"127.0.0.1\", \"Connection refused: too many sessions for this address.\"");
+    assert_eq!(
+        log::vsftpd(2)[1],
+        "CONNECT: Client \"127.0.0.1\", \"Connection refused: too many sessions for this address.\""
+    );
 }
 
 #[test]
@@ -452,14 +522,21 @@ fn tcp_wrappers_deny() {
     let mut c = Client::dial();
     c.next("421 Service not available.");
     c.closed();
-    assert_eq!(log::vsftpd(1)[0], "CONNECT: Client \"127.0.0.1\", \"Connection refused: tcp_wrappers denial.\"");
-    let _other = Client::dial_from("127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()).greeted();
+    assert_eq!(
+        log::vsftpd(1)[0],
+        "CONNECT: Client \"127.0.0.1\", \"Connection refused: tcp_wrappers denial.\""
+    );
+    let _other =
+        Client::dial_from("127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()).greeted();
 }
 
 #[test]
 fn tcp_wrappers_may_choose_a_configuration() {
     let host = Host::new();
-    host.write("/etc/hosts.allow", "vsftpd: 127.0.0.2: setenv VSFTPD_LOAD_CONF /etc/other.conf\n");
+    host.write(
+        "/etc/hosts.allow",
+        "vsftpd: 127.0.0.2: setenv VSFTPD_LOAD_CONF /etc/other.conf\n",
+    );
     host.write("/etc/other.conf", "ftpd_banner=Other\n");
     let _server = Server::start(&host, "tcp_wrappers=YES\nftpd_banner=Main\n");
     Client::dial().next("220 Main");

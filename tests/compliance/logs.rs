@@ -6,7 +6,10 @@ use crate::support::{Client, Host, Server, wait};
 /// A session with one of everything that is logged.
 fn session() {
     let mut c = Client::connect();
-    c.script(&[("USER alice", "331 Please specify the password."), ("PASS bad", "530 Login incorrect.")]);
+    c.script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS bad", "530 Login incorrect."),
+    ]);
     c.login("alice");
     c.says("TYPE I", "200 Switching to Binary mode.");
     c.fetch("RETR f");
@@ -15,7 +18,20 @@ fn session() {
     c.store("STOR up 1", b"abc");
     c.refused("STOR /root/x", "553 Could not create file.");
     c.store("APPE up 1", b"d");
-    for command in ["MKD m", "MKD m", "RNFR m", "RNTO n", "RNFR nofile", "RMD n", "RMD n", "DELE f", "DELE f", "SITE CHMOD 600 asc", "SITE CHMOD 0600 nof", "SIZE asc"] {
+    for command in [
+        "MKD m",
+        "MKD m",
+        "RNFR m",
+        "RNTO n",
+        "RNFR nofile",
+        "RMD n",
+        "RMD n",
+        "DELE f",
+        "DELE f",
+        "SITE CHMOD 600 asc",
+        "SITE CHMOD 0600 nof",
+        "SIZE asc",
+    ] {
         c.cmd(command);
     }
     c.fetch("LIST d");
@@ -24,7 +40,10 @@ fn session() {
     c.says("QUIT", "221 Goodbye.");
     c.closed();
     let mut c = Client::connect();
-    c.script(&[("USER anonymous", "331 Please specify the password."), ("PASS me@host x", "230 Login successful.")]);
+    c.script(&[
+        ("USER anonymous", "331 Please specify the password."),
+        ("PASS me@host x", "230 Login successful."),
+    ]);
     c.fetch("RETR pub/file");
 }
 
@@ -103,7 +122,9 @@ fn logs_elsewhere() {
     let host = Host::new();
     let _server = Server::start(&host, "vsftpd_log_file=/var/log/other.log\n");
     Client::alice();
-    wait("the other log", || host.exists("/var/log/other.log").then_some(()));
+    wait("the other log", || {
+        host.exists("/var/log/other.log").then_some(())
+    });
     assert!(!host.exists(VSFTPD));
 }
 
@@ -114,7 +135,10 @@ fn logs_are_not_for_everyone() {
     let _server = Server::start(&host, "");
     Client::connect();
     vsftpd(1);
-    assert_eq!(std::fs::metadata(VSFTPD).unwrap().permissions().mode() & 0o137, 0);
+    assert_eq!(
+        std::fs::metadata(VSFTPD).unwrap().permissions().mode() & 0o137,
+        0
+    );
 }
 
 #[test]
@@ -122,15 +146,25 @@ fn the_protocol() {
     let host = Host::new();
     let _server = Server::start(&host, "log_ftp_protocol=YES\n");
     let mut c = Client::connect();
-    let version = if host.ours() { "220 (vsFTPd 3.0.5)" } else { "220 (vsFTPd 3.0." };
+    let version = if host.ours() {
+        "220 (vsFTPd 3.0.5)"
+    } else {
+        "220 (vsFTPd 3.0."
+    };
     c.login("alice");
     c.send(b"CWD a\tb\xe9\r\n");
     c.reply();
     c.script(&[("FOO", "500 Unknown command."), ("QUIT", "221 Goodbye.")]);
     c.closed();
     let log = vsftpd(13);
-    let said = |who: &str, what: &str, text: &str| format!("{who}FTP {what}: Client \"127.0.0.1\", \"{text}\"");
-    assert!(log[1].starts_with(&said("", "response", version)[..version.len() + 30]), "{}", log[1]);
+    let said = |who: &str, what: &str, text: &str| {
+        format!("{who}FTP {what}: Client \"127.0.0.1\", \"{text}\"")
+    };
+    assert!(
+        log[1].starts_with(&said("", "response", version)[..version.len() + 30]),
+        "{}",
+        log[1]
+    );
     let alice = "[alice] ";
     let expected = [
         said("", "command", "USER alice"),
@@ -172,14 +206,20 @@ fn a_name_cannot_forge_a_line() {
     assert_eq!(c.reply().code(), "257");
     let log = vsftpd(3);
     assert_eq!(log.len(), 3);
-    assert_eq!(log[2], "[alice] OK MKDIR: Client \"127.0.0.1\", \"/home/alice/x?Tue Nov 24 02:41:21 2026 [pid 1] [bob] OK LOGIN: Client \"1.2.3.4\"\"");
+    assert_eq!(
+        log[2],
+        "[alice] OK MKDIR: Client \"127.0.0.1\", \"/home/alice/x?Tue Nov 24 02:41:21 2026 [pid 1] [bob] OK LOGIN: Client \"1.2.3.4\"\""
+    );
 }
 
 #[test]
 fn failures_are_logged_as_failures() {
     let host = Host::new();
     host.tiny("/home/alice/tiny", 64);
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
     let _server = Server::start(&host, "dual_log_enable=YES\naccept_timeout=1\n");
     let mut c = Client::alice();
     let (_, mut data) = c.begin("STOR tiny/x");
@@ -192,11 +232,25 @@ fn failures_are_logged_as_failures() {
     c.pasv();
     c.says("RETR f", "425 Failed to establish connection.");
     let log = vsftpd(5);
-    assert!(log[2].starts_with("[alice] FAIL UPLOAD: Client \"127.0.0.1\", \"/home/alice/tiny/x\", "), "{}", log[2]);
-    assert!(log[3].starts_with("[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/huge\", "), "{}", log[3]);
-    assert_eq!(log[4], "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", RATE");
+    assert!(
+        log[2].starts_with("[alice] FAIL UPLOAD: Client \"127.0.0.1\", \"/home/alice/tiny/x\", "),
+        "{}",
+        log[2]
+    );
+    assert!(
+        log[3].starts_with("[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/huge\", "),
+        "{}",
+        log[3]
+    );
+    assert_eq!(
+        log[4],
+        "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", RATE"
+    );
     let transfers = xferlog(3);
-    assert!(transfers.iter().all(|line| line.ends_with(" ftp 0 * i")), "{transfers:?}");
+    assert!(
+        transfers.iter().all(|line| line.ends_with(" ftp 0 * i")),
+        "{transfers:?}"
+    );
 }
 
 #[test]
@@ -210,7 +264,12 @@ fn jailed_paths_are_logged_as_the_user_sees_them() {
     c.fetch("RETR ../f");
     let log = vsftpd(5);
     for (line, path) in log[2..].iter().zip(["/d/1", "/f", "/d/../f"]) {
-        assert!(line.starts_with(&format!("[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"{path}\", ")), "{line}");
+        assert!(
+            line.starts_with(&format!(
+                "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"{path}\", "
+            )),
+            "{line}"
+        );
     }
 }
 
@@ -219,10 +278,16 @@ fn guests_in_the_logs() {
     let host = Host::new();
     host.file("/home/bob/f", b"x");
     host.mode("/home/bob", 0o555);
-    let _server = Server::start(&host, "dual_log_enable=YES\nguest_enable=YES\nguest_username=bob\nanon_world_readable_only=NO\n");
+    let _server = Server::start(
+        &host,
+        "dual_log_enable=YES\nguest_enable=YES\nguest_username=bob\nanon_world_readable_only=NO\n",
+    );
     Client::alice().fetch("RETR f");
     assert_eq!(xferlog(1), ["127.0.0.1 1 /f a _ o g alice ftp 0 * c"]);
-    assert_eq!(vsftpd(3)[2], "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/f\", 1 bytes, RATE");
+    assert_eq!(
+        vsftpd(3)[2],
+        "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/f\", 1 bytes, RATE"
+    );
 }
 
 #[test]
@@ -233,5 +298,9 @@ fn failed_logins_are_what_fail2ban_looks_for() {
     c.cmd("USER nosuch");
     c.cmd("PASS x");
     let line = vsftpd(2).remove(1);
-    assert!(line == "[nosuch] FAIL LOGIN: Client \"::ffff:127.0.0.1\"" || host.ours() && line == "[nosuch] FAIL LOGIN: Client \"127.0.0.1\"", "{line}");
+    assert!(
+        line == "[nosuch] FAIL LOGIN: Client \"::ffff:127.0.0.1\""
+            || host.ours() && line == "[nosuch] FAIL LOGIN: Client \"127.0.0.1\"",
+        "{line}"
+    );
 }

@@ -14,9 +14,9 @@ mod support;
 
 mod chroot;
 mod commands;
-mod files;
-mod login;
 mod data;
+mod files;
 mod listing;
+mod login;
 mod logs;
 mod transfer;

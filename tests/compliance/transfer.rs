@@ -14,7 +14,9 @@ fn pattern(length: usize) -> Vec<u8> {
     let mut state = 1u64;
     (0..length)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         })
         .collect()
@@ -25,9 +27,18 @@ fn a_download() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for (command, name) in [("RETR f", "f"), ("RETR lnk", "lnk"), ("RETR ~/f", "/home/alice/f"), ("RETR d/../f", "d/../f"), ("RETR /home/alice/f", "/home/alice/f")] {
+    for (command, name) in [
+        ("RETR f", "f"),
+        ("RETR lnk", "lnk"),
+        ("RETR ~/f", "/home/alice/f"),
+        ("RETR d/../f", "d/../f"),
+        ("RETR /home/alice/f", "/home/alice/f"),
+    ] {
         let (opening, mut data) = c.begin(command);
-        assert_eq!(opening.text(), format!("150 Opening BINARY mode data connection for {name} (12 bytes)."));
+        assert_eq!(
+            opening.text(),
+            format!("150 Opening BINARY mode data connection for {name} (12 bytes).")
+        );
         assert_eq!(data.read(), b"hello world\n");
         c.next(DONE);
     }
@@ -75,11 +86,24 @@ fn a_large_upload() {
 #[test]
 fn what_cannot_be_downloaded() {
     let host = Host::new();
-    nix::unistd::mkfifo("/home/alice/fifo", nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    nix::unistd::mkfifo(
+        "/home/alice/fifo",
+        nix::sys::stat::Mode::from_bits_truncate(0o644),
+    )
+    .unwrap();
     host.own("/home/alice/fifo", 1001);
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for command in ["RETR nofile", "RETR d", "RETR other", "RETR fifo", "RETR dang", "RETR", "RETR no/such", "RETR f/x"] {
+    for command in [
+        "RETR nofile",
+        "RETR d",
+        "RETR other",
+        "RETR fifo",
+        "RETR dang",
+        "RETR",
+        "RETR no/such",
+        "RETR f/x",
+    ] {
         c.refused(command, NO_FILE);
     }
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
@@ -104,7 +128,16 @@ fn a_data_connection_comes_first() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for command in ["RETR f", "RETR nofile", "STOR x", "APPE x", "STOU", "LIST", "NLST", "LIST nodir"] {
+    for command in [
+        "RETR f",
+        "RETR nofile",
+        "STOR x",
+        "APPE x",
+        "STOU",
+        "LIST",
+        "NLST",
+        "LIST nodir",
+    ] {
         c.says(command, "425 Use PORT or PASV first.");
     }
     assert!(!host.exists("/home/alice/x"));
@@ -126,10 +159,17 @@ fn resuming_a_download() {
     let mut c = Client::alice();
     c.script(&[BINARY, ("REST 6", "350 Restart position accepted (6).")]);
     let (opening, mut data) = c.begin("RETR f");
-    assert_eq!(opening.text(), "150 Opening BINARY mode data connection for f (12 bytes).");
+    assert_eq!(
+        opening.text(),
+        "150 Opening BINARY mode data connection for f (12 bytes)."
+    );
     assert_eq!(data.read(), b"world\n");
     c.next(DONE);
-    assert_eq!(c.fetch("RETR f"), b"hello world\n", "the offset is used once");
+    assert_eq!(
+        c.fetch("RETR f"),
+        b"hello world\n",
+        "the offset is used once"
+    );
     c.says("REST 600", "350 Restart position accepted (600).");
     assert_eq!(c.fetch("RETR f"), b"");
 }
@@ -149,7 +189,12 @@ fn other_commands_keep_the_offset() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    c.script(&[BINARY, ("REST 6", "350 Restart position accepted (6)."), ("NOOP", "200 NOOP ok."), ("SIZE f", "213 12")]);
+    c.script(&[
+        BINARY,
+        ("REST 6", "350 Restart position accepted (6)."),
+        ("NOOP", "200 NOOP ok."),
+        ("SIZE f", "213 12"),
+    ]);
     c.fetch("LIST");
     assert_eq!(c.fetch("RETR f"), b"world\n");
 }
@@ -171,7 +216,10 @@ fn type_a_moves_raw_bytes_unless_enabled() {
     let mut c = Client::alice();
     c.script(&[ASCII]);
     let (opening, mut data) = c.begin("RETR asc");
-    assert_eq!(opening.text(), "150 Opening BINARY mode data connection for asc (10 bytes).");
+    assert_eq!(
+        opening.text(),
+        "150 Opening BINARY mode data connection for asc (10 bytes)."
+    );
     assert_eq!(data.read(), b"l1\nl2\r\nl3\n");
     c.next(DONE);
     c.store("STOR up", b"a\r\nb\n");
@@ -185,7 +233,10 @@ fn ascii_downloads() {
     let mut c = Client::alice();
     c.script(&[ASCII]);
     let (opening, mut data) = c.begin("RETR asc");
-    assert_eq!(opening.text(), "150 Opening ASCII mode data connection for asc (10 bytes).");
+    assert_eq!(
+        opening.text(),
+        "150 Opening ASCII mode data connection for asc (10 bytes)."
+    );
     assert_eq!(data.read(), b"l1\r\nl2\r\nl3\r\n");
     c.next(DONE);
     c.script(&[BINARY]);
@@ -229,7 +280,9 @@ fn ascii_uploads_in_pieces() {
     for piece in [&b"one\r"[..], b"\ntwo\r", b"x\r", b"\r\n"] {
         let before = std::fs::metadata("/home/alice/up").unwrap().len();
         data.stream.write_all(piece).unwrap();
-        wait("the piece to arrive", || (std::fs::metadata("/home/alice/up").unwrap().len() > before).then_some(()));
+        wait("the piece to arrive", || {
+            (std::fs::metadata("/home/alice/up").unwrap().len() > before).then_some(())
+        });
     }
     drop(data);
     c.next(DONE);
@@ -253,7 +306,10 @@ fn uploads() {
     data.write(b"yz");
     c.next(DONE);
     c.store("APPE fresh", b"n");
-    assert_eq!((host.read("/home/alice/new"), host.read("/home/alice/fresh")), (b"xyz".to_vec(), b"n".to_vec()));
+    assert_eq!(
+        (host.read("/home/alice/new"), host.read("/home/alice/fresh")),
+        (b"xyz".to_vec(), b"n".to_vec())
+    );
 }
 
 #[test]
@@ -269,7 +325,16 @@ fn what_cannot_be_uploaded() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for command in ["STOR no/such", "STOR d", "STOR /root/x", "STOR", "STOR x/", "APPE d", "APPE other", "STOU no/such"] {
+    for command in [
+        "STOR no/such",
+        "STOR d",
+        "STOR /root/x",
+        "STOR",
+        "STOR x/",
+        "APPE d",
+        "APPE other",
+        "STOU no/such",
+    ] {
         c.refused(command, NOT_CREATED);
     }
     assert_eq!(host.read("/home/alice/other"), b"secret");
@@ -289,7 +354,11 @@ fn an_offset_overwrites_the_middle() {
     assert_eq!(host.read("/home/alice/new"), b"012XX56789\0\0Y");
     c.says("REST 3", "350 Restart position accepted (3).");
     c.store("APPE new", b"Z");
-    assert_eq!(host.read("/home/alice/new"), b"012XX56789\0\0YZ", "APPE goes to the end");
+    assert_eq!(
+        host.read("/home/alice/new"),
+        b"012XX56789\0\0YZ",
+        "APPE goes to the end"
+    );
 }
 
 #[test]
@@ -297,7 +366,14 @@ fn unique_names() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
-    for (command, name) in [("STOU", "STOU.1"), ("STOU", "STOU.2"), ("STOU f", "f.1"), ("STOU f", "f.2"), ("STOU brandnew", "brandnew"), ("STOU d/1", "d/1.1")] {
+    for (command, name) in [
+        ("STOU", "STOU.1"),
+        ("STOU", "STOU.2"),
+        ("STOU f", "f.1"),
+        ("STOU f", "f.2"),
+        ("STOU brandnew", "brandnew"),
+        ("STOU d/1", "d/1.1"),
+    ] {
         let (opening, data) = c.begin(command);
         assert_eq!(opening.text(), format!("150 FILE: {name}"));
         data.write(name.as_bytes());
@@ -342,7 +418,9 @@ fn an_upload_that_is_reset_is_no_success() {
     let mut c = Client::alice();
     let (_, mut data) = c.begin("STOR part");
     data.stream.write_all(b"abc").unwrap();
-    wait("the bytes to arrive", || (host.read("/home/alice/part") == b"abc").then_some(()));
+    wait("the bytes to arrive", || {
+        (host.read("/home/alice/part") == b"abc").then_some(())
+    });
     data.reset();
     c.next("426 Failure reading network stream.");
     assert!(host.exists("/home/alice/part"));
@@ -351,7 +429,10 @@ fn an_upload_that_is_reset_is_no_success() {
 #[test]
 fn a_download_that_is_reset_is_no_success() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let (_, mut data) = c.begin("RETR huge");
@@ -364,7 +445,10 @@ fn a_download_that_is_reset_is_no_success() {
 #[test]
 fn a_download_that_is_closed_is_no_success() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let (_, data) = c.begin("RETR huge");
@@ -385,7 +469,10 @@ fn a_stalled_upload_times_out() {
 #[test]
 fn a_stalled_download_times_out() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(50_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
     let _server = Server::start(&host, "data_connection_timeout=1\n");
     let mut c = Client::alice();
     let (_, _data) = c.begin("RETR huge");
@@ -416,7 +503,10 @@ fn downloads_have_a_rate() {
     let start = std::time::Instant::now();
     assert_eq!(Client::alice().fetch("RETR some").len(), 400_000);
     let took = start.elapsed().as_millis();
-    assert!((1200..8000).contains(&took), "{took} ms for two seconds' worth");
+    assert!(
+        (1200..8000).contains(&took),
+        "{took} ms for two seconds' worth"
+    );
 }
 
 #[test]
@@ -424,9 +514,15 @@ fn uploads_have_a_rate() {
     let host = Host::new();
     let _server = Server::start(&host, "local_max_rate=200000\n");
     let start = std::time::Instant::now();
-    assert_eq!(Client::alice().store("STOR some", &pattern(400_000)).text(), DONE);
+    assert_eq!(
+        Client::alice().store("STOR some", &pattern(400_000)).text(),
+        DONE
+    );
     let took = start.elapsed().as_millis();
-    assert!((1200..8000).contains(&took), "{took} ms for two seconds' worth");
+    assert!(
+        (1200..8000).contains(&took),
+        "{took} ms for two seconds' worth"
+    );
 }
 
 #[test]
@@ -451,7 +547,10 @@ fn abor_is_read_after_the_transfer() {
 #[test]
 fn abor_in_band_without_async_abor() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(20_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(20_000_000)
+        .unwrap();
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let (_, mut data) = c.begin("RETR huge");
@@ -473,7 +572,10 @@ fn abor_in_band_without_async_abor() {
 #[test]
 fn abor_as_urgent_data_stops_a_download() {
     let host = Host::new();
-    std::fs::File::create("/home/alice/huge").unwrap().set_len(100_000_000).unwrap();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(100_000_000)
+        .unwrap();
     let _server = Server::start(&host, "async_abor_enable=YES\n");
     let mut c = Client::alice();
     let (_, data) = c.begin("RETR huge");
@@ -492,7 +594,9 @@ fn abor_as_urgent_data_stops_an_upload() {
     let mut c = Client::alice();
     let (_, mut data) = c.begin("STOR part");
     data.stream.write_all(b"abc").unwrap();
-    wait("the bytes to arrive", || (host.read("/home/alice/part") == b"abc").then_some(()));
+    wait("the bytes to arrive", || {
+        (host.read("/home/alice/part") == b"abc").then_some(())
+    });
     c.urgent(b"\xff\xf4\xff");
     c.send(b"\xf2ABOR\r\n");
     c.next("426 Failure reading network stream.");
@@ -527,7 +631,10 @@ fn quit_during_a_transfer_lets_it_finish() {
     data.stream.write_all(b"abc").unwrap();
     drop(data);
     let replies = [c.reply().text(), c.reply().text()];
-    assert!(replies.contains(&DONE.to_owned()) && replies.contains(&"221 Goodbye.".to_owned()), "{replies:?}");
+    assert!(
+        replies.contains(&DONE.to_owned()) && replies.contains(&"221 Goodbye.".to_owned()),
+        "{replies:?}"
+    );
     assert_eq!(host.read("/home/alice/x"), b"abc");
 }
 

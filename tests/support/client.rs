@@ -45,7 +45,10 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client { input: BufReader::new(stream), server }
+        Client {
+            input: BufReader::new(stream),
+            server,
+        }
     }
 
     /// Connects and takes the greeting.
@@ -100,11 +103,15 @@ impl Client {
 
     /// One reply, however many lines it has.
     pub fn reply(&mut self) -> Reply {
-        let mut raw = self.line().unwrap_or_else(|| panic!("the server closed instead of replying"));
+        let mut raw = self
+            .line()
+            .unwrap_or_else(|| panic!("the server closed instead of replying"));
         if raw.get(3) == Some(&b'-') {
             let end = [&raw[..3], b" "].concat();
             loop {
-                let next = self.line().unwrap_or_else(|| panic!("closed inside {}", String::from_utf8_lossy(&raw)));
+                let next = self
+                    .line()
+                    .unwrap_or_else(|| panic!("closed inside {}", String::from_utf8_lossy(&raw)));
                 raw.extend_from_slice(&next);
                 if next.starts_with(&end) {
                     break;
@@ -122,7 +129,10 @@ impl Client {
             Ok(0) => None,
             Ok(_) => Some(line),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
-            Err(error) => panic!("no reply: {error}, so far {:?}", String::from_utf8_lossy(&line)),
+            Err(error) => panic!(
+                "no reply: {error}, so far {:?}",
+                String::from_utf8_lossy(&line)
+            ),
         }
     }
 
@@ -136,7 +146,11 @@ impl Client {
     /// The server closes; whatever it still says is an OOPS.
     pub fn ended(&mut self) {
         while let Some(line) = self.line() {
-            assert!(line.starts_with(b"500 OOPS: "), "expected the end, got {:?}", String::from_utf8_lossy(&line));
+            assert!(
+                line.starts_with(b"500 OOPS: "),
+                "expected the end, got {:?}",
+                String::from_utf8_lossy(&line)
+            );
         }
     }
 
@@ -174,17 +188,31 @@ impl Client {
     /// The port of a fresh EPSV (RFC 2428).
     pub fn epsv(&mut self) -> u16 {
         let reply = self.cmd("EPSV").text();
-        let start = reply.strip_prefix("229 Entering Extended Passive Mode (|||").unwrap_or_else(|| panic!("EPSV: {reply}"));
+        let start = reply
+            .strip_prefix("229 Entering Extended Passive Mode (|||")
+            .unwrap_or_else(|| panic!("EPSV: {reply}"));
         start.strip_suffix("|)").unwrap().parse().unwrap()
     }
 
     /// The address of a fresh PASV (RFC 959).
     pub fn pasv(&mut self) -> SocketAddr {
         let reply = self.cmd("PASV").text();
-        let inner = reply.strip_prefix("227 Entering Passive Mode (").unwrap_or_else(|| panic!("PASV: {reply}"));
-        let numbers: Vec<u8> = inner.strip_suffix(").").unwrap().split(',').map(|n| n.parse().unwrap()).collect();
-        let [a, b, c, d, high, low] = numbers[..] else { panic!("PASV: {reply}") };
-        SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
+        let inner = reply
+            .strip_prefix("227 Entering Passive Mode (")
+            .unwrap_or_else(|| panic!("PASV: {reply}"));
+        let numbers: Vec<u8> = inner
+            .strip_suffix(").")
+            .unwrap()
+            .split(',')
+            .map(|n| n.parse().unwrap())
+            .collect();
+        let [a, b, c, d, high, low] = numbers[..] else {
+            panic!("PASV: {reply}")
+        };
+        SocketAddr::new(
+            Ipv4Addr::new(a, b, c, d).into(),
+            u16::from_be_bytes([high, low]),
+        )
     }
 
     /// A passive data connection to the server's own address.
@@ -204,7 +232,11 @@ impl Client {
         let reply = match local {
             IpAddr::V4(ip) => {
                 let [a, b, c, d] = ip.octets();
-                self.cmd(&format!("PORT {a},{b},{c},{d},{},{}", port >> 8, port & 255))
+                self.cmd(&format!(
+                    "PORT {a},{b},{c},{d},{},{}",
+                    port >> 8,
+                    port & 255
+                ))
             }
             IpAddr::V6(ip) => self.cmd(&format!("EPRT |2|{ip}|{port}|")),
         };
@@ -270,17 +302,31 @@ impl Data {
 
     /// Closes with a reset, as a client that is killed does.
     pub fn reset(self) {
-        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-        nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
+        let linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::Linger, &linger)
+            .unwrap();
     }
 }
 
 /// A connection that comes from one of our own addresses.
 pub fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
-    let family = if source.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket,
+    };
+    let family = if source.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
     let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-    bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(source, 0))).unwrap();
+    bind(
+        fd.as_raw_fd(),
+        &SockaddrStorage::from(SocketAddr::new(source, 0)),
+    )
+    .unwrap();
     connect(fd.as_raw_fd(), &SockaddrStorage::from(to)).unwrap();
     TcpStream::from(fd)
 }

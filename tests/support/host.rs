@@ -41,22 +41,33 @@ impl Host {
         let program = program();
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
             .expect("the tests need root: cannot make a private host");
-        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-            .expect("make mounts private");
+        mount(
+            None::<&str>,
+            "/",
+            None::<&str>,
+            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            None::<&str>,
+        )
+        .expect("make mounts private");
         std::env::set_current_dir("/").unwrap();
         tmpfs("/mnt", "mode=755");
         fs::write(PROGRAM, b"").unwrap();
         bind(&program, Path::new(PROGRAM));
         fs::create_dir("/mnt/etc").unwrap();
         for name in KEEP {
-            copy(&Path::new("/etc").join(name), &Path::new("/mnt/etc").join(name));
+            copy(
+                &Path::new("/etc").join(name),
+                &Path::new("/mnt/etc").join(name),
+            );
         }
         bind(Path::new("/mnt/etc"), Path::new("/etc"));
         for place in ["/srv", "/home", "/var/log", "/run"] {
             tmpfs(place, "mode=755");
         }
         loopback();
-        let host = Host { original: std::env::var_os("FTPD_UNDER_TEST").is_some() };
+        let host = Host {
+            original: std::env::var_os("FTPD_UNDER_TEST").is_some(),
+        };
         host.accounts();
         host.pam();
         host.tree();
@@ -81,7 +92,8 @@ impl Host {
              homeless:x:1004:1004:No home:/home/nowhere:/bin/sh\n\
              vsftpd-greet:x:1005:1005::/nonexistent:/usr/sbin/nologin\n",
         );
-        let mut shadow = String::from("root:*:19000::::::\nnobody:*:19000::::::\nftp:*:19000::::::\n");
+        let mut shadow =
+            String::from("root:*:19000::::::\nnobody:*:19000::::::\nftp:*:19000::::::\n");
         for user in ["alice", "bob", "carl", "noshell", "homeless"] {
             shadow.push_str(&format!("{user}:{HASH}:19000::::::\n"));
         }
@@ -107,12 +119,22 @@ impl Host {
              account required pam_unix.so\n\
              session required pam_permit.so\n",
         );
-        self.write("/etc/pam.d/other", "auth required pam_deny.so\naccount required pam_deny.so\n");
+        self.write(
+            "/etc/pam.d/other",
+            "auth required pam_deny.so\naccount required pam_deny.so\n",
+        );
     }
 
     /// The same small tree in every host: alice's home and the anonymous area.
     fn tree(&self) {
-        for dir in ["/run/vsftpd/empty", "/home/alice/d/sub", "/home/alice/empty", "/home/bob", "/srv/ftp/pub", "/srv/ftp/incoming"] {
+        for dir in [
+            "/run/vsftpd/empty",
+            "/home/alice/d/sub",
+            "/home/alice/empty",
+            "/home/bob",
+            "/srv/ftp/pub",
+            "/srv/ftp/incoming",
+        ] {
             fs::create_dir_all(dir).unwrap();
         }
         self.file("/home/alice/f", b"hello world\n");
@@ -126,7 +148,12 @@ impl Host {
         symlink("nowhere", "/home/alice/dang").unwrap();
         lchown("/home/alice/lnk", Some(ALICE), Some(ALICE)).unwrap();
         lchown("/home/alice/dang", Some(ALICE), Some(ALICE)).unwrap();
-        for dir in ["/home/alice", "/home/alice/d", "/home/alice/d/sub", "/home/alice/empty"] {
+        for dir in [
+            "/home/alice",
+            "/home/alice/d",
+            "/home/alice/d/sub",
+            "/home/alice/empty",
+        ] {
             self.own(dir, ALICE);
         }
         self.own("/home/bob", BOB);
@@ -180,7 +207,14 @@ impl Host {
     /// Sets the modification time, in seconds since the epoch, of the path itself, not of what it points to.
     pub fn touch(&self, path: &str, seconds: i64) {
         let time = TimeSpec::new(seconds, 0);
-        utimensat(nix::fcntl::AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink).unwrap();
+        utimensat(
+            nix::fcntl::AT_FDCWD,
+            path,
+            &time,
+            &time,
+            UtimensatFlags::NoFollowSymlink,
+        )
+        .unwrap();
     }
 
     /// A file system so small that it is soon full.
@@ -192,15 +226,26 @@ impl Host {
 
 /// The program under test, before the private host hides its path.
 fn program() -> PathBuf {
-    std::env::var_os("FTPD_UNDER_TEST").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_vsftpd")), PathBuf::from)
+    std::env::var_os("FTPD_UNDER_TEST").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_vsftpd")),
+        PathBuf::from,
+    )
 }
 
 fn tmpfs(place: &str, data: &str) {
-    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), Some(data)).unwrap_or_else(|e| panic!("{place}: {e}"));
+    mount(
+        Some("tmpfs"),
+        place,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some(data),
+    )
+    .unwrap_or_else(|e| panic!("{place}: {e}"));
 }
 
 fn bind(from: &Path, to: &Path) {
-    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .unwrap_or_else(|e| panic!("{}: {e}", from.display()));
 }
 
 /// Copies a file, a link's target, or a directory; what does not exist is not needed.

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// The line for `path`, with numeric owner and group and UTC.
 pub fn line(path: &str) -> String {
@@ -16,7 +18,9 @@ pub fn line(path: &str) -> String {
 pub fn line_with(path: &str, owner: &str, group: &str) -> String {
     let meta = fs::symlink_metadata(path).unwrap();
     let name = path.rsplit('/').next().unwrap();
-    let target = fs::read_link(path).map(|to| format!(" -> {}", to.display())).unwrap_or_default();
+    let target = fs::read_link(path)
+        .map(|to| format!(" -> {}", to.display()))
+        .unwrap_or_default();
     format!(
         "{}{} {:>4} {owner:<8} {group:<8} {:>8} {} {name}{target}",
         kind(&meta),
@@ -43,10 +47,18 @@ fn kind(meta: &fs::Metadata) -> char {
 }
 
 fn permissions(mode: u32) -> String {
-    let mut text: Vec<char> = "rwxrwxrwx".chars().enumerate().map(|(i, c)| if mode >> (8 - i) & 1 == 1 { c } else { '-' }).collect();
+    let mut text: Vec<char> = "rwxrwxrwx"
+        .chars()
+        .enumerate()
+        .map(|(i, c)| if mode >> (8 - i) & 1 == 1 { c } else { '-' })
+        .collect();
     for (bit, place, letter) in [(0o4000, 2, 's'), (0o2000, 5, 's'), (0o1000, 8, 't')] {
         if mode & bit != 0 {
-            text[place] = if text[place] == 'x' { letter } else { letter.to_ascii_uppercase() };
+            text[place] = if text[place] == 'x' {
+                letter
+            } else {
+                letter.to_ascii_uppercase()
+            };
         }
     }
     text.into_iter().collect()
@@ -54,14 +66,21 @@ fn permissions(mode: u32) -> String {
 
 /// `Mon dd HH:MM` for the last 182 days, `Mon dd  YYYY` otherwise.
 fn date(seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs() as i64;
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let name = MONTHS[month as usize - 1];
     if seconds > now + 86_400 || now - seconds > 182 * 86_400 {
         format!("{name} {day:02}  {year}")
     } else {
         let of_day = seconds.rem_euclid(86_400);
-        format!("{name} {day:02} {:02}:{:02}", of_day / 3600, of_day / 60 % 60)
+        format!(
+            "{name} {day:02} {:02}:{:02}",
+            of_day / 3600,
+            of_day / 60 % 60
+        )
     }
 }
 
@@ -74,5 +93,9 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+    (
+        yoe + era * 400 + i64::from(month <= 2),
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+    )
 }

@@ -9,7 +9,10 @@ pub const XFERLOG: &str = "/var/log/xferlog";
 /// The lines of vsftpd.log after `DATE [pid N] `, once there are `count`; rates read `RATE`.
 #[track_caller]
 pub fn vsftpd(count: usize) -> Vec<String> {
-    lines(VSFTPD, count).iter().map(|line| vsftpd_line(line)).collect()
+    lines(VSFTPD, count)
+        .iter()
+        .map(|line| vsftpd_line(line))
+        .collect()
 }
 
 /// The lines of vsftpd.log so far.
@@ -20,7 +23,10 @@ pub fn vsftpd_now() -> Vec<String> {
 /// The lines of xferlog after the date and the duration, once there are `count`.
 #[track_caller]
 pub fn xferlog(count: usize) -> Vec<String> {
-    lines(XFERLOG, count).iter().map(|line| xferlog_line(line)).collect()
+    lines(XFERLOG, count)
+        .iter()
+        .map(|line| xferlog_line(line))
+        .collect()
 }
 
 fn lines(path: &str, count: usize) -> Vec<String> {
@@ -28,7 +34,8 @@ fn lines(path: &str, count: usize) -> Vec<String> {
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait("the log", || {
             last = text(path);
-            (last.lines().count() >= count && last.ends_with('\n')).then(|| last.lines().map(str::to_owned).collect())
+            (last.lines().count() >= count && last.ends_with('\n'))
+                .then(|| last.lines().map(str::to_owned).collect())
         })
     }));
     found.unwrap_or_else(|_| panic!("{path} has not {count} lines:\n{last}"))
@@ -39,25 +46,41 @@ fn text(path: &str) -> String {
 }
 
 fn vsftpd_line(line: &str) -> String {
-    let rest = date(line).strip_prefix("[pid ").unwrap_or_else(|| panic!("no pid: {line}"));
-    let (pid, rest) = rest.split_once("] ").unwrap_or_else(|| panic!("no pid: {line}"));
+    let rest = date(line)
+        .strip_prefix("[pid ")
+        .unwrap_or_else(|| panic!("no pid: {line}"));
+    let (pid, rest) = rest
+        .split_once("] ")
+        .unwrap_or_else(|| panic!("no pid: {line}"));
     assert!(pid.parse::<u32>().is_ok(), "pid: {line}");
-    let Some(head) = rest.strip_suffix("Kbyte/sec") else { return rest.to_owned() };
+    let Some(head) = rest.strip_suffix("Kbyte/sec") else {
+        return rest.to_owned();
+    };
     let (head, rate) = head.rsplit_once(' ').unwrap();
-    let (whole, cents) = rate.split_once('.').unwrap_or_else(|| panic!("rate: {line}"));
-    assert!(whole.parse::<u64>().is_ok() && cents.len() == 2 && cents.parse::<u8>().is_ok(), "rate: {line}");
+    let (whole, cents) = rate
+        .split_once('.')
+        .unwrap_or_else(|| panic!("rate: {line}"));
+    assert!(
+        whole.parse::<u64>().is_ok() && cents.len() == 2 && cents.parse::<u8>().is_ok(),
+        "rate: {line}"
+    );
     format!("{head} RATE")
 }
 
 fn xferlog_line(line: &str) -> String {
     let (seconds, rest) = date(line).split_once(' ').unwrap();
-    assert!(seconds.parse::<u32>().is_ok_and(|s| s >= 1), "duration: {line}");
+    assert!(
+        seconds.parse::<u32>().is_ok_and(|s| s >= 1),
+        "duration: {line}"
+    );
     rest.to_owned()
 }
 
 /// Checks `Www Mmm dd HH:MM:SS YYYY ` and returns what follows.
 fn date(line: &str) -> &str {
-    let (date, rest) = line.split_at_checked(25).unwrap_or_else(|| panic!("short line: {line}"));
+    let (date, rest) = line
+        .split_at_checked(25)
+        .unwrap_or_else(|| panic!("short line: {line}"));
     let shape: String = date
         .chars()
         .map(|c| match c {
@@ -67,6 +90,9 @@ fn date(line: &str) -> &str {
             other => other,
         })
         .collect();
-    assert!(shape == "Aaa Aaa 00 00:00:00 0000 " || shape == "Aaa Aaa  0 00:00:00 0000 ", "date: {line}");
+    assert!(
+        shape == "Aaa Aaa 00 00:00:00 0000 " || shape == "Aaa Aaa  0 00:00:00 0000 ",
+        "date: {line}"
+    );
     rest
 }

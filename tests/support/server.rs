@@ -41,11 +41,23 @@ impl Server {
     fn launch(_: &Host, lines: &str) -> Server {
         fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
         // The original writes its complaints to descriptor 0.
-        let out = File::options().create(true).truncate(true).read(true).write(true).open(OUTPUT).unwrap();
+        let out = File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(OUTPUT)
+            .unwrap();
         let mut command = Command::new(PROGRAM);
-        command.arg(CONFIG).stdin(Stdio::from(out.try_clone().unwrap())).stdout(Stdio::from(out.try_clone().unwrap())).stderr(Stdio::from(out));
+        command
+            .arg(CONFIG)
+            .stdin(Stdio::from(out.try_clone().unwrap()))
+            .stdout(Stdio::from(out.try_clone().unwrap()))
+            .stderr(Stdio::from(out));
         command.process_group(0);
-        Server { master: command.spawn().expect("start the server under test") }
+        Server {
+            master: command.spawn().expect("start the server under test"),
+        }
     }
 
     pub fn pid(&self) -> i32 {
@@ -67,8 +79,15 @@ impl Server {
         let ours = fs::read_link("/proc/thread-self/ns/mnt").unwrap();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let same = fs::read_link(PathBuf::from(format!("/proc/{pid}/ns/mnt"))).is_ok_and(|ns| ns == ours);
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok())
+            else {
+                continue;
+            };
+            let same = fs::read_link(PathBuf::from(format!("/proc/{pid}/ns/mnt")))
+                .is_ok_and(|ns| ns == ours);
             if same && pid != std::process::id() as i32 {
                 found.push(pid);
             }
@@ -83,20 +102,26 @@ impl Drop for Server {
         let _ = self.master.kill();
         let _ = self.master.wait();
         for pid in Server::processes() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
         }
     }
 }
 
 /// Whether port 21 is listened on in this network; looked up, because a probing connection would be counted.
 pub fn listening() -> bool {
-    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].iter().any(|table| {
-        let text = fs::read_to_string(table).unwrap_or_default();
-        text.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            fields.next().is_some_and(|local| local.ends_with(":0015")) && fields.nth(1) == Some("0A")
+    ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
+        .iter()
+        .any(|table| {
+            let text = fs::read_to_string(table).unwrap_or_default();
+            text.lines().any(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                fields.next().is_some_and(|local| local.ends_with(":0015"))
+                    && fields.nth(1) == Some("0A")
+            })
         })
-    })
 }
 
 fn output() -> String {

@@ -95,10 +95,26 @@ mod tests {
 
     #[test]
     fn names_follow_the_reference() {
-        for name in [b"alice".as_slice(), b"_x", b".x", b"9a", b"a-b@c", &[b'a'; 128]] {
+        for name in [
+            b"alice".as_slice(),
+            b"_x",
+            b".x",
+            b"9a",
+            b"a-b@c",
+            &[b'a'; 128],
+        ] {
             assert!(acceptable(name, b"x").is_ok(), "{name:?}");
         }
-        for name in [b"".as_slice(), b"-x", b"../x", b"a b", b"a\0b", b"a\nb", b"\xc3\xa9", &[b'a'; 129]] {
+        for name in [
+            b"".as_slice(),
+            b"-x",
+            b"../x",
+            b"a b",
+            b"a\0b",
+            b"a\nb",
+            b"\xc3\xa9",
+            &[b'a'; 129],
+        ] {
             // `../x` starts with a dot and is a name to PAM; it is refused where it would become a path.
             assert_eq!(acceptable(name, b"x").is_ok(), name == b"../x", "{name:?}");
         }

@@ -8,9 +8,17 @@ use std::path::Path;
 ///
 /// # Errors
 /// The step that refused, with what is known about the cure.
-pub fn check(pam: &Pam, service: Option<&[u8]>, name: &[u8], password: &[u8], rhost: &str) -> Result<Vec<u8>, Reason> {
+pub fn check(
+    pam: &Pam,
+    service: Option<&[u8]>,
+    name: &[u8],
+    password: &[u8],
+    rhost: &str,
+) -> Result<Vec<u8>, Reason> {
     let Some(service) = service else {
-        return Err(Reason::new("pam_service_name is empty: set it to the name of a file in /etc/pam.d"));
+        return Err(Reason::new(
+            "pam_service_name is empty: set it to the name of a file in /etc/pam.d",
+        ));
     };
     let shown = String::from_utf8_lossy(service).into_owned();
     pam.login(service, name, password, rhost).and_then(|mut login| login.run()).map_err(|refused| {

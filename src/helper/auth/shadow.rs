@@ -26,27 +26,41 @@ pub struct Files<'a> {
 
 impl Files<'static> {
     /// The real ones.
-    pub const HOST: Self = Self { shadow: "/etc/shadow", shells: "/etc/shells" };
+    pub const HOST: Self = Self {
+        shadow: "/etc/shadow",
+        shells: "/etc/shells",
+    };
 }
 
 /// Checks the password; gives the name the login goes on with.
 ///
 /// # Errors
 /// The rule that refused.
-pub fn check(files: &Files<'_>, name: &[u8], password: &[u8], check_shell: bool) -> Result<Vec<u8>, Reason> {
-    let crypt = Crypt::load()
-        .ok_or_else(|| Reason::new("neither libpam.so.0 nor libcrypt is installed: no password can be checked"))?;
-    let account = account::find(name).map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;
+pub fn check(
+    files: &Files<'_>,
+    name: &[u8],
+    password: &[u8],
+    check_shell: bool,
+) -> Result<Vec<u8>, Reason> {
+    let crypt = Crypt::load().ok_or_else(|| {
+        Reason::new("neither libpam.so.0 nor libcrypt is installed: no password can be checked")
+    })?;
+    let account = account::find(name)
+        .map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;
     let entry = Entry::find(files, name)?;
     let hash = entry.as_ref().map_or(DUMMY, |entry| entry.hash.as_slice());
     let usable = !hash.is_empty() && !hash.starts_with(b"!") && !hash.starts_with(b"*");
-    let computed = crypt.hash(password, if usable { hash } else { DUMMY }).map(Zeroizing::new);
+    let computed = crypt
+        .hash(password, if usable { hash } else { DUMMY })
+        .map(Zeroizing::new);
     let right = usable && computed.is_some_and(|computed| equal(&computed, hash));
     let (Some(account), Some(entry)) = (account, entry) else {
         return Err(Reason::new("there is no such user"));
     };
     if !usable {
-        return Err(Reason::new("the account has no password or a locked one: set it with passwd(1)"));
+        return Err(Reason::new(
+            "the account has no password or a locked one: set it with passwd(1)",
+        ));
     }
     if !right {
         return Err(Reason::new("wrong password"));
@@ -54,7 +68,10 @@ pub fn check(files: &Files<'_>, name: &[u8], password: &[u8], check_shell: bool)
     entry.in_force(clock::now() / DAY)?;
     if check_shell && !listed(files, &account.shell)? {
         let shell = account.shell.display();
-        return Err(Reason::new(format!("the shell {shell} is not in {}: add it or set check_shell=NO", files.shells)));
+        return Err(Reason::new(format!(
+            "the shell {shell} is not in {}: add it or set check_shell=NO",
+            files.shells
+        )));
     }
     Ok(name.to_vec())
 }
@@ -75,7 +92,9 @@ impl Entry {
             .map(|line| line.split(|byte| *byte == b':').collect::<Vec<_>>())
             .find(|fields| fields.first().is_some_and(|first| *first == name) && !name.is_empty())
             .map(|fields| {
-                let number = |at: usize| -> Option<i64> { std::str::from_utf8(fields.get(at)?).ok()?.parse().ok() };
+                let number = |at: usize| -> Option<i64> {
+                    std::str::from_utf8(fields.get(at)?).ok()?.parse().ok()
+                };
                 Self {
                     hash: fields.get(1).map_or_else(Vec::new, |hash| hash.to_vec()),
                     changed: number(2),
@@ -92,9 +111,14 @@ impl Entry {
         if self.expires.is_some_and(|day| day > 0 && day < today) {
             return Err(Reason::new("the account has expired: see chage(1)"));
         }
-        let due = self.changed.zip(self.max_age).map(|(changed, max)| changed.saturating_add(max));
+        let due = self
+            .changed
+            .zip(self.max_age)
+            .map(|(changed, max)| changed.saturating_add(max));
         if due.is_some_and(|day| self.changed.unwrap_or(0) > 0 && day < today) {
-            return Err(Reason::new("the password has expired: the user must change it with passwd(1)"));
+            return Err(Reason::new(
+                "the password has expired: the user must change it with passwd(1)",
+            ));
         }
         Ok(())
     }
@@ -105,19 +129,29 @@ fn listed(files: &Files<'_>, shell: &std::path::Path) -> Result<bool, Reason> {
     let text = read(files.shells)?;
     let shell = shell.as_os_str().as_bytes();
     let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
-    Ok(text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == shell))
+    Ok(text
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.trim_ascii() == shell))
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Reason> {
     let failed = |error: std::io::Error| Reason::new(format!("cannot read {path}: {error}"));
     let mut text = Vec::new();
-    std::fs::File::open(path).map_err(failed)?.take(LONGEST).read_to_end(&mut text).map_err(failed)?;
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(LONGEST)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
     Ok(text)
 }
 
 /// Compares without telling by its time where the first difference is.
 fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .fold(0, |difference, (a, b)| difference | (a ^ b))
+            == 0
 }
 
 #[cfg(test)]
@@ -131,12 +165,19 @@ mod tests {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let base = std::env::temp_dir();
-        let number = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = format!(
+            "{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let shadow = base.join(format!("vsftpd-shadow-{number}"));
         let list = base.join(format!("vsftpd-shells-{number}"));
         std::fs::write(&shadow, line).unwrap();
         std::fs::write(&list, shells).unwrap();
-        test(&Files { shadow: shadow.to_str().unwrap(), shells: list.to_str().unwrap() });
+        test(&Files {
+            shadow: shadow.to_str().unwrap(),
+            shells: list.to_str().unwrap(),
+        });
         std::fs::remove_file(shadow).unwrap();
         std::fs::remove_file(list).unwrap();
     }
@@ -157,8 +198,14 @@ mod tests {
         ] {
             let line = format!("root:{}:19000:0:99999:7:::\n", hash(setting));
             with(&line, "", |files| {
-                assert!(check(files, b"root", b"secret", false).is_ok(), "{setting:?}");
-                assert!(check(files, b"root", b"Secret", false).is_err(), "{setting:?}");
+                assert!(
+                    check(files, b"root", b"secret", false).is_ok(),
+                    "{setting:?}"
+                );
+                assert!(
+                    check(files, b"root", b"Secret", false).is_err(),
+                    "{setting:?}"
+                );
                 assert!(check(files, b"root", b"", false).is_err(), "{setting:?}");
             });
         }
@@ -167,10 +214,14 @@ mod tests {
     #[test]
     fn locked_empty_and_unknown_are_refused() {
         for stored in ["", "!", "*", "!$6$saltsalt$x", "x"] {
-            with(&format!("root:{stored}:19000:0:99999:7:::\n"), "", |files| {
-                assert!(check(files, b"root", b"", false).is_err(), "{stored}");
-                assert!(check(files, b"root", b"secret", false).is_err(), "{stored}");
-            });
+            with(
+                &format!("root:{stored}:19000:0:99999:7:::\n"),
+                "",
+                |files| {
+                    assert!(check(files, b"root", b"", false).is_err(), "{stored}");
+                    assert!(check(files, b"root", b"secret", false).is_err(), "{stored}");
+                },
+            );
         }
         with("root:x:1::::::\n", "", |files| {
             assert!(check(files, b"nosuchuser", b"secret", false).is_err());
@@ -182,7 +233,9 @@ mod tests {
     fn the_shell_must_be_listed() {
         let line = format!("root:{}:19000:0:99999:7:::\n", hash(b"$5$saltsalt$"));
         with(&line, "# shells\n/bin/nothing\n", |files| {
-            let reason = check(files, b"root", b"secret", true).unwrap_err().to_string();
+            let reason = check(files, b"root", b"secret", true)
+                .unwrap_err()
+                .to_string();
             assert!(reason.contains("check_shell=NO"), "{reason}");
         });
         let shell = crate::sys::account::find(b"root").unwrap().unwrap().shell;
@@ -194,10 +247,23 @@ mod tests {
     #[test]
     fn ages_are_in_days() {
         let today = clock::now() / super::DAY;
-        let entry = |changed, max_age, expires| Entry { hash: Vec::new(), changed, max_age, expires };
+        let entry = |changed, max_age, expires| Entry {
+            hash: Vec::new(),
+            changed,
+            max_age,
+            expires,
+        };
         assert!(entry(Some(today), Some(0), None).in_force(today).is_ok());
-        assert!(entry(Some(today - 10), Some(9), None).in_force(today).is_err());
-        assert!(entry(Some(today - 10), Some(10), Some(today)).in_force(today).is_ok());
+        assert!(
+            entry(Some(today - 10), Some(9), None)
+                .in_force(today)
+                .is_err()
+        );
+        assert!(
+            entry(Some(today - 10), Some(10), Some(today))
+                .in_force(today)
+                .is_ok()
+        );
         assert!(entry(None, None, Some(today - 1)).in_force(today).is_err());
         assert!(entry(None, Some(1), None).in_force(today).is_ok());
     }

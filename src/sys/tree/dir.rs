@@ -65,9 +65,11 @@ impl Dir {
                 }
                 if !stat {
                     each(name, None);
-                } else if let Ok(found) =
-                    nix::sys::stat::fstatat(&self.fd, OsStr::from_bytes(name), AtFlags::AT_SYMLINK_NOFOLLOW)
-                {
+                } else if let Ok(found) = nix::sys::stat::fstatat(
+                    &self.fd,
+                    OsStr::from_bytes(name),
+                    AtFlags::AT_SYMLINK_NOFOLLOW,
+                ) {
                     each(name, Some(found.into()));
                 }
             }
@@ -77,7 +79,12 @@ impl Dir {
     fn fill(&self, buffer: &mut [u8]) -> Result<usize> {
         // SAFETY: getdents64 writes at most `len` bytes into the buffer, which is that long, and keeps no pointer.
         let count = unsafe {
-            libc::syscall(libc::SYS_getdents64, self.fd.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+            libc::syscall(
+                libc::SYS_getdents64,
+                self.fd.as_raw_fd(),
+                buffer.as_mut_ptr(),
+                buffer.len(),
+            )
         };
         Errno::result(count).map(|count| usize::try_from(count).unwrap_or(0))
     }
@@ -85,7 +92,10 @@ impl Dir {
 
 /// The first name of what getdents64 has filled in, and what follows it.
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = bytes.get(LENGTH..)?.first_chunk::<2>().map(|bytes| usize::from(u16::from_ne_bytes(*bytes)))?;
+    let length = bytes
+        .get(LENGTH..)?
+        .first_chunk::<2>()
+        .map(|bytes| usize::from(u16::from_ne_bytes(*bytes)))?;
     let (record, rest) = bytes.split_at_checked(length)?;
     let name = record.get(NAME..)?;
     let end = name.iter().position(|byte| *byte == 0)?;

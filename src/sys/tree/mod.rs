@@ -3,9 +3,9 @@
 
 mod dir;
 mod path;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use dir::Dir;
 pub use path::VirtualPath;
@@ -72,7 +72,7 @@ impl From<FileStat> for Meta {
     fn from(stat: FileStat) -> Self {
         Self {
             mode: stat.st_mode,
-            nlink: stat.st_nlink as u64,
+            nlink: stat.st_nlink,
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
@@ -108,9 +108,14 @@ impl Tree {
     pub fn open(root: &str) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = nix::fcntl::open(root, flags, Mode::empty())?;
-        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
         // Old kernels and some containers' filters do not have it (attacks B-019).
-        let kernel = !matches!(nix::fcntl::openat2(&root, ".", how), Err(Errno::ENOSYS | Errno::EPERM));
+        let kernel = !matches!(
+            nix::fcntl::openat2(&root, ".", how),
+            Err(Errno::ENOSYS | Errno::EPERM)
+        );
         Ok(Self { root, kernel })
     }
 
@@ -163,7 +168,13 @@ impl Tree {
     ///
     /// # Errors
     /// The kernel's word; `EEXIST` for [`Create::New`].
-    pub fn create(&self, cwd: &VirtualPath, arg: &[u8], mode: u32, how: Create) -> Result<(OwnedFd, bool, Meta)> {
+    pub fn create(
+        &self,
+        cwd: &VirtualPath,
+        arg: &[u8],
+        mode: u32,
+        how: Create,
+    ) -> Result<(OwnedFd, bool, Meta)> {
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode);
         let new = |extra| self.file(cwd, arg, flags | OFlag::O_CREAT | extra, mode);
@@ -209,7 +220,11 @@ impl Tree {
     /// The kernel's word.
     pub fn mkdir(&self, cwd: &VirtualPath, arg: &[u8], mode: u32) -> Result<()> {
         let (parent, name) = self.parent(cwd, arg)?;
-        nix::sys::stat::mkdirat(&parent, OsStr::from_bytes(&name), Mode::from_bits_truncate(mode))
+        nix::sys::stat::mkdirat(
+            &parent,
+            OsStr::from_bytes(&name),
+            Mode::from_bits_truncate(mode),
+        )
     }
 
     /// Removes an empty directory.
@@ -227,14 +242,24 @@ impl Tree {
     /// The kernel's word.
     pub fn unlink(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<()> {
         let (parent, name) = self.parent(cwd, arg)?;
-        nix::unistd::unlinkat(&parent, OsStr::from_bytes(&name), UnlinkatFlags::NoRemoveDir)
+        nix::unistd::unlinkat(
+            &parent,
+            OsStr::from_bytes(&name),
+            UnlinkatFlags::NoRemoveDir,
+        )
     }
 
     /// Renames; never copies (attacks B-011).
     ///
     /// # Errors
     /// The kernel's word.
-    pub fn rename(&self, from_cwd: &VirtualPath, from: &[u8], to_cwd: &VirtualPath, to: &[u8]) -> Result<()> {
+    pub fn rename(
+        &self,
+        from_cwd: &VirtualPath,
+        from: &[u8],
+        to_cwd: &VirtualPath,
+        to: &[u8],
+    ) -> Result<()> {
         let (from, old) = self.parent(from_cwd, from)?;
         let (to, new) = self.parent(to_cwd, to)?;
         nix::fcntl::renameat(&from, OsStr::from_bytes(&old), &to, OsStr::from_bytes(&new))
@@ -247,7 +272,12 @@ impl Tree {
     pub fn chmod(&self, cwd: &VirtualPath, arg: &[u8], mode: u32) -> Result<()> {
         let spot = self.existing(cwd, arg)?;
         let mode = Mode::from_bits_truncate(mode);
-        nix::sys::stat::fchmodat(&spot.parent, spot.name(), mode, FchmodatFlags::FollowSymlink)
+        nix::sys::stat::fchmodat(
+            &spot.parent,
+            spot.name(),
+            mode,
+            FchmodatFlags::FollowSymlink,
+        )
     }
 
     /// Sets the time of the last change of what an argument leads to; that of the last access stays.
@@ -258,7 +288,13 @@ impl Tree {
         let spot = self.existing(cwd, arg)?;
         let time = TimeSpec::new(seconds, 0);
         let flags = UtimensatFlags::NoFollowSymlink;
-        nix::sys::stat::utimensat(&spot.parent, spot.name(), &TimeSpec::UTIME_OMIT, &time, flags)
+        nix::sys::stat::utimensat(
+            &spot.parent,
+            spot.name(),
+            &TimeSpec::UTIME_OMIT,
+            &time,
+            flags,
+        )
     }
 
     /// Opens a directory to be listed.
@@ -289,7 +325,13 @@ impl Tree {
 
     /// Whether this process may write to the root directory itself (reference §5.1).
     pub fn access_write_root(&self) -> bool {
-        nix::unistd::faccessat(&self.root, ".", nix::unistd::AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+        nix::unistd::faccessat(
+            &self.root,
+            ".",
+            nix::unistd::AccessFlags::W_OK,
+            AtFlags::AT_EACCESS,
+        )
+        .is_ok()
     }
 
     /// Opens what an argument leads to.
@@ -303,7 +345,11 @@ impl Tree {
             return retry(|| nix::fcntl::openat2(&self.root, OsStr::from_bytes(&full), how));
         }
         let stay = flags.intersects(OFlag::O_NOFOLLOW | OFlag::O_EXCL);
-        let last = if stay { walk::Last::Stay } else { walk::Last::Follow };
+        let last = if stay {
+            walk::Last::Stay
+        } else {
+            walk::Last::Follow
+        };
         let spot = walk::walk(&self.root, &full, last)?;
         if full.ends_with(b"/") && !flags.contains(OFlag::O_CREAT) {
             return spot.open(flags | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY, mode);

@@ -62,18 +62,33 @@ pub(super) fn full(cwd: &VirtualPath, arg: &[u8]) -> Result<Vec<u8>> {
         return Err(Errno::ENOENT);
     }
     let full = cwd.join(arg);
-    if full.len() >= LONGEST { Err(Errno::ENAMETOOLONG) } else { Ok(full) }
+    if full.len() >= LONGEST {
+        Err(Errno::ENAMETOOLONG)
+    } else {
+        Ok(full)
+    }
 }
 
 /// Directory and last part of an absolute path; a slash behind the last part stays with it, so that the kernel asks for a
 /// directory. `None` for a path that ends in no name.
 pub(super) fn split(full: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = full.iter().rposition(|byte| *byte != b'/')?;
-    let start = full.get(..end)?.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at.saturating_add(1));
+    let start = full
+        .get(..end)?
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |at| at.saturating_add(1));
     let (directory, name) = full.split_at_checked(start)?;
     match name.strip_suffix(b"/").unwrap_or(name) {
         b"." | b".." | b"" => None,
-        _ => Some((if directory.is_empty() { b"/" } else { directory }, name)),
+        _ => Some((
+            if directory.is_empty() {
+                b"/"
+            } else {
+                directory
+            },
+            name,
+        )),
     }
 }
 

@@ -33,7 +33,11 @@ pub(super) struct Spot {
 impl Spot {
     /// The name to give an `*at` call with `parent`.
     pub(super) fn name(&self) -> &OsStr {
-        OsStr::from_bytes(if self.named { self.names.last().map_or(b".", Vec::as_slice) } else { b"." })
+        OsStr::from_bytes(if self.named {
+            self.names.last().map_or(b".", Vec::as_slice)
+        } else {
+            b"."
+        })
     }
 
     /// Its path without links.
@@ -64,7 +68,11 @@ pub(super) fn walk(root: &OwnedFd, full: &[u8], last: Last) -> Result<Spot> {
             Ok(found) => found,
             Err(Errno::ENOENT) if ahead.is_empty() => {
                 names.push(name);
-                return Ok(Spot { parent: here, names, named: true });
+                return Ok(Spot {
+                    parent: here,
+                    names,
+                    named: true,
+                });
             }
             Err(error) => return Err(error),
         };
@@ -86,14 +94,22 @@ pub(super) fn walk(root: &OwnedFd, full: &[u8], last: Last) -> Result<Spot> {
         }
         names.push(name);
         if ahead.is_empty() {
-            return Ok(Spot { parent: here, names, named: true });
+            return Ok(Spot {
+                parent: here,
+                names,
+                named: true,
+            });
         }
         if !meta.is_directory() {
             return Err(Errno::ENOTDIR);
         }
         here = found;
     }
-    Ok(Spot { parent: here, names, named: false })
+    Ok(Spot {
+        parent: here,
+        names,
+        named: false,
+    })
 }
 
 /// Opens the directory of these names; none of them is a link.
@@ -107,5 +123,7 @@ fn again(root: &OwnedFd, names: &[Vec<u8>]) -> Result<OwnedFd> {
 }
 
 fn parts(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    text.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).map(<[u8]>::to_vec)
+    text.split(|byte| *byte == b'/')
+        .filter(|part| !matches!(*part, b"" | b"."))
+        .map(<[u8]>::to_vec)
 }
