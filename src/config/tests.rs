@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use super::file::{DEFAULT_FILES, Origin};
 use super::options::{Standing, TABLE};
 use super::value::{Kind, Value};
-use super::{Config, Loaded, Mistake, Source, check_system, load, print};
+use super::{Config, Loaded, Mistake, Source, check_files, check_system, load, print};
 
 /// What makes the defaults a configuration that can be served.
 const BASE: &str = "listen_ipv6=YES\n";
@@ -328,6 +328,7 @@ fn lacks_of_the_host_are_all_named() {
     let loaded = settings("host", text).unwrap();
     let texts: Vec<String> = check_system(&loaded)
         .into_iter()
+        .chain(check_files(&loaded))
         .map(|mistake| mistake.text)
         .collect();
     assert!(

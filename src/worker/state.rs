@@ -143,6 +143,9 @@ impl Session {
         self.set_umask(self.umask);
         // A client that has gone is noticed when it is read from.
         let _ = crate::sys::socket::control_options(self.control.fd());
+        if self.tree.degraded() {
+            self.note("this kernel or container has no openat2(2): paths are walked part by part, which is slower");
+        }
         self.show_message(230);
         self.reply(230, b"Login successful.");
         let status = loop {

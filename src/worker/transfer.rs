@@ -4,7 +4,7 @@ use super::data::Wish;
 use super::mover::{End, Job, Line, Mover, Work};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
-use crate::sys::tree::{Create, Meta};
+use crate::sys::tree::{Create, Meta, kernel_fs};
 use crate::wire::{Direction, Event, Outcome};
 use nix::fcntl::FcntlArg;
 use nix::poll::{PollFd, PollFlags};
@@ -54,7 +54,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         session.reply(550, b"Failed to open file.");
         return session.failed(&entry, 0);
     };
-    if !meta.is_file() {
+    // What the kernel makes up has no size and is no file to serve (attacks B-063).
+    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         session.reply(550, b"Failed to open file.");
         return Ok(());

@@ -1,103 +1,149 @@
-//! Reading a directory: names in large pieces, stat data only where it is wanted; worker, data thread.
+//! The entries of a directory, many to a system call; worker.
 
-use super::{Meta, Result, target};
+use super::{CONTENTS, Meta, meta_of};
+use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{Whence, lseek};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 
-/// What the kernel is asked for at a time.
+/// Some 4,000 names of usual length.
 const BUFFER: usize = 128 * 1024;
-
-/// Where the name begins in a linux_dirent64 (getdents64(2)), and where its length is.
-const NAME: usize = 19;
-const LENGTH: usize = 16;
 
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
+    /// The root of the tree, which is its own parent.
+    root: Meta,
 }
 
 impl Dir {
-    pub(super) fn new(fd: OwnedFd) -> Self {
-        Self { fd }
+    pub(super) fn new(fd: OwnedFd, root: Meta) -> Self {
+        Self { fd, root }
     }
 
-    /// What the directory itself is.
+    /// Shows the entries whose names are wanted, `.` and `..` among them, in the directory's own order; with their facts,
+    /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6).
     ///
     /// # Errors
-    /// The kernel's word.
-    pub fn meta(&self) -> Result<Meta> {
-        Ok(nix::sys::stat::fstat(&self.fd)?.into())
-    }
-
-    /// What a link in it holds.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn readlink(&self, name: &[u8]) -> Result<Vec<u8>> {
-        target(&self.fd, OsStr::from_bytes(name))
-    }
-
-    /// Gives every name that `wanted` lets pass to `each`, with stat data if asked for; a name that is gone by then is left out.
-    ///
-    /// # Errors
-    /// The kernel's word.
+    /// Those of getdents64(2).
     pub fn entries(
         &self,
-        stat: bool,
+        want_stat: bool,
         mut wanted: impl FnMut(&[u8]) -> bool,
-        mut each: impl FnMut(&[u8], Option<Meta>),
+        mut see: impl FnMut(&[u8], Option<Meta>),
     ) -> Result<()> {
-        let mut buffer = vec![0_u8; BUFFER];
+        let mut buffer = vec![0; BUFFER];
+        lseek(&self.fd, 0, Whence::SeekSet)?;
         loop {
-            let filled = self.fill(&mut buffer)?;
-            if filled == 0 {
+            let filled = getdents64(self.fd.as_fd(), &mut buffer)?;
+            let mut records = buffer.get(..filled).unwrap_or_default();
+            if records.is_empty() {
                 return Ok(());
             }
-            let mut rest = buffer.get(..filled).unwrap_or_default();
-            while let Some((name, tail)) = record(rest) {
-                rest = tail;
-                if !wanted(name) {
-                    continue;
-                }
-                if !stat {
-                    each(name, None);
-                } else if let Ok(found) = nix::sys::stat::fstatat(
-                    &self.fd,
-                    OsStr::from_bytes(name),
-                    AtFlags::AT_SYMLINK_NOFOLLOW,
-                ) {
-                    each(name, Some(found.into()));
+            while let Some((name, rest)) = record(records) {
+                records = rest;
+                if wanted(name) {
+                    self.show(name, want_stat, &mut see);
                 }
             }
         }
     }
 
-    fn fill(&self, buffer: &mut [u8]) -> Result<usize> {
-        // SAFETY: getdents64 writes at most `len` bytes into the buffer, which is that long, and keeps no pointer.
-        let count = unsafe {
-            libc::syscall(
-                libc::SYS_getdents64,
-                self.fd.as_raw_fd(),
-                buffer.as_mut_ptr(),
-                buffer.len(),
-            )
-        };
-        Errno::result(count).map(|count| usize::try_from(count).unwrap_or(0))
+    /// Facts about an entry, links not followed.
+    ///
+    /// # Errors
+    /// Those of lstat(2).
+    pub fn lstat(&self, name: &[u8]) -> Result<Meta> {
+        if name == b".." {
+            let own = self.meta()?;
+            if (own.dev, own.ino) == (self.root.dev, self.root.ino) {
+                return Ok(own);
+            }
+        }
+        let name = one(name)?;
+        fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| Meta::from(&stat))
+    }
+
+    /// The text of a link among the entries.
+    ///
+    /// # Errors
+    /// Those of readlink(2).
+    pub fn readlink(&self, name: &[u8]) -> Result<Vec<u8>> {
+        readlinkat(&self.fd, one(name)?).map(OsStringExt::into_vec)
+    }
+
+    /// Facts about the directory itself.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn meta(&self) -> Result<Meta> {
+        meta_of(&self.fd)
+    }
+
+    /// A directory among the entries; no link is followed and `..` is not one of them, so a recursion stays below.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    #[cfg(test)]
+    pub fn child(&self, name: &[u8]) -> Result<Self> {
+        if name == b".." {
+            return Err(Errno::EXDEV);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | CONTENTS;
+        let fd = openat(&self.fd, one(name)?, flags, Mode::empty())?;
+        Ok(Self {
+            fd,
+            root: self.root,
+        })
     }
 }
 
-/// The first name of what getdents64 has filled in, and what follows it.
+impl Dir {
+    fn show(&self, name: &[u8], want_stat: bool, see: &mut impl FnMut(&[u8], Option<Meta>)) {
+        if !want_stat {
+            see(name, None);
+        } else if let Ok(meta) = self.lstat(name) {
+            see(name, Some(meta));
+        }
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A name, not a path.
+fn one(name: &[u8]) -> Result<&[u8]> {
+    if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+        Err(Errno::ENOENT)
+    } else {
+        Ok(name)
+    }
+}
+
+/// The name in the first record of `struct linux_dirent64`, and the records after it (getdents64(2)).
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = bytes
-        .get(LENGTH..)?
-        .first_chunk::<2>()
-        .map(|bytes| usize::from(u16::from_ne_bytes(*bytes)))?;
-    let (record, rest) = bytes.split_at_checked(length)?;
-    let name = record.get(NAME..)?;
-    let end = name.iter().position(|byte| *byte == 0)?;
-    Some((name.get(..end)?, rest))
+    let length = u16::from_ne_bytes(bytes.get(16..18)?.try_into().ok()?);
+    let (this, rest) = bytes.split_at_checked(usize::from(length))?;
+    let name = this.get(19..)?.split(|byte| *byte == 0).next()?;
+    Some((name, rest))
+}
+
+fn getdents64(dir: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the descriptor is open for the call, and the kernel writes at most the buffer's length to the buffer.
+    let filled = unsafe {
+        libc::syscall(
+            libc::SYS_getdents64,
+            dir.as_raw_fd(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        )
+    };
+    Errno::result(filled).map(|filled| usize::try_from(filled).unwrap_or(0))
 }

@@ -1,173 +1,162 @@
-//! The one way to files: a root descriptor and virtual paths, resolved by the kernel per operation; no kernel current directory
-//! (attacks B-007). Worker, both threads.
+//! Files are reached one way: a root descriptor and a virtual path, resolved anew for each operation; worker.
+//!
+//! The kernel resolves within the root (`openat2(2)`, `RESOLVE_IN_ROOT`); where it cannot, [`walk`] does, component by
+//! component. There is no current directory in the kernel, because one that is moved out of the root leads out of a
+//! chroot (attacks B-007).
 
+mod change;
 mod dir;
+mod meta;
 mod path;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub use dir::Dir;
+pub use meta::{Meta, kernel_fs, meta_of};
 pub use path::VirtualPath;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags};
-use nix::sys::time::TimeSpec;
-use nix::unistd::UnlinkatFlags;
-use std::ffi::OsStr;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use walk::Spot;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::{NixPath, Result};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use walk::{Last, Place};
 
-/// The result of an operation on files.
-pub type Result<T> = nix::Result<T>;
+/// The longest path the kernel takes, without its NUL (path_resolution(7)).
+const LONGEST: usize = 4095;
 
-/// How often a path is looked up again when somebody moves directories meanwhile (attacks C.8).
-const RETRIES: u32 = 8;
+/// How often a lookup that raced with a rename is tried again (openat2(2), EAGAIN; attacks B-004).
+const TRIES: usize = 8;
 
-/// The longest path one call takes, its end mark included (limits.h, PATH_MAX).
-const LONGEST: usize = 4096;
+/// Opened for its contents: no waiting for a FIFO's other end, no controlling terminal, not inherited.
+const CONTENTS: OFlag = OFlag::O_NONBLOCK
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_LARGEFILE);
 
-/// What is known about a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// Type and permissions.
-    pub mode: u32,
-    /// Hard links.
-    pub nlink: u64,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Bytes.
-    pub size: u64,
-    /// Last change of the content, seconds since 1970.
-    pub mtime: i64,
-    /// File system.
-    pub dev: u64,
-    /// Inode.
-    pub ino: u64,
-}
+/// Opened as a place only.
+const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
-impl Meta {
-    /// Whether it is a regular file.
-    pub fn is_file(&self) -> bool {
-        self.mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
-    }
-
-    /// Whether it is a symbolic link.
-    fn is_link(&self) -> bool {
-        self.mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits()
-    }
-
-    /// Whether it is a directory.
-    fn is_directory(&self) -> bool {
-        self.mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
-    }
-}
-
-impl From<FileStat> for Meta {
-    fn from(stat: FileStat) -> Self {
-        Self {
-            mode: stat.st_mode,
-            nlink: stat.st_nlink,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            mtime: stat.st_mtime,
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-        }
-    }
-}
-
-/// How the file of an upload is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Create {
-    /// It must not exist.
-    New,
-    /// It may exist; its content stays.
-    Open,
-}
-
-/// All files below one root.
+/// Everything the session can reach.
 #[derive(Debug)]
 pub struct Tree {
     root: OwnedFd,
-    /// The kernel has openat2(2); without it paths are walked here.
-    kernel: bool,
+    resolver: Resolver,
+}
+
+/// Who follows `..` and links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resolver {
+    /// openat2(2).
+    Kernel,
+    /// [`walk`]: the kernel is older than 5.6, or a container's filter refuses the call (attacks B-019).
+    Walk,
+}
+
+/// What [`Tree::create`] does about a file that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Fails with `EEXIST`, also on a link that leads nowhere.
+    New,
+    /// Opens it, with its contents; a link is followed, and the file it names is made if missing.
+    Open,
 }
 
 impl Tree {
-    /// The tree below a directory of this process, after chroot "/".
+    /// The tree below a directory of this process's own view; `/` after chroot.
     ///
     /// # Errors
-    /// The kernel's word.
-    pub fn open(root: &str) -> Result<Self> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = nix::fcntl::open(root, flags, Mode::empty())?;
-        let how = OpenHow::new()
-            .flags(flags)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        // Old kernels and some containers' filters do not have it (attacks B-019).
-        let kernel = !matches!(
-            nix::fcntl::openat2(&root, ".", how),
-            Err(Errno::ENOSYS | Errno::EPERM)
-        );
-        Ok(Self { root, kernel })
+    /// The directory cannot be opened.
+    pub fn open<P: ?Sized + NixPath>(root: &P) -> Result<Self> {
+        nix::fcntl::open(root, PLACE | OFlag::O_DIRECTORY, Mode::empty()).map(Self::from_fd)
     }
 
-    /// Enters a directory as chdir(2) does; gives its path without links, as getcwd(3) would.
+    /// The tree below a directory that is open.
+    pub fn from_fd(root: OwnedFd) -> Self {
+        let how = OpenHow::new()
+            .flags(PLACE | OFlag::O_DIRECTORY)
+            .resolve(within());
+        let resolver = match openat2(&root, c".", how) {
+            Ok(_) => Resolver::Kernel,
+            Err(_) => Resolver::Walk,
+        };
+        Self { root, resolver }
+    }
+
+    /// Whether the kernel does not resolve within the root, so that [`walk`] must; for one line in the log.
+    pub fn degraded(&self) -> bool {
+        self.resolver == Resolver::Walk
+    }
+
+    /// The root's descriptor.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Whether the session may write to its root (reference §6.5: refused inside a chroot).
+    pub fn access_write_root(&self) -> bool {
+        use nix::unistd::{AccessFlags, faccessat};
+        faccessat(&self.root, c".", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    /// Where chdir(2) to the argument and getcwd(3) would arrive: a directory that may be searched, without links.
     ///
     /// # Errors
-    /// It is none, or may not be searched.
+    /// Those of chdir(2).
     pub fn enter(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<VirtualPath> {
-        let full = path::full(cwd, arg)?;
-        // Asking for "." inside is what checks the right to search it.
-        let inside = [full.as_slice(), b"/."].concat();
-        if self.kernel && inside.len() < LONGEST {
+        let path = path::joined(cwd, arg)?;
+        let whole = [path.as_slice(), b"/."].concat();
+        if self.asks_kernel(&whole) {
             let how = OpenHow::new()
-                .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-                .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-            match retry(|| nix::fcntl::openat2(&self.root, OsStr::from_bytes(&inside), how)) {
-                // Without links on the way the text says where it leads.
-                Ok(_) => return Ok(VirtualPath::normal(&full)),
-                Err(Errno::ELOOP) => {}
-                Err(error) => return Err(error),
+                .flags(PLACE | OFlag::O_DIRECTORY)
+                .resolve(within() | ResolveFlag::RESOLVE_NO_SYMLINKS);
+            match insist(|| openat2(&self.root, whole.as_slice(), how)) {
+                Ok(_) => return path::normal(&path),
+                // A link on the way, or renames that never rest.
+                Err(Errno::ELOOP | Errno::EAGAIN) => {}
+                Err(why) => return Err(why),
             }
         }
-        let spot = walk::walk(&self.root, &full, walk::Last::Follow)?;
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let inside = spot.open(flags | OFlag::O_NOFOLLOW, Mode::empty())?;
-        nix::fcntl::openat(&inside, ".", flags, Mode::empty())?;
-        Ok(spot.path())
+        let place = walk::locate(self.root(), &whole, Last::Follow)?;
+        path::normal(&place.whole)
     }
 
-    /// Where an argument leads, links followed, for rules about names: what does not exist yet is where it would be. `None` if
-    /// not even its directory exists.
+    /// Where the argument leads, links resolved, for rules about names; the last component need not exist.
     pub fn canonical(&self, cwd: &VirtualPath, arg: &[u8]) -> Option<Vec<u8>> {
-        let full = path::full(cwd, arg).ok()?;
-        let spot = walk::walk(&self.root, &full, walk::Last::Follow).ok()?;
-        Some(spot.path().as_bytes().to_vec())
+        let path = path::joined(cwd, arg).ok()?;
+        if self.asks_kernel(&path) {
+            let how = OpenHow::new()
+                .flags(PLACE)
+                .resolve(within() | ResolveFlag::RESOLVE_NO_SYMLINKS);
+            if insist(|| openat2(&self.root, path.as_slice(), how)).is_ok() {
+                return path::normal(&path).ok().map(VirtualPath::into_bytes);
+            }
+        }
+        let place = walk::locate(self.root(), &path, Last::Follow).ok()?;
+        Some(if place.whole.is_empty() {
+            b"/".to_vec()
+        } else {
+            place.whole
+        })
     }
 
-    /// Opens a file for reading; it may turn out to be something else than a regular file.
+    /// Opens for reading. What it is, is for the caller to judge: only regular files have contents worth sending.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// Those of open(2).
     pub fn open_read(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<(OwnedFd, Meta)> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let file = self.file(cwd, arg, flags, Mode::empty())?;
-        let meta = nix::sys::stat::fstat(&file)?.into();
+        let path = path::joined(cwd, arg)?;
+        let file = self.reach(&path, OFlag::O_RDONLY | CONTENTS, Mode::empty())?;
+        let meta = meta_of(&file)?;
         Ok((file, meta))
     }
 
-    /// Opens the file of an upload; tells whether it was made here.
+    /// Opens for writing, without truncating; whether it was made by this call comes with it.
     ///
     /// # Errors
-    /// The kernel's word; `EEXIST` for [`Create::New`].
+    /// Those of open(2).
     pub fn create(
         &self,
         cwd: &VirtualPath,
@@ -175,215 +164,246 @@ impl Tree {
         mode: u32,
         how: Create,
     ) -> Result<(OwnedFd, bool, Meta)> {
-        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let mode = Mode::from_bits_truncate(mode);
-        let new = |extra| self.file(cwd, arg, flags | OFlag::O_CREAT | extra, mode);
+        let path = path::joined(cwd, arg)?;
         let (file, created) = match how {
-            Create::New => (new(OFlag::O_EXCL)?, true),
-            Create::Open => match self.file(cwd, arg, flags, Mode::empty()) {
-                Ok(file) => (file, false),
-                Err(Errno::ENOENT) => match new(OFlag::O_EXCL) {
-                    Ok(file) => (file, true),
-                    // A link that leads nowhere yet, or somebody was faster: not ours to delete.
-                    Err(Errno::EEXIST) => (new(OFlag::empty())?, false),
-                    Err(error) => return Err(error),
-                },
-                Err(error) => return Err(error),
-            },
+            Create::New => (self.make(&path, mode)?, true),
+            Create::Open => self.open_or_make(&path, mode)?,
         };
-        let meta = nix::sys::stat::fstat(&file)?.into();
+        let meta = meta_of(&file)?;
         Ok((file, created, meta))
     }
 
-    /// What an argument leads to.
+    /// Facts about what the argument leads to.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// Those of stat(2).
     pub fn stat(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Meta> {
-        let file = self.file(cwd, arg, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-        Ok(nix::sys::stat::fstat(&file)?.into())
+        let path = path::joined(cwd, arg)?;
+        self.judge(&path)
     }
 
-    /// What an argument is, a link in the last place not followed.
+    /// Facts about the argument itself, be it a link.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// Those of lstat(2).
     pub fn lstat(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Meta> {
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = self.file(cwd, arg, flags, Mode::empty())?;
-        Ok(nix::sys::stat::fstat(&file)?.into())
+        let path = path::joined(cwd, arg)?;
+        if path::leads_on(&path) {
+            return self.judge(&path);
+        }
+        if self.asks_kernel(&path) {
+            let how = OpenHow::new()
+                .flags(PLACE | OFlag::O_NOFOLLOW)
+                .resolve(within());
+            match insist(|| openat2(&self.root, path.as_slice(), how)) {
+                Ok(file) => return meta_of(&file),
+                Err(Errno::EAGAIN) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        let place = walk::locate(self.root(), &path, Last::Keep)?;
+        fstatat(&place.dir, place.name(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map(|stat| Meta::from(&stat))
     }
 
-    /// Makes a directory.
+    /// The text of a link.
     ///
     /// # Errors
-    /// The kernel's word.
-    pub fn mkdir(&self, cwd: &VirtualPath, arg: &[u8], mode: u32) -> Result<()> {
-        let (parent, name) = self.parent(cwd, arg)?;
-        nix::sys::stat::mkdirat(
-            &parent,
-            OsStr::from_bytes(&name),
-            Mode::from_bits_truncate(mode),
-        )
+    /// Those of readlink(2).
+    #[cfg(test)]
+    pub fn readlink(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Vec<u8>> {
+        let path = path::joined(cwd, arg)?;
+        let last = if path::leads_on(&path) {
+            Last::Follow
+        } else {
+            Last::Keep
+        };
+        let place = self.locate(&path, last)?;
+        readlinkat(&place.dir, place.name()).map(OsStringExt::into_vec)
     }
 
-    /// Removes an empty directory.
+    /// A directory, to read its entries.
     ///
     /// # Errors
-    /// The kernel's word.
-    pub fn rmdir(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<()> {
-        let (parent, name) = self.parent(cwd, arg)?;
-        nix::unistd::unlinkat(&parent, OsStr::from_bytes(&name), UnlinkatFlags::RemoveDir)
-    }
-
-    /// Removes a file or a link, never what a link leads to.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn unlink(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<()> {
-        let (parent, name) = self.parent(cwd, arg)?;
-        nix::unistd::unlinkat(
-            &parent,
-            OsStr::from_bytes(&name),
-            UnlinkatFlags::NoRemoveDir,
-        )
-    }
-
-    /// Renames; never copies (attacks B-011).
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn rename(
-        &self,
-        from_cwd: &VirtualPath,
-        from: &[u8],
-        to_cwd: &VirtualPath,
-        to: &[u8],
-    ) -> Result<()> {
-        let (from, old) = self.parent(from_cwd, from)?;
-        let (to, new) = self.parent(to_cwd, to)?;
-        nix::fcntl::renameat(&from, OsStr::from_bytes(&old), &to, OsStr::from_bytes(&new))
-    }
-
-    /// Sets permissions of what an argument leads to.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn chmod(&self, cwd: &VirtualPath, arg: &[u8], mode: u32) -> Result<()> {
-        let spot = self.existing(cwd, arg)?;
-        let mode = Mode::from_bits_truncate(mode);
-        nix::sys::stat::fchmodat(
-            &spot.parent,
-            spot.name(),
-            mode,
-            FchmodatFlags::FollowSymlink,
-        )
-    }
-
-    /// Sets the time of the last change of what an argument leads to; that of the last access stays.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn set_mtime(&self, cwd: &VirtualPath, arg: &[u8], seconds: i64) -> Result<()> {
-        let spot = self.existing(cwd, arg)?;
-        let time = TimeSpec::new(seconds, 0);
-        let flags = UtimensatFlags::NoFollowSymlink;
-        nix::sys::stat::utimensat(
-            &spot.parent,
-            spot.name(),
-            &TimeSpec::UTIME_OMIT,
-            &time,
-            flags,
-        )
-    }
-
-    /// Opens a directory to be listed.
-    ///
-    /// # Errors
-    /// It is none, or may not be read.
+    /// Those of open(2).
     pub fn open_dir(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Dir> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        self.file(cwd, arg, flags, Mode::empty()).map(Dir::new)
+        let path = path::joined(cwd, arg)?;
+        let fd = self.reach(
+            &path,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | CONTENTS,
+            Mode::empty(),
+        )?;
+        Ok(Dir::new(fd, meta_of(&self.root)?))
     }
 
-    /// Reads at most `most` bytes of a regular file.
+    /// The first `max` bytes of a regular file: a message, the names of a jail's `/etc/passwd`.
     ///
     /// # Errors
-    /// The kernel's word; `EINVAL` for anything but a regular file.
-    pub fn read_small(&self, cwd: &VirtualPath, arg: &[u8], most: usize) -> Result<Vec<u8>> {
+    /// Those of open(2) and read(2); `EINVAL` when it is no regular file.
+    pub fn read_small(&self, cwd: &VirtualPath, arg: &[u8], max: usize) -> Result<Vec<u8>> {
+        use std::io::Read;
         let (file, meta) = self.open_read(cwd, arg)?;
         if !meta.is_file() {
             return Err(Errno::EINVAL);
         }
         let mut text = Vec::new();
-        let limit = u64::try_from(most).unwrap_or(u64::MAX);
-        match std::fs::File::from(file).take(limit).read_to_end(&mut text) {
-            Ok(_) => Ok(text),
-            Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+        let most = u64::try_from(max).unwrap_or(u64::MAX);
+        std::fs::File::from(file)
+            .take(most)
+            .read_to_end(&mut text)
+            .map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        Ok(text)
+    }
+}
+
+impl Tree {
+    /// Whether the kernel resolves this path; one that is longer than it takes is walked.
+    fn asks_kernel(&self, path: &[u8]) -> bool {
+        self.resolver == Resolver::Kernel && path.len() <= LONGEST
+    }
+
+    /// Opens what the path leads to. `O_NOFOLLOW` is for this function to add.
+    fn reach(&self, path: &[u8], flags: OFlag, mode: Mode) -> Result<OwnedFd> {
+        if self.asks_kernel(path) {
+            let how = OpenHow::new().flags(flags).mode(mode).resolve(within());
+            match insist(|| openat2(&self.root, path, how)) {
+                Err(Errno::EAGAIN) => {}
+                done => return done,
+            }
         }
+        for _ in 0..TRIES {
+            let place = walk::locate(self.root(), path, Last::Follow)?;
+            match place.open(flags, mode) {
+                // It has become a link since it was looked at.
+                Err(Errno::ELOOP) => {}
+                done => return done,
+            }
+        }
+        Err(Errno::EAGAIN)
     }
 
-    /// Whether this process may write to the root directory itself (reference §5.1).
-    pub fn access_write_root(&self) -> bool {
-        nix::unistd::faccessat(
-            &self.root,
-            ".",
-            nix::unistd::AccessFlags::W_OK,
-            AtFlags::AT_EACCESS,
-        )
-        .is_ok()
-    }
-
-    /// Opens what an argument leads to.
-    fn file(&self, cwd: &VirtualPath, arg: &[u8], flags: OFlag, mode: Mode) -> Result<OwnedFd> {
-        let full = path::full(cwd, arg)?;
-        if self.kernel {
+    /// Makes a file that must not be there; the kernel follows no last link then.
+    fn make(&self, path: &[u8], mode: u32) -> Result<OwnedFd> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | CONTENTS;
+        if path::ends_in_slash(path) {
+            return Err(Errno::EISDIR);
+        }
+        if self.asks_kernel(path) {
             let how = OpenHow::new()
                 .flags(flags)
-                .mode(mode)
-                .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-            return retry(|| nix::fcntl::openat2(&self.root, OsStr::from_bytes(&full), how));
+                .mode(bits(mode))
+                .resolve(within());
+            match insist(|| openat2(&self.root, path, how)) {
+                Err(Errno::EAGAIN) => {}
+                done => return done,
+            }
         }
-        let stay = flags.intersects(OFlag::O_NOFOLLOW | OFlag::O_EXCL);
-        let last = if stay {
-            walk::Last::Stay
+        walk::locate(self.root(), path, Last::Keep)?.open(flags, bits(mode))
+    }
+
+    fn open_or_make(&self, path: &[u8], mode: u32) -> Result<(OwnedFd, bool)> {
+        for _ in 0..TRIES {
+            match self.reach(path, OFlag::O_WRONLY | CONTENTS, Mode::empty()) {
+                Err(Errno::ENOENT) => {}
+                done => return done.map(|file| (file, false)),
+            }
+            match self.make(path, mode) {
+                Err(Errno::EEXIST) => {}
+                done => return done.map(|file| (file, true)),
+            }
+            // A link that leads nowhere: the original makes the file it names. Or another was quicker.
+            let place = walk::locate(self.root(), path, Last::Follow)?;
+            match place.open(
+                OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | CONTENTS,
+                bits(mode),
+            ) {
+                Err(Errno::EEXIST) => {}
+                done => return done.map(|file| (file, true)),
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// stat(2) of a joined path.
+    fn judge(&self, path: &[u8]) -> Result<Meta> {
+        if self.asks_kernel(path) {
+            let how = OpenHow::new().flags(PLACE).resolve(within());
+            match insist(|| openat2(&self.root, path, how)) {
+                Ok(file) => return meta_of(&file),
+                Err(Errno::EAGAIN) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        for _ in 0..TRIES {
+            let place = walk::locate(self.root(), path, Last::Follow)?;
+            let stat = fstatat(&place.dir, place.name(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            let meta = Meta::from(&stat);
+            if place.slash && !meta.is_dir() && !meta.is_link() {
+                return Err(Errno::ENOTDIR);
+            }
+            if !meta.is_link() {
+                return Ok(meta);
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// The directory and the name of the path's last component, to be changed with the `*at` calls.
+    fn locate(&self, path: &[u8], last: Last) -> Result<Place> {
+        if !self.asks_kernel(path) {
+            return walk::locate(self.root(), path, last);
+        }
+        let (above, name, slash) = path::split(path);
+        let above = if above.is_empty() {
+            b"/".as_slice()
         } else {
-            walk::Last::Follow
+            above
         };
-        let spot = walk::walk(&self.root, &full, last)?;
-        if full.ends_with(b"/") && !flags.contains(OFlag::O_CREAT) {
-            return spot.open(flags | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY, mode);
+        let how = OpenHow::new()
+            .flags(PLACE | OFlag::O_DIRECTORY)
+            .resolve(within());
+        let dir = match insist(|| openat2(&self.root, above, how)) {
+            Err(Errno::EAGAIN) => return walk::locate(self.root(), path, last),
+            done => done?,
+        };
+        let kept = Place::new(dir, name.to_vec(), slash);
+        match last {
+            Last::Keep => Ok(kept),
+            // Most names are no links; those that are, and dots, are followed here, because the `*at` calls would do so
+            // without regard to the root.
+            Last::Follow if name.is_empty() || path::is_dots(name) => {
+                walk::locate(self.root(), path, last)
+            }
+            Last::Follow => {
+                let stat = fstatat(&kept.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+                if Meta::from(&stat).is_link() {
+                    walk::locate(self.root(), path, last)
+                } else {
+                    Ok(kept)
+                }
+            }
         }
-        spot.open(flags | OFlag::O_NOFOLLOW, mode)
-    }
-
-    /// The directory of an argument's last part, and that part, which may be a link.
-    fn parent(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<(OwnedFd, Vec<u8>)> {
-        let full = path::full(cwd, arg)?;
-        let (directory, name) = path::split(&full).ok_or(Errno::EBUSY)?;
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let parent = self.file(&VirtualPath::root(), directory, flags, Mode::empty())?;
-        Ok((parent, name.to_vec()))
-    }
-
-    /// Where an argument leads, as a name in a directory that is no link.
-    fn existing(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Spot> {
-        walk::walk(&self.root, &path::full(cwd, arg)?, walk::Last::Follow)
     }
 }
 
-/// Looks a path up again when a rename elsewhere made the kernel unsure.
-fn retry<T>(mut look: impl FnMut() -> Result<T>) -> Result<T> {
-    for _ in 0..RETRIES {
-        match look() {
+/// Links of `/proc` that lead to what they show, not to what they say, are never followed (attacks B-002).
+fn within() -> ResolveFlag {
+    ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS
+}
+
+/// Any rename on the host can disturb a lookup with `..`: once more, then.
+fn insist(mut look: impl FnMut() -> Result<OwnedFd>) -> Result<OwnedFd> {
+    let mut last = Err(Errno::EAGAIN);
+    for _ in 0..TRIES {
+        last = look();
+        match last {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
-            result => return result,
+            Ok(_) | Err(_) => break,
         }
     }
-    look()
+    last
 }
 
-/// What a link holds.
-fn target(directory: impl AsFd, name: &OsStr) -> Result<Vec<u8>> {
-    nix::fcntl::readlinkat(directory, name).map(OsStringExt::into_vec)
+fn bits(mode: u32) -> Mode {
+    Mode::from_bits_truncate(mode & 0o7777)
 }

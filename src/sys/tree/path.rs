@@ -1,127 +1,112 @@
-//! Virtual paths: absolute within a session's root, and how arguments join them; worker.
+//! Paths as bytes: the client's argument, and the directory it is relative to; worker.
 
-use super::{LONGEST, Result};
+use super::LONGEST;
+use nix::Result;
 use nix::errno::Errno;
 
-/// An absolute path within the root, without `.`, `..`, doubled or trailing slashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The absolute path of a directory as the client sees it: no `.`, no `..`, no doubled or final slash, no links.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VirtualPath(Vec<u8>);
 
 impl VirtualPath {
-    /// The root itself.
+    /// `/`.
     pub fn root() -> Self {
         Self(b"/".to_vec())
     }
 
-    /// Its bytes.
+    /// The bytes, beginning with `/`.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The argument below this directory, as it was written, for logs (reference §7.2).
+    /// The bytes, given up.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// The argument as logs show it: absolute, not normalised (reference §7.2, TEXT).
     pub fn join(&self, arg: &[u8]) -> Vec<u8> {
         if arg.starts_with(b"/") {
-            arg.to_vec()
-        } else if self.0 == b"/" {
-            [b"/".as_slice(), arg].concat()
+            return arg.to_vec();
+        }
+        let above = if self.0 == b"/" {
+            &[]
         } else {
-            [self.0.as_slice(), b"/", arg].concat()
-        }
-    }
-
-    /// The path a text means when there are no links on it.
-    pub(super) fn normal(text: &[u8]) -> Self {
-        let mut names: Vec<&[u8]> = Vec::new();
-        for name in text.split(|byte| *byte == b'/') {
-            match name {
-                b"" | b"." => {}
-                b".." => _ = names.pop(),
-                name => names.push(name),
-            }
-        }
-        Self::of(&names)
-    }
-
-    /// The path of these names from the root.
-    pub(super) fn of<T: AsRef<[u8]>>(names: &[T]) -> Self {
-        if names.is_empty() {
-            return Self::root();
-        }
-        let mut path = Vec::new();
-        for name in names {
-            path.push(b'/');
-            path.extend_from_slice(name.as_ref());
-        }
-        Self(path)
+            self.0.as_slice()
+        };
+        [above, b"/", arg].concat()
     }
 }
 
-/// An argument as an absolute text the kernel can resolve.
-pub(super) fn full(cwd: &VirtualPath, arg: &[u8]) -> Result<Vec<u8>> {
+/// What the client's argument means, if the kernel would take it for a path at all.
+pub(super) fn joined(cwd: &VirtualPath, arg: &[u8]) -> Result<Vec<u8>> {
+    if arg.len() > LONGEST {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if arg.is_empty() || arg.contains(&0) {
         return Err(Errno::ENOENT);
     }
-    let full = cwd.join(arg);
-    if full.len() >= LONGEST {
+    Ok(cwd.join(arg))
+}
+
+/// A path without links, reduced by its text alone. Longer than getcwd(3) could say is refused.
+pub(super) fn normal(path: &[u8]) -> Result<VirtualPath> {
+    let mut whole = Vec::with_capacity(path.len());
+    for name in path.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => drop_last(&mut whole),
+            name => push(&mut whole, name),
+        }
+    }
+    if whole.is_empty() {
+        whole.push(b'/');
+    }
+    if whole.len() > LONGEST {
         Err(Errno::ENAMETOOLONG)
     } else {
-        Ok(full)
+        Ok(VirtualPath(whole))
     }
 }
 
-/// Directory and last part of an absolute path; a slash behind the last part stays with it, so that the kernel asks for a
-/// directory. `None` for a path that ends in no name.
-pub(super) fn split(full: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = full.iter().rposition(|byte| *byte != b'/')?;
-    let start = full
-        .get(..end)?
+/// Adds a component to a path whose root is the empty text.
+pub(super) fn push(whole: &mut Vec<u8>, name: &[u8]) {
+    whole.push(b'/');
+    whole.extend_from_slice(name);
+}
+
+/// Takes the last component off.
+pub(super) fn drop_last(whole: &mut Vec<u8>) {
+    whole.truncate(whole.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
+}
+
+/// The path above the last component, that component, and whether slashes follow it. The component of `/` is empty.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8], bool) {
+    let end = path
+        .iter()
+        .rposition(|byte| *byte != b'/')
+        .map_or(0, |at| at.saturating_add(1));
+    let (bare, slashes) = path.split_at_checked(end).unwrap_or((path, b""));
+    let start = bare
         .iter()
         .rposition(|byte| *byte == b'/')
         .map_or(0, |at| at.saturating_add(1));
-    let (directory, name) = full.split_at_checked(start)?;
-    match name.strip_suffix(b"/").unwrap_or(name) {
-        b"." | b".." | b"" => None,
-        _ => Some((
-            if directory.is_empty() {
-                b"/"
-            } else {
-                directory
-            },
-            name,
-        )),
-    }
+    let (above, name) = bare.split_at_checked(start).unwrap_or((b"", bare));
+    (above, name, !slashes.is_empty())
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::{VirtualPath, full, split};
+/// `.` or `..`.
+pub(super) fn is_dots(name: &[u8]) -> bool {
+    matches!(name, b"." | b"..")
+}
 
-    #[test]
-    fn joining_keeps_the_text() {
-        let home = VirtualPath::normal(b"/home//./u/../alice/");
-        assert_eq!(home.as_bytes(), b"/home/alice");
-        assert_eq!(home.join(b"a/../b"), b"/home/alice/a/../b");
-        assert_eq!(home.join(b"/x"), b"/x");
-        assert_eq!(home.join(b""), b"/home/alice/");
-        assert_eq!(VirtualPath::root().join(b"f"), b"/f");
-        assert_eq!(VirtualPath::normal(b"/../..").as_bytes(), b"/");
-    }
+/// Whether the path names a directory by its form, so that a last link is followed whoever asks.
+pub(super) fn leads_on(path: &[u8]) -> bool {
+    let (_, name, slash) = split(path);
+    slash || name.is_empty() || is_dots(name)
+}
 
-    #[test]
-    fn the_last_part() {
-        assert_eq!(split(b"/a/b").unwrap(), (&b"/a/"[..], &b"b"[..]));
-        assert_eq!(split(b"/b/").unwrap(), (&b"/"[..], &b"b/"[..]));
-        for none in [&b"/"[..], b"/a/..", b"/a/.", b"/a/./", b"//"] {
-            assert_eq!(split(none), None, "{none:?}");
-        }
-    }
-
-    #[test]
-    fn lengths() {
-        let root = VirtualPath::root();
-        assert!(full(&root, &[b'a'; 4094]).is_ok());
-        assert!(full(&root, &[b'a'; 4095]).is_err());
-        assert!(full(&root, b"").is_err() && full(&root, b"a\0b").is_err());
-    }
+/// Whether the path ends in a slash after a name.
+pub(super) fn ends_in_slash(path: &[u8]) -> bool {
+    path.ends_with(b"/")
 }

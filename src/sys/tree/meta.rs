@@ -1,0 +1,105 @@
+//! What is known about a file; worker.
+
+use nix::Result;
+use nix::sys::stat::{FileStat, fstat};
+use nix::sys::statfs::{self, FsType, fstatfs};
+use std::os::fd::AsFd;
+
+/// The facts of stat(2) that listings, SIZE, MDTM and transfers need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Kind and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// Number of names.
+    pub nlink: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Last change of the contents, in seconds since 1970 UTC.
+    pub mtime: i64,
+    /// And nanoseconds.
+    pub mtime_nsec: u32,
+    /// File system.
+    pub dev: u64,
+    /// Number in it.
+    pub ino: u64,
+}
+
+impl Meta {
+    /// A regular file.
+    pub fn is_file(&self) -> bool {
+        self.is(libc::S_IFREG)
+    }
+
+    /// A directory.
+    pub fn is_dir(&self) -> bool {
+        self.is(libc::S_IFDIR)
+    }
+
+    /// A symbolic link.
+    pub fn is_link(&self) -> bool {
+        self.is(libc::S_IFLNK)
+    }
+
+    fn is(&self, kind: libc::mode_t) -> bool {
+        self.mode & libc::S_IFMT == kind
+    }
+}
+
+impl From<&FileStat> for Meta {
+    // The widths of these fields differ between machines.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
+    fn from(stat: &FileStat) -> Self {
+        Self {
+            mode: stat.st_mode,
+            nlink: u64::try_from(stat.st_nlink).unwrap_or(0),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime: i64::from(stat.st_mtime),
+            mtime_nsec: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            dev: u64::try_from(stat.st_dev).unwrap_or(0),
+            ino: u64::try_from(stat.st_ino).unwrap_or(0),
+        }
+    }
+}
+
+/// Facts about an open file.
+///
+/// # Errors
+/// Those of fstat(2).
+pub fn meta_of<F: AsFd>(file: F) -> Result<Meta> {
+    fstat(file).map(|stat| Meta::from(&stat))
+}
+
+/// Whether the file is the kernel's own word, or its ear: no place for clients (attacks C.8).
+pub fn kernel_fs<F: AsFd>(file: F) -> bool {
+    // Numbers of linux/magic.h that have no name in nix.
+    const OTHERS: [i64; 3] = [0x6462_6720, 0x6265_6572, 0x7363_6673];
+    let Ok(found) = fstatfs(file) else {
+        return true;
+    };
+    let kind = found.filesystem_type();
+    let named = [
+        statfs::PROC_SUPER_MAGIC,
+        statfs::SECURITYFS_MAGIC,
+        statfs::TRACEFS_MAGIC,
+        statfs::DEBUGFS_MAGIC,
+        statfs::CGROUP_SUPER_MAGIC,
+        statfs::CGROUP2_SUPER_MAGIC,
+    ];
+    named.contains(&kind) || OTHERS.contains(&number(kind))
+}
+
+/// Whether the file belongs to /proc.
+pub(super) fn is_proc<F: AsFd>(file: F) -> bool {
+    fstatfs(file).is_ok_and(|found| found.filesystem_type() == statfs::PROC_SUPER_MAGIC)
+}
+
+#[allow(clippy::useless_conversion)]
+fn number(kind: FsType) -> i64 {
+    i64::from(kind.0)
+}
