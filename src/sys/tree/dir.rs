@@ -1,10 +1,10 @@
 //! The entries of a directory, many to a system call; worker.
 
-use super::{CONTENTS, Meta, meta_of};
+use super::{Meta, meta_of};
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::fstatat;
 use nix::unistd::{Whence, lseek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -93,8 +93,9 @@ impl Dir {
         if name == b".." {
             return Err(Errno::EXDEV);
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | CONTENTS;
-        let fd = openat(&self.fd, one(name)?, flags, Mode::empty())?;
+        use nix::fcntl::{OFlag, openat};
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | super::CONTENTS;
+        let fd = openat(&self.fd, one(name)?, flags, nix::sys::stat::Mode::empty())?;
         Ok(Self {
             fd,
             root: self.root,

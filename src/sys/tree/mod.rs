@@ -17,11 +17,10 @@ pub use meta::{Meta, kernel_fs, meta_of};
 pub use path::VirtualPath;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstatat};
 use nix::{NixPath, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use walk::{Last, Place};
 
 /// The longest path the kernel takes, without its NUL (path_resolution(7)).
@@ -219,7 +218,8 @@ impl Tree {
             Last::Keep
         };
         let place = self.locate(&path, last)?;
-        readlinkat(&place.dir, place.name()).map(OsStringExt::into_vec)
+        nix::fcntl::readlinkat(&place.dir, place.name())
+            .map(std::os::unix::ffi::OsStringExt::into_vec)
     }
 
     /// A directory, to read its entries.
