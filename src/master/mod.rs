@@ -43,6 +43,8 @@ pub type Refusal = String;
 /// # Errors
 /// What kept the server from starting.
 pub fn run(start: Start) -> Result<(), Refusal> {
+    // What a shell or an earlier program left open is nobody's business here (attacks B-127).
+    process::close_except(&[]);
     if !nix::unistd::geteuid().is_root() {
         return Err(
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
