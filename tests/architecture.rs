@@ -1,1 +1,305 @@
-fn main() {}
+//! The source keeps its shape: who may use whom, where unsafe lives, how long files and functions get (DESIGN, source and house style).
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each part of the program and the parts it may use. A part always may use itself.
+const ARROWS: [(&str, &[&str]); 10] = [
+    (
+        "main",
+        &["config", "helper", "keyholder", "master", "record", "sys"],
+    ),
+    ("config", &[]),
+    ("ftp", &[]),
+    ("record", &[]),
+    ("wire", &["sys", "record", "config"]),
+    ("sys", &[]),
+    ("tls", &["sys", "wire", "config"]),
+    ("master", &["config", "wire", "sys", "helper"]),
+    ("helper", &["config", "record", "wire", "sys", "worker"]),
+    ("worker", &["ftp", "config", "record", "wire", "sys", "tls"]),
+];
+
+const FILE_LIMIT: usize = 600;
+const FUNCTION_LIMIT: usize = 60;
+
+struct Source {
+    path: PathBuf,
+    part: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let inner = path.strip_prefix(&root).unwrap();
+                let part = inner
+                    .components()
+                    .next()
+                    .unwrap()
+                    .as_os_str()
+                    .to_string_lossy()
+                    .trim_end_matches(".rs")
+                    .to_owned();
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(Source {
+                    path: inner.to_owned(),
+                    part,
+                    text,
+                });
+            }
+        }
+    }
+    assert!(found.len() > 1, "no source found");
+    found
+}
+
+/// The lines that are code of the product: no comment lines, and nothing from the first test module on.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    let product = text.split("\n#[cfg(test)]").next().unwrap_or(text);
+    product
+        .lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line.split("// ").next().unwrap()))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .collect()
+}
+
+fn is_test(source: &Source) -> bool {
+    let mut parts = source.path.iter();
+    parts.any(|part| part == "tests" || part == "tests.rs")
+}
+
+fn report(mistakes: Vec<String>) {
+    assert!(mistakes.is_empty(), "\n{}", mistakes.join("\n"));
+}
+
+#[test]
+fn the_arrows_hold() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let Some((_, allowed)) = ARROWS.iter().find(|(part, _)| *part == source.part) else {
+            // keyholder.rs and other single files of one process may use what the master may.
+            continue;
+        };
+        for (number, line) in code(&source.text) {
+            for used in uses(line) {
+                if used != source.part && !allowed.contains(&used.as_str()) {
+                    mistakes.push(format!(
+                        "{}:{number}: {} may not use {used}",
+                        source.path.display(),
+                        source.part
+                    ));
+                }
+            }
+        }
+    }
+    report(mistakes);
+}
+
+/// Every `crate::NAME` of a line, also inside `use crate::{…}`.
+fn uses(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices("crate::") {
+        let before = line.get(..at).unwrap_or_default();
+        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &line[at + "crate::".len()..];
+        let names = rest
+            .strip_prefix('{')
+            .map_or(vec![rest], |list| list.split(',').collect());
+        for name in names {
+            let name: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if !name.is_empty() && name.chars().all(|c| !c.is_uppercase()) {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_helper_knows_only_the_entries_of_the_worker() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| source.part == "helper") {
+        for (number, line) in code(&source.text) {
+            if line.contains("crate::worker") && line.matches("crate::worker::").count() > 0 {
+                let rest = line.split("crate::worker::").nth(1).unwrap();
+                // An entry is named from the module itself or is a process' own file: `worker::greeter::run`, `worker::run`.
+                if rest.matches("::").count() > 1 {
+                    mistakes.push(format!(
+                        "{}:{number}: reaches into the worker",
+                        source.path.display()
+                    ));
+                }
+            }
+        }
+    }
+    report(mistakes);
+}
+
+#[test]
+fn unsafe_lives_in_sys() {
+    let mut mistakes = Vec::new();
+    for source in sources() {
+        if source.part == "sys" {
+            continue;
+        }
+        for (number, line) in code(&source.text) {
+            if line
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == "unsafe")
+                && !line.contains("unsafe_code")
+            {
+                mistakes.push(format!(
+                    "{}:{number}: unsafe outside sys",
+                    source.path.display()
+                ));
+            }
+        }
+    }
+    report(mistakes);
+}
+
+#[test]
+fn every_unsafe_block_says_why() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| source.part == "sys") {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (number, line) in code(&source.text) {
+            let opens = line.contains("unsafe {") || line.contains("unsafe impl");
+            let nearby = &lines[number.saturating_sub(9)..number];
+            if opens && !nearby.iter().any(|l| l.contains("SAFETY:")) {
+                mistakes.push(format!(
+                    "{}:{number}: unsafe without SAFETY",
+                    source.path.display()
+                ));
+            }
+        }
+    }
+    report(mistakes);
+}
+
+#[test]
+fn every_file_says_its_job_first() {
+    report(
+        sources()
+            .iter()
+            .filter(|source| !source.text.starts_with("//! "))
+            .map(|source| format!("{}: no //! in line 1", source.path.display()))
+            .collect(),
+    );
+}
+
+#[test]
+fn files_are_short() {
+    let long = |source: &Source| source.text.lines().count() >= FILE_LIMIT;
+    report(
+        sources()
+            .iter()
+            .filter(|source| long(source))
+            .map(|source| {
+                format!(
+                    "{}: {} lines",
+                    source.path.display(),
+                    source.text.lines().count()
+                )
+            })
+            .collect(),
+    );
+}
+
+#[test]
+fn functions_are_short() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let mut open: Vec<(usize, usize, String)> = Vec::new();
+        // A test that is a table may be as long as the table.
+        let product = source.text.split("\n#[cfg(test)]\n").next().unwrap();
+        for (number, line) in product.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let words: Vec<&str> = line
+                .split_whitespace()
+                .take_while(|word| *word != "//")
+                .collect();
+            let starts = words.iter().take(6).position(|word| *word == "fn");
+            if let Some(at) = starts.filter(|at| {
+                words[..*at].iter().all(|w| {
+                    w.starts_with("pub")
+                        || ["const", "unsafe", "extern", "\"C\"", "async"].contains(w)
+                })
+            }) {
+                open.push((indent, number, words.get(at + 1).unwrap_or(&"").to_string()));
+            }
+            if line.trim() == "}" && open.last().is_some_and(|(depth, _, _)| *depth == indent) {
+                let (_, start, name) = open.pop().unwrap();
+                let length = number - start + 1;
+                if length >= FUNCTION_LIMIT {
+                    mistakes.push(format!(
+                        "{}:{}: fn {name} has {length} lines",
+                        source.path.display(),
+                        start + 1
+                    ));
+                }
+            }
+        }
+    }
+    report(mistakes);
+}
+
+#[test]
+fn only_main_prints() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| source.part != "main") {
+        for (number, line) in code(&source.text) {
+            if ["println!", "eprintln!", "print!(", "eprint!(", "dbg!"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
+                mistakes.push(format!("{}:{number}: prints", source.path.display()));
+            }
+        }
+    }
+    report(mistakes);
+}
+
+#[test]
+fn nothing_gives_up_by_panicking() {
+    let mut mistakes = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        for (number, line) in code(&source.text) {
+            if [
+                ".unwrap()",
+                ".expect(",
+                "panic!(",
+                "todo!(",
+                "unimplemented!(",
+            ]
+            .iter()
+            .any(|word| line.contains(word))
+            {
+                mistakes.push(format!("{}:{number}: may panic", source.path.display()));
+            }
+        }
+    }
+    report(mistakes);
+}

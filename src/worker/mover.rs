@@ -376,6 +376,7 @@ impl Run<'_> {
         }
         let patience = self.stall.unwrap_or(Duration::from_secs(600));
         let (mut left, mut since, mut nap) = (usize::MAX, Instant::now(), Duration::from_millis(1));
+        let mut ended = false;
         loop {
             let Ok(now) = socket::unacknowledged(self.socket()) else {
                 return End::Network;
@@ -391,6 +392,10 @@ impl Run<'_> {
             } else if since.elapsed() >= patience {
                 return End::Stalled;
             }
+            if ended {
+                // At its end already: what is left is an acknowledgement on its way.
+                std::thread::sleep(Duration::from_millis(1));
+            }
             // The peer's own end or a cut wakes us at once; otherwise look again soon.
             let mut fds = [PollFd::new(self.socket(), crate::sys::socket::PEER_ENDED)];
             let woken = socket::wait(&mut fds, Instant::now().checked_add(nap)).unwrap_or(true);
@@ -401,8 +406,7 @@ impl Run<'_> {
                 {
                     return End::Network;
                 }
-                // Already at its end: what is left is an acknowledgement on its way.
-                std::thread::sleep(Duration::from_millis(1));
+                ended = true;
             }
             nap = nap.saturating_mul(2).min(Duration::from_millis(50));
         }

@@ -126,21 +126,24 @@ fn modes_and_structures() {
 
 #[test]
 fn restart_offsets() {
+    // The original takes what is no offset for 0, and the next STOR destroys the file from its beginning (reference §10, 31).
+    let bad = if crate::support::ours() {
+        "501 Bad restart position."
+    } else {
+        "350 Restart position accepted (0)."
+    };
     session(&[
         ("REST 0", "350 Restart position accepted (0)."),
         ("REST 12", "350 Restart position accepted (12)."),
-        ("REST -1", "350 Restart position accepted (0)."),
-        ("REST abc", "350 Restart position accepted (0)."),
-        ("REST 12x", "350 Restart position accepted (0)."),
+        ("REST -1", bad),
+        ("REST abc", bad),
+        ("REST 12x", bad),
         (
             "REST 999999999999999",
             "350 Restart position accepted (999999999999999).",
         ),
-        (
-            "REST 9999999999999999",
-            "350 Restart position accepted (0).",
-        ),
-        ("REST", "350 Restart position accepted (0)."),
+        ("REST 9999999999999999", bad),
+        ("REST", bad),
     ]);
 }
 

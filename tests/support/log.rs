@@ -17,7 +17,11 @@ pub fn vsftpd(count: usize) -> Vec<String> {
 
 /// The lines of vsftpd.log so far.
 pub fn vsftpd_now() -> Vec<String> {
-    text(VSFTPD).lines().map(vsftpd_line).collect()
+    text(VSFTPD)
+        .lines()
+        .filter(|line| !line.contains(" DEBUG: "))
+        .map(vsftpd_line)
+        .collect()
 }
 
 /// The lines of xferlog after the date and the duration, once there are `count`.
@@ -33,7 +37,11 @@ fn lines(path: &str, count: usize) -> Vec<String> {
     let mut last = String::new();
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait("the log", || {
-            last = text(path);
+            // Ours adds a DEBUG line with the reason of a refusal (DIFFERENCES); everything else is the original's.
+            last = text(path)
+                .lines()
+                .filter(|line| !line.contains(" DEBUG: "))
+                .fold(String::new(), |all, line| all + line + "\n");
             (last.lines().count() >= count && last.ends_with('\n'))
                 .then(|| last.lines().map(str::to_owned).collect())
         })

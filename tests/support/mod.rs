@@ -1,6 +1,7 @@
 //! What every integration test shares: a private host, the server under test, and a small FTP client; runs in the test process.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
@@ -17,12 +18,17 @@ pub mod listing;
 pub mod log;
 pub mod server;
 
-pub use client::Client;
+pub use client::{Client, Data};
 pub use host::Host;
 pub use listing::line;
 pub use server::Server;
 
 use std::time::{Duration, Instant};
+
+/// Whether our own build is under test, not the original.
+pub fn ours() -> bool {
+    std::env::var_os("FTPD_UNDER_TEST").is_none()
+}
 
 /// The longest any single thing may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);

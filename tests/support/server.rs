@@ -64,10 +64,9 @@ impl Server {
         self.master.id() as i32
     }
 
-    /// Ends the master alone, as `kill` does, and waits for it.
-    pub fn kill_master(&mut self) {
-        self.master.kill().unwrap();
-        self.master.wait().unwrap();
+    /// Waits for the master, and nothing else, to end.
+    pub fn wait_master(&mut self) {
+        wait("the master to end", || self.master.try_wait().unwrap());
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
