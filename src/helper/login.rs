@@ -3,14 +3,17 @@
 use super::auth;
 use super::journal::Journal;
 use super::lists;
+use super::per_user;
 use super::prepared::Prepared;
 use crate::config::Config;
+use crate::sys::account::Account;
 use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket;
 use crate::wire::{AuthReply, BeforeLoginReply, Channel, Identity, Message};
-use crate::worker::{Class, Verdict};
+use crate::worker::{Class, Rules, Verdict};
 use nix::unistd::{Gid, Pid, Uid};
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -22,16 +25,32 @@ use zeroize::Zeroizing;
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is answered to a login.
-pub enum Decision {
+pub enum Decision<'a> {
     /// It holds.
-    Granted(Box<Verdict>),
+    Granted(Box<Grant<'a>>),
     /// It does not, or the session ends.
     Reply(BeforeLoginReply),
 }
 
+/// A login that holds: what the worker will be, and the settings for this user.
+pub struct Grant<'a> {
+    /// What the worker will be.
+    pub verdict: Verdict,
+    /// The settings.
+    pub prepared: Cow<'a, Prepared>,
+}
+
+/// Who has logged in, before it is decided where to.
+enum Who {
+    /// A guest of `ftp_username`, with what was given as password.
+    Anonymous(Vec<u8>),
+    /// A name PAM or shadow vouches for, with its account if it has one.
+    Local(Vec<u8>, Option<Identity>),
+}
+
 /// The state of one session's logins: how many have failed.
 pub struct Gate<'a> {
-    prepared: &'a Prepared,
+    prepared: Cow<'a, Prepared>,
     failures: u32,
     userlist: Option<Result<lists::List, String>>,
 }
@@ -51,7 +70,7 @@ impl Message for Silence {
 
 impl<'a> Gate<'a> {
     /// Nobody has tried yet.
-    pub fn new(prepared: &'a Prepared) -> Self {
+    pub fn new(prepared: Cow<'a, Prepared>) -> Self {
         Self {
             prepared,
             failures: 0,
@@ -82,7 +101,7 @@ impl<'a> Gate<'a> {
         name: &[u8],
         password: &Zeroizing<Vec<u8>>,
         journal: &mut Journal,
-    ) -> Decision {
+    ) -> Decision<'a> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
@@ -97,17 +116,19 @@ impl<'a> Gate<'a> {
                 }),
             Err(text) => Err(Refusal::Oops(text)),
         };
-        match result {
-            Ok(verdict) => {
-                journal.logged_in(&verdict);
-                pause(self.config().delay_successful_login);
-                Decision::Granted(Box::new(verdict))
+        let result = result.and_then(|who| {
+            match &who {
+                Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
+                Who::Local(name, _) => journal.logged_in(name, None),
             }
+            pause(self.config().delay_successful_login);
+            self.settle(who, journal)
+        });
+        match result {
+            Ok(grant) => Decision::Granted(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
-                let shown = match &self.prepared.anonymous {
-                    Some(account) if anonymous => account.name.as_bytes(),
-                    Some(_) | None => name,
-                };
+                let guest = self.guest_name();
+                let shown = if anonymous { &guest } else { name };
                 journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
                 pause(self.config().delay_failed_login);
                 Decision::Reply(if self.failed() {
@@ -117,14 +138,20 @@ impl<'a> Gate<'a> {
                 })
             }
             Err(Refusal::Oops(text)) => {
-                journal.note(text.as_bytes());
+                journal.note(format!("login ended: {text}").as_bytes());
                 Decision::Reply(BeforeLoginReply::Oops(text.into_bytes()))
             }
         }
     }
 
-    fn config(&self) -> &'a Config {
-        &self.prepared.config
+    fn config(&self) -> &Config {
+        self.prepared.config()
+    }
+
+    /// The name of anonymous sessions in logs.
+    fn guest_name(&self) -> Vec<u8> {
+        let account = self.prepared.anonymous.as_ref();
+        account.map_or_else(Vec::new, |account| account.name.as_bytes().to_vec())
     }
 
     /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
@@ -135,7 +162,7 @@ impl<'a> Gate<'a> {
 
     /// Why the user list refuses this name, if it does.
     fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
-        let config = self.config();
+        let config = self.prepared.config();
         if !config.userlist_enable || !config.local_enable {
             return Ok(None);
         }
@@ -157,13 +184,8 @@ impl<'a> Gate<'a> {
     }
 
     /// Reference §6.2.
-    fn anonymous(&self, password: &[u8]) -> Result<Verdict, Refusal> {
+    fn anonymous(&self, password: &[u8]) -> Result<Who, Refusal> {
         let config = self.config();
-        let account = self
-            .prepared
-            .anonymous
-            .as_ref()
-            .ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
         if config.deny_email_enable {
             let list = read_list(
                 "cannot read anon e-mail list file",
@@ -187,92 +209,168 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        Ok(Verdict {
-            class: Class::Anonymous {
-                password: password.to_vec(),
-            },
-            name: account.name.as_bytes().to_vec(),
-            uid: account.uid,
-            gid: account.gid,
-            groups: account.groups.clone(),
-            home: account.home.clone().into(),
-            extra: config.anon_root.clone(),
-            chroot: true,
-        })
+        Ok(Who::Anonymous(password.to_vec()))
     }
 
-    /// Reference §6.1, §6.3 to §6.5.
+    /// Reference §6.1, §6.3 and §6.4.
     fn local(
         &self,
         name: &[u8],
         password: &Zeroizing<Vec<u8>>,
         rhost: &str,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Who, Refusal> {
         let config = self.config();
         if !config.local_enable {
             return Err(Refusal::Refused(
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let identity = match ask_auth(config, name, password, rhost)? {
-            AuthReply::Granted(identity) => identity,
-            AuthReply::Refused(reason) => {
-                return Err(Refusal::Refused(
-                    String::from_utf8_lossy(&reason).into_owned(),
-                ));
-            }
-            AuthReply::NoAccount { name } => {
-                return Err(Refusal::Oops(format!(
-                    "cannot locate user entry:{}",
-                    String::from_utf8_lossy(&name)
-                )));
+        match ask_auth(config, name, password, rhost)? {
+            AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
+            AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
+            AuthReply::Refused(reason) => Err(Refusal::Refused(
+                String::from_utf8_lossy(&reason).into_owned(),
+            )),
+        }
+    }
+
+    /// Where the login leads: the user's own settings, the account, the directories (reference §6.5, §6.6).
+    fn settle(&self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+        let own = match &who {
+            Who::Anonymous(_) => self.guest_name(),
+            Who::Local(name, _) => name.clone(),
+        };
+        let (prepared, remarks) = match per_user::settings(&self.prepared, &own) {
+            // Borrowed from here or made anew: what was not changed is still the session's.
+            Ok((Cow::Owned(prepared), remarks)) => (Cow::Owned(prepared), remarks),
+            Ok((Cow::Borrowed(_), remarks)) => (self.prepared.clone(), remarks),
+            Err((text, details)) => {
+                details
+                    .iter()
+                    .for_each(|detail| journal.note(detail.as_bytes()));
+                return Err(Refusal::Oops(text));
             }
         };
-        let Identity {
-            name,
-            uid,
-            gid,
-            groups,
-            home,
-        } = identity;
-        let listed = if config.chroot_list_enable {
-            let list = read_list(
-                "could not read chroot() list file",
-                config.chroot_list_file.as_deref(),
-            );
-            list.map_err(Refusal::Oops)?.contains(&name)
-        } else {
-            false
+        remarks
+            .iter()
+            .for_each(|remark| journal.note(remark.as_bytes()));
+        let verdict = match who {
+            Who::Anonymous(password) => anonymous_verdict(&prepared, password)?,
+            Who::Local(name, _) if prepared.config().guest_enable => {
+                guest_verdict(&prepared, name)?
+            }
+            Who::Local(_, Some(identity)) => local_verdict(&prepared, identity)?,
+            Who::Local(name, None) => {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
+            }
         };
-        let token_name = name.clone();
-        Ok(Verdict {
-            class: Class::Local,
-            name,
-            uid: Uid::from_raw(uid),
-            gid: Gid::from_raw(gid),
-            groups: groups.into_iter().map(Gid::from_raw).collect(),
-            home: OsString::from_vec(substitute(config, home, &token_name)),
-            extra: config
-                .local_root
-                .clone()
-                .map(|root| OsString::from_vec(substitute(config, root.into_vec(), &token_name))),
-            chroot: config.chroot_local_user != listed,
-        })
+        journal.settled(&verdict, prepared.config());
+        Ok(Grant { verdict, prepared })
     }
 }
 
+fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
+    let account = prepared.anonymous.as_ref();
+    let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+    Ok(Verdict {
+        class: Class::Anonymous { password },
+        rules: Rules::Anonymous,
+        name: account.name.as_bytes().to_vec(),
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: account.home.clone().into(),
+        extra: prepared.config().anon_root.clone(),
+        chroot: true,
+    })
+}
+
+/// A guest acts as `guest_username` and keeps the own name (reference §6.6).
+fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
+    let config = prepared.config();
+    let account = prepared.guest.as_ref();
+    let account = account.ok_or_else(|| Refusal::Oops("no guest_username".to_owned()))?;
+    let rules = if config.virtual_use_local_privs {
+        Rules::Local
+    } else {
+        Rules::Anonymous
+    };
+    let Account { home, .. } = account;
+    Ok(Verdict {
+        class: Class::Guest,
+        rules,
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: substitute(config, home.as_os_str().as_bytes(), &name),
+        extra: local_root(config, &name),
+        chroot: rules == Rules::Anonymous || chrooted(config, &name)?,
+        name,
+    })
+}
+
+fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Refusal> {
+    let config = prepared.config();
+    let Identity {
+        name,
+        uid,
+        gid,
+        groups,
+        home,
+    } = identity;
+    let own = prepared.nopriv.uid.as_raw();
+    if config.run_as_launching_user && uid != own {
+        return Err(Refusal::Oops(format!(
+            "run_as_launching_user=YES: only the user with uid {own} can log in here"
+        )));
+    }
+    Ok(Verdict {
+        class: Class::Local,
+        rules: Rules::Local,
+        uid: Uid::from_raw(uid),
+        gid: Gid::from_raw(gid),
+        groups: groups.into_iter().map(Gid::from_raw).collect(),
+        home: substitute(config, &home, &name),
+        extra: local_root(config, &name),
+        chroot: chrooted(config, &name)?,
+        name,
+    })
+}
+
+fn local_root(config: &Config, name: &[u8]) -> Option<OsString> {
+    let root = config.local_root.as_deref()?;
+    Some(substitute(config, root.as_bytes(), name))
+}
+
+/// Whether the login is kept in its directory: `chroot_local_user`, or the opposite for who is listed (reference §6.5).
+fn chrooted(config: &Config, name: &[u8]) -> Result<bool, Refusal> {
+    if !config.chroot_list_enable {
+        return Ok(config.chroot_local_user);
+    }
+    let path = config.chroot_list_file.as_deref();
+    let list = read_list("could not read chroot() list file", path).map_err(Refusal::Oops)?;
+    Ok(config.chroot_local_user != list.contains(name))
+}
+
 /// `user_sub_token` in a path, replaced by the login name (reference §6.5).
-fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
+fn substitute(config: &Config, path: &[u8], name: &[u8]) -> OsString {
     let Some(token) = config
         .user_sub_token
         .as_deref()
         .map(OsStrExt::as_bytes)
         .filter(|token| !token.is_empty())
     else {
-        return path;
+        return OsStr::from_bytes(path).to_owned();
+    };
+    // A name is one part of a path, never a way to another directory.
+    let name = if name.contains(&b'/') || matches!(name, b"." | b"..") {
+        b"_".as_slice()
+    } else {
+        name
     };
     let mut out = Vec::new();
-    let mut rest = path.as_slice();
+    let mut rest = path;
     while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
         out.extend(rest.iter().take(at));
         out.extend_from_slice(name);
@@ -281,7 +379,7 @@ fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
             .unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    out
+    OsString::from_vec(out)
 }
 
 /// Why there is no verdict.

@@ -10,4 +10,5 @@ pub mod pam;
 pub mod process;
 pub mod socket;
 pub mod syslog;
+pub mod title;
 pub mod tree;
