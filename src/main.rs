@@ -144,6 +144,7 @@ fn check(sources: &[Source]) -> ExitCode {
         Ok(loaded) => {
             let warnings: Vec<String> = config::remarks(&loaded)
                 .iter()
+                .chain(&config::waits_to_be_started(&loaded))
                 .map(|mistake| format!("warning: {mistake}"))
                 .collect();
             complain(&warnings);

@@ -56,6 +56,17 @@ pub fn remarks(loaded: &Loaded) -> Vec<Mistake> {
     found.mistakes
 }
 
+/// What only somebody who tries a configuration by hand should know: it is one for inetd.
+pub fn waits_to_be_started(loaded: &Loaded) -> Option<Mistake> {
+    let config = &loaded.config;
+    (!config.listen && !config.listen_ipv6).then(|| Mistake {
+        origin: loaded.origin("listen_ipv6").clone(),
+        text: "listen=NO and listen_ipv6=NO: inetd or a systemd socket must start this server; set one of them if it is to \
+               listen by itself"
+            .to_owned(),
+    })
+}
+
 fn inert(found: &mut Found<'_>) {
     let defaults = Config::default();
     for row in TABLE {
@@ -72,10 +83,6 @@ fn inert(found: &mut Found<'_>) {
 
 fn launching(found: &mut Found<'_>) {
     let config = found.config();
-    if !config.listen && !config.listen_ipv6 {
-        let text = "listen=NO and listen_ipv6=NO: inetd or a systemd socket must start this server; set one of them if it is to listen by itself";
-        found.add(&["listen", "listen_ipv6"], text.to_owned());
-    }
     if config.run_as_launching_user && nix::unistd::geteuid().is_root() {
         let text = "run_as_launching_user=YES and started by root: sessions act as root, without capabilities; start it as an ordinary user";
         found.add(&["run_as_launching_user"], text.to_owned());

@@ -91,7 +91,10 @@ impl<'a> Gate<'a> {
                     BeforeLoginReply::Denied
                 }
             }
-            Err(text) => BeforeLoginReply::Oops(text.into_bytes()),
+            Err(text) => {
+                journal.note(format!("login ended: {text}").as_bytes());
+                BeforeLoginReply::Oops(public(&text).into())
+            }
         }
     }
 
@@ -116,6 +119,10 @@ impl<'a> Gate<'a> {
                 }),
             Err(text) => Err(Refusal::Oops(text)),
         };
+        if let Err(Refusal::Oops(text)) = &result {
+            journal.note(format!("login ended: {text}").as_bytes());
+            return Decision::Reply(BeforeLoginReply::Oops(public(text).into()));
+        }
         let result = result.and_then(|who| {
             match &who {
                 Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
@@ -380,6 +387,13 @@ fn substitute(config: &Config, path: &[u8], name: &[u8]) -> OsString {
     }
     out.extend_from_slice(rest);
     OsString::from_vec(out)
+}
+
+/// What somebody who is not logged in is told of what went wrong: the original's words without the name behind them (reference
+/// §10, 14). The log has all of it.
+pub fn public(text: &str) -> &str {
+    let head = text.strip_prefix("vsftpd: ").unwrap_or(text);
+    head.split_once(':').map_or(head, |(what, _)| what)
 }
 
 /// Why there is no verdict.

@@ -88,12 +88,18 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
-    let greeting = match (arrival.oops, &opened) {
-        (Some(text), _) => Greeting::Oops(text),
-        (None, Err(text)) => Greeting::Oops(text.clone()),
-        (None, Ok(_)) => login::banner(config).map_or_else(Greeting::Oops, Greeting::Banner),
+    let banner = match (&arrival.oops, &opened) {
+        (Some(text), _) | (None, Err(text)) => Err(text.clone()),
+        (None, Ok(_)) => login::banner(config),
     };
     let mut journal = opened.unwrap_or_else(|_| Journal::silent(peer));
+    let greeting = banner.map_or_else(
+        |text| {
+            journal.note(text.as_bytes());
+            Greeting::Oops(login::public(&text).to_owned())
+        },
+        Greeting::Banner,
+    );
     arrival
         .notes
         .iter()

@@ -93,7 +93,6 @@ fn setting_modification_times() {
         1_015_218_367
     };
     assert_eq!((meta.mtime(), meta.atime()), (1_015_218_367, access));
-    drop(host);
 }
 
 #[test]
@@ -227,7 +226,6 @@ fn site_commands() {
         ),
         (0o640, 0o755, if host.ours() { 0o644 } else { 0 })
     );
-    drop(host);
 }
 
 #[test]
