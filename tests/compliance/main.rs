@@ -20,4 +20,5 @@ mod launch;
 mod listing;
 mod login;
 mod logs;
+mod mended;
 mod transfer;

@@ -25,8 +25,17 @@ impl Server {
     }
 
     /// Starts it with this in its environment.
-    pub fn start_with(host: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
-        let mut server = Server::launch(host, lines, environment);
+    pub fn start_with(_: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        Server::listen(Server::launch(CONFIG, environment))
+    }
+
+    /// Starts it with a configuration that is there already.
+    pub fn start_file(_: &Host, path: &str) -> Server {
+        Server::listen(Server::launch(path, &[]))
+    }
+
+    fn listen(mut server: Server) -> Server {
         wait("the server to listen", || {
             if let Some(status) = server.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
@@ -37,14 +46,14 @@ impl Server {
     }
 
     /// Starts a server that must not come up; its exit status and all it said.
-    pub fn refused(host: &Host, lines: &str) -> (ExitStatus, String) {
-        let mut server = Server::launch(host, lines, &[]);
+    pub fn refused(_: &Host, lines: &str) -> (ExitStatus, String) {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        let mut server = Server::launch(CONFIG, &[]);
         let status = wait("the server to refuse", || server.master.try_wait().unwrap());
         (status, output())
     }
 
-    fn launch(_: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
-        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    fn launch(path: &str, environment: &[(&str, &str)]) -> Server {
         // The original writes its complaints to descriptor 0.
         let out = File::options()
             .create(true)
@@ -55,7 +64,7 @@ impl Server {
             .unwrap();
         let mut command = Command::new(PROGRAM);
         command
-            .arg(CONFIG)
+            .arg(path)
             .envs(environment.iter().copied())
             .stdin(Stdio::from(out.try_clone().unwrap()))
             .stdout(Stdio::from(out.try_clone().unwrap()))
