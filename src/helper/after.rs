@@ -1,24 +1,40 @@
 //! What helper does for a worker: data sockets and log lines, nothing else; runs with the privileges left after login.
 
+use super::ask::Accounting;
 use super::journal::Journal;
 use super::ports;
 use crate::config::Config;
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
-/// Answers until the worker has gone or has said something that is no message.
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The worker has gone.
+    Gone,
+    /// The worker may still be there, and must not go on.
+    Broken,
+}
+
+/// Answers until the worker has gone or has said something that is no message, or the auth that accounts for the session is gone.
 pub fn serve(
     config: &Config,
     peer: SocketAddr,
     local: SocketAddr,
     mut channel: Channel<AfterLoginReply, AfterLogin>,
+    accounting: Option<&Accounting>,
     journal: &mut Journal,
-) {
+) -> End {
     let here = socket::canonical(local.ip());
     loop {
+        if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
+            journal.note(b"the process that accounts for this session has ended; session ended");
+            return End::Broken;
+        }
         let reply = match channel.receive() {
-            Ok(None) => return,
+            Ok(None) => return End::Gone,
             Ok(Some(AfterLogin::Event(event))) => {
                 journal.event(event);
                 continue;
@@ -33,16 +49,16 @@ pub fn serve(
                     connect(config, here, to, journal)
                 } else {
                     journal.note(b"worker asked for a foreign connection without port_promiscuous; session ended");
-                    return;
+                    return End::Broken;
                 }
             }
             Err(broken) => {
                 journal.note(format!("worker: {broken}; session ended").as_bytes());
-                return;
+                return End::Broken;
             }
         };
         if channel.send(&reply).is_err() {
-            return;
+            return End::Gone;
         }
     }
 }

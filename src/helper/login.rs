@@ -1,30 +1,28 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
+use super::ask::{self, Accounting};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
 use super::prepared::Prepared;
 use crate::config::Config;
-use crate::sys::confine;
-use crate::sys::process;
-use crate::sys::socket;
-use crate::wire::{AuthReply, BeforeLoginReply, Channel, Identity, Message};
+use crate::wire::{AuthReply, BeforeLoginReply, Identity};
 use crate::worker::{Class, Verdict};
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
-const AUTH_LIMIT: Duration = Duration::from_secs(120);
+/// What the log gets when `session_support` finds no PAM.
+const UNACCOUNTED: &[u8] =
+    b"session_support=YES, but libpam.so.0 is not installed: no PAM session and no login record";
 
 /// What is answered to a login.
 pub enum Decision {
-    /// It holds.
-    Granted(Box<Verdict>),
+    /// It holds; the accounting, if there is one, is to be kept until the session ends.
+    Granted(Box<Verdict>, Option<Accounting>),
     /// It does not, or the session ends.
     Reply(BeforeLoginReply),
 }
@@ -34,19 +32,7 @@ pub struct Gate<'a> {
     prepared: &'a Prepared,
     failures: u32,
     userlist: Option<Result<lists::List, String>>,
-}
-
-/// Nothing from the network is in the channel between auth and helper in this direction.
-enum Silence {}
-
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut crate::wire::Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
-        Err(crate::wire::Malformed)
-    }
+    accounting: Option<Accounting>,
 }
 
 impl<'a> Gate<'a> {
@@ -56,6 +42,7 @@ impl<'a> Gate<'a> {
             prepared,
             failures: 0,
             userlist: None,
+            accounting: None,
         }
     }
 
@@ -76,11 +63,22 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// PASS: the whole decision.
+    /// PASS: the whole decision. A login that does not hold leaves no session open.
     pub fn login(
         &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
+        journal: &mut Journal,
+    ) -> Decision {
+        let decision = self.decide(name, password, journal);
+        self.accounting = None;
+        decision
+    }
+
+    fn decide(
+        &mut self,
+        name: &[u8],
+        password: &mut Zeroizing<Vec<u8>>,
         journal: &mut Journal,
     ) -> Decision {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
@@ -100,8 +98,11 @@ impl<'a> Gate<'a> {
         match result {
             Ok(verdict) => {
                 journal.logged_in(&verdict);
+                if self.config().session_support && !anonymous && self.accounting.is_none() {
+                    journal.note(UNACCOUNTED);
+                }
                 pause(self.config().delay_successful_login);
-                Decision::Granted(Box::new(verdict))
+                Decision::Granted(Box::new(verdict), self.accounting.take())
             }
             Err(Refusal::Refused(reason)) => {
                 let shown = match &self.prepared.anonymous {
@@ -203,9 +204,9 @@ impl<'a> Gate<'a> {
 
     /// Reference §6.1, §6.3 to §6.5.
     fn local(
-        &self,
+        &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
         rhost: &str,
     ) -> Result<Verdict, Refusal> {
         let config = self.config();
@@ -214,7 +215,10 @@ impl<'a> Gate<'a> {
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let identity = match ask_auth(config, name, password, rhost)? {
+        let (reply, accounting) = ask::ask(config, name, password, rhost)
+            .map_err(|reason| Refusal::Refused(reason.to_string()))?;
+        self.accounting = accounting;
+        let identity = match reply {
             AuthReply::Granted(identity) => identity,
             AuthReply::Refused(reason) => {
                 return Err(Refusal::Refused(
@@ -318,53 +322,5 @@ fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
 fn pause(seconds: u32) {
     if seconds > 0 {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-    }
-}
-
-/// Forks auth for this one password and waits for its word; silence, death or nonsense is a refusal.
-fn ask_auth(
-    config: &Config,
-    name: &[u8],
-    password: &Zeroizing<Vec<u8>>,
-    rhost: &str,
-) -> Result<AuthReply, Refusal> {
-    let failed =
-        |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
-    let (mut ours, theirs) =
-        Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
-    let theirs = theirs.into_descriptor();
-    let parent = Pid::this();
-    let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let mut channel = Channel::<AuthReply, Silence>::new(theirs);
-        if confine::die_with(parent).is_ok() && confine::raise_effective().is_ok() {
-            let reply = auth::answer(config, name, password.as_slice(), rhost);
-            let _ = channel.send(&reply);
-        }
-        0
-    })
-    .map_err(|error| failed(error.to_string()))?;
-    let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    let reply = match socket::readable(ours.as_fd(), deadline) {
-        Ok(true) => ours.receive(),
-        Ok(false) => {
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
-            let _ = process::wait_for(child);
-            return Err(failed(format!(
-                "no answer within {} s",
-                AUTH_LIMIT.as_secs()
-            )));
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    let ended = process::wait_for(child);
-    match reply {
-        Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(failed(match ended {
-            Ok(process::Ended::Killed(signal)) => {
-                format!("a PAM module or library crashed (signal {signal})")
-            }
-            Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
-        })),
-        Err(broken) => Err(failed(broken.to_string())),
     }
 }

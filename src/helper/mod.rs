@@ -2,6 +2,7 @@
 //! typed messages and never reads from, writes to or parses for the client.
 
 mod after;
+mod ask;
 mod auth;
 mod journal;
 mod lists;
@@ -17,6 +18,7 @@ use crate::sys::process;
 use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting};
+use ask::Accounting;
 use caps::Capability;
 use journal::Journal;
 use login::{Decision, Gate};
@@ -94,7 +96,7 @@ fn serve(session: Session) -> Result<(), Over> {
             Over
         })?;
     journal.connect();
-    let Some((verdict, rest)) = before(&prepared, &mut journal, &mut channel) else {
+    let Some((verdict, rest, accounting)) = before(&prepared, &mut journal, &mut channel) else {
         return finish_greeter(&channel);
     };
     drop(channel);
@@ -108,7 +110,13 @@ fn serve(session: Session) -> Result<(), Over> {
         Over
     })?;
     drop(empty);
-    after::serve(&prepared.config, peer, local, channel, &mut journal);
+    let holding = accounting.as_ref();
+    let end = after::serve(&prepared.config, peer, local, channel, holding, &mut journal);
+    if end == after::End::Broken {
+        // The worker dies with this process, which therefore waits for nobody: auth ends by itself.
+        std::mem::forget(accounting);
+        return Err(Over);
+    }
     match process::wait_for(worker) {
         Ok(process::Ended::Killed(signal)) => {
             journal.note(format!("worker was killed by signal {signal}").as_bytes())
@@ -123,7 +131,7 @@ fn before(
     prepared: &Prepared,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(worker::Verdict, Vec<u8>)> {
+) -> Option<(worker::Verdict, Vec<u8>, Option<Accounting>)> {
     let mut gate = Gate::new(prepared);
     loop {
         let reply = match channel.receive() {
@@ -135,13 +143,13 @@ fn before(
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
             Ok(Some(BeforeLogin::Login {
                 name,
-                password,
+                mut password,
                 rest,
-            })) => match gate.login(&name, &password, journal) {
-                Decision::Granted(verdict) => {
+            })) => match gate.login(&name, &mut password, journal) {
+                Decision::Granted(verdict, accounting) => {
                     // The greeter may be gone already; the worker will find out.
                     let _ = channel.send(&BeforeLoginReply::Granted);
-                    return Some((*verdict, rest));
+                    return Some((*verdict, rest, accounting));
                 }
                 Decision::Reply(reply) => reply,
             },

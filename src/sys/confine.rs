@@ -113,6 +113,14 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
     }
 }
 
+/// Takes back what [`die_with`] asked for: auth, once it has a session to close when its parent dies.
+///
+/// # Errors
+/// Never on Linux.
+pub fn outlive_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(None)
+}
+
 /// Takes every capability that is not listed out of the bounding set.
 ///
 /// # Errors

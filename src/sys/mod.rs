@@ -11,3 +11,4 @@ pub mod process;
 pub mod socket;
 pub mod syslog;
 pub mod tree;
+pub mod utmp;

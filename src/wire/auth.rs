@@ -22,7 +22,49 @@ pub struct Identity {
     pub home: Vec<u8>,
 }
 
+/// Whether auth goes on after it has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// It ends.
+    Ends,
+    /// It has opened a session, and closes it when helper's end of the channel is closed.
+    Accounts,
+}
+
 /// From auth to helper: the only message of that channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthWord {
+    /// What it found.
+    pub reply: AuthReply,
+    /// What it does next.
+    pub stay: Stay,
+}
+
+impl Message for AuthWord {
+    const MAX: usize = AuthReply::MAX + 1;
+
+    fn encode(&self, out: &mut Encoder) {
+        self.reply.encode(out);
+        out.flag(self.stay == Stay::Accounts);
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        let reply = AuthReply::decode(from)?;
+        let stay = if from.flag()? {
+            Stay::Accounts
+        } else {
+            Stay::Ends
+        };
+        match (&reply, stay) {
+            (AuthReply::Refused(_), Stay::Accounts) => Err(Malformed),
+            (_, Stay::Ends) | (AuthReply::Granted(_) | AuthReply::NoAccount { .. }, _) => {
+                Ok(Self { reply, stay })
+            }
+        }
+    }
+}
+
+/// What one password's check came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthReply {
     /// The password holds and the account exists.
@@ -86,5 +128,58 @@ impl Message for AuthReply {
             },
             _ => return Err(Malformed),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{AuthReply, AuthWord, Identity, Stay};
+    use crate::wire::{Decoder, Encoder, Malformed, Message};
+
+    fn back(word: &AuthWord) -> Result<AuthWord, Malformed> {
+        let mut out = Encoder::default();
+        word.encode(&mut out);
+        assert!(out.bytes().len() <= AuthWord::MAX);
+        let mut decoder = Decoder::new(out.bytes(), None);
+        let decoded = AuthWord::decode(&mut decoder);
+        assert!(decoder.finished() || decoded.is_err());
+        decoded
+    }
+
+    #[test]
+    fn every_word_comes_back() {
+        let identity = Identity {
+            name: b"alice".to_vec(),
+            uid: 1001,
+            gid: 1001,
+            groups: vec![1001, 2000],
+            home: b"/home/alice".to_vec(),
+        };
+        for reply in [
+            AuthReply::Granted(identity),
+            AuthReply::NoAccount {
+                name: b"virtual".to_vec(),
+            },
+        ] {
+            for stay in [Stay::Ends, Stay::Accounts] {
+                let word = AuthWord {
+                    reply: reply.clone(),
+                    stay,
+                };
+                assert_eq!(back(&word), Ok(word));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_no_session() {
+        let mut word = AuthWord {
+            reply: AuthReply::Refused(b"no".to_vec()),
+            stay: Stay::Ends,
+        };
+        assert_eq!(back(&word), Ok(word.clone()));
+        word.stay = Stay::Accounts;
+        assert_eq!(back(&word), Err(Malformed));
     }
 }
