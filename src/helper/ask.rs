@@ -112,7 +112,11 @@ fn settle(
     channel: Channel<Silence, AuthWord>,
     auth: Pid,
 ) -> Result<(AuthReply, Option<Accounting>), String> {
-    if let Ok(Some(AuthWord { reply, stay: Stay::Accounts })) = word {
+    if let Ok(Some(AuthWord {
+        reply,
+        stay: Stay::Accounts,
+    })) = word
+    {
         let channel = Some(channel);
         return Ok((reply, Some(Accounting { channel, auth })));
     }

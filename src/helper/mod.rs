@@ -111,7 +111,14 @@ fn serve(session: Session) -> Result<(), Over> {
     })?;
     drop(empty);
     let holding = accounting.as_ref();
-    let end = after::serve(&prepared.config, peer, local, channel, holding, &mut journal);
+    let end = after::serve(
+        &prepared.config,
+        peer,
+        local,
+        channel,
+        holding,
+        &mut journal,
+    );
     if end == after::End::Broken {
         // The worker dies with this process, which therefore waits for nobody: auth ends by itself.
         std::mem::forget(accounting);

@@ -69,11 +69,7 @@ pub struct Asked<'a> {
 }
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
-pub fn answer<In: Message>(
-    config: &Config,
-    asked: Asked<'_>,
-    mut channel: Channel<AuthWord, In>,
-) {
+pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
     let Some(library) = Pam::load() else {
         let checked = shadow::check(
             &shadow::Files::HOST,
