@@ -3,9 +3,11 @@
 use super::auth::{self, Asked, Reason};
 use crate::config::Config;
 use crate::sys::confine;
+use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
 use crate::wire::{AuthReply, AuthWord, Channel, Decoder, Encoder, Malformed, Message, Stay};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -35,9 +37,18 @@ impl Message for Silence {
 pub struct Accounting {
     channel: Option<Channel<Silence, AuthWord>>,
     auth: Pid,
+    limits: Vec<Limit>,
 }
 
 impl Accounting {
+    /// Sets the limits that the session's modules have set for the user; called in the worker to be.
+    ///
+    /// # Errors
+    /// The kernel refuses one: the worker must not be.
+    pub fn limit_worker(&self) -> Result<(), Errno> {
+        limits::lower(&self.limits)
+    }
+
     /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
     pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
         let Some(own) = &self.channel else {
@@ -114,11 +125,15 @@ fn settle(
 ) -> Result<(AuthReply, Option<Accounting>), String> {
     if let Ok(Some(AuthWord {
         reply,
-        stay: Stay::Accounts,
+        stay: Stay::Accounts { limits },
     })) = word
     {
-        let channel = Some(channel);
-        return Ok((reply, Some(Accounting { channel, auth })));
+        let accounting = Accounting {
+            channel: Some(channel),
+            auth,
+            limits,
+        };
+        return Ok((reply, Some(accounting)));
     }
     drop(channel);
     let ended = process::wait_for(auth);

@@ -101,10 +101,11 @@ fn serve(session: Session) -> Result<(), Over> {
     };
     drop(channel);
     let _ = process::wait_for(greeter);
-    let (channel, worker) = fork_worker(&prepared, client, verdict, rest).map_err(|error| {
-        journal.note(format!("cannot start a worker: {error}").as_bytes());
-        Over
-    })?;
+    let (channel, worker) = fork_worker(&prepared, client, verdict, rest, accounting.as_ref())
+        .map_err(|error| {
+            journal.note(format!("cannot start a worker: {error}").as_bytes());
+            Over
+        })?;
     give_up(&prepared, &empty).map_err(|failure| {
         journal.note(format!("helper cannot give up its rights: {failure}").as_bytes());
         Over
@@ -233,6 +234,7 @@ fn fork_worker(
     client: Client,
     verdict: worker::Verdict,
     rest: Vec<u8>,
+    accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
     let parent = Pid::this();
@@ -240,6 +242,9 @@ fn fork_worker(
     let keep = [client.socket.number(), theirs.as_raw_fd()];
     let pid = process::spawn(&keep, || {
         process::silence_session();
+        if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
+            return 1;
+        }
         worker::work(
             prepared.config.clone(),
             client,

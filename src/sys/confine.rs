@@ -2,7 +2,7 @@
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid};
 use std::fmt;
@@ -95,9 +95,20 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
         die_with(parent).step("parent")?;
     }
     for (resource, value) in plan.limits {
-        setrlimit(*resource, *value, *value).step("setrlimit")?;
+        limit(*resource, *value).step("setrlimit")?;
     }
     verify(plan)
+}
+
+/// Sets a limit, soft and hard; a hard one that is lower already, as PAM may have set it for the user, stays.
+fn limit(resource: Resource, value: u64) -> Result<(), Errno> {
+    match setrlimit(resource, value, value) {
+        Err(Errno::EPERM) => {
+            let (_, hard) = getrlimit(resource)?;
+            setrlimit(resource, hard.min(value), hard.min(value))
+        }
+        result => result,
+    }
 }
 
 /// Asks for SIGKILL at the parent's death, after the change of user that clears it, and makes sure it is not late.

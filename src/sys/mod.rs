@@ -5,6 +5,7 @@ pub mod clock;
 pub mod confine;
 pub mod crypt;
 pub mod dl;
+pub mod limits;
 pub mod logfile;
 pub mod pam;
 pub mod process;

@@ -189,3 +189,36 @@ fn many_sessions_leave_nothing_on_record() {
         (Server::processes() == [server.pid()]).then_some(())
     });
 }
+
+#[test]
+fn limits_of_pam_hold_for_the_user() {
+    let host = Host::new();
+    let service = String::from_utf8(host.read("/etc/pam.d/vsftpd")).unwrap();
+    host.write(
+        "/etc/pam.d/vsftpd",
+        &format!("{service}session required pam_limits.so conf=/etc/limits\n"),
+    );
+    host.write(
+        "/etc/limits",
+        "alice hard fsize 7\nalice soft fsize 3\nalice - nofile 30\n",
+    );
+    let _server = Server::start(&host, ON);
+    let mut client = Client::alice();
+    let users = Server::processes().into_iter().filter_map(|pid| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.contains("\nUid:\t1001\t").then_some(pid)
+    });
+    let limits: Vec<String> = users
+        .map(|pid| {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+            let line = text.lines().find(|line| line.starts_with("Max file size"));
+            let words: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+            words.join(" ")
+        })
+        .collect();
+    assert_eq!(limits, ["3072 7168"]);
+    let (_, data) = client.begin("STOR big");
+    data.write(&[b'x'; 3000]);
+    assert_eq!(client.reply().code(), "226");
+    assert_eq!(host.read("/home/alice/big").len(), 3000);
+}

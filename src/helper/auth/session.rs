@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::sys::pam::Login;
 use crate::sys::syslog::{Level, Syslog};
 use crate::sys::utmp::Record;
-use crate::sys::{clock, confine, process};
+use crate::sys::{clock, confine, limits, process};
 use crate::wire::{AuthReply, AuthWord, Channel, Message, Stay};
 use std::os::fd::AsFd;
 use zeroize::Zeroize;
@@ -30,6 +30,7 @@ pub fn keep<In: Message>(
     if let Err(error) = confine::outlive_parent().and_then(|()| process::catch_endings()) {
         return say(&mut channel, refused(&error.to_string()));
     }
+    let before = limits::current();
     if let Err(refusal) = login.open_session() {
         let reason = pam::reason(config.pam_service_name.as_deref(), refusal);
         return say(&mut channel, refused(&reason.to_string()));
@@ -40,7 +41,9 @@ pub fn keep<In: Message>(
     record.begin(clock::now());
     let word = AuthWord {
         reply,
-        stay: Stay::Accounts,
+        stay: Stay::Accounts {
+            limits: limits::changed(&before),
+        },
     };
     // Helper may have gone while PAM worked.
     if channel.send(&word).is_ok() {
