@@ -11,5 +11,6 @@ pub mod pam;
 pub mod process;
 pub mod socket;
 pub mod syslog;
+pub mod title;
 pub mod tree;
 pub mod utmp;

@@ -189,15 +189,9 @@ impl Pam {
             _conversation: conversation,
             _single: PhantomData,
         };
-        for (item, value) in [
-            (PAM_RHOST, rhost.as_c_str()),
-            (PAM_TTY, c"ftp"),
-            (PAM_RUSER, user.as_c_str()),
-        ] {
-            // SAFETY: the handle is live; these items are strings, which the library copies.
-            let code = unsafe { (self.set_item)(login.handle, item, value.as_ptr().cast()) };
-            login.check("pam_set_item", code)?;
-        }
+        login.set(PAM_RHOST, &rhost)?;
+        login.set(PAM_TTY, c"ftp")?;
+        login.set(PAM_RUSER, &user)?;
         Ok(login)
     }
 }
@@ -252,6 +246,12 @@ impl Login<'_> {
     /// Wipes the password: for a login that lives on when everything that asks for it is over.
     pub fn forget_password(&mut self) {
         self.dialogue.password.zeroize();
+    }
+
+    fn set(&mut self, item: c_int, value: &CStr) -> Result<(), Refused> {
+        // SAFETY: the handle is live; these items are strings, which the library copies.
+        let code = unsafe { (self.pam.set_item)(self.handle, item, value.as_ptr().cast()) };
+        self.check("pam_set_item", code)
     }
 
     fn user(&mut self) -> Result<Vec<u8>, Refused> {

@@ -5,9 +5,9 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, Uid};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a child ended.
@@ -244,6 +244,41 @@ pub fn silence_session() {
 pub fn clear_environment() {
     // SAFETY: called once at start, when this process has a single thread, so nobody reads the environment meanwhile.
     unsafe { libc::clearenv() };
+}
+
+/// The descriptors systemd has passed (sd_listen_fds(3)), made close-on-exec; none if they are meant for another process.
+pub fn passed_descriptors() -> Vec<OwnedFd> {
+    let number = |name| std::env::var(name).ok()?.parse::<i32>().ok();
+    if number("LISTEN_PID") != i32::try_from(std::process::id()).ok() {
+        return Vec::new();
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 64);
+    (3..3_i32.saturating_add(count))
+        .filter_map(|fd| {
+            // SAFETY: fcntl with F_GETFD and F_SETFD touches no memory; a number that is not open is an error.
+            let open = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+            // SAFETY: the descriptor is open, was passed to this process alone, and nothing else here knows it.
+            open.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+        })
+        .collect()
+}
+
+/// The children of this process; none where the kernel does not list them.
+pub fn children() -> Vec<Pid> {
+    let own = std::process::id();
+    let text = std::fs::read_to_string(format!("/proc/self/task/{own}/children"));
+    text.unwrap_or_default()
+        .split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
+        .collect()
+}
+
+/// The real user id of a process.
+pub fn real_uid(pid: Pid) -> Option<Uid> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let uid = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Uid::from_raw(uid))
 }
 
 fn single_threaded() -> bool {

@@ -16,6 +16,7 @@ mod chroot;
 mod commands;
 mod data;
 mod files;
+mod launch;
 mod listing;
 mod login;
 mod logs;

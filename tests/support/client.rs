@@ -40,8 +40,16 @@ impl Client {
 
     /// Connects from the given address; the greeting is not read.
     pub fn dial_from(source: IpAddr, server: IpAddr) -> Client {
-        let server = SocketAddr::new(server, 21);
-        let stream = connect_from(source, server);
+        Client::over(connect_from(source, SocketAddr::new(server, 21)))
+    }
+
+    /// Connects to another port than 21; the greeting is not read.
+    pub fn dial_port(server: IpAddr, port: u16) -> Client {
+        Client::over(TcpStream::connect((server, port)).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Client {
+        let server = stream.peer_addr().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// What every server under test is told first; a test's own lines come after and win.
-const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
+pub const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
     delay_failed_login=0\ndelay_successful_login=0\nsecure_chroot_dir=/run/vsftpd/empty\n\
     pam_service_name=vsftpd\nxferlog_enable=YES\n";
 const OUTPUT: &str = "/mnt/output";
@@ -21,7 +21,12 @@ pub struct Server {
 impl Server {
     /// Starts the server and returns once it listens on port 21.
     pub fn start(host: &Host, lines: &str) -> Server {
-        let mut server = Server::launch(host, lines);
+        Server::start_with(host, lines, &[])
+    }
+
+    /// Starts it with this in its environment.
+    pub fn start_with(host: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
+        let mut server = Server::launch(host, lines, environment);
         wait("the server to listen", || {
             if let Some(status) = server.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
@@ -33,12 +38,12 @@ impl Server {
 
     /// Starts a server that must not come up; its exit status and all it said.
     pub fn refused(host: &Host, lines: &str) -> (ExitStatus, String) {
-        let mut server = Server::launch(host, lines);
+        let mut server = Server::launch(host, lines, &[]);
         let status = wait("the server to refuse", || server.master.try_wait().unwrap());
         (status, output())
     }
 
-    fn launch(_: &Host, lines: &str) -> Server {
+    fn launch(_: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
         fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
         // The original writes its complaints to descriptor 0.
         let out = File::options()
@@ -51,6 +56,7 @@ impl Server {
         let mut command = Command::new(PROGRAM);
         command
             .arg(CONFIG)
+            .envs(environment.iter().copied())
             .stdin(Stdio::from(out.try_clone().unwrap()))
             .stdout(Stdio::from(out.try_clone().unwrap()))
             .stderr(Stdio::from(out));
