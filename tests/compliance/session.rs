@@ -222,3 +222,39 @@ fn limits_of_pam_hold_for_the_user() {
     assert_eq!(client.reply().code(), "226");
     assert_eq!(host.read("/home/alice/big").len(), 3000);
 }
+
+#[test]
+fn a_guest_is_recorded_by_the_own_name() {
+    let host = Host::new();
+    utmp::keep(&host);
+    // Everybody is let in, also who has no account.
+    host.write(
+        "/etc/pam.d/vsftpd",
+        "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+    );
+    let _server = Server::start(
+        &host,
+        "session_support=YES\nguest_enable=YES\nguest_username=ftp\n",
+    );
+    let mut client = Client::user("nobodys-account");
+    assert_eq!(utmp::live(1)[0].user, "nobodys-account");
+    let line = utmp::records(UTMP)[0].line.clone();
+    client.says("QUIT", "221 Goodbye.");
+    ended(&line);
+}
+
+#[test]
+fn a_name_longer_than_its_field_is_cut() {
+    let host = Host::new();
+    utmp::keep(&host);
+    host.write(
+        "/etc/pam.d/vsftpd",
+        "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+    );
+    let _server = Server::start(
+        &host,
+        "session_support=YES\nguest_enable=YES\nguest_username=ftp\n",
+    );
+    let _client = Client::user(&"n".repeat(100));
+    assert_eq!(utmp::live(1)[0].user, "n".repeat(31));
+}
