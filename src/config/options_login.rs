@@ -51,8 +51,10 @@ macro_rules! rows_login {
     /// The name of the PAM service that judges passwords: a file in `/etc/pam.d`. Unset: no local user can log in.
     pam_service_name: text("vsftpd"), [Auth], Server, Works;
 
-    /// Open a PAM session for each local login and record it in utmp and wtmp.
-    session_support: flag(false), [Helper Auth], PerUser, Refused("PAM sessions and login records are not there yet");
+    /// Open a PAM session for each local login and record it in utmp and wtmp, so that `who` and `last` show it; both are closed
+    /// when the session ends, however it ends. One process of such a session stays root to do that; it has no connection to
+    /// the client. Needs PAM. Anonymous logins have neither session nor record. Has no effect in a user's own file.
+    session_support: flag(false), [Helper Auth], Server, Works;
 
     /// Look up each user name in `userlist_file` before a password is asked for; see `userlist_deny`. Read when `local_enable` is on.
     userlist_enable: flag(false), [Helper], Server, Works;

@@ -1,5 +1,6 @@
 //! What helper does for a worker: data sockets and log lines, nothing else; runs with the privileges left after login.
 
+use super::ask::Accounting;
 use super::heir;
 use super::journal::Journal;
 use super::ports;
@@ -8,7 +9,7 @@ use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel};
 use nix::unistd::Uid;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What helper knows of a session by itself, and holds against every request.
 #[derive(Debug, Clone, Copy)]
@@ -30,19 +31,24 @@ pub struct Facts<'a> {
 pub enum End {
     /// The worker has gone.
     Gone,
-    /// The worker has said what is no message, and may still be there.
+    /// The worker may still be there, and must not go on.
     Broken,
 }
 
-/// Answers until the worker has gone or has said something that is no message.
+/// Answers until the worker has gone or has said something that is no message, or the auth that accounts for the session is gone.
 pub fn serve(
     facts: &Facts<'_>,
     mut channel: Channel<AfterLoginReply, AfterLogin>,
+    accounting: Option<&Accounting>,
     journal: &mut Journal,
 ) -> End {
     let config = facts.config;
     let here = socket::canonical(facts.local.ip());
     loop {
+        if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
+            journal.note(b"the process that accounts for this session has ended; session ended");
+            return End::Broken;
+        }
         let reply = match channel.receive() {
             Ok(None) => return End::Gone,
             Ok(Some(AfterLogin::Event(event))) => {

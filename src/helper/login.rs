@@ -1,5 +1,6 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
+use super::ask::{self, Accounting};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
@@ -7,22 +8,19 @@ use super::per_user;
 use super::prepared::Prepared;
 use crate::config::Config;
 use crate::sys::account::Account;
-use crate::sys::confine;
-use crate::sys::process;
-use crate::sys::socket;
-use crate::wire::{AuthReply, BeforeLoginReply, Channel, Identity, Message};
+use crate::wire::{AuthReply, BeforeLoginReply, Identity};
 use crate::worker::{Class, Rules, Verdict};
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{Gid, Uid};
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
-const AUTH_LIMIT: Duration = Duration::from_secs(120);
+/// What the log gets when `session_support` finds no PAM.
+const UNACCOUNTED: &[u8] =
+    b"session_support=YES, but libpam.so.0 is not installed: no PAM session and no login record";
 
 /// What is answered to a login.
 pub enum Decision<'a> {
@@ -38,6 +36,8 @@ pub struct Grant<'a> {
     pub verdict: Verdict,
     /// The settings.
     pub prepared: Cow<'a, Prepared>,
+    /// With `session_support`: what must be kept until the session ends.
+    pub accounting: Option<Accounting>,
 }
 
 /// Who has logged in, before it is decided where to.
@@ -53,19 +53,7 @@ pub struct Gate<'a> {
     prepared: Cow<'a, Prepared>,
     failures: u32,
     userlist: Option<Result<lists::List, String>>,
-}
-
-/// Nothing from the network is in the channel between auth and helper in this direction.
-enum Silence {}
-
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut crate::wire::Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
-        Err(crate::wire::Malformed)
-    }
+    accounting: Option<Accounting>,
 }
 
 impl<'a> Gate<'a> {
@@ -75,6 +63,7 @@ impl<'a> Gate<'a> {
             prepared,
             failures: 0,
             userlist: None,
+            accounting: None,
         }
     }
 
@@ -98,11 +87,22 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// PASS: the whole decision.
+    /// PASS: the whole decision. A login that does not hold leaves no session open.
     pub fn login(
         &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
+        journal: &mut Journal,
+    ) -> Decision<'a> {
+        let decision = self.decide(name, password, journal);
+        self.accounting = None;
+        decision
+    }
+
+    fn decide(
+        &mut self,
+        name: &[u8],
+        password: &mut Zeroizing<Vec<u8>>,
         journal: &mut Journal,
     ) -> Decision<'a> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
@@ -127,6 +127,9 @@ impl<'a> Gate<'a> {
             match &who {
                 Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
                 Who::Local(name, _) => journal.logged_in(name, None),
+            }
+            if !anonymous && self.config().session_support && self.accounting.is_none() {
+                journal.note(UNACCOUNTED);
             }
             pause(self.config().delay_successful_login);
             self.settle(who, journal)
@@ -221,9 +224,9 @@ impl<'a> Gate<'a> {
 
     /// Reference §6.1, §6.3 and §6.4.
     fn local(
-        &self,
+        &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
         rhost: &str,
     ) -> Result<Who, Refusal> {
         let config = self.config();
@@ -232,7 +235,10 @@ impl<'a> Gate<'a> {
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        match ask_auth(config, name, password, rhost)? {
+        let (reply, accounting) = ask::ask(config, name, password, rhost)
+            .map_err(|reason| Refusal::Refused(reason.to_string()))?;
+        self.accounting = accounting;
+        match reply {
             AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
             AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
             AuthReply::Refused(reason) => Err(Refusal::Refused(
@@ -242,7 +248,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Where the login leads: the user's own settings, the account, the directories (reference §6.5, §6.6).
-    fn settle(&self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+    fn settle(&mut self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
         let own = match &who {
             Who::Anonymous(_) => self.guest_name(),
             Who::Local(name, _) => name.clone(),
@@ -273,7 +279,11 @@ impl<'a> Gate<'a> {
             }
         };
         journal.settled(&verdict, prepared.config());
-        Ok(Grant { verdict, prepared })
+        Ok(Grant {
+            verdict,
+            prepared,
+            accounting: self.accounting.take(),
+        })
     }
 }
 
@@ -430,53 +440,5 @@ fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
 fn pause(seconds: u32) {
     if seconds > 0 {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-    }
-}
-
-/// Forks auth for this one password and waits for its word; silence, death or nonsense is a refusal.
-fn ask_auth(
-    config: &Config,
-    name: &[u8],
-    password: &Zeroizing<Vec<u8>>,
-    rhost: &str,
-) -> Result<AuthReply, Refusal> {
-    let failed =
-        |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
-    let (mut ours, theirs) =
-        Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
-    let theirs = theirs.into_descriptor();
-    let parent = Pid::this();
-    let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let mut channel = Channel::<AuthReply, Silence>::new(theirs);
-        if confine::die_with(parent).is_ok() && confine::raise_effective().is_ok() {
-            let reply = auth::answer(config, name, password.as_slice(), rhost);
-            let _ = channel.send(&reply);
-        }
-        0
-    })
-    .map_err(|error| failed(error.to_string()))?;
-    let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    let reply = match socket::readable(ours.as_fd(), deadline) {
-        Ok(true) => ours.receive(),
-        Ok(false) => {
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
-            let _ = process::wait_for(child);
-            return Err(failed(format!(
-                "no answer within {} s",
-                AUTH_LIMIT.as_secs()
-            )));
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    let ended = process::wait_for(child);
-    match reply {
-        Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(failed(match ended {
-            Ok(process::Ended::Killed(signal)) => {
-                format!("a PAM module or library crashed (signal {signal})")
-            }
-            Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
-        })),
-        Err(broken) => Err(failed(broken.to_string())),
     }
 }

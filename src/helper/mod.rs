@@ -3,6 +3,7 @@
 
 mod after;
 mod arrival;
+mod ask;
 mod auth;
 mod heir;
 mod journal;
@@ -22,6 +23,7 @@ use crate::sys::socket::Parcel;
 use crate::sys::title;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting};
+use ask::Accounting;
 use caps::Capability;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
@@ -168,10 +170,14 @@ fn after_login(
     empty: &OwnedFd,
     journal: &mut Journal,
 ) -> Result<(), Over> {
-    let Grant { verdict, prepared } = *grant;
+    let Grant {
+        verdict,
+        prepared,
+        accounting,
+    } = *grant;
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
-    let forked = fork_worker(&prepared, client, verdict, rest);
+    let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let given_up = give_up(&prepared, empty);
     given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
@@ -184,8 +190,10 @@ fn after_login(
         session,
         heir: prepared.heir.as_ref().map(|account| account.uid),
     };
-    let end = after::serve(&facts, channel, journal);
+    let end = after::serve(&facts, channel, accounting.as_ref(), journal);
     if matches!(end, after::End::Broken) {
+        // The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
+        std::mem::forget(accounting);
         return Err(Over::Broken);
     }
     match process::wait_for(worker) {
@@ -214,9 +222,9 @@ fn before<'a>(
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
             Ok(Some(BeforeLogin::Login {
                 name,
-                password,
+                mut password,
                 rest,
-            })) => match gate.login(&name, &password, journal) {
+            })) => match gate.login(&name, &mut password, journal) {
                 Decision::Granted(grant) => {
                     // The greeter may be gone already; the worker will find out.
                     let _ = channel.send(&BeforeLoginReply::Granted);
@@ -292,6 +300,7 @@ fn fork_worker(
     client: Client,
     verdict: worker::Verdict,
     rest: Vec<u8>,
+    accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
     let parent = Pid::this();
@@ -299,6 +308,9 @@ fn fork_worker(
     let keep = [client.socket.number(), theirs.as_raw_fd()];
     let pid = process::spawn(&keep, || {
         process::silence_session();
+        if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
+            return 1;
+        }
         let (ipc, network) = prepared.isolation();
         worker::work(
             prepared.config().clone(),

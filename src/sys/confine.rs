@@ -3,7 +3,7 @@
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid};
 use std::fmt;
@@ -103,7 +103,7 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
         die_with(parent).step("parent")?;
     }
     for (resource, value) in plan.limits {
-        setrlimit(*resource, *value, *value).step("setrlimit")?;
+        limit(*resource, *value).step("setrlimit")?;
     }
     verify(plan)
 }
@@ -138,6 +138,17 @@ fn leave_name_spaces(isolation: Isolation) -> Result<(), Errno> {
     }
 }
 
+/// Sets a limit, soft and hard; a hard one that is lower already, as PAM may have set it for the user, stays.
+fn limit(resource: Resource, value: u64) -> Result<(), Errno> {
+    match setrlimit(resource, value, value) {
+        Err(Errno::EPERM) => {
+            let (_, hard) = getrlimit(resource)?;
+            setrlimit(resource, hard.min(value), hard.min(value))
+        }
+        result => result,
+    }
+}
+
 /// Asks for SIGKILL at the parent's death, after the change of user that clears it, and makes sure it is not late.
 ///
 /// # Errors
@@ -149,6 +160,14 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
     } else {
         Err(Errno::ESRCH)
     }
+}
+
+/// Takes back what [`die_with`] asked for: auth, once it has a session to close when its parent dies.
+///
+/// # Errors
+/// Never on Linux.
+pub fn outlive_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(None)
 }
 
 /// Takes every capability that is not listed out of the bounding set.

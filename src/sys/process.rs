@@ -2,11 +2,13 @@
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid, Uid};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,63 @@ pub fn ignore_write_signals() {
         // SAFETY: SIG_IGN runs no code of ours.
         let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
     }
+}
+
+/// The signals that ask a process to end.
+const ENDINGS: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+];
+
+/// Whether one of them has come since [`catch_endings`].
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_ending(_: libc::c_int) {
+    ENDING.store(true, Ordering::Relaxed);
+}
+
+/// Lets a request to end only be noted, for [`until_over`] to find: what this process must still put in order then, it can. Programs
+/// that it starts are not affected: exec(3) puts caught signals back.
+///
+/// # Errors
+/// Never with these signals.
+pub fn catch_endings() -> Result<(), Errno> {
+    // A lock that is waited for is not given up: SA_RESTART.
+    let note = SigAction::new(
+        SigHandler::Handler(note_ending),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    for signal in ENDINGS {
+        // SAFETY: the handler only stores to an atomic, which is allowed in a signal handler (signal-safety(7)).
+        unsafe { nix::sys::signal::sigaction(signal, &note) }?;
+    }
+    Ok(())
+}
+
+/// Waits until the peer of this socket has closed it or has spoken, or a signal that [`catch_endings`] catches has come.
+pub fn until_over(socket: BorrowedFd<'_>) {
+    let endings: SigSet = ENDINGS.into_iter().collect();
+    // Blocked but while ppoll sleeps: none comes between the look and the wait.
+    if block(&endings).is_err() {
+        return;
+    }
+    while !ENDING.load(Ordering::Relaxed) {
+        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        match nix::poll::ppoll(&mut fds, None, Some(SigSet::empty())) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    let _ = endings.thread_unblock();
+}
+
+/// Has the kernel end this process in that many seconds (alarm(2)), whatever it is waiting for then.
+pub fn end_within(seconds: u32) {
+    // SAFETY: alarm takes an integer; SIGALRM has its default action, to end the process, since spawn.
+    unsafe { libc::alarm(seconds) };
 }
 
 /// Closes every descriptor above 2 that is not listed.

@@ -21,4 +21,5 @@ mod listing;
 mod login;
 mod logs;
 mod mended;
+mod session;
 mod transfer;

@@ -182,7 +182,7 @@ fn settings_of_a_single_user_that_the_original_dies_of() {
     }
     let mut c = Client::anonymous();
     c.says("CWD incoming", "250 Directory successfully changed.");
-    c.epsv();
+    let _data = c.passive();
     let said = c.cmd("STOR x").text();
     assert_eq!(said.starts_with("150 "), host.ours(), "{said}");
     if host.ours() {
