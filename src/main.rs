@@ -22,6 +22,7 @@ Usage: vsftpd [FILE ...] [-oNAME=VALUE ...] [--pid-file FILE]
        vsftpd --check [FILE ...] [-oNAME=VALUE ...]
        vsftpd --print-config [FILE ...] [-oNAME=VALUE ...]
        vsftpd --manual conf
+       vsftpd --sandbox-report
        vsftpd --version | --help
 
 Serves FTP as vsftpd.conf says. Without a FILE, /etc/vsftpd/vsftpd.conf is read, or
@@ -32,6 +33,7 @@ Serves FTP as vsftpd.conf says. Without a FILE, /etc/vsftpd/vsftpd.conf is read,
   --print-config     show every option's value and where it comes from
   --pid-file FILE    write the master's process id there once it listens
   --manual conf      print the manual page vsftpd.conf(5)
+  --sandbox-report   show what this kernel fences sessions with, and each process's system calls
   -v, --version      print the version
   -h, --help         print this
 ";
@@ -42,6 +44,7 @@ enum Task {
     Check,
     PrintConfig,
     Manual,
+    SandboxReport,
     Version,
     Help,
 }
@@ -86,6 +89,7 @@ fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
                 }
                 task.get_or_insert(Task::Manual);
             }
+            Arg::Long("sandbox-report") => _ = task.get_or_insert(Task::SandboxReport),
             Arg::Long("pid-file") => pid_file = Some(parser.value()?),
             Arg::Short(_) | Arg::Long(_) => return Err(arg.unexpected()),
         }
@@ -113,6 +117,7 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
             Ok(())
         }
         Task::Manual => config::conf_5(&mut out),
+        Task::SandboxReport => master::report(&mut out),
         Task::Version => {
             writeln!(
                 out,

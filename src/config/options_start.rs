@@ -56,8 +56,9 @@ macro_rules! rows_start {
     /// the command line says YES: the helper makes all their sockets, and they may make none.
     isolate_network: flag(true), [Master Helper], PerUser, Works;
 
-    /// Confine the processes of a session to the system calls they need.
-    seccomp_sandbox: flag(false), [Helper Greeter Worker], PerUser, Refused("the system call filter is not there yet");
+    /// Confine the processes of a session to the system calls they need. The printed default is the original's, whose filter ended
+    /// sessions; here it is on unless a file or the command line says NO, which is noted at start.
+    seccomp_sandbox: flag(false), [Helper Greeter Worker], PerUser, Works;
 
     /// Confine the processes of a session by tracing their system calls. The original builds this for 32-bit PCs only.
     ptrace_sandbox: flag(false), [Helper], Server, Refused("there is no tracing sandbox, nor has the original one on this machine");

@@ -14,11 +14,13 @@ mod ports;
 mod prepared;
 
 pub use arrival::{Counts, Refused, decides, limited};
-pub use prepared::Prepared;
+pub use prepared::{Prepared, filters};
 
 use crate::config::Config;
 use crate::sys::confine::{self, Isolation, Plan, Root};
+use crate::sys::landlock::Reach;
 use crate::sys::process;
+use crate::sys::seccomp::List;
 use crate::sys::socket::Parcel;
 use crate::sys::title;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
@@ -148,15 +150,19 @@ fn log_in<'a>(
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
     let granted = before(prepared, journal, &mut channel);
+    let mut killed = false;
     if granted.is_none() {
         let until = Instant::now().checked_add(LAST_WORD);
-        let _ = crate::sys::socket::readable(channel.as_fd(), until);
+        killed = !crate::sys::socket::readable(channel.as_fd(), until).unwrap_or(false);
         // One that does not end by itself: its user is another, so that only this right ends it.
         let _ = confine::raise_effective();
         let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
     }
     drop(channel);
-    let _ = process::wait_for(greeter);
+    let ended = process::wait_for(greeter);
+    if !killed {
+        note_death("greeter", ended, journal);
+    }
     granted
         .map(|(grant, rest)| (grant, rest, empty))
         .ok_or(Over::Early)
@@ -196,13 +202,26 @@ fn after_login(
         std::mem::forget(accounting);
         return Err(Over::Broken);
     }
-    match process::wait_for(worker) {
+    note_death("worker", process::wait_for(worker), journal);
+    Ok(())
+}
+
+/// Writes down that a process that speaks with the client was killed, and what to do about it.
+fn note_death(who: &str, ended: std::io::Result<process::Ended>, journal: &mut Journal) {
+    match ended {
+        Ok(process::Ended::Killed(libc::SIGSYS)) => journal.note(
+            format!(
+                "{who} was ended by its filter for a system call that is not on its list: an attack, or a mistake in the list; to see \
+                 which call it is, start the server in a terminal with VSFTPD_SANDBOX=report in its environment; \
+                 seccomp_sandbox=NO serves without the filter"
+            )
+            .as_bytes(),
+        ),
         Ok(process::Ended::Killed(signal)) => {
-            journal.note(format!("worker was killed by signal {signal}").as_bytes());
+            journal.note(format!("{who} was killed by signal {signal}").as_bytes());
         }
         Ok(process::Ended::Exited(_)) | Err(_) => {}
     }
-    Ok(())
 }
 
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
@@ -272,7 +291,8 @@ fn fork_greeter(
     ];
     let pid = process::spawn(&keep, || {
         process::silence_session();
-        let (ipc, network) = prepared.isolation();
+        let wanted = prepared.wanted();
+        let nothing = Reach::Nothing { connects: false };
         let plan = Plan {
             root: empty_root(prepared, empty),
             uid: prepared.nopriv.uid,
@@ -280,8 +300,9 @@ fn fork_greeter(
             groups: &[],
             keep: &[],
             limits: worker::GREETER_LIMITS,
-            isolation: Isolation { ipc, network },
+            isolation: wanted.isolation,
             parent: Some(parent),
+            fences: wanted.fences(List::Greeter, nothing, None),
         };
         worker::greet(
             prepared.config(),
@@ -311,18 +332,28 @@ fn fork_worker(
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
             return 1;
         }
-        let (ipc, network) = prepared.isolation();
         worker::work(
             prepared.config().clone(),
             client,
             verdict,
-            Isolation { ipc, network },
+            prepared.wanted(),
             parent,
             Channel::new(theirs),
             rest,
         )
     })?;
     Ok((ours, pid))
+}
+
+/// The lists that workers of these settings will most likely have: a local user's and a guest's.
+pub fn likely_lists(config: &Config) -> [List; 2] {
+    [worker::Rules::Local, worker::Rules::Anonymous].map(|rules| {
+        let chroot = rules == worker::Rules::Anonymous || config.chroot_local_user;
+        List::Worker {
+            rights: worker::rights(config, rules),
+            names: worker::asks_the_host(config, chroot),
+        }
+    })
 }
 
 /// The empty root of processes that need no files; an ordinary user's server has no right to change roots.
@@ -362,6 +393,10 @@ fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, co
     if config.chown_uploads {
         keep.push(Capability::CAP_CHOWN);
     }
+    let wanted = prepared.wanted();
+    let list = List::Helper {
+        gives: config.chown_uploads,
+    };
     confine::confine(&Plan {
         root: empty_root(prepared, empty),
         uid: prepared.nopriv.uid,
@@ -373,6 +408,7 @@ fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, co
         isolation: Isolation::default(),
         // It outlives master: a restart of the service leaves sessions alone.
         parent: None,
+        fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
     })
 }
 

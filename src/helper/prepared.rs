@@ -3,6 +3,8 @@
 
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
+use crate::sys::confine::{Isolation, Wanted};
+use crate::sys::{landlock, seccomp};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::ffi::{OsStr, OsString};
@@ -203,6 +205,22 @@ impl Prepared {
             asked("isolate_network", self.config().isolate_network),
         )
     }
+
+    /// The fences around a session's processes, as far as this kernel has them.
+    pub fn wanted(&self) -> Wanted {
+        let (ipc, network) = self.isolation();
+        Wanted {
+            isolation: Isolation { ipc, network },
+            calls: filters(&self.loaded) && seccomp::available(),
+            files: landlock::available(),
+        }
+    }
+}
+
+/// Whether system calls are filtered: unless the settings say NO themselves. The original's default is NO because its filter broke
+/// sessions; this one is part of every session by default.
+pub fn filters(loaded: &Loaded) -> bool {
+    loaded.config.seccomp_sandbox || !loaded.is_set("seccomp_sandbox")
 }
 
 /// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that.

@@ -1,11 +1,13 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 pub mod diagnostics;
+mod fences;
 mod launch;
 mod listen;
 mod roster;
 mod strays;
 
+pub use fences::report;
 pub use launch::Inherited;
 
 use crate::config::{self, Loaded, Source};
@@ -81,6 +83,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    fences::raise(&prepared, standalone);
     settle(&prepared, standalone && !background)?;
     log::info!("serving {}", launch::describe(&service));
     let listeners = match service {

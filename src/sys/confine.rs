@@ -1,17 +1,28 @@
 //! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once.
 
+use super::landlock::{self, Reach};
+use super::seccomp::List;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{AccessFlags, Gid, Pid, Uid};
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
 /// Proof that this process has given up what its plan says; without it nothing reads from the network.
 #[derive(Debug, Clone, Copy)]
-pub struct Confined(());
+pub struct Confined {
+    root_is_writable: bool,
+}
+
+impl Confined {
+    /// Whether this process may write to its root directory, which was looked at before files got out of reach.
+    pub fn root_is_writable(self) -> bool {
+        self.root_is_writable
+    }
+}
 
 /// Where the process's root will be.
 #[derive(Debug)]
@@ -53,7 +64,45 @@ pub struct Plan<'a> {
     pub isolation: Isolation,
     /// The process that must still be its parent, at whose death it dies; `None` for one that outlives its parent.
     pub parent: Option<Pid>,
+    /// The fences around it when all that is done.
+    pub fences: Fences<'a>,
 }
+
+/// Which of the fences a session's processes get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name spaces of their own.
+    pub isolation: Isolation,
+    /// Filters of system calls.
+    pub calls: bool,
+    /// Landlock.
+    pub files: bool,
+}
+
+impl Wanted {
+    /// The fences that are wanted, of these.
+    pub fn fences<'a>(&self, list: List, reach: Reach<'a>, before: Option<Before>) -> Fences<'a> {
+        Fences {
+            before: before.filter(|_| self.calls),
+            reach: Some(reach).filter(|_| self.files),
+            calls: Some(list).filter(|_| self.calls),
+        }
+    }
+}
+
+/// What a process may do and reach once it is confined; a fence that this kernel does not have is left out by who makes the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fences<'a> {
+    /// What must be done as the user, but before the fences stand.
+    pub before: Option<Before>,
+    /// The files it may reach.
+    pub reach: Option<Reach<'a>>,
+    /// The system calls it may make.
+    pub calls: Option<List>,
+}
+
+/// Something that is done before the fences stand.
+pub type Before = fn();
 
 /// The step that failed; the session must end.
 #[derive(Debug)]
@@ -105,7 +154,23 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     for (resource, value) in plan.limits {
         limit(*resource, *value).step("setrlimit")?;
     }
-    verify(plan)
+    verify(plan)?;
+    let confined = Confined {
+        root_is_writable: nix::unistd::access("/", AccessFlags::W_OK).is_ok(),
+    };
+    fence(&plan.fences)?;
+    Ok(confined)
+}
+
+/// The last steps: from here on this process makes the calls of its list and no others.
+fn fence(fences: &Fences<'_>) -> Result<(), Failure> {
+    if let Some(before) = fences.before {
+        before();
+    }
+    if let Some(reach) = fences.reach {
+        landlock::restrict(reach).step("Landlock")?;
+    }
+    fences.calls.map_or(Ok(()), List::install).step("seccomp")
 }
 
 fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
@@ -250,7 +315,7 @@ fn lock_securebits() -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
+fn verify(plan: &Plan<'_>) -> Result<(), Failure> {
     let broken = |what: &'static str| Failure {
         step: what,
         why: "did not hold".to_owned(),
@@ -290,5 +355,5 @@ fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
     if !plan.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)) != Err(Errno::EPERM) {
         return Err(broken("user id 0 is out of reach"));
     }
-    Ok(Confined(()))
+    Ok(())
 }

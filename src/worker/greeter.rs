@@ -72,7 +72,7 @@ pub fn greet(
         strange: 0,
         peer: client.peer.ip(),
     };
-    let Exit(status) = match greeter.talk(greeting) {
+    let Exit(status) = match greeter.talk(greeting, confined.root_is_writable()) {
         Ok(never) => match never {},
         Err(exit) => exit,
     };
@@ -81,8 +81,7 @@ pub fn greet(
 }
 
 impl Greeter<'_> {
-    fn talk(&mut self, greeting: Greeting) -> Result<Infallible, Exit> {
-        let writable = nix::unistd::access("/", nix::unistd::AccessFlags::W_OK).is_ok();
+    fn talk(&mut self, greeting: Greeting, writable: bool) -> Result<Infallible, Exit> {
         match greeting {
             Greeting::Oops(text) => return Err(self.oops(text.as_bytes())),
             Greeting::Banner(_) if writable => {

@@ -1,8 +1,11 @@
 //! How a worker gets into its directory and rid of root; worker, before it reads anything.
 
-use super::{Class, Verdict};
+use super::{Class, Verdict, asks_the_host, rights};
 use crate::config::Config;
-use crate::sys::confine::{self, Confined, Isolation, Plan, Root};
+use crate::sys::account;
+use crate::sys::confine::{self, Before, Confined, Plan, Root, Wanted};
+use crate::sys::landlock::Reach;
+use crate::sys::seccomp::List;
 use crate::sys::tree::{Tree, VirtualPath};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -86,7 +89,7 @@ const LIMITS: &[(Resource, u64)] = &[
 pub fn enter(
     config: &Config,
     verdict: &Verdict,
-    isolation: Isolation,
+    wanted: Wanted,
     helper: Pid,
 ) -> Result<Jail, Oops> {
     confine::raise_effective().map_err(|error| Oops::Confinement(error.to_string()))?;
@@ -97,6 +100,16 @@ pub fn enter(
         (false, true) => Root::Directory(arrived.opened.as_fd()),
         (false, false) => Root::Host,
     };
+    let reach = Reach::Below {
+        root: (config.run_as_launching_user && verdict.chroot).then(|| arrived.opened.as_fd()),
+        rights: rights(config, verdict.rules),
+    };
+    let names = asks_the_host(config, verdict.chroot);
+    let list = List::Worker {
+        rights: rights(config, verdict.rules),
+        names,
+    };
+    let wake = names.then_some(wake_name_service as Before);
     let confined = confine::confine(&Plan {
         root,
         uid: verdict.uid,
@@ -104,8 +117,9 @@ pub fn enter(
         groups: &verdict.groups,
         keep: &[],
         limits: LIMITS,
-        isolation,
+        isolation: wanted.isolation,
         parent: Some(helper),
+        fences: wanted.fences(list, reach, wake),
     })
     .map_err(|failure| Oops::Confinement(failure.to_string()))?;
     let Arrived { opened, path, here } = arrived;
@@ -118,7 +132,7 @@ pub fn enter(
     let known = !matches!(verdict.class, Class::Anonymous { .. });
     let lenient = known && config.allow_writeable_chroot;
     // An ordinary user's own directory is that user's to write in; what clients may do there, write_enable says.
-    if verdict.chroot && !lenient && !config.run_as_launching_user && tree.access_write_root() {
+    if verdict.chroot && !lenient && !config.run_as_launching_user && confined.root_is_writable() {
         return Err(Oops::WritableRoot(path));
     }
     let start = start(&tree, verdict, here, inner);
@@ -127,6 +141,14 @@ pub fn enter(
         tree,
         start,
     })
+}
+
+/// Has the C library load the modules of the name service, which is done once, before it could not any more.
+fn wake_name_service() {
+    let _ = account::name_of_uid(nix::unistd::getuid().as_raw());
+    let _ = account::name_of_gid(nix::unistd::getgid().as_raw());
+    // One that is nowhere: every module is asked.
+    let _ = account::find(b"vsftpd-nobody-has-this-name");
 }
 
 /// The directory a login leads to, before anything is given up.

@@ -19,8 +19,9 @@ mod transfer;
 pub use greeter::{GREETER_LIMITS, greet};
 
 use crate::config::Config;
-use crate::sys::confine::Isolation;
+use crate::sys::confine::Wanted;
 use crate::sys::process;
+use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::{Gid, Pid, Uid};
@@ -95,18 +96,36 @@ pub struct Verdict {
     pub chroot: bool,
 }
 
+/// What a session may change: the gates of the commands that do (reference §3.4), as far as no command line is needed to know.
+pub fn rights(config: &Config, rules: Rules) -> Rights {
+    let local = rules == Rules::Local;
+    let write = |anonymous_may: bool| config.write_enable && (local || anonymous_may);
+    let alter = write(config.anon_other_write_enable);
+    Rights {
+        upload: alter || write(config.anon_upload_enable),
+        make: write(config.anon_mkdir_write_enable),
+        alter,
+        chmod: local && config.write_enable && config.chmod_enable,
+    }
+}
+
+/// Whether a session looks names up with the host's name service.
+pub fn asks_the_host(config: &Config, chroot: bool) -> bool {
+    !chroot && (config.text_userdb_names || config.tilde_user_enable)
+}
+
 /// The worker's life: enters the jail, gives up everything, serves; gives the exit status.
 pub fn work(
     config: Config,
     client: Client,
     verdict: Verdict,
-    isolation: Isolation,
+    wanted: Wanted,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     rest: Vec<u8>,
 ) -> i32 {
     process::one_arena();
-    match jail::enter(&config, &verdict, isolation, helper) {
+    match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, &rest);
             session.serve()

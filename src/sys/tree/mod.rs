@@ -94,12 +94,6 @@ impl Tree {
         self.root.as_fd()
     }
 
-    /// Whether the session may write to its root (reference §6.5: refused inside a chroot).
-    pub fn access_write_root(&self) -> bool {
-        use nix::unistd::{AccessFlags, faccessat};
-        faccessat(&self.root, c".", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_ok()
-    }
-
     /// Where chdir(2) to the argument and getcwd(3) would arrive: a directory that may be searched, without links.
     ///
     /// # Errors

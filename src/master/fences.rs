@@ -1,0 +1,111 @@
+//! Which fences this kernel has for sessions: tried once at start, said in one line, and shown by `--sandbox-report`; master.
+
+use crate::helper::{self, Prepared};
+use crate::sys::landlock;
+use crate::sys::seccomp::{self, List, Rights};
+use std::io::{self, Write};
+
+/// Asks for forbidden system calls to be reported on standard error.
+const SWITCH: &str = "VSFTPD_SANDBOX";
+
+/// Finds out what sessions will be fenced with, and builds the programs they share. Where nobody waits at a terminal, as under inetd,
+/// nothing is tried: it would cost every connection.
+pub fn raise(prepared: &Prepared, tried: bool) {
+    if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
+        seccomp::report_calls();
+    }
+    let wanted = helper::filters(&prepared.loaded);
+    let mut filtered = wanted && seccomp::available();
+    if filtered && tried {
+        if let Err(why) = seccomp::self_test() {
+            log::error!("system calls are not filtered: {why}");
+            seccomp::do_without();
+            filtered = false;
+        } else {
+            prepare(prepared);
+        }
+    }
+    if !tried {
+        return;
+    }
+    let calls = match (wanted, filtered) {
+        (true, true) if seccomp::reporting() => "system calls filtered, forbidden ones reported",
+        (true, true) => "system calls filtered",
+        (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
+        (false, _) => "system calls not filtered: seccomp_sandbox=NO",
+    };
+    let files = match landlock::version() {
+        0 => "no Landlock in this kernel".to_owned(),
+        version if version < landlock::OLDEST => {
+            format!("Landlock version {version} is too old to be used")
+        }
+        version => format!("Landlock version {version}"),
+    };
+    if filtered && landlock::available() {
+        log::info!("sessions are fenced: {calls}; {files}");
+    } else {
+        log::warn!("sessions are fenced less than they could be: {calls}; {files}");
+    }
+}
+
+/// Builds what sessions of these settings will most likely install; they inherit it.
+fn prepare(prepared: &Prepared) {
+    let config = prepared.config();
+    let gives = config.chown_uploads;
+    List::Greeter.prepare();
+    List::Helper { gives }.prepare();
+    for list in helper::likely_lists(config) {
+        list.prepare();
+    }
+}
+
+/// Prints the fences of this kernel and every list.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn report(out: &mut dyn Write) -> io::Result<()> {
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    writeln!(
+        out,
+        "system call filter (seccomp): {}",
+        yes(seccomp::available())
+    )?;
+    writeln!(out, "Landlock: version {}", landlock::version())?;
+    for (since, what) in landlock::layers() {
+        let here = landlock::available() && landlock::version() >= since;
+        writeln!(out, "  version {since}: {:3}  {what}", yes(here))?;
+    }
+    let all = Rights {
+        upload: true,
+        make: true,
+        alter: true,
+        chmod: true,
+    };
+    let worker = |rights, names| List::Worker { rights, names };
+    let lists = [
+        ("greeter, before login", List::Greeter),
+        ("helper, after login", List::Helper { gives: false }),
+        ("helper, with chown_uploads", List::Helper { gives: true }),
+        ("worker, read-only", worker(Rights::default(), false)),
+        ("worker, with every right to write", worker(all, false)),
+        (
+            "worker that asks the host for names (text_userdb_names, tilde_user_enable)",
+            worker(all, true),
+        ),
+    ];
+    writeln!(
+        out,
+        "\nSystem calls by process. some: with some arguments only; fails: answered with an error. Any other call ends"
+    )?;
+    writeln!(
+        out,
+        "the process, or, in one that asks the host for names, fails."
+    )?;
+    for (who, list) in lists {
+        writeln!(out, "\n{who}")?;
+        for (name, how, why) in list.shown() {
+            writeln!(out, "  {name:20} {how:6} {why}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,409 @@
+//! Who may make which system call: the lists of greeter, helper and worker, row by row (attacks C.6); no process of its own.
+//!
+//! Numbers differ between machines, so do the calls a C library uses: rows for x86-64 alone say so, others come from the
+//! `*at` family that every machine has. `fchmodat2` and `clone3` have one number everywhere.
+
+use super::rows::{Row, Test, allow, bits, int, long, mostly, only, refuse, within};
+use libc::{EACCES, ENOSYS, EPERM};
+
+macro_rules! named {
+    ($name:ident) => {
+        (libc::$name, stringify!($name))
+    };
+}
+
+const fn error(code: i32) -> u16 {
+    code as u16
+}
+
+/// Private memory that is not executable, from no file.
+const MEMORY: &[Test] = &[
+    within(2, (libc::PROT_READ | libc::PROT_WRITE) as u64),
+    bits(
+        3,
+        libc::MAP_PRIVATE
+            | libc::MAP_ANONYMOUS
+            | libc::MAP_NORESERVE
+            | libc::MAP_STACK
+            | libc::MAP_FIXED
+            | libc::MAP_FIXED_NOREPLACE,
+    ),
+    int(4, -1),
+];
+
+/// Waiting and waking, of this process alone or shared, with either clock.
+const fn futex(operation: i32) -> Test {
+    Test {
+        argument: 1,
+        mask: 0xFFFF_FFFF & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as u64,
+        value: operation as u64,
+    }
+}
+
+/// What every process does: memory, time, chance, its open descriptors, its end.
+pub(super) const BASE: &[Row] = &[
+    allow(named!(SYS_read), "descriptors it holds"),
+    allow(named!(SYS_write), "descriptors it holds"),
+    allow(named!(SYS_readv), "descriptors it holds"),
+    allow(
+        named!(SYS_writev),
+        "descriptors it holds; a panic's last words",
+    ),
+    allow(named!(SYS_close), "descriptors it holds"),
+    allow(named!(SYS_munmap), "free(3), the end of a thread"),
+    allow(named!(SYS_brk), "malloc(3)"),
+    allow(named!(SYS_mremap), "realloc(3) of large blocks"),
+    only(
+        named!(SYS_mmap),
+        &[MEMORY],
+        "malloc(3), stacks; never executable",
+    ),
+    only(
+        named!(SYS_mprotect),
+        &[&[within(2, (libc::PROT_READ | libc::PROT_WRITE) as u64)]],
+        "malloc(3), stacks; never executable",
+    ),
+    mostly(
+        named!(SYS_madvise),
+        &[
+            &[int(2, libc::MADV_DONTNEED)],
+            &[int(2, libc::MADV_FREE)],
+            &[int(2, libc::MADV_HUGEPAGE)],
+            // MADV_GUARD_INSTALL, which glibc 2.42 guards stacks with.
+            &[int(2, 102)],
+        ],
+        error(libc::EINVAL),
+        "free(3), stacks",
+    ),
+    only(
+        named!(SYS_futex),
+        &[
+            &[futex(libc::FUTEX_WAIT)],
+            &[futex(libc::FUTEX_WAKE)],
+            &[futex(libc::FUTEX_REQUEUE)],
+            &[futex(libc::FUTEX_CMP_REQUEUE)],
+            &[futex(libc::FUTEX_WAIT_BITSET)],
+            &[futex(libc::FUTEX_WAKE_BITSET)],
+        ],
+        "locks and channels of the library; none with priorities",
+    ),
+    allow(named!(SYS_getrandom), "hash tables, ports"),
+    allow(
+        named!(SYS_clock_gettime),
+        "where the clock is no memory page",
+    ),
+    allow(
+        named!(SYS_gettimeofday),
+        "where the clock is no memory page",
+    ),
+    allow(named!(SYS_clock_nanosleep), "sleep"),
+    allow(named!(SYS_nanosleep), "sleep"),
+    allow(
+        named!(SYS_restart_syscall),
+        "a stopped and continued process",
+    ),
+    allow(named!(SYS_rt_sigreturn), "the end of a handler"),
+    allow(
+        named!(SYS_rt_sigaction),
+        "the first thread of the C library, abort(3)",
+    ),
+    allow(
+        named!(SYS_rt_sigprocmask),
+        "threads of the C library, abort(3)",
+    ),
+    allow(named!(SYS_sigaltstack), "the library's guard of stacks"),
+    allow(named!(SYS_getpid), "abort(3)"),
+    allow(named!(SYS_gettid), "abort(3), a panic's last words"),
+    refuse(
+        named!(SYS_tgkill),
+        error(EPERM),
+        "abort(3) ends the process another way then",
+    ),
+    allow(named!(SYS_exit), "the end of a thread"),
+    allow(named!(SYS_exit_group), "the end"),
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_GETFD)], &[int(1, libc::F_GETFL)]],
+        "the library's look at a descriptor",
+    ),
+    // What C libraries try and can do without.
+    refuse(
+        named!(SYS_rseq),
+        error(ENOSYS),
+        "tried by glibc for each thread",
+    ),
+    refuse(
+        named!(SYS_sched_getaffinity),
+        error(ENOSYS),
+        "tried by glibc for each thread",
+    ),
+    refuse(
+        named!(SYS_prlimit64),
+        error(EPERM),
+        "tried by glibc for a thread's stack",
+    ),
+    mostly(
+        named!(SYS_prctl),
+        &[&[int(0, libc::PR_SET_NAME)]],
+        error(libc::EINVAL),
+        "a thread's name; glibc names its memory",
+    ),
+    refuse(
+        named!(SYS_ioctl),
+        error(libc::ENOTTY),
+        "tried on descriptors by libraries",
+    ),
+];
+
+/// A path asked for before login, or in helper: nothing here needs one, a C library may try.
+pub(super) const NO_PATHS: &[Row] = &[
+    refuse(named!(SYS_openat), error(EACCES), "no file is opened"),
+    refuse(named!(SYS_openat2), error(EACCES), "no file is opened"),
+    refuse(
+        named!(SYS_newfstatat),
+        error(EACCES),
+        "no file is looked at",
+    ),
+    refuse(named!(SYS_statx), error(EACCES), "no file is looked at"),
+    refuse(named!(SYS_faccessat), error(EACCES), "no file is looked at"),
+    refuse(named!(SYS_readlinkat), error(EACCES), "no link is read"),
+    #[cfg(target_arch = "x86_64")]
+    refuse(named!(SYS_open), error(EACCES), "no file is opened"),
+    #[cfg(target_arch = "x86_64")]
+    refuse(named!(SYS_stat), error(EACCES), "no file is looked at"),
+    #[cfg(target_arch = "x86_64")]
+    refuse(named!(SYS_lstat), error(EACCES), "no file is looked at"),
+    #[cfg(target_arch = "x86_64")]
+    refuse(named!(SYS_access), error(EACCES), "no file is looked at"),
+    #[cfg(target_arch = "x86_64")]
+    refuse(named!(SYS_readlink), error(EACCES), "no link is read"),
+];
+
+const CONNECTED: &[Test] = &[long(4, 0), int(5, 0)];
+
+/// Speaking over sockets that are there: the client's, and the channel between processes.
+pub(super) const SPEAK: &[Row] = &[
+    allow(named!(SYS_ppoll), "waiting for the client and for helper"),
+    #[cfg(target_arch = "x86_64")]
+    allow(named!(SYS_poll), "waiting for the client and for helper"),
+    only(
+        named!(SYS_sendto),
+        &[CONNECTED],
+        "replies; never to an address",
+    ),
+    only(
+        named!(SYS_sendmsg),
+        &[&[bits(2, libc::MSG_NOSIGNAL)]],
+        "messages to helper or its child",
+    ),
+    only(
+        named!(SYS_recvmsg),
+        &[&[bits(2, libc::MSG_CMSG_CLOEXEC)]],
+        "messages from helper or its child",
+    ),
+];
+
+const fn stream(family: i32) -> [Test; 3] {
+    [
+        int(0, family),
+        Test {
+            argument: 1,
+            mask: 0xFFFF_FFFF & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64,
+            value: libc::SOCK_STREAM as u64,
+        },
+        int(2, 0),
+    ]
+}
+
+const IPV4: &[Test] = &stream(libc::AF_INET);
+const IPV6: &[Test] = &stream(libc::AF_INET6);
+
+/// Helper after login: data sockets, the log, the worker's end.
+pub(super) const HELPER: &[Row] = &[
+    mostly(
+        named!(SYS_socket),
+        &[IPV4, IPV6],
+        error(EACCES),
+        "data connections: TCP only; syslog(3) may try a second time",
+    ),
+    allow(named!(SYS_bind), "data connections: the port"),
+    allow(named!(SYS_listen), "passive data connections"),
+    allow(named!(SYS_connect), "active data connections"),
+    only(
+        named!(SYS_setsockopt),
+        &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_REUSEADDR)]],
+        "data connections: the port of the last one",
+    ),
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_SETLK)], &[int(1, libc::F_SETLKW)]],
+        "the lock on a log file",
+    ),
+    allow(named!(SYS_wait4), "the worker's end"),
+];
+
+/// Helper with `chown_uploads`.
+pub(super) const GIVE: &[Row] = &[
+    allow(named!(SYS_fstat), "what is given away is looked at"),
+    #[cfg(target_arch = "x86_64")]
+    only(
+        named!(SYS_newfstatat),
+        &[&[bits(3, libc::AT_EMPTY_PATH)]],
+        "fstat(3) of older C libraries",
+    ),
+    allow(named!(SYS_fchown), "uploads are given to chown_username"),
+];
+
+/// Worker, whatever it may do: files are looked at and read, data moves.
+pub(super) const READ: &[Row] = &[
+    allow(named!(SYS_openat2), "files, within the root"),
+    allow(
+        named!(SYS_openat),
+        "files: without openat2(2), and the root itself",
+    ),
+    allow(named!(SYS_newfstatat), "facts about files"),
+    allow(named!(SYS_fstat), "facts about open files"),
+    allow(named!(SYS_statx), "facts about open files, by the library"),
+    allow(named!(SYS_fstatfs), "whether a file is the kernel's own"),
+    allow(
+        named!(SYS_readlinkat),
+        "links: listings, and the walk without openat2(2)",
+    ),
+    allow(named!(SYS_getdents64), "listings"),
+    allow(named!(SYS_lseek), "REST, listings"),
+    allow(named!(SYS_sendfile), "RETR"),
+    allow(named!(SYS_umask), "SITE UMASK"),
+    allow(named!(SYS_accept4), "passive data connections"),
+    allow(named!(SYS_getpeername), "who has connected"),
+    allow(named!(SYS_shutdown), "the end of a transfer, ABOR"),
+    only(
+        named!(SYS_getsockopt),
+        &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_ERROR)]],
+        "whether a data connection holds",
+    ),
+    only(
+        named!(SYS_setsockopt),
+        &[
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_NODELAY)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_KEEPALIVE)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_OOBINLINE)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_SNDTIMEO)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_RCVTIMEO)],
+        ],
+        "control and data connections",
+    ),
+    only(
+        named!(SYS_ioctl),
+        &[&[int(1, libc::TIOCOUTQ as i32)]],
+        "whether the client has every byte",
+    ),
+    only(
+        named!(SYS_fcntl),
+        &[
+            &[
+                int(1, libc::F_SETFL),
+                within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+            ],
+            &[int(1, libc::F_SETLK)],
+            &[int(1, libc::F_DUPFD_CLOEXEC)],
+        ],
+        "blocking data connections, lock_upload_files",
+    ),
+];
+
+/// The flags glibc and musl start a thread with, and no others.
+const GLIBC_THREAD: &[Test] = &[long(0, 0x003D_0F00)];
+const MUSL_THREAD: &[Test] = &[long(0, 0x007D_0F00)];
+
+/// Worker: its one other thread.
+pub(super) const THREAD: &[Row] = &[
+    refuse(
+        (435, "SYS_clone3"),
+        error(ENOSYS),
+        "its flags cannot be seen: glibc falls back to clone",
+    ),
+    only(
+        named!(SYS_clone),
+        &[GLIBC_THREAD, MUSL_THREAD],
+        "the data thread; never a process",
+    ),
+    allow(named!(SYS_set_robust_list), "each thread of glibc"),
+    allow(
+        named!(SYS_rseq),
+        "each thread of glibc, which ends the process where it fails",
+    ),
+    allow(named!(SYS_sched_yield), "channels between the threads"),
+    allow(named!(SYS_eventfd2), "waking the control thread"),
+    only(
+        named!(SYS_prlimit64),
+        &[&[int(0, 0), int(1, libc::RLIMIT_NPROC as i32)]],
+        "no further thread",
+    ),
+];
+
+/// Worker that may upload.
+pub(super) const UPLOAD: &[Row] = &[
+    allow(named!(SYS_ftruncate), "STOR over a file"),
+    allow(named!(SYS_fchmod), "chown_upload_mode"),
+    allow(named!(SYS_unlinkat), "uploads that fail"),
+];
+
+/// Worker that may make directories.
+pub(super) const MAKE: &[Row] = &[allow(named!(SYS_mkdirat), "MKD")];
+
+/// Worker that may change what is there.
+pub(super) const ALTER: &[Row] = &[
+    allow(named!(SYS_unlinkat), "DELE, RMD"),
+    allow(named!(SYS_renameat), "RNTO"),
+    allow(
+        named!(SYS_renameat2),
+        "RNTO, by C libraries without renameat(2)",
+    ),
+    allow(named!(SYS_utimensat), "MDTM with a time"),
+];
+
+/// Worker that may change permissions.
+pub(super) const CHMOD: &[Row] = &[
+    allow((452, "SYS_fchmodat2"), "SITE CHMOD"),
+    allow(named!(SYS_fchmod), "SITE CHMOD before Linux 6.6"),
+    allow(
+        named!(SYS_fchmodat),
+        "SITE CHMOD of a file its owner may not open",
+    ),
+];
+
+const LOCAL_STREAM: &[Test] = &[int(0, libc::AF_UNIX)];
+
+/// Worker of a session that sees the host, with `text_userdb_names` or `tilde_user_enable`: the name service, by files or by the
+/// socket of a daemon of this host. What else a module of it tries fails with an error.
+pub(super) const NAMES: &[Row] = &[
+    mostly(
+        named!(SYS_socket),
+        &[LOCAL_STREAM],
+        error(EACCES),
+        "nscd, sssd, winbind, userdb",
+    ),
+    allow(named!(SYS_connect), "nscd, sssd: sockets of this host only"),
+    allow(named!(SYS_recvfrom), "nscd, sssd"),
+    allow(named!(SYS_getuid), "modules of the name service"),
+    allow(named!(SYS_geteuid), "modules of the name service"),
+    allow(named!(SYS_getgid), "modules of the name service"),
+    allow(named!(SYS_getegid), "modules of the name service"),
+    only(
+        named!(SYS_mmap),
+        &[&[
+            within(2, libc::PROT_READ as u64),
+            bits(3, libc::MAP_SHARED | libc::MAP_PRIVATE),
+        ]],
+        "the caches of nscd and sssd",
+    ),
+    only(
+        named!(SYS_getsockopt),
+        &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_PEERCRED)]],
+        "sssd",
+    ),
+    #[cfg(target_arch = "x86_64")]
+    allow(named!(SYS_stat), "modules of the name service"),
+    #[cfg(target_arch = "x86_64")]
+    allow(named!(SYS_lstat), "modules of the name service"),
+];

@@ -1,0 +1,267 @@
+//! Filters of system calls: which list a process gets, and its installation as the last thing before it reads from the network;
+//! greeter, helper after login, worker.
+//!
+//! A list is data ([`lists`]); a call that is not on it ends the process. Programs are built once, by master, and inherited.
+
+mod bpf;
+mod lists;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use super::process::{self, Ended};
+use bpf::Refusal;
+use rows::{Answer, Row, When};
+use seccompiler::sock_filter;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a worker may change in its tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Make and overwrite files.
+    pub upload: bool,
+    /// Make directories.
+    pub make: bool,
+    /// Delete, rename, set times.
+    pub alter: bool,
+    /// Set permissions.
+    pub chmod: bool,
+}
+
+/// Whose list it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// Before login.
+    Greeter,
+    /// Helper, after login.
+    Helper {
+        /// With `chown_uploads`.
+        gives: bool,
+    },
+    /// After login.
+    Worker {
+        /// What it may change.
+        rights: Rights,
+        /// Whether it asks the host's name service.
+        names: bool,
+    },
+}
+
+/// How many lists there are, and with it places for their programs.
+const PLACES: usize = 3 + 32;
+
+static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
+
+/// Whether a forbidden call is reported before the process ends.
+static REPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Whether this kernel filters.
+static AVAILABLE: OnceLock<bool> = OnceLock::new();
+
+/// Whether it turned out not to, although it says so.
+static BROKEN: AtomicBool = AtomicBool::new(false);
+
+impl List {
+    fn place(self) -> usize {
+        match self {
+            Self::Greeter => 0,
+            Self::Helper { gives } => 1 + usize::from(gives),
+            Self::Worker { rights, names } => [
+                rights.upload,
+                rights.make,
+                rights.alter,
+                rights.chmod,
+                names,
+            ]
+            .iter()
+            .fold(0, |sum: usize, one| sum.wrapping_mul(2) | usize::from(*one))
+            .wrapping_add(3),
+        }
+    }
+
+    fn rows(self) -> Vec<&'static Row> {
+        let mut parts: Vec<&'static [Row]> = vec![lists::BASE, lists::SPEAK];
+        match self {
+            Self::Greeter => parts.push(lists::NO_PATHS),
+            Self::Helper { gives } => {
+                parts.extend([lists::HELPER, lists::NO_PATHS]);
+                if gives {
+                    parts.push(lists::GIVE);
+                }
+            }
+            Self::Worker { rights, names } => {
+                parts.extend([lists::READ, lists::THREAD]);
+                let more = [
+                    (rights.upload, lists::UPLOAD),
+                    (rights.make, lists::MAKE),
+                    (rights.alter, lists::ALTER),
+                    (rights.chmod, lists::CHMOD),
+                    (names, lists::NAMES),
+                ];
+                parts.extend(more.iter().filter(|part| part.0).map(|part| part.1));
+            }
+        }
+        parts.into_iter().flatten().collect()
+    }
+
+    /// What happens to a call that is on no row. The name service may load anything: there a call fails instead.
+    fn otherwise(self) -> Answer {
+        match self {
+            Self::Worker { names: true, .. } => Answer::Errno(1),
+            Self::Greeter | Self::Helper { .. } | Self::Worker { names: false, .. } => Answer::Kill,
+        }
+    }
+
+    /// Its rows, for people: a call, `some` if only some arguments are taken, `fails` if it is answered with an error, and why.
+    pub fn shown(self) -> Vec<(&'static str, &'static str, &'static str)> {
+        let shown = |row: &'static Row| {
+            let how = match row.when {
+                When::Always => "",
+                When::One(_) => "some",
+                When::Never => "fails",
+            };
+            (row.name.trim_start_matches("SYS_"), how, row.why)
+        };
+        self.rows().into_iter().map(shown).collect()
+    }
+
+    /// Builds the program, unless this process or an ancestor has: master does so for what it expects.
+    pub fn prepare(self) {
+        let _ = self.program();
+    }
+
+    fn program(self) -> Option<&'static [sock_filter]> {
+        let refusal = if reporting() {
+            Refusal::Trap
+        } else {
+            Refusal::Kill
+        };
+        let build = || bpf::program(&self.rows(), self.otherwise(), refusal);
+        PROGRAMS
+            .get(self.place())
+            .map(|one| one.get_or_init(build).as_slice())
+    }
+
+    /// Confines this process to the list, for ever. The process has one thread: what it starts later inherits the filter.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn install(self) -> Result<(), String> {
+        let program = self.program().ok_or("no such list")?;
+        if reporting() {
+            report::listen().map_err(|error| error.to_string())?;
+        }
+        seccompiler::apply_filter(program).map_err(|error| error.to_string())
+    }
+}
+
+/// Has forbidden calls reported on standard error before the process ends, which therefore stays open; for whoever makes a list.
+pub fn report_calls() {
+    REPORTING.store(true, Ordering::Relaxed);
+}
+
+/// Whether they are.
+pub fn reporting() -> bool {
+    REPORTING.load(Ordering::Relaxed)
+}
+
+/// Whether this machine and kernel filter system calls and can end a process for one (Linux 4.14).
+pub fn available() -> bool {
+    let says_so = *AVAILABLE.get_or_init(|| {
+        let action = libc::SECCOMP_RET_KILL_PROCESS;
+        // SAFETY: the operation reads one word behind the pointer, which outlives the call.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_GET_ACTION_AVAIL,
+                0,
+                &raw const action,
+            )
+        };
+        bpf::MACHINE != 0 && result == 0
+    });
+    says_so && !BROKEN.load(Ordering::Relaxed)
+}
+
+/// No filter is installed from here on: a trial has failed.
+pub fn do_without() {
+    BROKEN.store(true, Ordering::Relaxed);
+}
+
+/// Tries in a child that lives for nothing else that a filter lets pass what is listed and ends the process for what is not.
+///
+/// # Errors
+/// What happened instead.
+pub fn self_test() -> Result<(), String> {
+    let list = List::Worker {
+        rights: Rights::default(),
+        names: false,
+    };
+    let child = process::spawn(&[], || {
+        // Its report would be about nothing.
+        let _ = nix::unistd::close(2);
+        if list.install().is_err() {
+            return 2;
+        }
+        // Listed: time passes. Not listed: who the parent is.
+        std::thread::sleep(std::time::Duration::from_micros(1));
+        let _ = nix::unistd::getppid();
+        1
+    });
+    let child = child.map_err(|error| error.to_string())?;
+    match process::wait_for(child).map_err(|error| error.to_string())? {
+        Ended::Killed(libc::SIGSYS) => Ok(()),
+        Ended::Exited(report::STATUS) if reporting() => Ok(()),
+        Ended::Exited(2) => Err("the kernel takes no filter".to_owned()),
+        Ended::Exited(1) => Err("a forbidden call went through".to_owned()),
+        Ended::Exited(other) => Err(format!("the trial ended with status {other}")),
+        Ended::Killed(signal) => Err(format!("the trial was ended by signal {signal}")),
+    }
+}
+
+mod report {
+    //! The handler that tells which call it was.
+
+    use nix::errno::Errno;
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+
+    /// How a process ends that has reported.
+    pub(super) const STATUS: i32 = 159;
+
+    pub(super) fn listen() -> Result<(), Errno> {
+        let action = SigAction::new(
+            SigHandler::SigAction(tell),
+            SaFlags::SA_SIGINFO,
+            SigSet::empty(),
+        );
+        // SAFETY: the handler touches only its own stack and the kernel's record, and calls write and _exit (signal-safety(7)).
+        unsafe { nix::sys::signal::sigaction(Signal::SIGSYS, &action) }.map(drop)
+    }
+
+    extern "C" fn tell(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: for SIGSYS the kernel puts the call's number at byte 24 of its record on 64-bit machines (sigaction(2)).
+        let number = unsafe { info.cast::<u8>().add(24).cast::<u32>().read_unaligned() };
+        let mut text = *b"vsftpd: sandbox: forbidden system call ..........\n";
+        let mut rest = number;
+        for place in text.iter_mut().rev().skip(1).take(10) {
+            *place = if rest == 0 && number != 0 {
+                b' '
+            } else {
+                digit(rest)
+            };
+            rest /= 10;
+        }
+        // SAFETY: write reads as many bytes as the array has, and _exit takes any status; both are on every list.
+        unsafe {
+            libc::write(2, text.as_ptr().cast(), text.len());
+            libc::_exit(STATUS)
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn digit(number: u32) -> u8 {
+        // One digit: at most nine.
+        b'0' + (number % 10) as u8
+    }
+}

@@ -1,0 +1,330 @@
+//! The lists as a whole: what is on none of them, what each right adds, and the kernel's own answer to every call there is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_sign_loss
+)]
+
+use super::bpf::{self, MACHINE, tests::run};
+use super::rows::When;
+use super::{List, Rights};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+const ALL: Rights = Rights {
+    upload: true,
+    make: true,
+    alter: true,
+    chmod: true,
+};
+
+const READER: List = List::Worker {
+    rights: Rights {
+        upload: false,
+        make: false,
+        alter: false,
+        chmod: false,
+    },
+    names: false,
+};
+
+fn every() -> Vec<List> {
+    let mut lists = vec![
+        List::Greeter,
+        List::Helper { gives: false },
+        List::Helper { gives: true },
+    ];
+    for bits in 0..32_u8 {
+        let bit = |n: u8| bits >> n & 1 == 1;
+        lists.push(List::Worker {
+            rights: Rights {
+                upload: bit(0),
+                make: bit(1),
+                alter: bit(2),
+                chmod: bit(3),
+            },
+            names: bit(4),
+        });
+    }
+    lists
+}
+
+fn allowed(list: List, call: i64, arguments: [u64; 6]) -> bool {
+    let answer = run(list.program().unwrap(), MACHINE, call as u32, arguments);
+    answer == 0x7FFF_0000
+}
+
+#[test]
+fn each_list_has_its_own_place_and_its_reasons() {
+    let mut places: Vec<usize> = every().into_iter().map(List::place).collect();
+    places.sort_unstable();
+    assert_eq!(places, (0..super::PLACES).collect::<Vec<_>>());
+    for list in every() {
+        for (name, _, why) in list.shown() {
+            assert!(!name.is_empty() && !why.is_empty(), "{name}");
+        }
+    }
+}
+
+/// With any arguments at all: a few hundred of the worst.
+#[test]
+fn nobody_may() {
+    let calls = [
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_kill,
+        libc::SYS_tkill,
+        libc::SYS_tgkill,
+        libc::SYS_rt_sigqueueinfo,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_setuid,
+        libc::SYS_setresuid,
+        libc::SYS_setgroups,
+        libc::SYS_capset,
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_chdir,
+        libc::SYS_fchdir,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_symlinkat,
+        libc::SYS_linkat,
+        libc::SYS_mknodat,
+        libc::SYS_fchownat,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_name_to_handle_at,
+        libc::SYS_init_module,
+        libc::SYS_memfd_create,
+        libc::SYS_shmget,
+        libc::SYS_msgget,
+        libc::SYS_mq_open,
+        libc::SYS_inotify_init1,
+        libc::SYS_fanotify_init,
+        libc::SYS_seccomp,
+        libc::SYS_personality,
+        libc::SYS_socketpair,
+        libc::SYS_dup,
+        libc::SYS_dup3,
+        libc::SYS_pipe2,
+        435,
+    ];
+    let edge = [0, 1, 2, 16, 4096, u64::MAX];
+    for list in every() {
+        for call in calls {
+            for value in edge {
+                assert!(!allowed(list, call, [value; 6]), "{list:?}: {call}");
+            }
+        }
+        for flags in [0, 17, 0x100, 0x3D_0F01, 0x1_003D_0F00, 0x7E02_0000] {
+            assert!(
+                !allowed(list, libc::SYS_clone, [flags, 0, 0, 0, 0, 0]),
+                "{list:?}"
+            );
+        }
+        for protection in [4, 5, 7, 1 << 32] {
+            assert!(!allowed(
+                list,
+                libc::SYS_mprotect,
+                [0, 4096, protection, 0, 0, 0]
+            ));
+            for flags in [0x22, 0x02, 0x01, 0x20022] {
+                let mapped = [0, 4096, protection, flags, u64::MAX, 0];
+                assert!(!allowed(list, libc::SYS_mmap, mapped), "{list:?}");
+            }
+        }
+        let joins = matches!(list, List::Helper { .. });
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let stream = [family as u64, 1 | 0o2_000_000, 0, 0, 0, 0];
+            assert_eq!(allowed(list, libc::SYS_socket, stream), joins);
+            for (kind, protocol) in [(2, 0), (3, 0), (1, 132), (3, 255)] {
+                let other = [family as u64, kind, protocol, 0, 0, 0];
+                assert!(!allowed(list, libc::SYS_socket, other));
+            }
+        }
+        for family in [
+            libc::AF_NETLINK,
+            libc::AF_PACKET,
+            libc::AF_ALG,
+            libc::AF_VSOCK,
+        ] {
+            assert!(!allowed(
+                list,
+                libc::SYS_socket,
+                [family as u64, 1, 0, 0, 0, 0]
+            ));
+        }
+        let asks = matches!(list, List::Worker { names: true, .. });
+        let local = [libc::AF_UNIX as u64, 1, 0, 0, 0, 0];
+        assert_eq!(allowed(list, libc::SYS_socket, local), asks);
+        // TIOCSTI, TIOCLINUX, FICLONE.
+        for request in [0x5412, 0x541C, 0x4004_9409] {
+            assert!(!allowed(list, libc::SYS_ioctl, [1, request, 0, 0, 0, 0]));
+        }
+        // Dumpable, ptracer, seccomp, death signal, keepcaps, ambient.
+        for option in [4, 0x5961_6D61, 22, 1, 8, 47] {
+            assert!(!allowed(list, libc::SYS_prctl, [option, 1, 0, 0, 0, 0]));
+        }
+        assert!(!allowed(
+            list,
+            libc::SYS_fcntl,
+            [1, libc::F_SETOWN as u64, 1, 0, 0, 0]
+        ));
+        assert!(!allowed(list, libc::SYS_sendto, [1, 0, 0, 0, 4096, 16]));
+    }
+}
+
+#[test]
+fn a_reader_has_no_call_that_writes() {
+    let writing = [
+        libc::SYS_ftruncate,
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        452,
+        libc::SYS_unlinkat,
+        libc::SYS_mkdirat,
+        libc::SYS_renameat,
+        libc::SYS_renameat2,
+        libc::SYS_utimensat,
+        libc::SYS_fallocate,
+        libc::SYS_pwrite64,
+        libc::SYS_fchown,
+    ];
+    let with = |rights| List::Worker {
+        rights,
+        names: false,
+    };
+    for call in writing {
+        assert!(!allowed(READER, call, [0; 6]), "{call}");
+    }
+    let one = |upload, make, alter, chmod| {
+        with(Rights {
+            upload,
+            make,
+            alter,
+            chmod,
+        })
+    };
+    for (list, more) in [
+        (
+            one(true, false, false, false),
+            vec![libc::SYS_ftruncate, libc::SYS_fchmod, libc::SYS_unlinkat],
+        ),
+        (one(false, true, false, false), vec![libc::SYS_mkdirat]),
+        (
+            one(false, false, true, false),
+            vec![
+                libc::SYS_unlinkat,
+                libc::SYS_renameat,
+                libc::SYS_renameat2,
+                libc::SYS_utimensat,
+            ],
+        ),
+        (
+            one(false, false, false, true),
+            vec![libc::SYS_fchmod, libc::SYS_fchmodat, 452],
+        ),
+    ] {
+        for call in writing {
+            assert_eq!(
+                allowed(list, call, [0; 6]),
+                more.contains(&call),
+                "{list:?}: {call}"
+            );
+        }
+    }
+    // Only helper gives files away, and only if it is to.
+    assert!(allowed(
+        List::Helper { gives: true },
+        libc::SYS_fchown,
+        [0; 6]
+    ));
+    assert!(!allowed(
+        List::Helper { gives: false },
+        libc::SYS_fchown,
+        [0; 6]
+    ));
+    assert!(!allowed(with(ALL), libc::SYS_fchown, [0; 6]));
+}
+
+/// How a child ends that is confined to the list and makes this one call: killed, or with the error the call gave.
+fn ending(list: List, call: i64) -> WaitStatus {
+    // SAFETY: the child makes system calls only; the program it installs was built before.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+        ForkResult::Child => {
+            // SAFETY: _exit and a raw call with arguments that name nothing.
+            unsafe {
+                if list.install().is_err() {
+                    libc::_exit(200);
+                }
+                let given = libc::syscall(call, -1_i64, 0_i64, 0_i64, 0_i64, 0_i64, 0_i64);
+                let code = if given == -1 {
+                    *libc::__errno_location()
+                } else {
+                    0
+                };
+                libc::_exit(code)
+            }
+        }
+    }
+}
+
+/// The kernel's own word, for every number there is: killed unless a row says otherwise (attacks B-130).
+#[test]
+fn the_kernel_agrees() {
+    if !super::available() {
+        return;
+    }
+    for list in [List::Greeter, READER, List::Helper { gives: false }] {
+        list.prepare();
+        let rows = list.rows();
+        for call in (0..480).chain([0x4000_0000, 0x4000_0027]) {
+            let found: Vec<_> = rows.iter().filter(|row| row.call == call).collect();
+            // What is allowed may wait for ever, or end the process.
+            if found.iter().any(|row| !matches!(row.when, When::Never)) {
+                continue;
+            }
+            let ended = ending(list, call);
+            let fits = match (found.first(), ended) {
+                (Some(_), WaitStatus::Exited(_, code)) => {
+                    let expected = run(list.program().unwrap(), MACHINE, call as u32, [0; 6]);
+                    expected == 0x0005_0000 | code as u32
+                }
+                (None, WaitStatus::Signaled(_, Signal::SIGSYS, _)) => true,
+                // Linux since 6.14 does not filter the calls its own probes make; from elsewhere it refuses them itself.
+                (None, WaitStatus::Signaled(_, Signal::SIGILL, _)) => call == 335,
+                (None, WaitStatus::Exited(_, libc::ENXIO)) => call == 336,
+                _ => false,
+            };
+            assert!(fits, "{list:?}: {call}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn programs_fit_the_kernel() {
+    for list in every() {
+        let length = list.program().unwrap().len();
+        assert!((50..bpf_most()).contains(&length), "{list:?}: {length}");
+    }
+    assert_ne!(bpf::MACHINE, 0);
+}
+
+/// BPF_MAXINSNS of linux/bpf_common.h.
+fn bpf_most() -> usize {
+    4096
+}
