@@ -195,7 +195,7 @@ fn dial_2121() -> Client {
         std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, 2121)).ok()
     });
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Client::dial_to(here, std::net::SocketAddr::new(here, 2121))
+    Client::dial_port(here, 2121)
 }
 
 #[test]
