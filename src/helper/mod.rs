@@ -8,6 +8,8 @@ mod lists;
 mod login;
 mod ports;
 mod prepared;
+#[allow(dead_code)] // Until the session asks it.
+mod wrappers;
 
 pub use prepared::Prepared;
 

@@ -8,6 +8,7 @@ pub mod dl;
 pub mod logfile;
 pub mod pam;
 pub mod process;
+pub mod resolve;
 pub mod socket;
 pub mod syslog;
 pub mod tree;
