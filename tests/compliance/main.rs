@@ -20,3 +20,4 @@ mod listing;
 mod login;
 mod logs;
 mod transfer;
+mod wrappers;

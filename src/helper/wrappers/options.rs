@@ -84,23 +84,8 @@ fn one(
     let keyword = String::from_utf8_lossy(keyword).to_ascii_lowercase();
     let text = String::from_utf8_lossy(value);
     let bad = |why: &str| Err(Refusal::Bad(why.to_owned()));
-    match keyword.as_str() {
-        "" => {
-            return bad(
-                "there is no option between two colons; write \\: for a colon that belongs to an option",
-            );
-        }
-        "allow" | "deny" | "keepalive" if !value.is_empty() => return bad("it takes no value"),
-        "setenv" | "spawn" | "twist" | "aclexec" | "severity" | "linger" | "banners" | "umask"
-        | "user" | "group"
-            if value.is_empty() =>
-        {
-            return bad("its value is missing");
-        }
-        "allow" | "deny" | "twist" if !at_end => {
-            return bad("it must be the last option of its rule");
-        }
-        _ => {}
+    if let Some(why) = malformed(&keyword, value, at_end) {
+        return bad(why);
     }
     let number = |least: i32| text.parse::<i32>().is_ok_and(|number| number >= least);
     match keyword.as_str() {
@@ -134,6 +119,24 @@ fn one(
         "severity" | "linger" | "rfc931" | "nice" | "umask" => bad("its value is wrong"),
         "setenv" => set(value, matcher, ends),
         _ => bad("there is no such option; shell commands are not run (hosts_options(5))"),
+    }
+}
+
+/// What is wrong with an option whatever its value says.
+fn malformed(keyword: &str, value: &[u8], at_end: bool) -> Option<&'static str> {
+    match keyword {
+        "" => Some(
+            "there is no option between two colons; write \\: for a colon that belongs to an option",
+        ),
+        "allow" | "deny" | "keepalive" if !value.is_empty() => Some("it takes no value"),
+        "setenv" | "spawn" | "twist" | "aclexec" | "severity" | "linger" | "banners" | "umask"
+        | "user" | "group"
+            if value.is_empty() =>
+        {
+            Some("its value is missing")
+        }
+        "allow" | "deny" | "twist" if !at_end => Some("it must be the last option of its rule"),
+        _ => None,
     }
 }
 
