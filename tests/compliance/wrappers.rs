@@ -206,6 +206,7 @@ fn a_rule_may_choose_a_configuration() {
     c.next("220 Third");
     c.says("USER ftp", "331 Please specify the password.");
     c.says("PASS x", "530 Login incorrect.");
+    from(4).next("500 OOPS: cannot read config file: ");
 }
 
 #[test]
@@ -313,18 +314,73 @@ fn commands_are_not_run() {
     if host.ours() {
         out_from(1);
     } else {
-        let mut c = from(1);
-        c.send(b"\r\n");
+        let c = from(1);
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut c.stream(), &mut text).unwrap();
         assert_eq!(text, b"421 Some bounce message\n");
     }
+    assert_eq!(log::vsftpd(2).len(), if host.ours() { 3 } else { 2 });
     // Whether this command would let the client in, nobody knows without running it.
-    host.write("/etc/hosts.deny", "vsftpd: 127.0.0.1: aclexec /bin/true\n");
+    host.write("/etc/hosts.deny", "");
+    host.write("/etc/hosts.allow", "vsftpd: 127.0.0.1: aclexec /bin/true\n");
     if host.ours() {
         out_from(1);
     } else {
         in_from(1);
+    }
+}
+
+#[test]
+fn banners_are_not_shown() {
+    let host = Host::new();
+    std::fs::create_dir("/etc/banners").unwrap();
+    host.write("/etc/banners/vsftpd", "220-Hello %a\n");
+    host.write("/etc/hosts.allow", "vsftpd: ALL: banners /etc/banners\n");
+    let _server = Server::start(&host, "tcp_wrappers=YES\nftpd_banner=Main\n");
+    // Whoever used this wrote `220-` into the file; ours has banner_file for it.
+    from(1).next(if host.ours() {
+        "220 Main"
+    } else {
+        "220-Hello 127.0.0.1\r\n220 Main"
+    });
+}
+
+#[test]
+fn where_ours_takes_the_rule_at_its_word() {
+    let host = Host::new();
+    host.write(
+        "/etc/nsswitch.conf",
+        "hosts: files\npasswd: files\ngroup: files\nshadow: files\n",
+    );
+    host.write(
+        "/etc/hosts",
+        "127.0.0.2 10.1.evil.example\n127.0.0.3 host.evil.example\n",
+    );
+    let long = format!("vsftpd: {} 127.0.0.2", "10.0.0.1 ".repeat(300));
+    let _server = Server::start(&host, "tcp_wrappers=YES\n");
+    for (rule, original, ours) in [
+        // Every address has no bits in common with the empty mask; the original matches none.
+        ("vsftpd: 0.0.0.0/0", ["220"; 2], ["421"; 2]),
+        // A name must not pass for an address.
+        ("vsftpd: 10.*", ["421", "220"], ["220", "220"]),
+        // Addresses are matched by their beginning (hosts_access(5)); the original does it to names as well.
+        ("vsftpd: host.", ["220", "421"], ["220", "220"]),
+        // A rule may be long. The original takes it for a broken file, which in hosts.deny refuses everyone.
+        (&long, ["421", "421"], ["421", "220"]),
+        // A number is a number to its end.
+        ("vsftpd: 127.0.0.0/8/8", ["421"; 2], ["220"; 2]),
+        // A comment that ends the file without a newline is no rule.
+        ("sshd: ALL\n# end\\", ["421"; 2], ["220"; 2]),
+    ] {
+        host.write("/etc/hosts.deny", &format!("{rule}\n"));
+        let expected = if host.ours() { ours } else { original };
+        for (last, expected) in [2, 3].into_iter().zip(expected) {
+            assert_eq!(
+                from(last).reply().code(),
+                expected,
+                "{rule} from 127.0.0.{last}"
+            );
+        }
     }
 }
 

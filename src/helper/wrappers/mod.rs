@@ -1,9 +1,9 @@
 //! Who may connect, by the rules of hosts.allow and hosts.deny (hosts_access(5), hosts_options(5)): tcp_wrappers without libwrap; helper.
 //!
-//! Differences from libwrap, all towards refusing or towards the manual page: no command is ever run; a table that exists and
-//! cannot be read refuses everyone; net/0 is every address; a pattern of digits, dots and wildcards is held against addresses
-//! only; only addresses, not names, are matched by their beginning (`net.`); a rule may be as long as it likes; nobody is asked
-//! for user names; no netgroups.
+//! Differences from libwrap, as the manual pages have it or towards refusing: no command is ever run (`spawn` is passed over,
+//! `twist` and `aclexec` refuse); a table or a file of patterns that exists and cannot be read refuses everyone who gets that far;
+//! `/0` is every address; a pattern of digits, dots and wildcards is held against addresses only; names are not matched by their
+//! beginning (`net.` is for addresses); a rule may be as long as it likes; nobody is asked for user names; no netgroups.
 
 mod hosts;
 mod options;
