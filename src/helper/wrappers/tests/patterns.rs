@@ -358,7 +358,7 @@ fn files_of_patterns() {
         ("ALL@127.0.0.1\n", false),
         ("127.0.\\\n0.1\n", false),
         ("LOCAL\n", false),
-        ("\0127.0.0.1\n", false),
+        ("\x00127.0.0.1\n", false),
         ("", false),
     ] {
         place.write("list", text.as_bytes());
