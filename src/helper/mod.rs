@@ -12,6 +12,8 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+#[allow(dead_code)] // Until the session asks it.
+mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::Prepared;

@@ -23,3 +23,4 @@ mod logs;
 mod mended;
 mod session;
 mod transfer;
+mod wrappers;
