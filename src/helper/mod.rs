@@ -12,7 +12,6 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
-#[allow(dead_code)] // Until the session asks it.
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};

@@ -1,30 +1,15 @@
 //! One end of the connection: its address, and its name when a pattern asks for it, believed only after a second look-up; helper.
 
-use crate::sys::resolve;
 use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 
-/// The name service, or a test's own.
+/// The name service ([`super::lookup`]), or a test's own.
 pub trait Resolver {
     /// The name of an address, whoever gave it.
     fn name(&self, address: IpAddr) -> Option<String>;
     /// All addresses of a name.
     fn addresses(&self, name: &str) -> Vec<IpAddr>;
-}
-
-/// The host's name service.
-#[derive(Debug, Clone, Copy)]
-pub struct System;
-
-impl Resolver for System {
-    fn name(&self, address: IpAddr) -> Option<String> {
-        resolve::name(address)
-    }
-
-    fn addresses(&self, name: &str) -> Vec<IpAddr> {
-        resolve::addresses(name)
-    }
 }
 
 /// What is known of a host's name.

@@ -6,6 +6,7 @@
 //! beginning (`net.` is for addresses); a rule may be as long as it likes; nobody is asked for user names; no netgroups.
 
 mod hosts;
+mod lookup;
 mod options;
 mod pattern;
 mod rules;
@@ -13,7 +14,8 @@ mod rules;
 mod tests;
 
 use super::lists;
-use hosts::{Resolver, System};
+use hosts::Resolver;
+pub use lookup::System;
 use pattern::{Matcher, shown};
 use rules::{Lines, Whole};
 use std::io;
@@ -85,8 +87,8 @@ struct Trouble(String);
 
 /// Judges a connection by the host's own tables and name service.
 #[must_use]
-pub fn ask(query: &Query<'_>) -> Decision {
-    decide(query, &FILES, &System)
+pub fn ask(query: &Query<'_>, system: System<'_>) -> Decision {
+    decide(query, &FILES, &system)
 }
 
 /// Judges a connection: the first rule that matches in hosts.allow grants, else the first in hosts.deny denies, else it is granted.
