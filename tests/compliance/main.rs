@@ -19,4 +19,5 @@ mod files;
 mod listing;
 mod login;
 mod logs;
+mod options;
 mod transfer;

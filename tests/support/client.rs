@@ -40,7 +40,11 @@ impl Client {
 
     /// Connects from the given address; the greeting is not read.
     pub fn dial_from(source: IpAddr, server: IpAddr) -> Client {
-        let server = SocketAddr::new(server, 21);
+        Client::dial_to(source, SocketAddr::new(server, 21))
+    }
+
+    /// Connects from the given address to any port; the greeting is not read.
+    pub fn dial_to(source: IpAddr, server: SocketAddr) -> Client {
         let stream = connect_from(source, server);
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -179,6 +183,20 @@ impl Client {
         for (command, expected) in lines {
             self.says(command, expected);
         }
+    }
+
+    /// Nothing is said for as long as this; "not earlier than" is all that can be tested of a long time.
+    #[track_caller]
+    pub fn quiet(&mut self, time: std::time::Duration) {
+        assert!(self.input.buffer().is_empty(), "something was said already");
+        self.stream().set_read_timeout(Some(time)).unwrap();
+        let mut byte = [0];
+        match self.stream().peek(&mut byte) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) => panic!("the server closed"),
+            other => panic!("{other:?}: {}", self.reply().text()),
+        }
+        self.stream().set_read_timeout(Some(DEADLINE)).unwrap();
     }
 
     pub fn stream(&self) -> &TcpStream {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// What every server under test is told first; a test's own lines come after and win.
-const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
+pub const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
     delay_failed_login=0\ndelay_successful_login=0\nsecure_chroot_dir=/run/vsftpd/empty\n\
     pam_service_name=vsftpd\nxferlog_enable=YES\n";
 const OUTPUT: &str = "/mnt/output";
@@ -21,25 +21,30 @@ pub struct Server {
 impl Server {
     /// Starts the server and returns once it listens on port 21.
     pub fn start(host: &Host, lines: &str) -> Server {
-        let mut server = Server::launch(host, lines);
+        Server::exactly(host, &format!("{BASE}{lines}"), 21)
+    }
+
+    /// Starts the server with this configuration and nothing else; returns once it listens on `port`.
+    pub fn exactly(host: &Host, text: &str, port: u16) -> Server {
+        let mut server = Server::launch(host, text);
         wait("the server to listen", || {
             if let Some(status) = server.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
             }
-            listening().then_some(())
+            listening_on(port).then_some(())
         });
         server
     }
 
     /// Starts a server that must not come up; its exit status and all it said.
     pub fn refused(host: &Host, lines: &str) -> (ExitStatus, String) {
-        let mut server = Server::launch(host, lines);
-        let status = wait("the server to refuse", || server.master.try_wait().unwrap());
-        (status, output())
+        let mut server = Server::launch(host, &format!("{BASE}{lines}"));
+        (server.wait_master(), output())
     }
 
-    fn launch(_: &Host, lines: &str) -> Server {
-        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    /// Starts the program with this configuration and nothing else, and waits for nothing.
+    pub fn launch(_: &Host, text: &str) -> Server {
+        fs::write(CONFIG, text).unwrap();
         // The original writes its complaints to descriptor 0.
         let out = File::options()
             .create(true)
@@ -65,8 +70,8 @@ impl Server {
     }
 
     /// Waits for the master, and nothing else, to end.
-    pub fn wait_master(&mut self) {
-        wait("the master to end", || self.master.try_wait().unwrap());
+    pub fn wait_master(&mut self) -> ExitStatus {
+        wait("the master to end", || self.master.try_wait().unwrap())
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
@@ -111,13 +116,19 @@ impl Drop for Server {
 
 /// Whether port 21 is listened on in this network; looked up, because a probing connection would be counted.
 pub fn listening() -> bool {
+    listening_on(21)
+}
+
+/// Whether `port` is listened on in this network.
+pub fn listening_on(port: u16) -> bool {
+    let port = format!(":{port:04X}");
     ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
         .iter()
         .any(|table| {
             let text = fs::read_to_string(table).unwrap_or_default();
             text.lines().any(|line| {
                 let mut fields = line.split_whitespace().skip(1);
-                fields.next().is_some_and(|local| local.ends_with(":0015"))
+                fields.next().is_some_and(|local| local.ends_with(&port))
                     && fields.nth(1) == Some("0A")
             })
         })

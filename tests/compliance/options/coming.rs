@@ -1,0 +1,1 @@
+//! Options that ours does not serve yet; run apart with `options::coming::`.
