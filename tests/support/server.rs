@@ -43,8 +43,14 @@ impl Server {
     }
 
     /// Starts the program with this configuration and nothing else, and waits for nothing.
-    pub fn launch(_: &Host, text: &str) -> Server {
+    pub fn launch(host: &Host, text: &str) -> Server {
+        Server::launch_as(host, 0, text)
+    }
+
+    /// The same as a user, to whom the configuration then belongs.
+    pub fn launch_as(host: &Host, uid: u32, text: &str) -> Server {
         fs::write(CONFIG, text).unwrap();
+        host.own(CONFIG, uid);
         // The original writes its complaints to descriptor 0.
         let out = File::options()
             .create(true)
@@ -60,6 +66,9 @@ impl Server {
             .stdout(Stdio::from(out.try_clone().unwrap()))
             .stderr(Stdio::from(out));
         command.process_group(0);
+        if uid != 0 {
+            command.uid(uid).gid(uid);
+        }
         Server {
             master: command.spawn().expect("start the server under test"),
         }
@@ -134,6 +143,7 @@ pub fn listening_on(port: u16) -> bool {
         })
 }
 
-fn output() -> String {
+/// All that the last server has said to its descriptors.
+pub fn output() -> String {
     String::from_utf8_lossy(&fs::read(OUTPUT).unwrap_or_default()).into_owned()
 }

@@ -139,7 +139,8 @@ fn logged(log: &UnixDatagram) -> String {
             continue;
         };
         let (pid, line) = line.split_once("]: ").unwrap();
-        if line.starts_with("pam_") {
+        // Ours adds a DEBUG line with the reason of a refusal (DIFFERENCES, Log of refusals).
+        if line.starts_with("pam_") || line.contains(" DEBUG: ") {
             continue;
         }
         assert!(pid.parse::<u32>().is_ok(), "{text}");
