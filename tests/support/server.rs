@@ -26,14 +26,18 @@ impl Server {
 
     /// Starts the server with this configuration and nothing else; returns once it listens on `port`.
     pub fn exactly(host: &Host, text: &str, port: u16) -> Server {
-        let mut server = Server::launch(host, text);
+        Server::launch(host, text).up(port)
+    }
+
+    /// Waits until a launched server listens on `port`.
+    pub fn up(mut self, port: u16) -> Server {
         wait("the server to listen", || {
-            if let Some(status) = server.master.try_wait().unwrap() {
+            if let Some(status) = self.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
             }
             listening_on(port).then_some(())
         });
-        server
+        self
     }
 
     /// Starts a server that must not come up; its exit status and all it said.

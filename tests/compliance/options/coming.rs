@@ -1,11 +1,11 @@
 //! Options that ours did not serve when this was written, as the original serves them; run apart with `options::coming::`.
 
 use super::{
-    CHANGED, DENIED, DONE, IN, PASSWORD, WRONG, at, login, runs_as, session, status, with,
+    CHANGED, DENIED, DONE, IN, PASSWORD, WRONG, at, login, oops, runs_as, session, status, with,
 };
 use crate::support::host::{ALICE, BOB, FTP};
 use crate::support::log::{vsftpd, xferlog};
-use crate::support::server::{BASE, listening_on, output};
+use crate::support::server::{BASE, output};
 use crate::support::{Client, Host, Server, wait};
 use std::fs;
 use std::io::{Read, Write};
@@ -14,19 +14,6 @@ use std::os::unix::fs::MetadataExt;
 
 const NO_CHANGE: &str = "550 Failed to change directory.";
 const NO_HTTP: &str = "500 HTTP protocol commands not allowed.";
-
-/// Something that only goes wrong when a client comes with the original, and at the start with ours (reference 10.3, 45).
-#[track_caller]
-fn oops(host: &Host, lines: &str, text: &str) {
-    let said = if host.ours() {
-        let (status, said) = Server::refused(host, lines);
-        assert_eq!(status.code(), Some(2), "{lines}");
-        said
-    } else {
-        with(host, lines, || Client::dial().reply().text())
-    };
-    assert!(said.contains(text), "{lines}{said}");
-}
 
 /// A host where PAM lets in whoever comes, with an account or without, and bob's home has a file.
 fn guests() -> (Host, &'static str) {
@@ -488,8 +475,7 @@ fn run_as_launching_user() {
     let text = "listen=YES\nlisten_port=2121\nanon_root=/srv/ftp\n";
     {
         let text = format!("{text}run_as_launching_user=YES\n");
-        let server = Server::launch_as(&host, ALICE, &text);
-        wait("the server to listen", || listening_on(2121).then_some(()));
+        let server = Server::launch_as(&host, ALICE, &text).up(2121);
         let here = "127.0.0.1".parse().unwrap();
         let mut c = Client::dial_to(here, "127.0.0.1:2121".parse().unwrap()).greeted();
         c.says("USER ftp", PASSWORD);

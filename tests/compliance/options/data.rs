@@ -118,6 +118,13 @@ fn pasv_address() {
             );
         }
     });
+    let lines = format!("{one_port}pasv_address=10.1.2.3\nlisten=NO\nlisten_ipv6=YES\n");
+    with(&host, &lines, || {
+        // The original forgets the address there (reference 10, 25).
+        let address = if host.ours() { "10,1,2,3" } else { "0,0,0,0" };
+        let expected = format!("227 Entering Passive Mode ({address},15,160).");
+        Client::alice().says("PASV", &expected);
+    });
 }
 
 #[test]
@@ -183,6 +190,23 @@ fn port_promiscuous() {
             ("PORT 127,0,0,1,0,80", "500 Illegal PORT command."),
         ]);
     });
+    // Together with port 20.
+    with(
+        &host,
+        "port_promiscuous=YES\nconnect_from_port_20=YES\n",
+        || {
+            let mut c = Client::alice();
+            let listener = c.active();
+            c.send(b"RETR f\r\n");
+            if host.ours() {
+                let (_, peer) = listener.accept().unwrap();
+                assert_eq!(peer.port(), 20);
+            } else {
+                // The session's process may not use that port (reference 10, 17).
+                c.next("500 OOPS: vsf_sysutil_bind");
+            }
+        },
+    );
 }
 
 #[test]

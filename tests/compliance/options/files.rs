@@ -200,6 +200,9 @@ fn local_umask() {
         assert_eq!(mode(&format!("/home/alice/f{name}")), file, "{lines}");
         assert_eq!(mode(&format!("/home/alice/d{name}")), directory, "{lines}");
     }
+    with(&host, "local_umask=022\n", || {
+        Client::alice().says("SITE UMASK", "200 Your current UMASK is 022");
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is logged and where: each option of src/config/options_log.rs.
 
-use super::{A_WHILE, with};
+use super::{A_WHILE, unserved, with};
 use crate::support::log::{VSFTPD, XFERLOG, vsftpd, xferlog};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -85,6 +85,11 @@ fn vsftpd_log_file() {
     logs(&host);
     download(&host, "");
     assert_eq!(vsftpd(3)[1..], [LOGIN, TRANSFER]);
+    unserved(
+        &host,
+        "vsftpd_log_file=/srv/none/log\n",
+        "failed to open vsftpd log file:/srv/none/log",
+    );
 }
 
 #[test]
@@ -101,6 +106,11 @@ fn xferlog_file() {
     logs(&host);
     download(&host, "xferlog_std_format=YES\n");
     assert_eq!(xferlog(1), [WU]);
+    unserved(
+        &host,
+        "xferlog_std_format=YES\nxferlog_file=/srv/none/log\n",
+        "failed to open xferlog log file:/srv/none/log",
+    );
 }
 
 /// A /dev of the host's own whose /dev/log we read.
@@ -184,6 +194,12 @@ fn syslog_enable() {
         log.recv(&mut [0; 4096]).is_err(),
         "nothing for the system's log"
     );
+    // The other form still goes to its file (reference 7.1).
+    for lines in ["xferlog_std_format=YES\n", "dual_log_enable=YES\n"] {
+        download(&host, &format!("syslog_enable=YES\n{lines}"));
+        assert_eq!(xferlog(1), [WU]);
+        assert_eq!(logs(&host), (false, true));
+    }
 }
 
 #[test]

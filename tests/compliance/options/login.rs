@@ -1,6 +1,6 @@
 //! Who may log in, how, and where they are put: each option of src/config/options_login.rs.
 
-use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, runs_as, with};
+use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, oops, runs_as, unserved, with};
 use crate::support::host::{BOB, FTP};
 use crate::support::log::vsftpd;
 use crate::support::{Client, Host, Server};
@@ -81,6 +81,15 @@ fn no_anon_password() {
     with(&host, "", || {
         Client::connect().says("USER anonymous", PASSWORD)
     });
+    // Lists see a text of their own.
+    host.write("/etc/vsftpd.banned_emails", "<no password>\n");
+    with(
+        &host,
+        "no_anon_password=YES\ndeny_email_enable=YES\n",
+        || {
+            Client::connect().says("USER ftp", WRONG);
+        },
+    );
 }
 
 #[test]
@@ -102,6 +111,11 @@ fn ftp_username() {
             format!("[{name}] OK LOGIN: Client \"127.0.0.1\", anon password \"me\"")
         );
     }
+    oops(
+        &host,
+        "ftp_username=nosuch\n",
+        "vsftpd: cannot locate user specified in 'ftp_username':nosuch",
+    );
 }
 
 #[test]
@@ -116,6 +130,9 @@ fn anon_root() {
     });
     with(&host, "", || {
         assert_eq!(Client::anonymous().names("NLST"), ["incoming", "pub"]);
+    });
+    with(&host, "anon_root=/srv/none\n", || {
+        login("ftp", "x", "500 OOPS: cannot change directory:/srv/none").ended();
     });
 }
 
@@ -138,6 +155,18 @@ fn local_root() {
         },
     );
     with(&host, "", || at(&mut Client::alice(), "/home/alice"));
+    // One that is not there is forgiven outside a jail.
+    with(&host, "local_root=/srv/none\n", || {
+        at(&mut Client::alice(), "/home/alice")
+    });
+    with(
+        &host,
+        "chroot_local_user=YES\nlocal_root=/srv/none\n",
+        || {
+            let text = "500 OOPS: cannot change directory:/srv/none";
+            login("alice", "secret", text).ended();
+        },
+    );
 }
 
 #[test]
@@ -190,6 +219,14 @@ fn chroot_list_file() {
         at(&mut Client::alice(), "/");
         at(&mut Client::user("bob"), "/home/bob");
     });
+    with(
+        &host,
+        "chroot_list_enable=YES\nchroot_list_file=/etc/none\n",
+        || {
+            let text = "500 OOPS: could not read chroot() list file:/etc/none";
+            login("alice", "secret", text).ended();
+        },
+    );
 }
 
 #[test]
@@ -319,6 +356,8 @@ fn userlist_file() {
     with(&host, "userlist_enable=YES\n", || {
         Client::connect().script(&[("USER alice", PASSWORD), ("USER bob", FORBIDDEN)]);
     });
+    let lines = "userlist_enable=YES\nuserlist_file=/etc/none\n";
+    unserved(&host, lines, "cannot read user list file:/etc/none");
 }
 
 #[test]
@@ -351,6 +390,8 @@ fn banned_email_file() {
         login("ftp", "bad@host", WRONG);
         login("ftp", "worse@host", IN);
     });
+    let lines = "deny_email_enable=YES\nbanned_email_file=/etc/none\n";
+    unserved(&host, lines, "cannot read anon e-mail list file:/etc/none");
 }
 
 #[test]
@@ -384,6 +425,14 @@ fn email_password_file() {
     with(&host, lines, || {
         login("ftp", "better@host", WRONG);
         login("ftp", "good@host", IN);
+    });
+    let lines = "secure_email_list_enable=YES\nemail_password_file=/etc/none\n";
+    unserved(&host, lines, "cannot read email passwords file:/etc/none");
+    // With an empty list the original accepts everybody (reference 10, 5).
+    host.write("/etc/passwords", "");
+    let lines = "secure_email_list_enable=YES\nemail_password_file=/etc/passwords\n";
+    with(&host, lines, || {
+        login("ftp", "anything", if host.ours() { WRONG } else { IN });
     });
 }
 
@@ -496,4 +545,6 @@ fn banner_file() {
     with(&host, "ftpd_banner=this\n", || {
         Client::dial().next("220 this")
     });
+    let lines = "banner_file=/etc/none\n";
+    unserved(&host, lines, "cannot read banner file:/etc/none");
 }

@@ -34,6 +34,26 @@ fn from(source: &str, server: &str) -> Client {
     Client::dial_from(source.parse().unwrap(), server.parse().unwrap()).greeted()
 }
 
+/// Something that only goes wrong when a client comes with the original, and at the start with ours (reference 10.3, 45).
+#[track_caller]
+fn oops(host: &Host, lines: &str, text: &str) {
+    let said = if host.ours() {
+        let (status, said) = Server::refused(host, lines);
+        assert_eq!(status.code(), Some(2), "{lines}");
+        said
+    } else {
+        with(host, lines, || Client::dial().reply().text())
+    };
+    assert!(said.contains(text), "{lines}{said}");
+}
+
+/// Something that goes wrong for a client and lets the server live, with both.
+#[track_caller]
+fn unserved(host: &Host, lines: &str, text: &str) {
+    let said = with(host, lines, || Client::dial().reply().text());
+    assert_eq!(said, format!("500 OOPS: {text}"), "{lines}");
+}
+
 /// Asks where a session is.
 #[track_caller]
 fn at(client: &mut Client, directory: &str) {

@@ -104,6 +104,20 @@ fn text_userdb_names() {
             [line_with("/home/alice/asc", "1001", "1001")]
         );
     });
+    // The names are those of the jail, where there are none.
+    let jail = "text_userdb_names=YES\nchroot_local_user=YES\nallow_writeable_chroot=YES\n";
+    with(&host, jail, || {
+        assert_eq!(Client::alice().names("LIST asc"), [line("/home/alice/asc")]);
+    });
+    std::fs::create_dir("/home/alice/etc").unwrap();
+    host.write("/home/alice/etc/passwd", "ali:x:1001:1001::/:/bin/sh\n");
+    host.write("/home/alice/etc/group", "grp:x:1001:\n");
+    with(&host, jail, || {
+        assert_eq!(
+            Client::alice().names("LIST asc"),
+            [line_with("/home/alice/asc", "ali", "grp")]
+        );
+    });
 }
 
 #[test]
@@ -169,6 +183,10 @@ fn tilde_user_enable() {
         c.says("CWD ~bob", "550 Failed to change directory.");
         // One's own home needs no option.
         c.says("SIZE ~/f", "213 12");
+    });
+    let jail = "tilde_user_enable=YES\nchroot_local_user=YES\nallow_writeable_chroot=YES\n";
+    with(&host, jail, || {
+        Client::alice().says("CWD ~bob", "550 Failed to change directory.");
     });
 }
 
