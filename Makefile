@@ -10,6 +10,8 @@ NAME          = vsftpd
 DESTDIR       =
 # The port written into a new sample configuration; empty means 21, or 2121 where 21 is taken by another server.
 PORT          =
+# What `make run` serves.
+DIR           = .
 
 PROGRAM = target/release/vsftpd
 MANUAL  = target/man/vsftpd.conf.5
@@ -17,7 +19,7 @@ SOURCES = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PLACES  = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' NAME='$(NAME)' DESTDIR='$(DESTDIR)' \
           PORT='$(PORT)' PROGRAM='$(PROGRAM)' MANUAL='$(MANUAL)'
 
-.PHONY: all build manual test check bench install uninstall start stop clean help
+.PHONY: all build manual run test check bench install uninstall start stop clean help
 # `make -j install start` must not start before it has installed.
 .NOTPARALLEL:
 
@@ -37,6 +39,10 @@ $(MANUAL): $(PROGRAM)
 # The copy of vsftpd.conf(5) kept with the sources; `make check` compares it with the program.
 manual: $(MANUAL)
 	cp $(MANUAL) etc/man/vsftpd.conf.5
+
+# As yourself, without installing anything.
+run: build
+	@scripts/run $(PROGRAM) '$(DIR)' $(or $(PORT),2121)
 
 test:
 	scripts/install-test-tools
@@ -69,6 +75,7 @@ help:
 	@echo 'make start         start it, now and at every boot, and show a first login'
 	@echo 'make stop          stop it; running sessions end by themselves'
 	@echo 'make uninstall     remove it; configuration and data stay'
+	@echo 'make run           serve DIR=. read-only on port 2121 as yourself, nothing installed'
 	@echo 'make test          run every test, installing the tools they need'
 	@echo 'make check         what a change must pass: format, lints, tests, documentation, configurations, manual'
 	@echo 'make bench         measure it side by side with the original vsftpd'

@@ -142,8 +142,9 @@ fn read(sources: &[Source]) -> Result<config::Loaded, Vec<Mistake>> {
 fn check(sources: &[Source]) -> ExitCode {
     match read(sources) {
         Ok(loaded) => {
-            let warnings: Vec<String> = config::check_files(&loaded)
+            let warnings: Vec<String> = config::remarks(&loaded)
                 .iter()
+                .chain(&config::waits_to_be_started(&loaded))
                 .map(|mistake| format!("warning: {mistake}"))
                 .collect();
             complain(&warnings);
@@ -157,27 +158,40 @@ fn check(sources: &[Source]) -> ExitCode {
 }
 
 fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
+    let inherited = master::Inherited::take();
+    // Under inetd the standard descriptors are the client, which learns no more than that it cannot be served.
+    let client = inherited.is_connection();
+    if client {
+        master::diagnostics::start(true);
+    }
+    let refuse = |mistakes: Vec<String>| {
+        if client {
+            mistakes.iter().for_each(|mistake| log::error!("{mistake}"));
+            let oops = b"500 OOPS: vsftpd: the configuration is wrong\r\n";
+            sys::socket::send_now(std::os::fd::AsFd::as_fd(&io::stdin()), oops);
+        } else {
+            complain(&mistakes);
+        }
+        ExitCode::from(REFUSED)
+    };
     let loaded = match read(&sources) {
         Ok(loaded) => loaded,
-        Err(mistakes) => {
-            complain(&mistakes);
-            return ExitCode::from(REFUSED);
-        }
+        Err(mistakes) => return refuse(mistakes.iter().map(ToString::to_string).collect()),
     };
-    master::diagnostics::start(loaded.config.background);
-    for warning in config::check_files(&loaded) {
-        log::warn!("{warning}");
+    if !client {
+        master::diagnostics::start(loaded.config.background);
+        for warning in config::remarks(&loaded) {
+            log::warn!("{warning}");
+        }
     }
     match master::run(master::Start {
         sources,
         loaded,
         pid_file,
+        inherited,
     }) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(refusal) => {
-            complain(&[refusal]);
-            ExitCode::from(REFUSED)
-        }
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(REFUSED)),
+        Err(refusal) => refuse(vec![refusal]),
     }
 }
 

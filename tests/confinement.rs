@@ -9,6 +9,8 @@
     clippy::cast_sign_loss
 )]
 
+#[path = "confinement/accounting.rs"]
+mod accounting;
 #[path = "support/mod.rs"]
 mod support;
 

@@ -34,21 +34,68 @@ pub fn check_system(loaded: &Loaded) -> Vec<Mistake> {
         spoiled: &[],
         mistakes: Vec::new(),
     };
-    accounts(&mut found);
-    empty_root(&mut found);
+    // An ordinary user's server changes neither account nor root.
+    if !loaded.config.run_as_launching_user {
+        accounts(&mut found);
+        empty_root(&mut found);
+    }
     found.mistakes
 }
 
-/// Names the list and text files that cannot be read now. They are read anew for every session, so that one may still come:
-/// the server starts, and a session that needs a missing one is refused.
-pub fn check_files(loaded: &Loaded) -> Vec<Mistake> {
+/// What the administrator should know although the server starts: options without effect, and list and text files that cannot be
+/// read now. Those are read anew for every session, so that one may still come; a session that needs a missing one is refused.
+pub fn remarks(loaded: &Loaded) -> Vec<Mistake> {
     let mut found = Found {
         loaded,
         spoiled: &[],
         mistakes: Vec::new(),
     };
+    inert(&mut found);
+    launching(&mut found);
     lists(&mut found);
     found.mistakes
+}
+
+/// What only somebody who tries a configuration by hand should know: it is one for inetd.
+pub fn waits_to_be_started(loaded: &Loaded) -> Option<Mistake> {
+    let config = &loaded.config;
+    (!config.listen && !config.listen_ipv6).then(|| Mistake {
+        origin: loaded.origin("listen_ipv6").clone(),
+        text: "listen=NO and listen_ipv6=NO: inetd or a systemd socket must start this server; set one of them if it is to \
+               listen by itself"
+            .to_owned(),
+    })
+}
+
+fn inert(found: &mut Found<'_>) {
+    let defaults = Config::default();
+    for row in TABLE {
+        let value = row.value(found.config());
+        if let Standing::Inert(reason) = row.standing
+            && value != row.value(&defaults)
+        {
+            let value = shown(&value.printed());
+            let text = format!("{}={value} changes nothing: {reason}", row.name);
+            found.add(&[row.name], text);
+        }
+    }
+}
+
+fn launching(found: &mut Found<'_>) {
+    let config = found.config();
+    if config.run_as_launching_user && nix::unistd::geteuid().is_root() {
+        let text = "run_as_launching_user=YES and started by root: sessions act as root, without capabilities; start it as an ordinary user";
+        found.add(&["run_as_launching_user"], text.to_owned());
+    }
+    if let Some(directory) = &config.user_config_dir
+        && !Path::new(directory).is_dir()
+    {
+        let text = format!(
+            "user_config_dir={} is no directory: nobody has settings of their own",
+            shown(directory.as_bytes())
+        );
+        found.add(&["user_config_dir"], text);
+    }
 }
 
 /// The violations found so far.
@@ -96,17 +143,9 @@ fn standings(found: &mut Found<'_>) {
 }
 
 fn listening(found: &mut Found<'_>) {
-    let names = ["listen", "listen_ipv6"];
-    match (found.config().listen, found.config().listen_ipv6) {
-        (true, true) => {
-            let text = "run two copies of vsftpd for IPv4 and IPv6; or set listen=NO: listen_ipv6=YES alone serves both";
-            found.add(&names, text.to_owned());
-        }
-        (false, false) => {
-            let text = "listen=NO and listen_ipv6=NO: being started by inetd is not there yet; set listen_ipv6=YES (or listen=YES)";
-            found.add(&names, text.to_owned());
-        }
-        (true, false) | (false, true) => {}
+    if found.config().listen && found.config().listen_ipv6 {
+        let text = "run two copies of vsftpd for IPv4 and IPv6; or set listen=NO: listen_ipv6=YES alone serves both";
+        found.add(&["listen", "listen_ipv6"], text.to_owned());
     }
 }
 
@@ -114,6 +153,10 @@ fn classes(found: &mut Found<'_>) {
     if !found.config().local_enable && !found.config().anonymous_enable {
         let text = "vsftpd: both local and anonymous access disabled! (set local_enable=YES or anonymous_enable=YES)";
         found.add(&["local_enable", "anonymous_enable"], text.to_owned());
+    }
+    if found.config().one_process_model && found.config().local_enable {
+        let text = "vsftpd: security: 'one_process_model' is anonymous only (set local_enable=NO)";
+        found.add(&["one_process_model", "local_enable"], text.to_owned());
     }
 }
 
@@ -165,56 +208,7 @@ fn ports(found: &mut Found<'_>) {
 
 /// Texts that were cleared although something needs them.
 fn necessary(found: &mut Found<'_>) {
-    let config = found.config();
-    let logs = Logs::of(config);
-    let anonymous = config.anonymous_enable;
-    let needs = [
-        (true, "nopriv_user", &config.nopriv_user, ""),
-        (true, "secure_chroot_dir", &config.secure_chroot_dir, ""),
-        (
-            anonymous,
-            "ftp_username",
-            &config.ftp_username,
-            "anonymous_enable",
-        ),
-        (
-            logs.vsftpd,
-            "vsftpd_log_file",
-            &config.vsftpd_log_file,
-            logs.cause,
-        ),
-        (
-            logs.xferlog,
-            "xferlog_file",
-            &config.xferlog_file,
-            logs.cause,
-        ),
-        (
-            config.chroot_list_enable && config.local_enable,
-            "chroot_list_file",
-            &config.chroot_list_file,
-            "chroot_list_enable",
-        ),
-        (
-            config.userlist_enable && config.local_enable,
-            "userlist_file",
-            &config.userlist_file,
-            "userlist_enable",
-        ),
-        (
-            config.deny_email_enable && anonymous,
-            "banned_email_file",
-            &config.banned_email_file,
-            "deny_email_enable",
-        ),
-        (
-            config.secure_email_list_enable && anonymous,
-            "email_password_file",
-            &config.email_password_file,
-            "secure_email_list_enable",
-        ),
-    ];
-    for (needed, name, value, cause) in needs {
+    for (needed, name, value, cause) in needs(found.config()) {
         if needed && value.is_none() {
             let why = if cause.is_empty() {
                 "the server".to_owned()
@@ -224,6 +218,69 @@ fn necessary(found: &mut Found<'_>) {
             found.add(&[name], format!("{name} is empty, but {why} needs it"));
         }
     }
+}
+
+/// Whether a text is needed now, its option, its value, and the option that needs it.
+type Need<'a> = (bool, &'static str, &'a Option<OsString>, &'static str);
+
+fn needs(config: &Config) -> Vec<Need<'_>> {
+    let Config {
+        nopriv_user,
+        secure_chroot_dir,
+        ftp_username,
+        guest_username,
+        chown_username,
+        vsftpd_log_file,
+        xferlog_file,
+        chroot_list_file,
+        userlist_file,
+        banned_email_file,
+        email_password_file,
+        ..
+    } = config;
+    let (c, logs) = (config, Logs::of(config));
+    let (local, anonymous) = (c.local_enable, c.anonymous_enable);
+    let mut needs: Vec<Need<'_>> = Vec::new();
+    let mut need = |needed, name, value, cause| needs.push((needed, name, value, cause));
+    need(true, "nopriv_user", nopriv_user, "");
+    need(true, "secure_chroot_dir", secure_chroot_dir, "");
+    need(anonymous, "ftp_username", ftp_username, "anonymous_enable");
+    need(
+        c.guest_enable,
+        "guest_username",
+        guest_username,
+        "guest_enable",
+    );
+    need(
+        c.chown_uploads,
+        "chown_username",
+        chown_username,
+        "chown_uploads",
+    );
+    need(logs.vsftpd, "vsftpd_log_file", vsftpd_log_file, logs.cause);
+    need(logs.xferlog, "xferlog_file", xferlog_file, logs.cause);
+    let needed = c.chroot_list_enable && local;
+    need(
+        needed,
+        "chroot_list_file",
+        chroot_list_file,
+        "chroot_list_enable",
+    );
+    let needed = c.userlist_enable && local;
+    need(needed, "userlist_file", userlist_file, "userlist_enable");
+    let needed = c.deny_email_enable && anonymous;
+    need(
+        needed,
+        "banned_email_file",
+        banned_email_file,
+        "deny_email_enable",
+    );
+    let (needed, cause) = (
+        c.secure_email_list_enable && anonymous,
+        "secure_email_list_enable",
+    );
+    need(needed, "email_password_file", email_password_file, cause);
+    needs
 }
 
 /// Which log files are written (reference §7.1).
@@ -267,15 +324,37 @@ fn is_ipv6(text: &OsStr) -> bool {
 
 fn accounts(found: &mut Found<'_>) {
     let config = found.config();
-    if config.anonymous_enable
-        && let Some(name) = &config.ftp_username
-        && users::get_user_by_name(name).is_none()
-    {
-        let name = shown(name.as_bytes());
-        let text = format!(
-            "vsftpd: cannot locate user specified in 'ftp_username':{name} (needed by anonymous_enable=YES)"
-        );
-        found.add(&["ftp_username", "anonymous_enable"], text);
+    let needs = [
+        (
+            config.anonymous_enable,
+            "ftp_username",
+            &config.ftp_username,
+            "anonymous_enable",
+        ),
+        (
+            config.guest_enable,
+            "guest_username",
+            &config.guest_username,
+            "guest_enable",
+        ),
+        (
+            config.chown_uploads,
+            "chown_username",
+            &config.chown_username,
+            "chown_uploads",
+        ),
+    ];
+    for (needed, option, name, cause) in needs {
+        if let Some(name) = name
+            && needed
+            && users::get_user_by_name(name).is_none()
+        {
+            let name = shown(name.as_bytes());
+            let text = format!(
+                "vsftpd: cannot locate user specified in '{option}':{name} (needed by {cause}=YES)"
+            );
+            found.add(&[option, cause], text);
+        }
     }
     if let Some(name) = &config.nopriv_user {
         match users::get_user_by_name(name) {

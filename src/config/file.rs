@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::{fmt, iter};
 
 use super::check;
-use super::options::{Config, Row, TABLE, position};
+use super::options::{Config, Row, Scope, TABLE, position};
 use super::value::Wrong;
 
 /// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
@@ -61,6 +61,36 @@ impl Loaded {
         position(name.as_bytes())
             .and_then(|index| self.origins.get(index))
             .unwrap_or(&Origin::Default)
+    }
+
+    /// These settings with a file read over them: the one for an address (`VSFTPD_LOAD_CONF`), any option of which counts, or
+    /// the one of a single user, where only [`Scope::PerUser`] ones do; the others in it come back as remarks.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn overlay(&self, path: &Path, scope: Scope) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+        let mut reader = Reader {
+            loaded: self.clone(),
+            mistakes: Vec::new(),
+            spoiled: Vec::new(),
+            incomplete: false,
+        };
+        reader.file(path);
+        let remarks = match scope {
+            Scope::Server => Vec::new(),
+            Scope::PerUser => reader.restore_server_options(self),
+        };
+        let (loaded, mistakes) = reader.finish();
+        if mistakes.is_empty() {
+            Ok((loaded, remarks))
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    /// Whether anybody has set the option with this name.
+    pub fn is_set(&self, name: &str) -> bool {
+        *self.origin(name) != Origin::Default
     }
 
     fn defaults() -> Self {
@@ -242,6 +272,23 @@ impl Reader {
                 self.line(line, origin);
             }
         }
+    }
+
+    /// Undoes what a single user's file has set for the whole server; a remark for each.
+    fn restore_server_options(&mut self, before: &Loaded) -> Vec<Mistake> {
+        let mut remarks = Vec::new();
+        let rows = TABLE.iter().zip(before.origins.iter());
+        for ((row, old), origin) in rows.zip(self.loaded.origins.iter_mut()) {
+            if row.scope == Scope::Server && origin != old {
+                let text = format!("{} has no effect in the file of a single user", row.name);
+                remarks.push(Mistake {
+                    origin: std::mem::replace(origin, old.clone()),
+                    text,
+                });
+                row.put(&mut self.loaded.config, row.value(&before.config));
+            }
+        }
+        remarks
     }
 
     fn setting(&mut self, text: &[u8]) {

@@ -19,7 +19,7 @@ mod manual;
 pub mod options;
 pub mod value;
 
-pub use check::{check_files, check_system};
+pub use check::{check_system, remarks, waits_to_be_started};
 pub use file::{Loaded, Mistake, Source, load, print, read};
 pub use manual::conf_5;
 pub use options::Config;

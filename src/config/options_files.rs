@@ -31,10 +31,10 @@ macro_rules! rows_files {
     file_open_mode: octal(0o666), [Worker], PerUser, Works;
 
     /// Give files uploaded by anonymous clients to the account in `chown_username`.
-    chown_uploads: flag(false), [Helper Worker], Server, Refused("uploads are not given to another account yet");
+    chown_uploads: flag(false), [Helper Worker], PerUser, Works;
 
     /// The new owner for `chown_uploads`. Root is a poor choice.
-    chown_username: text("root"), [Helper], Server, Under("chown_uploads");
+    chown_username: text("root"), [Helper], PerUser, Under("chown_uploads");
 
     /// The permissions set on files before `chown_uploads` gives them away. Octal needs a leading 0.
     chown_upload_mode: octal(0o600), [Worker], PerUser, Under("chown_uploads");

@@ -27,15 +27,15 @@ macro_rules! rows_login {
     local_root: text(), [Helper Worker], PerUser, Works;
 
     /// Keep local users inside their home directory (or `local_root`), as if nothing else existed. See also `chroot_list_enable`,
-    /// `allow_writeable_chroot` and `passwd_chroot_enable`. Has no effect in a user's own file.
-    chroot_local_user: flag(false), [Helper], Server, Works;
+    /// `allow_writeable_chroot` and `passwd_chroot_enable`. Guests without `virtual_use_local_privs` are kept inside in any case.
+    chroot_local_user: flag(false), [Helper], PerUser, Works;
 
     /// Read `chroot_list_file`. The users in it get the opposite of `chroot_local_user`: with NO the listed users are kept in their
     /// home directory, with YES the listed users are the free ones.
-    chroot_list_enable: flag(false), [Helper], Server, Works;
+    chroot_list_enable: flag(false), [Helper], PerUser, Works;
 
     /// The list for `chroot_list_enable`: one user name on each line.
-    chroot_list_file: text("/etc/vsftpd.chroot_list"), [Helper], Server, Works;
+    chroot_list_file: text("/etc/vsftpd.chroot_list"), [Helper], PerUser, Works;
 
     /// Look for `/./` in a home directory in the password file: what stands before it becomes the directory a user is put (and, with
     /// chroot, kept) in, instead of `local_root`; what stands behind it becomes the directory the session starts in.
@@ -51,8 +51,10 @@ macro_rules! rows_login {
     /// The name of the PAM service that judges passwords: a file in `/etc/pam.d`. Unset: no local user can log in.
     pam_service_name: text("vsftpd"), [Auth], Server, Works;
 
-    /// Open a PAM session for each local login and record it in utmp and wtmp.
-    session_support: flag(false), [Helper Auth], PerUser, Refused("PAM sessions and login records are not there yet");
+    /// Open a PAM session for each local login and record it in utmp and wtmp, so that `who` and `last` show it; both are closed
+    /// when the session ends, however it ends. One process of such a session stays root to do that; it has no connection to
+    /// the client. Needs PAM. Anonymous logins have neither session nor record. Has no effect in a user's own file.
+    session_support: flag(false), [Helper Auth], Server, Works;
 
     /// Look up each user name in `userlist_file` before a password is asked for; see `userlist_deny`. Read when `local_enable` is on.
     userlist_enable: flag(false), [Helper], Server, Works;
@@ -86,7 +88,7 @@ macro_rules! rows_login {
     max_login_fails: number(3, 0..=COUNT), [Helper], Server, Works;
 
     /// Map every local login to the account in `guest_username`, so that users need no account of their own: virtual users.
-    guest_enable: flag(false), [Helper Worker], PerUser, Refused("virtual users are not there yet");
+    guest_enable: flag(false), [Helper Worker], PerUser, Works;
 
     /// The account guests act as; see `guest_enable`.
     guest_username: text("ftp"), [Helper], PerUser, Under("guest_enable");

@@ -25,10 +25,10 @@ macro_rules! rows_start {
     listen_port: number(21, 1..=65535), [Master], Server, Works;
 
     /// How many clients may be connected at once; the next is told 421 and closed before a process is made for it. 0: no limit.
-    max_clients: number(2000, 0..=COUNT), [Master], Server, Works;
+    max_clients: number(2000, 0..=COUNT), [Master Helper], Server, Works;
 
     /// How many clients may be connected at once from one address; the next is told 421 and closed. 0: no limit.
-    max_per_ip: number(50, 0..=COUNT), [Master], Server, Works;
+    max_per_ip: number(50, 0..=COUNT), [Master Helper], Server, Works;
 
     /// The account that processes run as while they need no privilege at all: the one that speaks with clients before login,
     /// and the one that answers a session's requests afterwards. Best an account that nothing else on the host uses.
@@ -38,21 +38,23 @@ macro_rules! rows_start {
     /// `nopriv_user` must not be able to write in it.
     secure_chroot_dir: text("/var/run/vsftpd/empty"), [Master Helper Greeter], Server, Works;
 
-    /// Let an ordinary user start the server, and change neither account nor root directory afterwards.
-    run_as_launching_user: flag(false), [Master Helper], Server,
-        Refused("a server without its fences is not offered; start it as root, or give it a port and root by a container");
+    /// Let an ordinary user start the server, on a port above 1023, and change neither account nor root directory afterwards.
+    /// Anonymous clients see `anon_root`, else the home of `ftp_username` or of the user, as `/` and can leave it by no name or link.
+    /// Of local users only the one who started it can log in. Started by root it serves as root, without any capability; do not.
+    run_as_launching_user: flag(false), [Master Helper], Server, Works;
 
-    /// Serve each client by a single process instead of one that speaks and one that holds privilege.
-    one_process_model: flag(false), [Helper], Server,
-        Refused("the process that speaks with a client never holds privilege here, and sessions are cheap without this");
+    /// Serve anonymous clients only, each by a single process. Cannot be combined with `local_enable`.
+    one_process_model: flag(false), [Master], Server,
+        Inert("the process that speaks with a client never holds privilege here, so that a session stays two processes, which cost less \
+               than one of the original's");
 
-    /// Give every session its own process name space, so that it can neither see nor signal other processes.
-    isolate: flag(true), [Master], Server,
-        Inert("sessions run under accounts, capability sets and roots that leave nothing to signal; no name space is made");
+    /// Give the processes of every session a name space of their own for System V objects, where the kernel grants one. Done only
+    /// if a file or the command line says YES: what sessions may do leaves nothing there to reach, and each name space costs time.
+    isolate: flag(true), [Master Helper], Server, Works;
 
-    /// Give every session its own empty network name space.
-    isolate_network: flag(true), [Master Helper], PerUser,
-        Inert("the process that serves a client has no right to make a socket at all; no name space is made");
+    /// Give the processes that speak with a client an empty network of their own, where the kernel grants one. Done only if a file or
+    /// the command line says YES: the helper makes all their sockets, and they may make none.
+    isolate_network: flag(true), [Master Helper], PerUser, Works;
 
     /// Confine the processes of a session to the system calls they need.
     seccomp_sandbox: flag(false), [Helper Greeter Worker], PerUser, Refused("the system call filter is not there yet");
@@ -61,10 +63,11 @@ macro_rules! rows_start {
     ptrace_sandbox: flag(false), [Helper], Server, Refused("there is no tracing sandbox, nor has the original one on this machine");
 
     /// Show what each session does in the process list (`ps`).
-    setproctitle_enable: flag(false), [Master Helper Greeter Worker], Server, Refused("process titles are not there yet");
+    setproctitle_enable: flag(false), [Master Helper Greeter Worker], PerUser, Works;
 
-    /// Ask `/etc/hosts.allow` and `/etc/hosts.deny`, under the daemon name `vsftpd`, whether a client may connect.
-    tcp_wrappers: flag(false), [Helper], Server, Refused("hosts.allow and hosts.deny are not read yet");
+    /// Ask `/etc/hosts.allow` and `/etc/hosts.deny`, under the daemon name `vsftpd`, whether a client may connect. A rule there may
+    /// name a file of settings for the clients it is about: `vsftpd: 192.168.24. : setenv VSFTPD_LOAD_CONF /etc/vsftpd/lan.conf`.
+    tcp_wrappers: flag(false), [Master Helper], Server, Refused("hosts.allow and hosts.deny are not read yet");
 
     /// Speak FTP. The original allows NO together with `http_enable`.
     ftp_enable: flag(true), [Helper Greeter], Server, Refused("this server speaks nothing but FTP");
@@ -74,6 +77,6 @@ macro_rules! rows_start {
 
     /// A directory of files named after users. After a user logs in, the file with the user's name, if there is one, is read over
     /// the settings. Options that work there are marked below.
-    user_config_dir: text(), [Helper], Server, Refused("settings for single users are not there yet");
+    user_config_dir: text(), [Helper], Server, Works;
     } };
 }

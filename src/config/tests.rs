@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::file::{DEFAULT_FILES, Origin};
-use super::options::{Standing, TABLE};
+use super::options::{Scope, Standing, TABLE};
 use super::value::{Kind, Value};
-use super::{Config, Loaded, Mistake, Source, check_files, check_system, load, print};
+use super::{Config, Loaded, Mistake, Source, check_system, load, print, remarks};
 
 /// What makes the defaults a configuration that can be served.
 const BASE: &str = "listen_ipv6=YES\n";
@@ -204,7 +204,13 @@ fn rules_between_options() {
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].text.clone()
     };
-    assert!(one("inetd", "").contains("inetd"));
+    assert!(
+        one(
+            "single",
+            "listen=YES\none_process_model=YES\nlocal_enable=YES\n"
+        )
+        .contains("'one_process_model' is anonymous only")
+    );
     assert!(
         one("nobody", "listen=YES\nanonymous_enable=NO\n")
             .contains("both local and anonymous access disabled!")
@@ -328,7 +334,7 @@ fn lacks_of_the_host_are_all_named() {
     let loaded = settings("host", text).unwrap();
     let texts: Vec<String> = check_system(&loaded)
         .into_iter()
-        .chain(check_files(&loaded))
+        .chain(remarks(&loaded))
         .map(|mistake| mistake.text)
         .collect();
     assert!(
@@ -359,6 +365,7 @@ fn standings_hold_for_every_option() {
         "listen_address6",
         "pasv_address",
         "pasv_addr_resolve",
+        "one_process_model",
     ];
     for row in TABLE.iter().filter(|row| !ruled.contains(&row.name)) {
         let other = match row.value(&Config::default()) {
@@ -385,6 +392,38 @@ fn standings_hold_for_every_option() {
             (_, result) => panic!("{}: {result:?}", row.name),
         }
     }
+}
+
+#[test]
+fn a_file_is_read_over_settings() {
+    let base = settings(
+        "overlay-base",
+        "listen=YES\nlocal_enable=YES\nwrite_enable=YES\n",
+    )
+    .unwrap();
+    let over = Scratch::new(
+        "overlay",
+        "local_max_rate=5\nlisten_port=99\nwrite_enable=NO\n",
+    );
+    let (all, remarks) = base.overlay(&over.0, Scope::Server).unwrap();
+    assert!(remarks.is_empty());
+    assert_eq!((all.config.local_max_rate, all.config.listen_port), (5, 99));
+    let (user, remarks) = base.overlay(&over.0, Scope::PerUser).unwrap();
+    assert_eq!(
+        (user.config.local_max_rate, user.config.listen_port),
+        (5, 21)
+    );
+    assert!(!user.config.write_enable && base.config.write_enable);
+    assert_eq!(
+        remarks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [format!(
+            "{}:2: listen_port has no effect in the file of a single user",
+            over.shown()
+        )]
+    );
+    assert_eq!(user.origin("listen_port"), &Origin::Default);
+    let bad = Scratch::new("overlay-bad", "no_such=1\nwrite_enable=perhaps\n");
+    assert_eq!(base.overlay(&bad.0, Scope::PerUser).unwrap_err().len(), 2);
 }
 
 #[test]

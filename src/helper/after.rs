@@ -1,48 +1,98 @@
 //! What helper does for a worker: data sockets and log lines, nothing else; runs with the privileges left after login.
 
+use super::ask::Accounting;
+use super::heir;
 use super::journal::Journal;
 use super::ports;
 use crate::config::Config;
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel};
+use nix::unistd::Uid;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// Answers until the worker has gone or has said something that is no message.
+/// What helper knows of a session by itself, and holds against every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The options that hold for it.
+    pub config: &'a Config,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address it reached us by.
+    pub local: SocketAddr,
+    /// Whom the worker runs as.
+    pub session: Uid,
+    /// Whom uploads are given to, if `chown_uploads`.
+    pub heir: Option<Uid>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The worker has gone.
+    Gone,
+    /// The worker may still be there, and must not go on.
+    Broken,
+}
+
+/// Answers until the worker has gone or has said something that is no message, or the auth that accounts for the session is gone.
 pub fn serve(
-    config: &Config,
-    peer: SocketAddr,
-    local: SocketAddr,
+    facts: &Facts<'_>,
     mut channel: Channel<AfterLoginReply, AfterLogin>,
+    accounting: Option<&Accounting>,
     journal: &mut Journal,
-) {
-    let here = socket::canonical(local.ip());
+) -> End {
+    let config = facts.config;
+    let here = socket::canonical(facts.local.ip());
     loop {
+        if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
+            journal.note(b"the process that accounts for this session has ended; session ended");
+            return End::Broken;
+        }
         let reply = match channel.receive() {
-            Ok(None) => return,
+            Ok(None) => return End::Gone,
             Ok(Some(AfterLogin::Event(event))) => {
                 journal.event(event);
                 continue;
             }
             Ok(Some(AfterLogin::ListenPassive)) => listen(config, here, journal),
             Ok(Some(AfterLogin::ConnectActive { port })) => {
-                let to = SocketAddr::new(socket::canonical(peer.ip()), port);
+                let to = SocketAddr::new(socket::canonical(facts.peer.ip()), port);
                 connect(config, here, to, journal)
             }
-            Ok(Some(AfterLogin::ConnectForeign { to })) => {
-                if config.port_promiscuous {
-                    connect(config, here, to, journal)
-                } else {
-                    journal.note(b"worker asked for a foreign connection without port_promiscuous; session ended");
-                    return;
+            Ok(Some(AfterLogin::ConnectForeign { to })) if config.port_promiscuous => {
+                connect(config, here, to, journal)
+            }
+            Ok(Some(AfterLogin::ConnectForeign { to: _ })) => {
+                journal.note(b"worker asked for a foreign connection without port_promiscuous; session ended");
+                return End::Broken;
+            }
+            Ok(Some(AfterLogin::Chown { file })) => {
+                match facts.heir {
+                    Some(heir) => bequeath(&file, facts.session, heir, journal),
+                    None => {
+                        journal.note(b"worker asked to give a file away without chown_uploads; session ended");
+                        return End::Broken;
+                    }
                 }
             }
             Err(broken) => {
                 journal.note(format!("worker: {broken}; session ended").as_bytes());
-                return;
+                return End::Broken;
             }
         };
         if channel.send(&reply).is_err() {
-            return;
+            return End::Gone;
+        }
+    }
+}
+
+fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> AfterLoginReply {
+    match heir::give(file, session, heir) {
+        Ok(()) => AfterLoginReply::Owned,
+        Err(why) => {
+            journal.note(format!("an upload was not given to uid {heir}: {why}").as_bytes());
+            AfterLoginReply::Unavailable
         }
     }
 }

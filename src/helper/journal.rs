@@ -78,18 +78,23 @@ impl Journal {
         ));
     }
 
-    /// A login holds; later lines carry this user.
-    pub fn logged_in(&mut self, verdict: &Verdict) {
-        self.user = Some(verdict.name.clone());
-        let mut line = Line::new(Kind::Login, Some(true), None);
+    /// A login holds; later lines carry this user. `anonymous_password` is what an anonymous one gave.
+    pub fn logged_in(&mut self, user: &[u8], anonymous_password: Option<&[u8]>) {
+        self.user = Some(user.to_vec());
+        self.line(&Line {
+            anon_password: anonymous_password.map(<[u8]>::to_vec),
+            ..Line::new(Kind::Login, Some(true), None)
+        });
+    }
+
+    /// What the user is, for xferlog; and the user's own settings, as far as they concern logs that are open.
+    pub fn settled(&mut self, verdict: &Verdict, config: &Config) {
+        self.lock = !config.no_log_lock;
         self.access = match &verdict.class {
-            Class::Anonymous { password } => {
-                line.anon_password = Some(password.clone());
-                (Access::Anonymous, password.clone())
-            }
+            Class::Anonymous { password } => (Access::Anonymous, password.clone()),
+            Class::Guest => (Access::Guest, Vec::new()),
             Class::Local => (Access::Real, Vec::new()),
         };
-        self.line(&line);
     }
 
     /// A login does not hold; the reason is for the administrator only.

@@ -1,61 +1,69 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
+use super::ask::{self, Accounting};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
+use super::per_user;
 use super::prepared::Prepared;
 use crate::config::Config;
-use crate::sys::confine;
-use crate::sys::process;
-use crate::sys::socket;
-use crate::wire::{AuthReply, BeforeLoginReply, Channel, Identity, Message};
-use crate::worker::{Class, Verdict};
-use nix::unistd::{Gid, Pid, Uid};
+use crate::sys::account::Account;
+use crate::wire::{AuthReply, BeforeLoginReply, Identity};
+use crate::worker::{Class, Rules, Verdict};
+use nix::unistd::{Gid, Uid};
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
-const AUTH_LIMIT: Duration = Duration::from_secs(120);
+/// What the log gets when `session_support` finds no PAM.
+const UNACCOUNTED: &[u8] =
+    b"session_support=YES, but libpam.so.0 is not installed: no PAM session and no login record";
 
 /// What is answered to a login.
-pub enum Decision {
+pub enum Decision<'a> {
     /// It holds.
-    Granted(Box<Verdict>),
+    Granted(Box<Grant<'a>>),
     /// It does not, or the session ends.
     Reply(BeforeLoginReply),
 }
 
-/// The state of one session's logins: how many have failed.
-pub struct Gate<'a> {
-    prepared: &'a Prepared,
-    failures: u32,
-    userlist: Option<Result<lists::List, String>>,
+/// A login that holds: what the worker will be, and the settings for this user.
+pub struct Grant<'a> {
+    /// What the worker will be.
+    pub verdict: Verdict,
+    /// The settings.
+    pub prepared: Cow<'a, Prepared>,
+    /// With `session_support`: what must be kept until the session ends.
+    pub accounting: Option<Accounting>,
 }
 
-/// Nothing from the network is in the channel between auth and helper in this direction.
-enum Silence {}
+/// Who has logged in, before it is decided where to.
+enum Who {
+    /// A guest of `ftp_username`, with what was given as password.
+    Anonymous(Vec<u8>),
+    /// A name PAM or shadow vouches for, with its account if it has one.
+    Local(Vec<u8>, Option<Identity>),
+}
 
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut crate::wire::Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
-        Err(crate::wire::Malformed)
-    }
+/// The state of one session's logins: how many have failed.
+pub struct Gate<'a> {
+    prepared: Cow<'a, Prepared>,
+    failures: u32,
+    userlist: Option<Result<lists::List, String>>,
+    accounting: Option<Accounting>,
 }
 
 impl<'a> Gate<'a> {
     /// Nobody has tried yet.
-    pub fn new(prepared: &'a Prepared) -> Self {
+    pub fn new(prepared: Cow<'a, Prepared>) -> Self {
         Self {
             prepared,
             failures: 0,
             userlist: None,
+            accounting: None,
         }
     }
 
@@ -72,17 +80,31 @@ impl<'a> Gate<'a> {
                     BeforeLoginReply::Denied
                 }
             }
-            Err(text) => BeforeLoginReply::Oops(text.into_bytes()),
+            Err(text) => {
+                journal.note(format!("login ended: {text}").as_bytes());
+                BeforeLoginReply::Oops(public(&text).into())
+            }
         }
     }
 
-    /// PASS: the whole decision.
+    /// PASS: the whole decision. A login that does not hold leaves no session open.
     pub fn login(
         &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
         journal: &mut Journal,
-    ) -> Decision {
+    ) -> Decision<'a> {
+        let decision = self.decide(name, password, journal);
+        self.accounting = None;
+        decision
+    }
+
+    fn decide(
+        &mut self,
+        name: &[u8],
+        password: &mut Zeroizing<Vec<u8>>,
+        journal: &mut Journal,
+    ) -> Decision<'a> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
@@ -97,17 +119,26 @@ impl<'a> Gate<'a> {
                 }),
             Err(text) => Err(Refusal::Oops(text)),
         };
-        match result {
-            Ok(verdict) => {
-                journal.logged_in(&verdict);
-                pause(self.config().delay_successful_login);
-                Decision::Granted(Box::new(verdict))
+        if let Err(Refusal::Oops(text)) = &result {
+            journal.note(format!("login ended: {text}").as_bytes());
+            return Decision::Reply(BeforeLoginReply::Oops(public(text).into()));
+        }
+        let result = result.and_then(|who| {
+            match &who {
+                Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
+                Who::Local(name, _) => journal.logged_in(name, None),
             }
+            if !anonymous && self.config().session_support && self.accounting.is_none() {
+                journal.note(UNACCOUNTED);
+            }
+            pause(self.config().delay_successful_login);
+            self.settle(who, journal)
+        });
+        match result {
+            Ok(grant) => Decision::Granted(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
-                let shown = match &self.prepared.anonymous {
-                    Some(account) if anonymous => account.name.as_bytes(),
-                    Some(_) | None => name,
-                };
+                let guest = self.guest_name();
+                let shown = if anonymous { &guest } else { name };
                 journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
                 pause(self.config().delay_failed_login);
                 Decision::Reply(if self.failed() {
@@ -117,14 +148,20 @@ impl<'a> Gate<'a> {
                 })
             }
             Err(Refusal::Oops(text)) => {
-                journal.note(text.as_bytes());
+                journal.note(format!("login ended: {text}").as_bytes());
                 Decision::Reply(BeforeLoginReply::Oops(text.into_bytes()))
             }
         }
     }
 
-    fn config(&self) -> &'a Config {
-        &self.prepared.config
+    fn config(&self) -> &Config {
+        self.prepared.config()
+    }
+
+    /// The name of anonymous sessions in logs.
+    fn guest_name(&self) -> Vec<u8> {
+        let account = self.prepared.anonymous.as_ref();
+        account.map_or_else(Vec::new, |account| account.name.as_bytes().to_vec())
     }
 
     /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
@@ -135,7 +172,7 @@ impl<'a> Gate<'a> {
 
     /// Why the user list refuses this name, if it does.
     fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
-        let config = self.config();
+        let config = self.prepared.config();
         if !config.userlist_enable || !config.local_enable {
             return Ok(None);
         }
@@ -157,13 +194,8 @@ impl<'a> Gate<'a> {
     }
 
     /// Reference §6.2.
-    fn anonymous(&self, password: &[u8]) -> Result<Verdict, Refusal> {
+    fn anonymous(&self, password: &[u8]) -> Result<Who, Refusal> {
         let config = self.config();
-        let account = self
-            .prepared
-            .anonymous
-            .as_ref()
-            .ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
         if config.deny_email_enable {
             let list = read_list(
                 "cannot read anon e-mail list file",
@@ -187,92 +219,175 @@ impl<'a> Gate<'a> {
                 ));
             }
         }
-        Ok(Verdict {
-            class: Class::Anonymous {
-                password: password.to_vec(),
-            },
-            name: account.name.as_bytes().to_vec(),
-            uid: account.uid,
-            gid: account.gid,
-            groups: account.groups.clone(),
-            home: account.home.clone().into(),
-            extra: config.anon_root.clone(),
-            chroot: true,
-        })
+        Ok(Who::Anonymous(password.to_vec()))
     }
 
-    /// Reference §6.1, §6.3 to §6.5.
+    /// Reference §6.1, §6.3 and §6.4.
     fn local(
-        &self,
+        &mut self,
         name: &[u8],
-        password: &Zeroizing<Vec<u8>>,
+        password: &mut Zeroizing<Vec<u8>>,
         rhost: &str,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Who, Refusal> {
         let config = self.config();
         if !config.local_enable {
             return Err(Refusal::Refused(
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let identity = match ask_auth(config, name, password, rhost)? {
-            AuthReply::Granted(identity) => identity,
-            AuthReply::Refused(reason) => {
-                return Err(Refusal::Refused(
-                    String::from_utf8_lossy(&reason).into_owned(),
-                ));
-            }
-            AuthReply::NoAccount { name } => {
-                return Err(Refusal::Oops(format!(
-                    "cannot locate user entry:{}",
-                    String::from_utf8_lossy(&name)
-                )));
+        let (reply, accounting) = ask::ask(config, name, password, rhost)
+            .map_err(|reason| Refusal::Refused(reason.to_string()))?;
+        self.accounting = accounting;
+        match reply {
+            AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
+            AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
+            AuthReply::Refused(reason) => Err(Refusal::Refused(
+                String::from_utf8_lossy(&reason).into_owned(),
+            )),
+        }
+    }
+
+    /// Where the login leads: the user's own settings, the account, the directories (reference §6.5, §6.6).
+    fn settle(&mut self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+        let own = match &who {
+            Who::Anonymous(_) => self.guest_name(),
+            Who::Local(name, _) => name.clone(),
+        };
+        let (prepared, remarks) = match per_user::settings(&self.prepared, &own) {
+            // Borrowed from here or made anew: what was not changed is still the session's.
+            Ok((Cow::Owned(prepared), remarks)) => (Cow::Owned(prepared), remarks),
+            Ok((Cow::Borrowed(_), remarks)) => (self.prepared.clone(), remarks),
+            Err((text, details)) => {
+                details
+                    .iter()
+                    .for_each(|detail| journal.note(detail.as_bytes()));
+                return Err(Refusal::Oops(text));
             }
         };
-        let Identity {
-            name,
-            uid,
-            gid,
-            groups,
-            home,
-        } = identity;
-        let listed = if config.chroot_list_enable {
-            let list = read_list(
-                "could not read chroot() list file",
-                config.chroot_list_file.as_deref(),
-            );
-            list.map_err(Refusal::Oops)?.contains(&name)
-        } else {
-            false
+        remarks
+            .iter()
+            .for_each(|remark| journal.note(remark.as_bytes()));
+        let verdict = match who {
+            Who::Anonymous(password) => anonymous_verdict(&prepared, password)?,
+            Who::Local(name, _) if prepared.config().guest_enable => {
+                guest_verdict(&prepared, name)?
+            }
+            Who::Local(_, Some(identity)) => local_verdict(&prepared, identity)?,
+            Who::Local(name, None) => {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
+            }
         };
-        let token_name = name.clone();
-        Ok(Verdict {
-            class: Class::Local,
-            name,
-            uid: Uid::from_raw(uid),
-            gid: Gid::from_raw(gid),
-            groups: groups.into_iter().map(Gid::from_raw).collect(),
-            home: OsString::from_vec(substitute(config, home, &token_name)),
-            extra: config
-                .local_root
-                .clone()
-                .map(|root| OsString::from_vec(substitute(config, root.into_vec(), &token_name))),
-            chroot: config.chroot_local_user != listed,
+        journal.settled(&verdict, prepared.config());
+        Ok(Grant {
+            verdict,
+            prepared,
+            accounting: self.accounting.take(),
         })
     }
 }
 
+fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
+    let account = prepared.anonymous.as_ref();
+    let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+    Ok(Verdict {
+        class: Class::Anonymous { password },
+        rules: Rules::Anonymous,
+        name: account.name.as_bytes().to_vec(),
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: account.home.clone().into(),
+        extra: prepared.config().anon_root.clone(),
+        chroot: true,
+    })
+}
+
+/// A guest acts as `guest_username` and keeps the own name (reference §6.6).
+fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
+    let config = prepared.config();
+    let account = prepared.guest.as_ref();
+    let account = account.ok_or_else(|| Refusal::Oops("no guest_username".to_owned()))?;
+    let rules = if config.virtual_use_local_privs {
+        Rules::Local
+    } else {
+        Rules::Anonymous
+    };
+    let Account { home, .. } = account;
+    Ok(Verdict {
+        class: Class::Guest,
+        rules,
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: substitute(config, home.as_os_str().as_bytes(), &name),
+        extra: local_root(config, &name),
+        chroot: rules == Rules::Anonymous || chrooted(config, &name)?,
+        name,
+    })
+}
+
+fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Refusal> {
+    let config = prepared.config();
+    let Identity {
+        name,
+        uid,
+        gid,
+        groups,
+        home,
+    } = identity;
+    let own = prepared.nopriv.uid.as_raw();
+    if config.run_as_launching_user && uid != own {
+        return Err(Refusal::Oops(format!(
+            "run_as_launching_user=YES: only the user with uid {own} can log in here"
+        )));
+    }
+    Ok(Verdict {
+        class: Class::Local,
+        rules: Rules::Local,
+        uid: Uid::from_raw(uid),
+        gid: Gid::from_raw(gid),
+        groups: groups.into_iter().map(Gid::from_raw).collect(),
+        home: substitute(config, &home, &name),
+        extra: local_root(config, &name),
+        chroot: chrooted(config, &name)?,
+        name,
+    })
+}
+
+fn local_root(config: &Config, name: &[u8]) -> Option<OsString> {
+    let root = config.local_root.as_deref()?;
+    Some(substitute(config, root.as_bytes(), name))
+}
+
+/// Whether the login is kept in its directory: `chroot_local_user`, or the opposite for who is listed (reference §6.5).
+fn chrooted(config: &Config, name: &[u8]) -> Result<bool, Refusal> {
+    if !config.chroot_list_enable {
+        return Ok(config.chroot_local_user);
+    }
+    let path = config.chroot_list_file.as_deref();
+    let list = read_list("could not read chroot() list file", path).map_err(Refusal::Oops)?;
+    Ok(config.chroot_local_user != list.contains(name))
+}
+
 /// `user_sub_token` in a path, replaced by the login name (reference §6.5).
-fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
+fn substitute(config: &Config, path: &[u8], name: &[u8]) -> OsString {
     let Some(token) = config
         .user_sub_token
         .as_deref()
         .map(OsStrExt::as_bytes)
         .filter(|token| !token.is_empty())
     else {
-        return path;
+        return OsStr::from_bytes(path).to_owned();
+    };
+    // A name is one part of a path, never a way to another directory.
+    let name = if name.contains(&b'/') || matches!(name, b"." | b"..") {
+        b"_".as_slice()
+    } else {
+        name
     };
     let mut out = Vec::new();
-    let mut rest = path.as_slice();
+    let mut rest = path;
     while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
         out.extend(rest.iter().take(at));
         out.extend_from_slice(name);
@@ -281,7 +396,14 @@ fn substitute(config: &Config, path: Vec<u8>, name: &[u8]) -> Vec<u8> {
             .unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    out
+    OsString::from_vec(out)
+}
+
+/// What somebody who is not logged in is told of what went wrong: the original's words without the name behind them (reference
+/// §10, 14). The log has all of it.
+pub fn public(text: &str) -> &str {
+    let head = text.strip_prefix("vsftpd: ").unwrap_or(text);
+    head.split_once(':').map_or(head, |(what, _)| what)
 }
 
 /// Why there is no verdict.
@@ -318,53 +440,5 @@ fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
 fn pause(seconds: u32) {
     if seconds > 0 {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-    }
-}
-
-/// Forks auth for this one password and waits for its word; silence, death or nonsense is a refusal.
-fn ask_auth(
-    config: &Config,
-    name: &[u8],
-    password: &Zeroizing<Vec<u8>>,
-    rhost: &str,
-) -> Result<AuthReply, Refusal> {
-    let failed =
-        |why: String| Refusal::Refused(format!("the password could not be checked: {why}"));
-    let (mut ours, theirs) =
-        Channel::<Silence, AuthReply>::pair().map_err(|error| failed(error.to_string()))?;
-    let theirs = theirs.into_descriptor();
-    let parent = Pid::this();
-    let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let mut channel = Channel::<AuthReply, Silence>::new(theirs);
-        if confine::die_with(parent).is_ok() && confine::raise_effective().is_ok() {
-            let reply = auth::answer(config, name, password.as_slice(), rhost);
-            let _ = channel.send(&reply);
-        }
-        0
-    })
-    .map_err(|error| failed(error.to_string()))?;
-    let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    let reply = match socket::readable(ours.as_fd(), deadline) {
-        Ok(true) => ours.receive(),
-        Ok(false) => {
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
-            let _ = process::wait_for(child);
-            return Err(failed(format!(
-                "no answer within {} s",
-                AUTH_LIMIT.as_secs()
-            )));
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    let ended = process::wait_for(child);
-    match reply {
-        Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(failed(match ended {
-            Ok(process::Ended::Killed(signal)) => {
-                format!("a PAM module or library crashed (signal {signal})")
-            }
-            Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
-        })),
-        Err(broken) => Err(failed(broken.to_string())),
     }
 }

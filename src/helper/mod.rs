@@ -2,116 +2,203 @@
 //! typed messages and never reads from, writes to or parses for the client.
 
 mod after;
+mod arrival;
+mod ask;
 mod auth;
+mod heir;
 mod journal;
 mod lists;
 mod login;
+mod per_user;
 mod ports;
 mod prepared;
 
+pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::Prepared;
 
 use crate::config::Config;
-use crate::sys::confine::{self, Plan, Root};
+use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::process;
 use crate::sys::socket::Parcel;
+use crate::sys::title;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting};
+use ask::Accounting;
 use caps::Capability;
 use journal::Journal;
-use login::{Decision, Gate};
+use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long a greeter that must end may take to say its last word before its helper's exit kills it.
+/// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// The exit status that tells master to look for a process this session has left behind.
+pub const LEFT_ONE: i32 = 3;
 
 /// What master knows of a connection when it forks the helper.
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<'a> {
     /// The configuration and the accounts it names.
-    pub prepared: Prepared,
+    pub prepared: &'a Prepared,
     /// The client's socket, unopened.
     pub client: Parcel,
     /// The client's address.
     pub peer: SocketAddr,
     /// The address it reached us by.
     pub local: SocketAddr,
-    /// How many sessions there are, this one included.
-    pub clients: usize,
+    /// How many sessions there are; none when nobody counts, as under inetd.
+    pub counts: Option<Counts>,
+    /// A file of settings for this connection: `VSFTPD_LOAD_CONF` of the environment the server was started in.
+    pub load_conf: Option<&'a OsStr>,
 }
 
 /// Runs the session to its end; gives the exit status.
-pub fn run(session: Session) -> i32 {
-    i32::from(serve(session).is_err())
+pub fn run(session: Session<'_>) -> i32 {
+    match serve(session) {
+        Ok(()) => 0,
+        Err(Over::Early) => 1,
+        Err(Over::Broken) => LEFT_ONE,
+    }
 }
 
 /// The session ended early; the reason has been logged where there is a log.
-struct Over;
+enum Over {
+    /// In good order.
+    Early,
+    /// A child that spoke nonsense may still be there.
+    Broken,
+}
 
-fn serve(session: Session) -> Result<(), Over> {
+fn serve(session: Session<'_>) -> Result<(), Over> {
+    // A session of its own: a signal to master's terminal group does not reach it.
+    let _ = nix::unistd::setsid();
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let _ = nix::sys::prctl::set_dumpable(false);
     let Session {
         prepared,
         client,
         peer,
         local,
-        clients,
+        counts,
+        load_conf,
     } = session;
-    // A session of its own: a signal to master's terminal group does not reach it.
-    let _ = nix::unistd::setsid();
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    let _ = nix::sys::prctl::set_dumpable(false);
-    let config = &prepared.config;
+    let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
+    let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
-    let greeting = match opened
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|_| login::banner(config))
-    {
-        Ok(banner) => Greeting::Banner(banner),
-        Err(text) => Greeting::Oops(text),
+    let banner = match (&arrival.oops, &opened) {
+        (Some(text), _) | (None, Err(text)) => Err(text.clone()),
+        (None, Ok(_)) => login::banner(config),
     };
     let mut journal = opened.unwrap_or_else(|_| Journal::silent(peer));
-    if let Err(error) = confine::lower_effective(before_login(config)) {
-        journal.note(format!("cannot lower capabilities: {error}").as_bytes());
-        return Err(Over);
+    let greeting = banner.map_or_else(
+        |text| {
+            journal.note(text.as_bytes());
+            Greeting::Oops(login::public(&text).to_owned())
+        },
+        Greeting::Banner,
+    );
+    arrival
+        .notes
+        .iter()
+        .for_each(|note| journal.note(note.as_bytes()));
+    if let Some(refused) = arrival.refused {
+        client.last_word(refused.reply());
+        journal.turned_away(refused.reason());
+        return Ok(());
     }
+    title::set(
+        config.setproctitle_enable,
+        &format!("{}: connected", journal.address()),
+    );
     let client = Client {
         socket: client,
         peer,
         local,
-        clients,
+        clients: counts.map(|counts| counts.all),
     };
-    let empty = prepared.secure_chroot().map_err(|error| {
-        journal.note(format!("cannot open secure_chroot_dir: {error}").as_bytes());
-        Over
-    })?;
-    let (mut channel, greeter) =
-        fork_greeter(&prepared, &client, &empty, greeting).map_err(|error| {
-            journal.note(format!("cannot start a greeter: {error}").as_bytes());
-            Over
-        })?;
+    let (grant, rest, empty) = log_in(arrival.prepared, &client, greeting, &mut journal)?;
+    after_login(grant, client, rest, &empty, &mut journal)
+}
+
+/// Writes down why the session ends.
+fn fail<E: std::fmt::Display>(journal: &mut Journal, what: &str) -> impl FnOnce(E) -> Over {
+    move |error| {
+        journal.note(format!("{what}: {error}").as_bytes());
+        Over::Early
+    }
+}
+
+/// Has a greeter talk to the client until a login holds; gives what was decided and the input the greeter has not read.
+fn log_in<'a>(
+    prepared: Cow<'a, Prepared>,
+    client: &Client,
+    greeting: Greeting,
+    journal: &mut Journal,
+) -> Result<(Box<Grant<'a>>, Vec<u8>, OwnedFd), Over> {
+    let lowered = confine::lower_effective(&before_login(&prepared));
+    lowered.map_err(fail(journal, "cannot lower capabilities"))?;
+    let empty = prepared.secure_chroot();
+    let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
+    let forked = fork_greeter(&prepared, client, &empty, greeting);
+    let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    let Some((verdict, rest)) = before(&prepared, &mut journal, &mut channel) else {
-        return finish_greeter(&channel);
-    };
+    let granted = before(prepared, journal, &mut channel);
+    if granted.is_none() {
+        let until = Instant::now().checked_add(LAST_WORD);
+        let _ = crate::sys::socket::readable(channel.as_fd(), until);
+        // One that does not end by itself: its user is another, so that only this right ends it.
+        let _ = confine::raise_effective();
+        let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
+    }
     drop(channel);
     let _ = process::wait_for(greeter);
-    let (channel, worker) = fork_worker(&prepared, client, verdict, rest).map_err(|error| {
-        journal.note(format!("cannot start a worker: {error}").as_bytes());
-        Over
-    })?;
-    give_up(&prepared, &empty).map_err(|failure| {
-        journal.note(format!("helper cannot give up its rights: {failure}").as_bytes());
-        Over
-    })?;
-    drop(empty);
-    after::serve(&prepared.config, peer, local, channel, &mut journal);
+    granted
+        .map(|(grant, rest)| (grant, rest, empty))
+        .ok_or(Over::Early)
+}
+
+/// Has a worker serve the user, and answers it with what rights the session may still need.
+fn after_login(
+    grant: Box<Grant<'_>>,
+    client: Client,
+    rest: Vec<u8>,
+    empty: &OwnedFd,
+    journal: &mut Journal,
+) -> Result<(), Over> {
+    let Grant {
+        verdict,
+        prepared,
+        accounting,
+    } = *grant;
+    let (peer, local, session) = (client.peer, client.local, verdict.uid);
+    let name = String::from_utf8_lossy(&verdict.name).into_owned();
+    let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
+    let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
+    let given_up = give_up(&prepared, empty);
+    given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
+    let text = format!("{}/{name}: helper", journal.address());
+    title::set(prepared.config().setproctitle_enable, &text);
+    let facts = after::Facts {
+        config: prepared.config(),
+        peer,
+        local,
+        session,
+        heir: prepared.heir.as_ref().map(|account| account.uid),
+    };
+    let end = after::serve(&facts, channel, accounting.as_ref(), journal);
+    if matches!(end, after::End::Broken) {
+        // The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
+        std::mem::forget(accounting);
+        return Err(Over::Broken);
+    }
     match process::wait_for(worker) {
         Ok(process::Ended::Killed(signal)) => {
-            journal.note(format!("worker was killed by signal {signal}").as_bytes())
+            journal.note(format!("worker was killed by signal {signal}").as_bytes());
         }
         Ok(process::Ended::Exited(_)) | Err(_) => {}
     }
@@ -119,11 +206,11 @@ fn serve(session: Session) -> Result<(), Over> {
 }
 
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
-fn before(
-    prepared: &Prepared,
+fn before<'a>(
+    prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(worker::Verdict, Vec<u8>)> {
+) -> Option<(Box<Grant<'a>>, Vec<u8>)> {
     let mut gate = Gate::new(prepared);
     loop {
         let reply = match channel.receive() {
@@ -135,13 +222,13 @@ fn before(
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
             Ok(Some(BeforeLogin::Login {
                 name,
-                password,
+                mut password,
                 rest,
-            })) => match gate.login(&name, &password, journal) {
-                Decision::Granted(verdict) => {
+            })) => match gate.login(&name, &mut password, journal) {
+                Decision::Granted(grant) => {
                     // The greeter may be gone already; the worker will find out.
                     let _ = channel.send(&BeforeLoginReply::Granted);
-                    return Some((*verdict, rest));
+                    return Some((grant, rest));
                 }
                 Decision::Reply(reply) => reply,
             },
@@ -166,13 +253,6 @@ fn before(
     }
 }
 
-/// Waits for the greeter to end by itself; one that does not is killed by the kernel when this process exits.
-fn finish_greeter(channel: &Channel<BeforeLoginReply, BeforeLogin>) -> Result<(), Over> {
-    use std::os::fd::AsFd;
-    let _ = crate::sys::socket::readable(channel.as_fd(), Instant::now().checked_add(LAST_WORD));
-    Err(Over)
-}
-
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
 type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid);
 
@@ -192,17 +272,19 @@ fn fork_greeter(
     ];
     let pid = process::spawn(&keep, || {
         process::silence_session();
+        let (ipc, network) = prepared.isolation();
         let plan = Plan {
-            root: Root::Directory(std::os::fd::AsFd::as_fd(empty)),
+            root: empty_root(prepared, empty),
             uid: prepared.nopriv.uid,
             gid: prepared.nopriv.gid,
             groups: &[],
             keep: &[],
             limits: worker::GREETER_LIMITS,
+            isolation: Isolation { ipc, network },
             parent: Some(parent),
         };
         worker::greet(
-            &prepared.config,
+            prepared.config(),
             client,
             empty,
             &plan,
@@ -218,6 +300,7 @@ fn fork_worker(
     client: Client,
     verdict: worker::Verdict,
     rest: Vec<u8>,
+    accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
     let parent = Pid::this();
@@ -225,10 +308,15 @@ fn fork_worker(
     let keep = [client.socket.number(), theirs.as_raw_fd()];
     let pid = process::spawn(&keep, || {
         process::silence_session();
+        if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
+            return 1;
+        }
+        let (ipc, network) = prepared.isolation();
         worker::work(
-            prepared.config.clone(),
+            prepared.config().clone(),
             client,
             verdict,
+            Isolation { ipc, network },
             parent,
             Channel::new(theirs),
             rest,
@@ -237,42 +325,52 @@ fn fork_worker(
     Ok((ours, pid))
 }
 
+/// The empty root of processes that need no files; an ordinary user's server has no right to change roots.
+fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
+    if prepared.config().run_as_launching_user {
+        Root::Kept
+    } else {
+        Root::Directory(empty.as_fd())
+    }
+}
+
 /// What helper needs before login; auth, its child, takes back more.
-fn before_login(config: &Config) -> &'static [Capability] {
-    const PLAIN: &[Capability] = &[
+fn before_login(prepared: &Prepared) -> Vec<Capability> {
+    let mut needed = vec![
         Capability::CAP_SETUID,
         Capability::CAP_SETGID,
         Capability::CAP_SETPCAP,
         Capability::CAP_SYS_CHROOT,
         Capability::CAP_NET_BIND_SERVICE,
     ];
-    const CHOWN: &[Capability] = &[
-        Capability::CAP_SETUID,
-        Capability::CAP_SETGID,
-        Capability::CAP_SETPCAP,
-        Capability::CAP_SYS_CHROOT,
-        Capability::CAP_NET_BIND_SERVICE,
-        Capability::CAP_CHOWN,
-    ];
-    if config.chown_uploads { CHOWN } else { PLAIN }
+    if prepared.config().chown_uploads {
+        needed.push(Capability::CAP_CHOWN);
+    }
+    if prepared.isolation() != (false, false) {
+        needed.push(Capability::CAP_SYS_ADMIN);
+    }
+    needed
 }
 
 /// Drops to the unprivileged account in the empty root, keeping what the session may still ask for.
 fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, confine::Failure> {
+    let config = prepared.config();
     let mut keep = Vec::new();
-    if prepared.config.connect_from_port_20 && prepared.config.ftp_data_port < 1024 {
+    if config.connect_from_port_20 && config.ftp_data_port < 1024 {
         keep.push(Capability::CAP_NET_BIND_SERVICE);
     }
-    if prepared.config.chown_uploads {
+    if config.chown_uploads {
         keep.push(Capability::CAP_CHOWN);
     }
     confine::confine(&Plan {
-        root: Root::Directory(std::os::fd::AsFd::as_fd(empty)),
+        root: empty_root(prepared, empty),
         uid: prepared.nopriv.uid,
         gid: prepared.nopriv.gid,
         groups: &[],
         keep: &keep,
         limits: HELPER_LIMITS,
+        // It makes the data sockets: in an empty network there are none to make.
+        isolation: Isolation::default(),
         // It outlives master: a restart of the service leaves sessions alone.
         parent: None,
     })
@@ -289,10 +387,10 @@ const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
 };
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
-pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, reply: &[u8], reason: &str) {
-    client.last_word(reply);
+pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {
+    client.last_word(refused.reply());
     match Journal::open(config, peer) {
-        Ok(mut journal) => journal.turned_away(reason),
+        Ok(mut journal) => journal.turned_away(refused.reason()),
         Err(text) => log::error!("{text}"),
     }
 }

@@ -1,59 +1,178 @@
-//! A configuration together with the accounts it names, looked up once by master so that no session asks the name service for them.
+//! Settings together with the accounts and addresses they name, looked up once by master so that no session asks the name service
+//! for them; helper looks up again only what a file for one address or user changes.
 
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// What a session starts from.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The options.
-    pub config: Config,
+    /// The options, and where each was set.
+    pub loaded: Loaded,
     /// Whom greeter and helper become.
     pub nopriv: Account,
     /// Whom anonymous sessions run as; present when `anonymous_enable`.
     pub anonymous: Option<Account>,
+    /// Whom guests run as; present when `guest_enable`.
+    pub guest: Option<Account>,
+    /// Whom uploads are given to; present when `chown_uploads`.
+    pub heir: Option<Account>,
 }
 
-/// An account that the configuration names does not exist, or could not be looked up.
+/// Something that the configuration names does not exist, or could not be looked up.
 #[derive(Debug)]
-pub struct Unprepared {
-    option: &'static str,
-    name: String,
-    why: String,
+pub enum Unprepared {
+    /// An account.
+    Account {
+        /// The option that names it.
+        option: &'static str,
+        /// The name.
+        name: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A host name in `pasv_address`.
+    Host {
+        /// The name.
+        name: String,
+        /// What went wrong.
+        why: String,
+    },
 }
 
 impl fmt::Display for Unprepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "vsftpd: cannot locate user specified in '{}':{} ({})",
-            self.option, self.name, self.why
-        )
+        match self {
+            Self::Account { option, name, why } => write!(
+                f,
+                "vsftpd: cannot locate user specified in '{option}':{name} ({why})"
+            ),
+            Self::Host { name, why } => {
+                write!(f, "cannot resolve host:{name} (pasv_address: {why})")
+            }
+        }
     }
 }
 
 impl Prepared {
-    /// Looks the accounts up.
+    /// Looks the accounts and the address up.
     ///
     /// # Errors
     /// The first one that is missing.
-    pub fn new(config: Config) -> Result<Self, Unprepared> {
-        let nopriv = find("nopriv_user", config.nopriv_user.as_deref())?;
-        let anonymous = if config.anonymous_enable {
-            Some(find("ftp_username", config.ftp_username.as_deref())?)
-        } else {
-            None
+    pub fn new(mut loaded: Loaded) -> Result<Self, Unprepared> {
+        resolve_passive_address(&mut loaded.config)?;
+        let config = &loaded.config;
+        if config.run_as_launching_user {
+            let own = launching_user();
+            if !own.uid.is_root() {
+                // Rights an ordinary user does not have to give (reference §1.1, 14 and 17).
+                loaded.config.connect_from_port_20 = false;
+                loaded.config.chown_uploads = false;
+            }
+            let config = &loaded.config;
+            return Ok(Self {
+                nopriv: own.clone(),
+                anonymous: Some(Account {
+                    home: public_directory(config, &own).into(),
+                    name: config.ftp_username.clone().unwrap_or_default(),
+                    ..own
+                }),
+                guest: None,
+                heir: None,
+                loaded,
+            });
+        }
+        let named = |wanted: bool, option, name: &Option<OsString>| {
+            wanted.then(|| find(option, name.as_deref())).transpose()
         };
         Ok(Self {
-            config,
-            nopriv,
-            anonymous,
+            nopriv: find("nopriv_user", config.nopriv_user.as_deref())?,
+            anonymous: named(
+                config.anonymous_enable,
+                "ftp_username",
+                &config.ftp_username,
+            )?,
+            guest: named(
+                config.guest_enable,
+                "guest_username",
+                &config.guest_username,
+            )?,
+            heir: named(
+                config.chown_uploads,
+                "chown_username",
+                &config.chown_username,
+            )?,
+            loaded,
+        })
+    }
+
+    /// The options.
+    pub fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
+    /// The same for settings that a file for one address or user has changed; what they still have in common is not looked up again.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn with(&self, mut loaded: Loaded) -> Result<Self, Unprepared> {
+        let old = self.config();
+        if loaded.config.pasv_address != old.pasv_address {
+            resolve_passive_address(&mut loaded.config)?;
+        }
+        let config = &loaded.config;
+        if config.run_as_launching_user {
+            return Ok(Self {
+                loaded,
+                ..self.clone()
+            });
+        }
+        let again = |wanted: bool,
+                     had: &Option<Account>,
+                     option,
+                     before: &Option<OsString>,
+                     now: &Option<OsString>| {
+            match had {
+                _ if !wanted => Ok(None),
+                Some(account) if before == now => Ok(Some(account.clone())),
+                Some(_) | None => find(option, now.as_deref()).map(Some),
+            }
+        };
+        Ok(Self {
+            nopriv: if config.nopriv_user == old.nopriv_user {
+                self.nopriv.clone()
+            } else {
+                find("nopriv_user", config.nopriv_user.as_deref())?
+            },
+            anonymous: again(
+                config.anonymous_enable,
+                &self.anonymous,
+                "ftp_username",
+                &old.ftp_username,
+                &config.ftp_username,
+            )?,
+            guest: again(
+                config.guest_enable,
+                &self.guest,
+                "guest_username",
+                &old.guest_username,
+                &config.guest_username,
+            )?,
+            heir: again(
+                config.chown_uploads,
+                &self.heir,
+                "chown_username",
+                &old.chown_username,
+                &config.chown_username,
+            )?,
+            loaded,
         })
     }
 
@@ -62,14 +181,79 @@ impl Prepared {
     /// # Errors
     /// It is missing or no directory.
     pub fn secure_chroot(&self) -> std::io::Result<OwnedFd> {
-        let path = self
-            .config
-            .secure_chroot_dir
-            .as_deref()
-            .unwrap_or(OsStr::new(""));
+        let path = if self.config().run_as_launching_user {
+            // No root is changed: nobody but root can do that.
+            OsStr::new("/")
+        } else {
+            self.config()
+                .secure_chroot_dir
+                .as_deref()
+                .unwrap_or_default()
+        };
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(nix::fcntl::open(path, flags, Mode::empty())?)
     }
+
+    /// Whether sessions get name spaces of their own for System V objects (`isolate`) and for the network (`isolate_network`): only
+    /// when the settings say so themselves. By default the worker's lack of any right to make a socket does the same for less.
+    pub fn isolation(&self) -> (bool, bool) {
+        let asked = |name, on| on && self.loaded.is_set(name);
+        (
+            asked("isolate", self.config().isolate),
+            asked("isolate_network", self.config().isolate_network),
+        )
+    }
+}
+
+/// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that.
+fn resolve_passive_address(config: &mut Config) -> Result<(), Unprepared> {
+    if !config.pasv_addr_resolve {
+        return Ok(());
+    }
+    let Some(name) = &config.pasv_address else {
+        return Ok(());
+    };
+    let name = name.to_string_lossy().into_owned();
+    if name.parse::<Ipv4Addr>().is_ok() {
+        return Ok(());
+    }
+    let failed = |why: String| Unprepared::Host {
+        name: name.clone(),
+        why,
+    };
+    let found = (name.as_str(), 0_u16)
+        .to_socket_addrs()
+        .map_err(|error| failed(error.to_string()))?
+        .find(SocketAddr::is_ipv4)
+        .ok_or_else(|| failed("it has no IPv4 address".to_owned()))?;
+    config.pasv_address = Some(found.ip().to_string().into());
+    Ok(())
+}
+
+/// The account this program was started by, for `run_as_launching_user`.
+fn launching_user() -> Account {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let name = account::name_of_uid(uid.as_raw()).unwrap_or_default();
+    let known = account::find(name.as_bytes()).ok().flatten();
+    let groups = nix::unistd::getgroups().unwrap_or_default();
+    Account {
+        uid,
+        gid,
+        groups,
+        home: known
+            .as_ref()
+            .map_or_else(|| "/".into(), |a| a.home.clone()),
+        shell: known.map(|a| a.shell).unwrap_or_default(),
+        name,
+    }
+}
+
+/// What anonymous clients of an ordinary user's server see: the home of `ftp_username` where there is one, else the user's own.
+fn public_directory(config: &Config, own: &Account) -> OsString {
+    let ftp = config.ftp_username.as_deref().unwrap_or_default();
+    let home = account::find(ftp.as_bytes()).ok().flatten();
+    home.map_or_else(|| own.home.clone(), |account| account.home)
+        .into()
 }
 
 fn find(option: &'static str, name: Option<&OsStr>) -> Result<Account, Unprepared> {
@@ -77,7 +261,7 @@ fn find(option: &'static str, name: Option<&OsStr>) -> Result<Account, Unprepare
         .unwrap_or(OsStr::new("(unset)"))
         .to_string_lossy()
         .into_owned();
-    let failed = |why: String| Unprepared {
+    let failed = |why: String| Unprepared::Account {
         option,
         name: shown.clone(),
         why,

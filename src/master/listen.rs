@@ -23,11 +23,6 @@ pub fn open(config: &Config) -> Result<OwnedFd, String> {
     }
 }
 
-/// What is listened on, for the log.
-pub fn describe(config: &Config) -> String {
-    address(config).map_or_else(|text| text, |at| at.to_string())
-}
-
 fn without_ipv6(error: &std::io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw);
     matches!(code, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))

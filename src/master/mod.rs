@@ -1,8 +1,12 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 pub mod diagnostics;
+mod launch;
 mod listen;
 mod roster;
+mod strays;
+
+pub use launch::Inherited;
 
 use crate::config::{self, Loaded, Source};
 use crate::helper::{self, Prepared, Session};
@@ -10,12 +14,14 @@ use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
+use crate::sys::title;
 use caps::{CapSet, Capability, CapsHashSet};
+use launch::Service;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::ForkResult;
-use roster::{Admission, Roster};
+use roster::Roster;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,158 +39,200 @@ pub struct Start {
     pub loaded: Loaded,
     /// Where to write the process id once the socket listens.
     pub pid_file: Option<OsString>,
+    /// The sockets this program was started with.
+    pub inherited: Inherited,
 }
 
 /// Why the server does not start, in one sentence for the terminal.
 pub type Refusal = String;
 
-/// Serves until SIGTERM; returns early only in the process that launched a background server.
+/// The state of a master that serves.
+struct Master {
+    sources: Vec<Source>,
+    prepared: Prepared,
+    listeners: Vec<OwnedFd>,
+    signals: SignalFd,
+    roster: Roster,
+    load_conf: Option<OsString>,
+}
+
+/// Serves until SIGTERM, or one connection; returns early in the process that launched a background server. Gives the exit status.
 ///
 /// # Errors
 /// What kept the server from starting.
-pub fn run(start: Start) -> Result<(), Refusal> {
-    // What a shell or an earlier program left open is nobody's business here (attacks B-127).
-    process::close_except(&[]);
-    if !nix::unistd::geteuid().is_root() {
+pub fn run(start: Start) -> Result<i32, Refusal> {
+    let config = &start.loaded.config;
+    let own = config.run_as_launching_user;
+    if !own && !nix::unistd::geteuid().is_root() {
         return Err(
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
         );
     }
-    let background = start.loaded.config.background;
-    let mut prepared =
-        Prepared::new(start.loaded.config.clone()).map_err(|error| error.to_string())?;
-    let listener = listen::open(&prepared.config)?;
+    let background = config.background;
+    let service = launch::service(config, start.inherited)?;
+    let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
+    let standalone = matches!(service, Service::Listen(_));
+    let background = background && standalone;
     if background && detach(start.pid_file.as_ref())? {
-        return Ok(());
+        return Ok(0);
     }
     if !background && let Some(path) = &start.pid_file {
         write_pid(path, std::process::id())?;
     }
-    clock::load_zone();
-    process::clear_environment();
-    process::ignore_write_signals();
-    let signals = signals()?;
-    let failed =
-        |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
-    process::silence(!background).map_err(|error| failed("cannot open /dev/null")(&error))?;
-    process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
-    limit_capabilities().map_err(|error| failed("cannot limit capabilities")(&error))?;
-    nix::sys::prctl::set_dumpable(false)
-        .map_err(|error| failed("cannot forbid core dumps")(&error))?;
-    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
-    let mut roster = Roster::default();
-    log::info!("listening on {}", listen::describe(&prepared.config));
-    serve(
-        &start.sources,
-        &mut prepared,
-        &listener,
-        &signals,
-        &mut roster,
-    );
+    // Read before the environment is forgotten (reference §2.6).
+    let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    settle(&prepared, standalone && !background)?;
+    log::info!("serving {}", launch::describe(&service));
+    let listeners = match service {
+        Service::Listen(listeners) => listeners,
+        Service::One {
+            client,
+            peer,
+            local,
+        } => {
+            return Ok(helper::run(Session {
+                prepared: &prepared,
+                client: Parcel::new(client),
+                peer,
+                local,
+                counts: None,
+                load_conf: load_conf.as_deref(),
+            }));
+        }
+    };
+    title::set(prepared.config().setproctitle_enable, "LISTENER");
+    Master {
+        sources: start.sources,
+        prepared,
+        listeners,
+        signals: signals()?,
+        roster: Roster::default(),
+        load_conf,
+    }
+    .serve();
     if let Some(path) = &start.pid_file {
         let _ = std::fs::remove_file(path);
     }
-    Ok(())
+    Ok(0)
 }
 
-/// Accepts, reaps and reloads until SIGTERM.
-fn serve(
-    sources: &[Source],
-    prepared: &mut Prepared,
-    listener: &OwnedFd,
-    signals: &SignalFd,
-    roster: &mut Roster,
-) {
-    let mut relief: Option<Instant> = None;
-    loop {
-        let mut fds = [
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-        ];
-        let watched = if relief.is_some() {
-            fds.get_mut(..1).unwrap_or_default()
-        } else {
-            &mut fds[..]
-        };
-        if let Err(error) = socket::wait(watched, relief) {
-            log::error!("poll: {error}");
+/// Gives up what the launching environment left, and every right that no session will need.
+fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
+    let failed =
+        |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
+    clock::load_zone();
+    process::clear_environment();
+    title::prepare();
+    process::ignore_write_signals();
+    process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
+    process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
+    limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
+    nix::sys::prctl::set_dumpable(false)
+        .map_err(|error| failed("cannot forbid core dumps")(&error))?;
+    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))
+}
+
+impl Master {
+    /// Accepts, reaps and reloads until SIGTERM.
+    fn serve(&mut self) {
+        let mut relief: Option<Instant> = None;
+        loop {
+            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            if relief.is_none() {
+                let listeners = self.listeners.iter();
+                fds.extend(listeners.map(|one| PollFd::new(one.as_fd(), PollFlags::POLLIN)));
+            }
+            if let Err(error) = socket::wait(&mut fds, relief) {
+                log::error!("poll: {error}");
+                return;
+            }
+            while let Ok(Some(signal)) = self.signals.read_signal() {
+                match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
+                    Ok(Signal::SIGCHLD) => {}
+                    Ok(Signal::SIGHUP) => reload(&self.sources, &mut self.prepared),
+                    Ok(_) | Err(_) => {
+                        log::info!("stopping; running sessions go on");
+                        return;
+                    }
+                }
+            }
+            self.reap();
+            relief = None;
+            for at in 0..self.listeners.len() {
+                relief = relief.or(self.admit_waiting(at));
+            }
+        }
+    }
+
+    /// Books out sessions that have ended; one that ended badly may have left a process.
+    fn reap(&mut self) {
+        let mut stray = false;
+        while let Some((pid, ended)) = process::reap() {
+            let known = self.roster.left(pid);
+            stray |= known
+                && match ended {
+                    process::Ended::Killed(_) => true,
+                    process::Ended::Exited(status) => status == helper::LEFT_ONE,
+                };
+        }
+        if stray {
+            strays::end(|pid| self.roster.is_helper(pid));
+        }
+    }
+
+    /// Takes every waiting connection of a listener; says when to look again if the kernel could not give one.
+    fn admit_waiting(&mut self, listener: usize) -> Option<Instant> {
+        use nix::errno::Errno;
+        loop {
+            let listener = self.listeners.get(listener)?;
+            match socket::accept(listener.as_fd()) {
+                Ok((client, peer)) => self.admit(client, peer),
+                Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EAGAIN) => return None,
+                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                        log::error!(
+                            "cannot accept: {error}; raise the limit of open files or memory"
+                        );
+                        return Instant::now().checked_add(RELIEF);
+                    }
+                    // The client was gone before we came: its affair (attacks A47).
+                    Some(_) | None => {}
+                },
+            }
+        }
+    }
+
+    /// One connection: counted, refused with one write, or given a helper.
+    fn admit(&mut self, client: OwnedFd, peer: SocketAddr) {
+        let Ok(local) = socket::local(client.as_fd()) else {
             return;
+        };
+        let client = Parcel::new(client);
+        let config = self.prepared.config();
+        let counts = self.roster.with(peer.ip());
+        // Where a file for the address may set other limits, helper judges.
+        let load_conf = self.load_conf.as_deref();
+        if !helper::decides(&self.prepared, load_conf)
+            && let Some(refused) = helper::limited(counts, config.max_clients, config.max_per_ip)
+        {
+            return helper::turn_away(config, &client, peer, refused);
         }
-        while let Ok(Some(signal)) = signals.read_signal() {
-            match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
-                Ok(Signal::SIGCHLD) => {}
-                Ok(Signal::SIGHUP) => reload(sources, prepared),
-                Ok(_) | Err(_) => {
-                    log::info!("stopping; running sessions go on");
-                    return;
-                }
-            }
+        let number = client.number();
+        let forked = process::spawn(&[number], || {
+            helper::run(Session {
+                prepared: &self.prepared,
+                client,
+                peer,
+                local,
+                counts: Some(counts),
+                load_conf,
+            })
+        });
+        match forked {
+            Ok(pid) => self.roster.entered(pid, peer.ip()),
+            // The closure and with it the client's socket are gone: the connection is closed.
+            Err(error) => log::error!("cannot fork a helper for {}: {error}", peer.ip()),
         }
-        while let Some((pid, _)) = process::reap() {
-            roster.left(pid);
-        }
-        relief = admit_waiting(prepared, listener, roster);
-    }
-}
-
-/// Takes every waiting connection; says when to look again if the kernel could not give one.
-fn admit_waiting(prepared: &Prepared, listener: &OwnedFd, roster: &mut Roster) -> Option<Instant> {
-    use nix::errno::Errno;
-    loop {
-        match socket::accept(listener.as_fd()) {
-            Ok((client, peer)) => admit(prepared, roster, client, peer),
-            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EAGAIN) => return None,
-                Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                    log::error!("cannot accept: {error}; raise the limit of open files or memory");
-                    return Instant::now().checked_add(RELIEF);
-                }
-                // The client was gone before we came: its affair (attacks A47).
-                Some(_) | None => {}
-            },
-        }
-    }
-}
-
-/// One connection: counted, refused with one write, or given a helper.
-fn admit(prepared: &Prepared, roster: &mut Roster, client: OwnedFd, peer: SocketAddr) {
-    let Ok(local) = socket::local(client.as_fd()) else {
-        return;
-    };
-    let client = Parcel::new(client);
-    let config = &prepared.config;
-    match roster.admission(peer.ip(), config.max_clients, config.max_per_ip) {
-        Admission::Welcome { clients } => {
-            let number = client.number();
-            let forked = process::spawn(&[number], || {
-                helper::run(Session {
-                    prepared: prepared.clone(),
-                    client,
-                    peer,
-                    local,
-                    clients,
-                })
-            });
-            match forked {
-                Ok(pid) => roster.entered(pid, peer.ip()),
-                // The closure and with it the client's socket are gone: the connection is closed.
-                Err(error) => log::error!("cannot fork a helper for {}: {error}", peer.ip()),
-            }
-        }
-        Admission::Full => helper::turn_away(
-            config,
-            &client,
-            peer,
-            b"421 There are too many connected users, please try later.\r\n",
-            "Connection refused: too many sessions.",
-        ),
-        Admission::FullForAddress => helper::turn_away(
-            config,
-            &client,
-            peer,
-            b"421 There are too many connections from your internet address.\r\n",
-            "Connection refused: too many sessions for this address.",
-        ),
     }
 }
 
@@ -199,8 +247,9 @@ fn reload(sources: &[Source], prepared: &mut Prepared) {
         }
     });
     match fresh {
-        Ok(loaded) => match Prepared::new(loaded.config) {
+        Ok(loaded) => match Prepared::new(loaded) {
             Ok(new) => {
+                title::set(new.config().setproctitle_enable, "LISTENER");
                 *prepared = new;
                 log::info!("configuration read again; new sessions use it");
             }
@@ -269,14 +318,22 @@ const LISTED: &[Capability] = &[
     Capability::CAP_AUDIT_CONTROL,
 ];
 
-fn limit_capabilities() -> Result<(), caps::errors::CapsError> {
-    confine::drop_bounding_set(LISTED)?;
+fn limit_capabilities(prepared: &Prepared) -> Result<(), caps::errors::CapsError> {
+    let mut listed = LISTED.to_vec();
+    if prepared.isolation() != (false, false) {
+        // The right to leave a name space.
+        listed.push(Capability::CAP_SYS_ADMIN);
+    }
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = LISTED
+    let kept: CapsHashSet = listed
         .iter()
         .copied()
         .filter(|capability| permitted.contains(capability))
         .collect();
+    // An ordinary user's server has none, and no right to shorten the list.
+    if permitted.contains(&Capability::CAP_SETPCAP) {
+        confine::drop_bounding_set(&listed)?;
+    }
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Permitted, &kept)?;

@@ -1,22 +1,9 @@
 //! Who is connected: the counts that max_clients and max_per_ip are decided by, before any fork; master.
 
+use crate::helper::Counts;
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::net::IpAddr;
-
-/// What is done with a new connection.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is served.
-    Welcome {
-        /// How many sessions there are with it.
-        clients: usize,
-    },
-    /// max_clients are here already.
-    Full,
-    /// max_per_ip are here from that address already.
-    FullForAddress,
-}
 
 /// The sessions, by helper and by address.
 #[derive(Debug, Default)]
@@ -26,24 +13,19 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Decides on one more connection from `address`; a limit of 0 is none (reference §1.2, 15 and 17).
-    pub fn admission(&self, address: IpAddr, max_clients: u32, max_per_ip: u32) -> Admission {
-        let here = self
-            .addresses
-            .get(&address.to_canonical())
-            .copied()
-            .unwrap_or(0);
-        if max_clients > 0
-            && self.sessions.len() >= usize::try_from(max_clients).unwrap_or(usize::MAX)
-        {
-            Admission::Full
-        } else if max_per_ip > 0 && here >= max_per_ip {
-            Admission::FullForAddress
-        } else {
-            Admission::Welcome {
-                clients: self.sessions.len().saturating_add(1),
-            }
+    /// The counts with one more connection from `address`.
+    pub fn with(&self, address: IpAddr) -> Counts {
+        let here = self.addresses.get(&address.to_canonical()).copied();
+        let all = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        Counts {
+            all: all.saturating_add(1),
+            here: here.unwrap_or(0).saturating_add(1),
         }
+    }
+
+    /// Whether the process is the helper of a session.
+    pub fn is_helper(&self, child: Pid) -> bool {
+        self.sessions.contains_key(&child)
     }
 
     /// A helper was forked for `address`.
@@ -54,10 +36,10 @@ impl Roster {
         *count = count.saturating_add(1);
     }
 
-    /// A child has ended; an orphan that was adopted is nobody's session.
-    pub fn left(&mut self, child: Pid) {
+    /// A child has ended; false for an orphan that was adopted, which is nobody's session.
+    pub fn left(&mut self, child: Pid) -> bool {
         let Some(address) = self.sessions.remove(&child) else {
-            return;
+            return false;
         };
         if let Some(count) = self.addresses.get_mut(&address) {
             *count = count.saturating_sub(1);
@@ -65,13 +47,15 @@ impl Roster {
                 self.addresses.remove(&address);
             }
         }
+        true
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Admission, Roster};
+    use super::Roster;
+    use crate::helper::{Counts, Refused, limited};
     use nix::unistd::Pid;
 
     #[test]
@@ -80,24 +64,22 @@ mod tests {
         let address = "192.0.2.1".parse().unwrap();
         roster.entered(Pid::from_raw(10), address);
         roster.entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap());
-        assert_eq!(roster.admission(address, 0, 2), Admission::FullForAddress);
-        assert_eq!(roster.admission(address, 2, 0), Admission::Full);
-        assert_eq!(
-            roster.admission(address, 3, 3),
-            Admission::Welcome { clients: 3 }
-        );
-        roster.left(Pid::from_raw(99));
-        roster.left(Pid::from_raw(10));
-        roster.left(Pid::from_raw(10));
-        roster.left(Pid::from_raw(11));
+        let counts = roster.with(address);
+        assert_eq!((counts.all, counts.here), (3, 3));
+        assert!(roster.is_helper(Pid::from_raw(11)) && !roster.is_helper(Pid::from_raw(12)));
+        assert!(!roster.left(Pid::from_raw(99)));
+        assert!(roster.left(Pid::from_raw(10)));
+        assert!(!roster.left(Pid::from_raw(10)));
+        assert!(roster.left(Pid::from_raw(11)));
         assert!(roster.sessions.is_empty() && roster.addresses.is_empty());
     }
 
     #[test]
     fn the_total_is_looked_at_first() {
-        let mut roster = Roster::default();
-        let address = "192.0.2.1".parse().unwrap();
-        roster.entered(Pid::from_raw(10), address);
-        assert_eq!(roster.admission(address, 1, 1), Admission::Full);
+        let counts = Counts { all: 2, here: 2 };
+        assert_eq!(limited(counts, 1, 1), Some(Refused::Full));
+        assert_eq!(limited(counts, 2, 1), Some(Refused::FullForAddress));
+        assert_eq!(limited(counts, 2, 2), None);
+        assert_eq!(limited(counts, 0, 0), None);
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum Access {
     /// `a`; the user field then is the password given, [`Stamp::user`] does not matter.
     Anonymous,
+    /// `g`: a virtual user.
+    Guest,
     /// `r`.
     Real,
 }
@@ -49,12 +51,13 @@ pub fn xferlog_line(stamp: &Stamp<'_>, transfer: &Transfer<'_>, out: &mut Vec<u8
     let direction = if transfer.upload { 'i' } else { 'o' };
     let access = match transfer.access {
         Access::Anonymous => 'a',
+        Access::Guest => 'g',
         Access::Real => 'r',
     };
     append(out, format_args!(" {kind} _ {direction} {access} "));
     match (transfer.access, stamp.user) {
         (Access::Anonymous, _) => escape::password(out, transfer.anon_password),
-        (Access::Real, user) => escape::password(out, user.unwrap_or_default()),
+        (Access::Guest | Access::Real, user) => escape::password(out, user.unwrap_or_default()),
     }
     append(
         out,

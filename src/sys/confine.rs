@@ -2,7 +2,8 @@
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sched::CloneFlags;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid};
 use std::fmt;
@@ -19,6 +20,18 @@ pub enum Root<'a> {
     Directory(BorrowedFd<'a>),
     /// The host's: a local user who is not kept in the home directory.
     Host,
+    /// The host's, and the user stays who started the server (`run_as_launching_user`): there is no right to change either. What
+    /// can be given up without rights is.
+    Kept,
+}
+
+/// Name spaces of its own that a process gets, where the kernel grants them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// For System V objects and message queues.
+    pub ipc: bool,
+    /// For the network: an empty one.
+    pub network: bool,
 }
 
 /// What a process becomes.
@@ -36,6 +49,8 @@ pub struct Plan<'a> {
     pub keep: &'a [Capability],
     /// Its resource limits, soft and hard.
     pub limits: &'a [(Resource, u64)],
+    /// The name spaces it leaves.
+    pub isolation: Isolation,
     /// The process that must still be its parent, at whose death it dies; `None` for one that outlives its parent.
     pub parent: Option<Pid>,
 }
@@ -72,11 +87,28 @@ impl<T, E: fmt::Display> Step<T> for Result<T, E> {
 /// # Errors
 /// The first step that failed or did not hold; the caller ends the process.
 pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
+    leave_name_spaces(plan.isolation).step("unshare")?;
     if let Root::Directory(root) = plan.root {
         nix::unistd::fchdir(root).step("fchdir")?;
         nix::unistd::chroot(".").step("chroot")?;
     }
     nix::unistd::chdir("/").step("chdir")?;
+    match plan.root {
+        Root::Directory(_) | Root::Host => change_user(plan)?,
+        Root::Kept => set_capabilities(&[]).step("capset")?,
+    }
+    nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
+    nix::sys::prctl::set_dumpable(false).step("dumpable")?;
+    if let Some(parent) = plan.parent {
+        die_with(parent).step("parent")?;
+    }
+    for (resource, value) in plan.limits {
+        limit(*resource, *value).step("setrlimit")?;
+    }
+    verify(plan)
+}
+
+fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
     drop_bounding_set(&[]).step("capability bounding set")?;
     lock_securebits().step("securebits")?;
     if !plan.keep.is_empty() {
@@ -89,15 +121,32 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     if !plan.keep.is_empty() {
         caps::securebits::set_keepcaps(false).step("keepcaps")?;
     }
-    nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
-    nix::sys::prctl::set_dumpable(false).step("dumpable")?;
-    if let Some(parent) = plan.parent {
-        die_with(parent).step("parent")?;
+    Ok(())
+}
+
+/// A kernel or container without them is no reason not to serve (reference §1.1, 35 and 36).
+fn leave_name_spaces(isolation: Isolation) -> Result<(), Errno> {
+    let mut flags = CloneFlags::empty();
+    flags.set(CloneFlags::CLONE_NEWIPC, isolation.ipc);
+    flags.set(CloneFlags::CLONE_NEWNET, isolation.network);
+    if flags.is_empty() {
+        return Ok(());
     }
-    for (resource, value) in plan.limits {
-        setrlimit(*resource, *value, *value).step("setrlimit")?;
+    match nix::sched::unshare(flags) {
+        Ok(()) | Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS | Errno::ENOSPC) => Ok(()),
+        Err(error) => Err(error),
     }
-    verify(plan)
+}
+
+/// Sets a limit, soft and hard; a hard one that is lower already, as PAM may have set it for the user, stays.
+fn limit(resource: Resource, value: u64) -> Result<(), Errno> {
+    match setrlimit(resource, value, value) {
+        Err(Errno::EPERM) => {
+            let (_, hard) = getrlimit(resource)?;
+            setrlimit(resource, hard.min(value), hard.min(value))
+        }
+        result => result,
+    }
 }
 
 /// Asks for SIGKILL at the parent's death, after the change of user that clears it, and makes sure it is not late.
@@ -111,6 +160,14 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
     } else {
         Err(Errno::ESRCH)
     }
+}
+
+/// Takes back what [`die_with`] asked for: auth, once it has a session to close when its parent dies.
+///
+/// # Errors
+/// Never on Linux.
+pub fn outlive_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(None)
 }
 
 /// Takes every capability that is not listed out of the bounding set.
@@ -152,6 +209,22 @@ pub fn raise_effective() -> Result<(), caps::errors::CapsError> {
     caps::set(None, CapSet::Effective, &permitted)
 }
 
+/// Does something with the right to read any file and search any directory, as root always could; then it is set aside again. For
+/// lists and settings of the administrator's that belong to another account.
+pub fn with_search<T>(body: impl FnOnce() -> T) -> T {
+    let before = caps::read(None, CapSet::Effective).unwrap_or_default();
+    let mut more = before.clone();
+    more.insert(Capability::CAP_DAC_READ_SEARCH);
+    // Where the right is not to be had, reading is tried without it.
+    let raised = !before.contains(&Capability::CAP_DAC_READ_SEARCH)
+        && caps::set(None, CapSet::Effective, &more).is_ok();
+    let result = body();
+    if raised {
+        let _ = caps::set(None, CapSet::Effective, &before);
+    }
+    result
+}
+
 fn set_capabilities(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
     let wanted: CapsHashSet = keep.iter().copied().collect();
     caps::set(None, CapSet::Effective, &CapsHashSet::new())?;
@@ -189,16 +262,20 @@ fn verify(plan: &Plan<'_>) -> Result<Confined, Failure> {
     {
         return Err(broken("user and group"));
     }
+    let kept = matches!(plan.root, Root::Kept);
     let mut groups = nix::unistd::getgroups().step("getgroups")?;
     let mut wanted = plan.groups.to_vec();
     for list in [&mut groups, &mut wanted] {
         list.sort_unstable_by_key(|gid| gid.as_raw());
         list.dedup();
     }
-    if groups != wanted {
+    if groups != wanted && !kept {
         return Err(broken("supplementary groups"));
     }
-    let wanted: CapsHashSet = plan.keep.iter().copied().collect();
+    let wanted: CapsHashSet = match plan.root {
+        Root::Directory(_) | Root::Host => plan.keep.iter().copied().collect(),
+        Root::Kept => CapsHashSet::new(),
+    };
     for set in [CapSet::Permitted, CapSet::Effective] {
         if caps::read(None, set).step("capget")? != wanted {
             return Err(broken("capabilities"));

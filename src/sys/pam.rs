@@ -15,8 +15,9 @@ const BUF_ERR: c_int = 5;
 const CONV_ERR: c_int = 19;
 /// PAM_DATA_SILENT.
 const DATA_SILENT: c_int = 0x4000_0000;
-/// PAM_ESTABLISH_CRED.
+/// PAM_ESTABLISH_CRED and PAM_DELETE_CRED.
 const ESTABLISH_CRED: c_int = 2;
+const DELETE_CRED: c_int = 4;
 
 /// Items (pam_set_item(3)).
 const PAM_USER: c_int = 2;
@@ -71,6 +72,8 @@ pub struct Pam {
     authenticate: Step,
     acct_mgmt: Step,
     setcred: Step,
+    open_session: Step,
+    close_session: Step,
     strerror: StrError,
 }
 
@@ -125,6 +128,8 @@ impl Pam {
             authenticate: function!(library, c"pam_authenticate", Step),
             acct_mgmt: function!(library, c"pam_acct_mgmt", Step),
             setcred: function!(library, c"pam_setcred", Step),
+            open_session: function!(library, c"pam_open_session", Step),
+            close_session: function!(library, c"pam_close_session", Step),
             strerror: function!(library, c"pam_strerror", StrError),
         })
     }
@@ -184,15 +189,9 @@ impl Pam {
             _conversation: conversation,
             _single: PhantomData,
         };
-        for (item, value) in [
-            (PAM_RHOST, rhost.as_c_str()),
-            (PAM_TTY, c"ftp"),
-            (PAM_RUSER, user.as_c_str()),
-        ] {
-            // SAFETY: the handle is live; these items are strings, which the library copies.
-            let code = unsafe { (self.set_item)(login.handle, item, value.as_ptr().cast()) };
-            login.check("pam_set_item", code)?;
-        }
+        login.set(PAM_RHOST, &rhost)?;
+        login.set(PAM_TTY, c"ftp")?;
+        login.set(PAM_RUSER, &user)?;
         Ok(login)
     }
 }
@@ -214,6 +213,45 @@ impl Login<'_> {
         let code = unsafe { (self.pam.setcred)(self.handle, ESTABLISH_CRED) };
         self.check("pam_setcred", code)?;
         Ok(name)
+    }
+
+    /// Opens a session for a login that [`Login::run`] has allowed. A refusal takes the credentials back.
+    ///
+    /// # Errors
+    /// A module refused.
+    pub fn open_session(&mut self) -> Result<(), Refused> {
+        // SAFETY: the handle is live, in the process that made it.
+        let code = unsafe { (self.pam.open_session)(self.handle, 0) };
+        let opened = self.check("pam_open_session", code);
+        if opened.is_err() {
+            // SAFETY: as above. The refusal is what matters, and stays the login's last status.
+            unsafe { (self.pam.setcred)(self.handle, DELETE_CRED) };
+        }
+        opened
+    }
+
+    /// Closes the session that [`Login::open_session`] opened and takes the credentials back, also if closing fails.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    pub fn close_session(&mut self) -> Result<(), Refused> {
+        // SAFETY: the handle is live, in the process that made it.
+        let code = unsafe { (self.pam.close_session)(self.handle, 0) };
+        let closed = self.check("pam_close_session", code);
+        // SAFETY: as above.
+        let code = unsafe { (self.pam.setcred)(self.handle, DELETE_CRED) };
+        closed.and(self.check("pam_setcred", code))
+    }
+
+    /// Wipes the password: for a login that lives on when everything that asks for it is over.
+    pub fn forget_password(&mut self) {
+        self.dialogue.password.zeroize();
+    }
+
+    fn set(&mut self, item: c_int, value: &CStr) -> Result<(), Refused> {
+        // SAFETY: the handle is live; these items are strings, which the library copies.
+        let code = unsafe { (self.pam.set_item)(self.handle, item, value.as_ptr().cast()) };
+        self.check("pam_set_item", code)
     }
 
     fn user(&mut self) -> Result<Vec<u8>, Refused> {

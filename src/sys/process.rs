@@ -2,11 +2,13 @@
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, Uid};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +117,63 @@ pub fn ignore_write_signals() {
     }
 }
 
+/// The signals that ask a process to end.
+const ENDINGS: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+];
+
+/// Whether one of them has come since [`catch_endings`].
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_ending(_: libc::c_int) {
+    ENDING.store(true, Ordering::Relaxed);
+}
+
+/// Lets a request to end only be noted, for [`until_over`] to find: what this process must still put in order then, it can. Programs
+/// that it starts are not affected: exec(3) puts caught signals back.
+///
+/// # Errors
+/// Never with these signals.
+pub fn catch_endings() -> Result<(), Errno> {
+    // A lock that is waited for is not given up: SA_RESTART.
+    let note = SigAction::new(
+        SigHandler::Handler(note_ending),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    for signal in ENDINGS {
+        // SAFETY: the handler only stores to an atomic, which is allowed in a signal handler (signal-safety(7)).
+        unsafe { nix::sys::signal::sigaction(signal, &note) }?;
+    }
+    Ok(())
+}
+
+/// Waits until the peer of this socket has closed it or has spoken, or a signal that [`catch_endings`] catches has come.
+pub fn until_over(socket: BorrowedFd<'_>) {
+    let endings: SigSet = ENDINGS.into_iter().collect();
+    // Blocked but while ppoll sleeps: none comes between the look and the wait.
+    if block(&endings).is_err() {
+        return;
+    }
+    while !ENDING.load(Ordering::Relaxed) {
+        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        match nix::poll::ppoll(&mut fds, None, Some(SigSet::empty())) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    let _ = endings.thread_unblock();
+}
+
+/// Has the kernel end this process in that many seconds (alarm(2)), whatever it is waiting for then.
+pub fn end_within(seconds: u32) {
+    // SAFETY: alarm takes an integer; SIGALRM has its default action, to end the process, since spawn.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// Closes every descriptor above 2 that is not listed.
 pub fn close_except(keep: &[RawFd]) {
     let mut kept: Vec<u32> = keep
@@ -185,6 +244,41 @@ pub fn silence_session() {
 pub fn clear_environment() {
     // SAFETY: called once at start, when this process has a single thread, so nobody reads the environment meanwhile.
     unsafe { libc::clearenv() };
+}
+
+/// The descriptors systemd has passed (sd_listen_fds(3)), made close-on-exec; none if they are meant for another process.
+pub fn passed_descriptors() -> Vec<OwnedFd> {
+    let number = |name| std::env::var(name).ok()?.parse::<i32>().ok();
+    if number("LISTEN_PID") != i32::try_from(std::process::id()).ok() {
+        return Vec::new();
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 64);
+    (3..3_i32.saturating_add(count))
+        .filter_map(|fd| {
+            // SAFETY: fcntl with F_GETFD and F_SETFD touches no memory; a number that is not open is an error.
+            let open = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+            // SAFETY: the descriptor is open, was passed to this process alone, and nothing else here knows it.
+            open.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+        })
+        .collect()
+}
+
+/// The children of this process; none where the kernel does not list them.
+pub fn children() -> Vec<Pid> {
+    let own = std::process::id();
+    let text = std::fs::read_to_string(format!("/proc/self/task/{own}/children"));
+    text.unwrap_or_default()
+        .split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
+        .collect()
+}
+
+/// The real user id of a process.
+pub fn real_uid(pid: Pid) -> Option<Uid> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let uid = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Uid::from_raw(uid))
 }
 
 fn single_threaded() -> bool {

@@ -165,6 +165,31 @@ pub fn local(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     plain(socket::getsockname::<SockaddrStorage>(of.as_raw_fd())?)
 }
 
+/// Another descriptor of the same socket, close-on-exec and above the standard three.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn duplicate(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let raw = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: the descriptor was just made and nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Whether the socket takes connections.
+pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
+    socket::getsockopt(&socket, sockopt::AcceptConn).unwrap_or(false)
+}
+
+/// Makes calls on the socket return at once.
+///
+/// # Errors
+/// Not a descriptor.
+pub fn nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
 /// A mapped IPv4 address as IPv4, anything else as it is: how addresses are compared (attacks B-034).
 pub fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
@@ -323,29 +348,29 @@ pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<boo
     wait(&mut [PollFd::new(fd, PollFlags::POLLIN)], deadline)
 }
 
-/// Sends all of it; SIGPIPE never comes.
+/// Sends what fits without waiting, `None` if nothing does; SIGPIPE never comes.
 ///
 /// # Errors
 /// The peer is gone.
-pub fn send_all(on: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match socket::send(on.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
-            Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+pub fn send_some(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    loop {
+        match socket::send(
+            on.as_raw_fd(),
+            bytes,
+            MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+        ) {
+            Ok(sent) => return Ok(Some(sent)),
             Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 /// Sends what fits without waiting, for a last word to a client nobody will wait for.
 pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
     // The client is being turned away: if it does not take the reason, nothing is lost.
-    let _ = socket::send(
-        on.as_raw_fd(),
-        bytes,
-        MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
-    );
+    let _ = send_some(on, bytes);
 }
 
 /// Reads what is there.

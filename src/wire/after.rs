@@ -22,6 +22,11 @@ pub enum AfterLogin {
     },
     /// Something for the log; no reply.
     Event(Event),
+    /// An upload is to be given to `chown_username`; the helper refuses unless `chown_uploads=YES` and the file is the session's.
+    Chown {
+        /// The file.
+        file: OwnedFd,
+    },
 }
 
 /// From helper to worker.
@@ -39,7 +44,10 @@ pub enum AfterLoginReply {
         /// The socket, non-blocking, close-on-exec.
         socket: OwnedFd,
     },
-    /// There is none: the range is exhausted, the port is forbidden, or the address did not answer; the log has the reason.
+    /// The file has its new owner.
+    Owned,
+    /// There is none: the range is exhausted, the port is forbidden, or the address did not answer; or the file is not
+    /// given away. The log has the reason.
     Unavailable,
 }
 
@@ -62,6 +70,9 @@ impl Message for AfterLogin {
                 .short(to.port());
             }
             Self::Event(event) => event.encode(out.tag(4)),
+            Self::Chown { file: _ } => {
+                out.tag(5);
+            }
         }
     }
 
@@ -85,8 +96,21 @@ impl Message for AfterLogin {
                 }
             }
             4 => Self::Event(Event::decode(from)?),
+            5 => Self::Chown {
+                file: from.descriptor()?,
+            },
             _ => return Err(Malformed),
         })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Chown { file } => Some(file.as_fd()),
+            Self::ListenPassive
+            | Self::ConnectActive { port: _ }
+            | Self::ConnectForeign { to: _ }
+            | Self::Event(_) => None,
+        }
     }
 }
 
@@ -98,6 +122,7 @@ impl Message for AfterLoginReply {
             Self::Listening { port, socket: _ } => out.tag(1).short(*port),
             Self::Connecting { socket: _ } => out.tag(2),
             Self::Unavailable => out.tag(3),
+            Self::Owned => out.tag(4),
         };
     }
 
@@ -111,6 +136,7 @@ impl Message for AfterLoginReply {
                 socket: from.descriptor()?,
             },
             3 => Self::Unavailable,
+            4 => Self::Owned,
             _ => return Err(Malformed),
         })
     }
@@ -120,7 +146,7 @@ impl Message for AfterLoginReply {
             Self::Listening { port: _, socket } | Self::Connecting { socket } => {
                 Some(socket.as_fd())
             }
-            Self::Unavailable => None,
+            Self::Owned | Self::Unavailable => None,
         }
     }
 }

@@ -11,8 +11,8 @@ mod codec;
 mod event;
 
 pub use after::{AfterLogin, AfterLoginReply};
-pub use auth::{AuthReply, Identity};
+pub use auth::{AuthReply, AuthWord, Identity, Stay};
 pub use before::{BeforeLogin, BeforeLoginReply};
-pub use channel::Channel;
+pub use channel::{Broken, Channel};
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};

@@ -4,9 +4,10 @@ use crate::ftp::line::{Line, LineBuffer, TooLong};
 use crate::ftp::reply;
 use crate::sys::confine::Confined;
 use crate::sys::socket;
+use nix::poll::{PollFd, PollFlags};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Replies are handed to the kernel when this much has gathered, even if more commands wait.
 const FLUSH: usize = 16 * 1024;
@@ -20,7 +21,7 @@ pub enum Input {
     End,
     /// 4096 bytes without an end of line; what follows is never looked at.
     TooLong,
-    /// The deadline passed first.
+    /// The client was idle for too long.
     TimedOut,
 }
 
@@ -31,16 +32,19 @@ pub struct Control<S> {
     lines: LineBuffer,
     out: Vec<u8>,
     ended: bool,
+    patience: Option<Duration>,
 }
 
 impl<S: AsFd> Control<S> {
-    /// Over the client's socket, with input that was received already.
-    pub fn new(socket: S, rest: &[u8], _: Confined) -> Self {
+    /// Over the client's socket, with input that was received already; `idle` is `idle_session_timeout`, in seconds: how long
+    /// to wait for a line, and for a client that does not take its replies (attacks B-113).
+    pub fn new(socket: S, rest: &[u8], idle: u32, _: Confined) -> Self {
         Self {
             socket,
             lines: LineBuffer::with(rest),
             out: Vec::new(),
             ended: false,
+            patience: (idle > 0).then(|| Duration::from_secs(idle.into())),
         }
     }
 
@@ -69,14 +73,42 @@ impl<S: AsFd> Control<S> {
         self.out.extend_from_slice(text);
     }
 
-    /// Sends what has gathered.
+    /// Sends what has gathered. `helper` is the channel to it: its end ends the wait for a slow client.
     ///
     /// # Errors
-    /// The client is gone.
-    pub fn flush(&mut self) -> io::Result<()> {
-        let result = socket::send_all(self.socket.as_fd(), &self.out);
+    /// The client or helper is gone, or the client has taken nothing for as long as it may be idle.
+    pub fn flush(&mut self, helper: BorrowedFd<'_>) -> io::Result<()> {
+        let out = std::mem::take(&mut self.out);
+        let mut rest = out.as_slice();
+        while !rest.is_empty() {
+            match socket::send_some(self.socket.as_fd(), rest)? {
+                Some(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                None if self.wait(PollFlags::POLLOUT, helper)? => {}
+                None => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        // The room is kept for the next replies.
+        self.out = out;
         self.out.clear();
-        result
+        Ok(())
+    }
+
+    /// Waits for the client until its patience has run out, which is false.
+    fn wait(&self, events: PollFlags, helper: BorrowedFd<'_>) -> io::Result<bool> {
+        let deadline = self
+            .patience
+            .and_then(|patience| Instant::now().checked_add(patience));
+        let mut fds = [
+            PollFd::new(self.socket.as_fd(), events),
+            // No event is asked for: only its end is reported. A helper that was killed cannot kill us: it had no right to.
+            PollFd::new(helper, PollFlags::empty()),
+        ];
+        let happened = socket::wait(&mut fds, deadline)?;
+        let [client, lifeline] = &fds;
+        if lifeline.any().unwrap_or(false) && !client.any().unwrap_or(false) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(happened)
     }
 
     /// A line that has arrived already.
@@ -99,14 +131,14 @@ impl<S: AsFd> Control<S> {
         Ok(())
     }
 
-    /// The next line, waiting for it until the deadline; everything said so far is sent before.
+    /// The next line, waiting for it as long as the client may be idle; everything said so far is sent before.
     ///
     /// # Errors
-    /// The client is gone.
-    pub fn next(&mut self, deadline: Option<Instant>) -> io::Result<Input> {
+    /// The client or helper is gone.
+    pub fn next(&mut self, helper: BorrowedFd<'_>) -> io::Result<Input> {
         loop {
             if self.out.len() >= FLUSH {
-                self.flush()?;
+                self.flush(helper)?;
             }
             if let Some(input) = self.waiting() {
                 return Ok(input);
@@ -114,8 +146,8 @@ impl<S: AsFd> Control<S> {
             if self.ended {
                 return Ok(Input::End);
             }
-            self.flush()?;
-            if deadline.is_some() && !socket::readable(self.socket.as_fd(), deadline)? {
+            self.flush(helper)?;
+            if !self.wait(PollFlags::POLLIN, helper)? {
                 return Ok(Input::TimedOut);
             }
             self.fill()?;

@@ -7,7 +7,7 @@ use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply};
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::PollFlags;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -126,7 +126,7 @@ fn listen(session: &mut Session) -> Result<Option<u16>, Over> {
             session.reply(425, b"Failed to establish connection.");
             Ok(None)
         }
-        AfterLoginReply::Connecting { socket: _ } => Err(Over(1)),
+        AfterLoginReply::Connecting { socket: _ } | AfterLoginReply::Owned => Err(Over(1)),
     }
 }
 
@@ -145,7 +145,11 @@ fn advertised(session: &Session) -> Option<Ipv4Addr> {
     })
 }
 
-fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
+/// Asks helper, and waits for its answer.
+///
+/// # Errors
+/// The session is over: helper has gone.
+pub fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
     session.channel.send(question).map_err(|_| Over(1))?;
     session
         .channel
@@ -221,7 +225,9 @@ impl Session {
                 self.reply(425, b"Failed to establish connection.");
                 return Ok(None);
             }
-            AfterLoginReply::Listening { port: _, socket: _ } => return Err(Over(1)),
+            AfterLoginReply::Listening { port: _, socket: _ } | AfterLoginReply::Owned => {
+                return Err(Over(1));
+            }
         };
         let deadline = seconds(self.config.connect_timeout);
         match self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)? {
@@ -241,27 +247,16 @@ impl Session {
         events: PollFlags,
         deadline: Option<Instant>,
     ) -> Result<Awaited, Over> {
-        self.control.flush().map_err(|_| Over(1))?;
+        self.flush()?;
         loop {
-            let listening = self.held.is_none() && !self.control.ended();
-            let mut fds = [
-                PollFd::new(fd, events),
-                PollFd::new(self.control.fd(), PollFlags::POLLIN),
-            ];
-            let watched = if listening {
-                &mut fds[..]
-            } else {
-                fds.get_mut(..1).unwrap_or_default()
-            };
-            if !socket::wait(watched, deadline).map_err(|_| Over(1))? {
-                return Ok(Awaited::TimedOut);
-            }
-            let ready = watched.first().and_then(PollFd::any).unwrap_or(false);
-            let spoken = watched.get(1).and_then(PollFd::any).unwrap_or(false);
-            if ready {
+            let seen = self.watch(Some((fd, events)), deadline)?;
+            if seen.ready {
                 return Ok(Awaited::Ready);
             }
-            if spoken && self.hear(None)? == Wish::Abort {
+            if !seen.spoken {
+                return Ok(Awaited::TimedOut);
+            }
+            if self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure establishing connection.");
                 self.reply(226, b"ABOR successful.");
                 return Ok(Awaited::Aborted);
@@ -287,7 +282,7 @@ impl Session {
                 }
             }
         }
-        self.control.flush().map_err(|_| Over(1))?;
+        self.flush()?;
         Ok(wish)
     }
 

@@ -6,11 +6,12 @@ use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::process;
+use crate::sys::title;
 use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
 /// Its resource limits: it makes no process, no file and hardly any memory.
@@ -31,6 +32,7 @@ struct Greeter<'a> {
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     pending: Option<Vec<u8>>,
     strange: u32,
+    peer: IpAddr,
 }
 
 /// The session is over for this process, with this status.
@@ -60,19 +62,21 @@ pub fn greet(
     };
     // The empty directory has been entered: nothing names it any more.
     process::close_inherited(empty);
-    let control = Control::new(client.socket.lend(confined), &[], confined);
+    let idle = config.idle_session_timeout;
+    let control = Control::new(client.socket.lend(confined), &[], idle, confined);
     let mut greeter = Greeter {
         config,
         control,
         channel,
         pending: None,
         strange: 0,
+        peer: client.peer.ip(),
     };
     let Exit(status) = match greeter.talk(greeting) {
         Ok(never) => match never {},
         Err(exit) => exit,
     };
-    let _ = greeter.control.flush();
+    let _ = greeter.control.flush(greeter.channel.as_fd());
     status
 }
 
@@ -102,12 +106,14 @@ impl Greeter<'_> {
                 self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
             }
         }
+        let ip = self.peer;
+        title::set(
+            self.config.setproctitle_enable,
+            &format!("{ip}: not logged in"),
+        );
         loop {
-            let idle = u64::from(self.config.idle_session_timeout);
-            let deadline = (idle > 0)
-                .then(|| Instant::now().checked_add(Duration::from_secs(idle)))
-                .flatten();
-            let line = match self.control.next(deadline).map_err(|_| Exit(1))? {
+            let next = self.control.next(self.channel.as_fd());
+            let line = match next.map_err(|_| Exit(1))? {
                 Input::Line(line) => line,
                 Input::End => return Err(Exit(1)),
                 Input::TooLong => {
@@ -235,7 +241,8 @@ impl Greeter<'_> {
 
     /// Everything said so far is sent before helper is asked: it may take over with a worker.
     fn ask(&mut self, question: &BeforeLogin) -> Result<BeforeLoginReply, Exit> {
-        self.control.flush().map_err(|_| Exit(1))?;
+        let sent = self.control.flush(self.channel.as_fd());
+        sent.map_err(|_| Exit(1))?;
         self.channel.send(question).map_err(|_| Exit(1))?;
         self.channel.receive().map_err(|_| Exit(1))?.ok_or(Exit(1))
     }

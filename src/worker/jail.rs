@@ -2,7 +2,7 @@
 
 use super::{Class, Verdict};
 use crate::config::Config;
-use crate::sys::confine::{self, Confined, Plan, Root};
+use crate::sys::confine::{self, Confined, Isolation, Plan, Root};
 use crate::sys::tree::{Tree, VirtualPath};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -11,8 +11,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 /// A worker that has arrived.
 #[derive(Debug)]
@@ -82,41 +83,19 @@ const LIMITS: &[(Resource, u64)] = &[
 ///
 /// # Errors
 /// The directory, the writable root, or the step that failed.
-pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oops> {
+pub fn enter(
+    config: &Config,
+    verdict: &Verdict,
+    isolation: Isolation,
+    helper: Pid,
+) -> Result<Jail, Oops> {
     confine::raise_effective().map_err(|error| Oops::Confinement(error.to_string()))?;
-    let local = matches!(verdict.class, Class::Local);
-    // A local user's directories are entered with the user's own rights: NFS knows no root, and no link leads further
-    // than the user could go (CVE-2006-5778).
-    if local {
-        become_effective(verdict).map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
-    }
     let (home, extra, inner) = directories(config, verdict);
-    let entered = change(&home).map_err(|why| Oops::Directory(home.clone(), why));
-    let path = entered.and_then(|()| match extra.as_deref() {
-        None => Ok(home.clone()),
-        // A local_root that is not there leaves a session without jail in the home directory (reference §1.3, 20).
-        Some(extra) => match change(extra) {
-            Ok(()) => Ok(extra.to_owned()),
-            Err(_) if !verdict.chroot => Ok(home.clone()),
-            Err(why) => Err(Oops::Directory(extra.to_owned(), why)),
-        },
-    });
-    let here = nix::unistd::getcwd();
-    let opened = nix::fcntl::open(
-        ".",
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    );
-    if local {
-        nix::unistd::seteuid(Uid::from_raw(0))
-            .map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
-    }
-    let path = path?;
-    let opened = opened.map_err(|why| Oops::Directory(path.clone(), why))?;
-    let root = if verdict.chroot {
-        Root::Directory(opened.as_fd())
-    } else {
-        Root::Host
+    let arrived = arrive(config, verdict, home, extra)?;
+    let root = match (config.run_as_launching_user, verdict.chroot) {
+        (true, _) => Root::Kept,
+        (false, true) => Root::Directory(arrived.opened.as_fd()),
+        (false, false) => Root::Host,
     };
     let confined = confine::confine(&Plan {
         root,
@@ -125,18 +104,92 @@ pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oo
         groups: &verdict.groups,
         keep: &[],
         limits: LIMITS,
+        isolation,
         parent: Some(helper),
     })
     .map_err(|failure| Oops::Confinement(failure.to_string()))?;
-    drop(opened);
-    let tree = Tree::open("/").map_err(|why| Oops::Confinement(format!("open /: {why}")))?;
-    let lenient = local && config.allow_writeable_chroot;
-    if verdict.chroot && !lenient && tree.access_write_root() {
+    let Arrived { opened, path, here } = arrived;
+    // Without the right to change roots the tree's own root is the fence.
+    let tree = if config.run_as_launching_user && verdict.chroot {
+        Tree::from_fd(opened)
+    } else {
+        Tree::open("/").map_err(|why| Oops::Confinement(format!("open /: {why}")))?
+    };
+    let known = !matches!(verdict.class, Class::Anonymous { .. });
+    let lenient = known && config.allow_writeable_chroot;
+    // An ordinary user's own directory is that user's to write in; what clients may do there, write_enable says.
+    if verdict.chroot && !lenient && !config.run_as_launching_user && tree.access_write_root() {
         return Err(Oops::WritableRoot(path));
     }
+    let start = start(&tree, verdict, here, inner);
+    Ok(Jail {
+        confined,
+        tree,
+        start,
+    })
+}
+
+/// The directory a login leads to, before anything is given up.
+struct Arrived {
+    opened: OwnedFd,
+    path: OsString,
+    here: Option<PathBuf>,
+}
+
+/// Changes into the directories one after the other. A local user's are entered with the user's own rights: NFS knows no root, and
+/// no link leads further than the user could go (CVE-2006-5778).
+fn arrive(
+    config: &Config,
+    verdict: &Verdict,
+    home: OsString,
+    extra: Option<OsString>,
+) -> Result<Arrived, Oops> {
+    let own = !matches!(verdict.class, Class::Anonymous { .. }) && !config.run_as_launching_user;
+    if own {
+        become_effective(verdict).map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
+    }
+    // A home directory that is missing does not matter where another one is given (reference §10, 42).
+    let entered = match change(&home) {
+        Err(_) if extra.as_ref().is_some_and(|extra| is_absolute(extra)) => Ok(()),
+        entered => entered,
+    };
+    let path = entered
+        .map_err(|why| Oops::Directory(home.clone(), why))
+        .and_then(|()| match extra.as_deref() {
+            None => Ok(home.clone()),
+            // A local_root that is not there leaves a session without jail in the home directory (reference §1.3, 20).
+            Some(extra) => match change(extra) {
+                Ok(()) => Ok(extra.to_owned()),
+                Err(_) if !verdict.chroot && change(&home).is_ok() => Ok(home.clone()),
+                Err(why) => Err(Oops::Directory(extra.to_owned(), why)),
+            },
+        });
+    let here = nix::unistd::getcwd().ok();
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = nix::fcntl::open(".", flags, Mode::empty());
+    if own {
+        nix::unistd::seteuid(Uid::from_raw(0))
+            .map_err(|why| Oops::Confinement(format!("seteuid: {why}")))?;
+    }
+    let path = path?;
+    let opened = opened.map_err(|why| Oops::Directory(path.clone(), why))?;
+    Ok(Arrived { opened, path, here })
+}
+
+fn is_absolute(path: &OsStr) -> bool {
+    path.as_bytes().starts_with(b"/")
+}
+
+/// Where the session starts within its tree.
+fn start(
+    tree: &Tree,
+    verdict: &Verdict,
+    here: Option<PathBuf>,
+    inner: Option<OsString>,
+) -> VirtualPath {
     let mut start = VirtualPath::root();
     if !verdict.chroot
-        && let Ok(here) = here
+        && let Some(here) = here
         && let Ok(there) = tree.enter(&VirtualPath::root(), here.as_os_str().as_bytes())
     {
         start = there;
@@ -146,11 +199,7 @@ pub fn enter(config: &Config, verdict: &Verdict, helper: Pid) -> Result<Jail, Oo
     {
         start = there;
     }
-    Ok(Jail {
-        confined,
-        tree,
-        start,
-    })
+    start
 }
 
 /// Home, the directory entered after it, and the one entered at last (reference §6.5).

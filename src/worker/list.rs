@@ -44,12 +44,14 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
     session.dash(213, b"Status follows:");
     let result = plan.produce(&mut |text| {
         session.control.raw(text);
-        session.control.flush().map_err(|_| End::Network)
+        session.flush().map_err(|_| End::Network)
     });
     match result {
         Ok(()) | Err(End::NoDirectory) => {}
         Err(End::Local(_)) => session.note("STAT: the directory has too many entries"),
-        Err(End::Network | End::Stalled | End::Done) => return Err(super::state::Over(1)),
+        Err(End::Network | End::Stalled | End::Done | End::Deserted) => {
+            return Err(super::state::Over(1));
+        }
     }
     session.reply(213, b"End of status");
     Ok(())

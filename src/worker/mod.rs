@@ -19,6 +19,7 @@ mod transfer;
 pub use greeter::{GREETER_LIMITS, greet};
 
 use crate::config::Config;
+use crate::sys::confine::Isolation;
 use crate::sys::process;
 use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
@@ -35,8 +36,8 @@ pub struct Client {
     pub peer: SocketAddr,
     /// The address it reached us by.
     pub local: SocketAddr,
-    /// How many sessions there were when it came, this one included.
-    pub clients: usize,
+    /// How many sessions there were when it came, this one included; none when nobody counts.
+    pub clients: Option<u32>,
 }
 
 /// What greeter says first.
@@ -48,23 +49,36 @@ pub enum Greeting {
     Oops(String),
 }
 
-/// Which rules hold for a session.
+/// What kind of user it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Class {
-    /// Anonymous rules.
+    /// Anonymous.
     Anonymous {
         /// What was given as password, for the log.
         password: Vec<u8>,
     },
+    /// A virtual user, who acts as `guest_username`.
+    Guest,
     /// A local account.
+    Local,
+}
+
+/// Which rules hold for a session (reference §0, "anonymous-class").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// Those for anonymous clients, and for guests without local privileges.
+    Anonymous,
+    /// Those for everybody else.
     Local,
 }
 
 /// What helper has decided about a login.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// Which rules hold.
+    /// What kind of user it is.
     pub class: Class,
+    /// Which rules hold.
+    pub rules: Rules,
     /// The name in logs and replies.
     pub name: Vec<u8>,
     /// The user the worker becomes.
@@ -86,12 +100,13 @@ pub fn work(
     config: Config,
     client: Client,
     verdict: Verdict,
+    isolation: Isolation,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     rest: Vec<u8>,
 ) -> i32 {
     process::one_arena();
-    match jail::enter(&config, &verdict, helper) {
+    match jail::enter(&config, &verdict, isolation, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, &rest);
             session.serve()

@@ -67,6 +67,8 @@ pub enum End {
     Stalled,
     /// The directory could not be read: LIST says so with its success.
     NoDirectory,
+    /// The client or helper has gone, or spoke nonsense: nobody is left to be told.
+    Deserted,
 }
 
 /// Text of a listing, made piece by piece; sent as it comes.
@@ -156,6 +158,11 @@ impl Mover {
     /// Becomes readable when a job has ended.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
+    }
+
+    /// How the job ended, once it has; `None` if the thread has gone. For a job that was cut: it ends soon.
+    pub fn wait(&self) -> Option<End> {
+        self.ends.recv().ok()
     }
 
     /// How the job ended, if it has.

@@ -173,9 +173,11 @@ pub fn status(session: &mut Session, moved: Option<u64>) {
         idle.into_bytes(),
         b"Control connection is plain text".to_vec(),
         b"Data connections will be plain text".to_vec(),
-        format!("At session startup, client count was {}", session.clients).into_bytes(),
-        b"vsFTPd 3.0.5 - secure, fast, stable".to_vec(),
     ];
+    if let Some(clients) = session.clients {
+        lines.push(format!("At session startup, client count was {clients}").into_bytes());
+    }
+    lines.push(b"vsFTPd 3.0.5 - secure, fast, stable".to_vec());
     if let Some(bytes) = moved {
         lines.push(format!("Transfer in progress, {bytes} bytes so far").into_bytes());
     }

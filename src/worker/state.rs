@@ -5,18 +5,21 @@ use super::data::Data;
 use super::jail::Jail;
 use super::mover::Mover;
 use super::names::Names;
-use super::{Class, Client, Verdict, commands};
+use super::{Client, Rules, Verdict, commands};
 use crate::config::Config;
 use crate::ftp::line::{Command, Line};
 use crate::ftp::pattern::Pattern;
+use crate::sys::socket;
+use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
 use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome};
+use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// TYPE, which RFC 959 starts as ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,15 @@ pub struct Over(pub i32);
 /// What a command handler gives back: to go on, or that the session is over.
 pub type Flow = Result<(), Over>;
 
+/// What [`Session::watch`] has seen; nothing, if the deadline passed first.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// What was waited for has come.
+    pub ready: bool,
+    /// The client has said something, or has gone.
+    pub spoken: bool,
+}
+
 /// The session.
 pub struct Session {
     /// The options.
@@ -44,8 +56,8 @@ pub struct Session {
     pub peer: SocketAddr,
     /// The address it reached us by.
     pub local: SocketAddr,
-    /// Sessions when it came.
-    pub clients: usize,
+    /// Sessions when it came, where they are counted.
+    pub clients: Option<u32>,
     /// The control connection.
     pub control: Control<OwnedFd>,
     /// The channel to helper.
@@ -98,10 +110,9 @@ impl Session {
             start,
         } = jail;
         let tree = Arc::new(tree);
-        let umask = if matches!(verdict.class, Class::Local) {
-            config.local_umask
-        } else {
-            config.anon_umask
+        let umask = match verdict.rules {
+            Rules::Local => config.local_umask,
+            Rules::Anonymous => config.anon_umask,
         } & 0o777;
         let deny = config
             .deny_file
@@ -113,7 +124,12 @@ impl Session {
             verdict.chroot,
         )));
         Self {
-            control: Control::new(client.socket.open(confined), rest, confined),
+            control: Control::new(
+                client.socket.open(confined),
+                rest,
+                config.idle_session_timeout,
+                confined,
+            ),
             peer: client.peer,
             local: client.local,
             clients: client.clients,
@@ -142,7 +158,7 @@ impl Session {
     pub fn serve(mut self) -> i32 {
         self.set_umask(self.umask);
         // A client that has gone is noticed when it is read from.
-        let _ = crate::sys::socket::control_options(self.control.fd());
+        let _ = socket::control_options(self.control.fd());
         if self.tree.degraded() {
             self.note("this kernel or container has no openat2(2): paths are walked part by part, which is slower");
         }
@@ -154,17 +170,27 @@ impl Session {
                 Err(Over(status)) => break status,
             }
         };
-        let _ = self.control.flush();
+        let _ = self.flush();
         status
+    }
+
+    /// Shows in the process list what the session does (reference §4.7).
+    pub fn show(&self, doing: &[u8]) {
+        if self.config.setproctitle_enable {
+            let (ip, name) = (self.peer.ip(), String::from_utf8_lossy(&self.verdict.name));
+            let doing = String::from_utf8_lossy(doing);
+            title::set(true, &format!("{ip}/{name}: {doing}"));
+        }
     }
 
     /// One line: waits for it and obeys it.
     fn turn(&mut self) -> Flow {
+        self.show(b"IDLE");
         let line = match self.held.take() {
             Some(line) => line,
             None => match self
                 .control
-                .next(self.idle_deadline())
+                .next(self.channel.as_fd())
                 .map_err(|_| Over(1))?
             {
                 Input::Line(line) => line,
@@ -182,6 +208,7 @@ impl Session {
         match Command::parse(line.bytes()) {
             Some(command) => {
                 self.log_command(&command);
+                self.show(&commands::shown(&command));
                 commands::obey(self, &command)
             }
             // An empty line is nothing, unless only listed commands are allowed: it is none of them (reference §3.1).
@@ -194,16 +221,48 @@ impl Session {
         }
     }
 
-    fn idle_deadline(&self) -> Option<Instant> {
-        let idle = u64::from(self.config.idle_session_timeout);
-        (idle > 0)
-            .then(|| Instant::now().checked_add(Duration::from_secs(idle)))
-            .flatten()
+    /// Sends the replies said so far.
+    ///
+    /// # Errors
+    /// The session is over: the client or helper is gone.
+    pub fn flush(&mut self) -> Flow {
+        self.control
+            .flush(self.channel.as_fd())
+            .map_err(|_| Over(1))
+    }
+
+    /// Waits for `what`, if anything, and for the client, while nothing of its is held back.
+    ///
+    /// # Errors
+    /// The session is over: helper is gone.
+    pub fn watch(
+        &self,
+        what: Option<(BorrowedFd<'_>, PollFlags)>,
+        deadline: Option<Instant>,
+    ) -> Result<Seen, Over> {
+        let helper = PollFd::new(self.channel.as_fd(), PollFlags::empty());
+        let listening = self.held.is_none() && !self.control.ended();
+        let client = PollFd::new(self.control.fd(), PollFlags::POLLIN);
+        let (fd, events) = what.unwrap_or((self.channel.as_fd(), PollFlags::empty()));
+        let mut fds = [PollFd::new(fd, events), helper, client];
+        let watched = fds
+            .get_mut(..if listening { 3 } else { 2 })
+            .unwrap_or_default();
+        socket::wait(watched, deadline).map_err(|_| Over(1))?;
+        let happened = |at: usize| watched.get(at).and_then(PollFd::any).unwrap_or(false);
+        let ready = what.is_some() && happened(0);
+        if happened(1) && !ready {
+            return Err(Over(1));
+        }
+        Ok(Seen {
+            ready,
+            spoken: happened(2),
+        })
     }
 
     /// Whether anonymous rules hold.
     pub fn anonymous(&self) -> bool {
-        matches!(self.verdict.class, Class::Anonymous { .. })
+        self.verdict.rules == Rules::Anonymous
     }
 
     /// The session's limit in bytes per second, if it has one.

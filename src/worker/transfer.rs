@@ -1,13 +1,14 @@
 //! RETR, STOR, APPE and STOU, and the wait for a transfer's end during which the client is still heard; worker.
 
-use super::data::Wish;
+use super::data::{Wish, ask};
 use super::mover::{End, Job, Line, Mover, Work};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs};
-use crate::wire::{Direction, Event, Outcome};
+use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
 use nix::fcntl::FcntlArg;
 use nix::poll::{PollFd, PollFlags};
+use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,11 @@ struct Entry {
     direction: Direction,
     path: Vec<u8>,
     started: Instant,
+    bytes: u64,
+    /// The data connection was there: bytes may have been moved.
+    begun: bool,
+    /// How it was logged.
+    logged: Option<Outcome>,
 }
 
 /// How an upload came by its file.
@@ -46,53 +52,88 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let path = session.expand(arg);
-    let entry = session.begin(Direction::Download, &path);
+    let mut entry = session.begin(Direction::Download, &path);
     if session.denied(&path) || !session.wanted(session.config.download_file.clone(), &path) {
-        return session.failed(&entry, 0);
+        return session.close(&mut entry, Ok(()));
     }
-    let Ok((file, meta)) = session.tree.open_read(&session.cwd, &path) else {
-        session.reply(550, b"Failed to open file.");
-        return session.failed(&entry, 0);
-    };
-    // What the kernel makes up has no size and is no file to serve (attacks B-063).
-    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+    let (file, meta) = match source(session, &path, offset) {
+        Source::Ready(file, meta) => (file, meta),
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
-        session.reply(550, b"Failed to open file.");
-        return Ok(());
-    }
-    if session.anonymous() && session.config.anon_world_readable_only && meta.mode & 0o004 == 0 {
-        session.reply(550, b"Failed to open file.");
-        return session.failed(&entry, 0);
-    }
-    if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
-        return session.failed(&entry, 0);
-    }
-    let seek = i64::try_from(offset).unwrap_or(i64::MAX);
-    if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
-        session.reply(550, b"Failed to open file.");
-        return session.failed(&entry, 0);
-    }
-    let Some(connection) = session.open_data()? else {
-        return session.failed(&entry, 0);
+        Source::NoFile => {
+            session.reply(550, b"Failed to open file.");
+            return Ok(());
+        }
+        Source::Closed => {
+            session.reply(550, b"Failed to open file.");
+            return session.close(&mut entry, Ok(()));
+        }
     };
-    let mode = if ascii { "ASCII" } else { "BINARY" };
-    let text = [
-        format!("Opening {mode} mode data connection for ").as_bytes(),
-        &path,
-        format!(" ({} bytes).", meta.size).as_bytes(),
-    ]
-    .concat();
-    session.reply(150, &text);
-    let sendfile = session.config.use_sendfile;
     let work = Work::Download {
         file,
         offset,
         end: meta.size,
         ascii,
-        sendfile,
+        sendfile: session.config.use_sendfile,
     };
+    let flow = send(session, &mut entry, &path, work);
+    session.close(&mut entry, flow)
+}
+
+/// Sends the file of a download.
+fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Flow {
+    let Work::Download {
+        file, end, ascii, ..
+    } = &work
+    else {
+        return Ok(());
+    };
+    if session.config.lock_upload_files && !session.lock(file, libc::F_RDLCK)? {
+        return Ok(());
+    }
+    let Some(connection) = session.open_data()? else {
+        return Ok(());
+    };
+    let mode = if *ascii { "ASCII" } else { "BINARY" };
+    let text = [
+        format!("Opening {mode} mode data connection for ").as_bytes(),
+        path,
+        format!(" ({end} bytes).").as_bytes(),
+    ]
+    .concat();
+    session.reply(150, &text);
+    entry.begun = true;
     let (end, moved) = session.run(connection, work)?;
-    session.conclude(&entry, end, moved, b"Failure reading local file.")
+    entry.bytes = moved;
+    session.conclude(entry, end, b"Failure reading local file.")
+}
+
+/// What a download's name leads to.
+enum Source {
+    /// A file, open at its offset.
+    Ready(OwnedFd, Meta),
+    /// A directory, or something else without contents to send.
+    NoFile,
+    /// Nothing this session may read.
+    Closed,
+}
+
+fn source(session: &Session, path: &[u8], offset: u64) -> Source {
+    let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
+        return Source::Closed;
+    };
+    // What the kernel makes up has no size and is no file to serve (attacks B-063).
+    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+        return Source::NoFile;
+    }
+    let hidden = session.anonymous() && session.config.anon_world_readable_only;
+    if hidden && meta.mode & 0o004 == 0 {
+        return Source::Closed;
+    }
+    let seek = i64::try_from(offset).unwrap_or(i64::MAX);
+    if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
+        return Source::Closed;
+    }
+    Source::Ready(file, meta)
 }
 
 /// STOR (reference §3.4.2).
@@ -127,26 +168,39 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     let path = session.expand(arg);
     let mut entry = session.begin(Direction::Upload, &path);
     if session.denied(&path) || !session.wanted(session.config.upload_file.clone(), &path) {
-        return session.failed(&entry, 0);
+        return session.close(&mut entry, Ok(()));
     }
     let Some(target) = create(session, &path, manner) else {
         session.reply(553, b"Could not create file.");
-        return session.failed(&entry, 0);
+        return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
+    let (created, name) = (target.created, target.path.clone());
+    let flow = receive(session, &mut entry, target, manner);
+    // A file that was there before stays, whatever has become of it (reference §10, 28).
+    let whole = entry.logged == Some(Outcome::Done);
+    if created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
+        let _ = session.tree.unlink(&session.cwd, &name);
+    }
+    session.close(&mut entry, flow)
+}
+
+/// Receives the file of an upload.
+fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Manner) -> Flow {
+    if !bequeath(session, &target.file)? {
+        session.reply(553, b"Could not create file.");
+        return Ok(());
+    }
     if session.config.lock_upload_files && !session.lock(&target.file, libc::F_WRLCK)? {
-        session.undo(&target);
-        return session.failed(&entry, 0);
+        return Ok(());
     }
     let Some(connection) = session.open_data()? else {
-        session.undo(&target);
-        return session.failed(&entry, 0);
+        return Ok(());
     };
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
     if !place(&target, manner) {
         session.reply(553, b"Could not create file.");
-        session.undo(&target);
-        return session.failed(&entry, 0);
+        return Ok(());
     }
     match manner {
         Manner::Unique => {
@@ -157,23 +211,16 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     }
     let ascii =
         session.representation == Representation::Ascii && session.config.ascii_upload_enable;
-    let (created, name) = (target.created, target.path);
-    let (mut end, moved) = session.run(
-        connection,
-        Work::Upload {
-            file: target.file,
-            ascii,
-        },
-    )?;
+    let file = target.file;
+    entry.begun = true;
+    let (mut end, moved) = session.run(connection, Work::Upload { file, ascii })?;
+    entry.bytes = moved;
     // A killed client's data connection ends like a finished one's; its control connection ends with it.
     if end == End::Done && session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
         end = End::Network;
     }
-    if end != End::Done && created && session.config.delete_failed_uploads {
-        let _ = session.tree.unlink(&session.cwd, &name);
-    }
-    session.conclude(&entry, end, moved, b"Failure writing to local file.")
+    session.conclude(entry, end, b"Failure writing to local file.")
 }
 
 /// Opens the file of an upload; `None` is 553.
@@ -192,6 +239,26 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
                 path: path.to_vec(),
             })
         }
+    }
+}
+
+/// With `chown_uploads` an anonymous client's file gets its mode and its new owner before the first byte (reference §3.4.2, step 7);
+/// false if it could not be given away.
+fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
+    if !(session.anonymous() && session.config.chown_uploads) {
+        return Ok(true);
+    }
+    let mode = Mode::from_bits_truncate(session.config.chown_upload_mode & 0o777);
+    // A file that is somebody else's by now keeps its mode: only its owner may change that.
+    let _ = nix::sys::stat::fchmod(file, mode);
+    let Ok(file) = file.try_clone() else {
+        return Ok(false);
+    };
+    match ask(session, &AfterLogin::Chown { file })? {
+        AfterLoginReply::Owned => Ok(true),
+        AfterLoginReply::Unavailable => Ok(false),
+        AfterLoginReply::Listening { port: _, socket: _ }
+        | AfterLoginReply::Connecting { socket: _ } => Err(Over(1)),
     }
 }
 
@@ -239,6 +306,9 @@ impl Session {
             direction,
             path: self.log_path(path),
             started: Instant::now(),
+            bytes: 0,
+            begun: false,
+            logged: None,
         }
     }
 
@@ -252,45 +322,33 @@ impl Session {
         fits
     }
 
-    /// Removes what an upload that never began has made.
-    fn undo(&self, target: &Target) {
-        if target.created {
-            let _ = self.tree.unlink(&self.cwd, &target.path);
+    /// Logs a transfer that has not been logged yet: it has failed, and the client has been told, or has gone.
+    fn close(&mut self, entry: &mut Entry, flow: Flow) -> Flow {
+        if entry.logged.is_none() {
+            self.record(entry, Outcome::Failed);
         }
+        flow
     }
 
-    /// Logs a transfer that has failed; its reply has been said.
-    fn failed(&mut self, entry: &Entry, bytes: u64) -> Flow {
-        self.record(entry, Outcome::Failed, bytes);
-        Ok(())
-    }
-
-    fn record(&mut self, entry: &Entry, outcome: Outcome, bytes: u64) {
+    fn record(&mut self, entry: &mut Entry, outcome: Outcome) {
+        entry.logged = Some(outcome);
         self.event(Event::Transfer {
             direction: entry.direction,
             outcome,
             path: entry.path.clone(),
-            bytes,
+            bytes: entry.bytes,
             elapsed: entry.started.elapsed(),
             ascii: self.representation == Representation::Ascii,
         });
     }
 
     /// Says and logs how a transfer ended: a success only when every byte is where it belongs.
-    fn conclude(&mut self, entry: &Entry, end: End, bytes: u64, local: &[u8]) -> Flow {
-        let outcome = if end == End::Done {
-            Outcome::Done
-        } else {
-            Outcome::Failed
-        };
-        if outcome == Outcome::Done {
-            self.record(entry, outcome, bytes);
+    fn conclude(&mut self, entry: &mut Entry, end: End, local: &[u8]) -> Flow {
+        // A success is logged before it is told, a failure after (reference §7.5).
+        if end == End::Done {
+            self.record(entry, Outcome::Done);
         }
-        let result = self.say_end(end, entry.direction, b"Transfer complete.", local);
-        if outcome == Outcome::Failed {
-            self.record(entry, outcome, bytes);
-        }
-        result
+        self.say_end(end, entry.direction, b"Transfer complete.", local)
     }
 
     /// The reply for the end of a transfer or listing, and that for an ABOR that caused it.
@@ -316,6 +374,7 @@ impl Session {
                 self.reply(426, b"Failure reading network stream.")
             }
             End::Network => self.reply(426, b"Failure writing network stream."),
+            End::Deserted => return Err(Over(1)),
             End::Stalled => {
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
                 return Err(Over(1));
@@ -330,7 +389,7 @@ impl Session {
     /// Has the data thread do the work and hears the client meanwhile; gives how it ended and the bytes moved.
     ///
     /// # Errors
-    /// The session is over.
+    /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         if self.mover.is_none() {
             match Mover::start() {
@@ -350,37 +409,27 @@ impl Session {
             stall: (stall > 0).then(|| Duration::from_secs(stall)),
             chunk: chunk(self.config.trans_chunk_size),
         };
-        self.control.flush().map_err(|_| Over(1))?;
+        self.flush()?;
         if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {
             return Err(Over(1));
         }
-        let end = self.attend(&line);
-        if end.is_err() {
+        let end = self.attend(&line).or_else(|Over(_)| {
             line.cut();
-        }
-        Ok((end?, line.moved()))
+            let mover = self.mover.as_ref().ok_or(Over(1))?;
+            mover.wait().map(|_| End::Deserted).ok_or(Over(1))
+        })?;
+        Ok((end, line.moved()))
     }
 
     /// Waits for the job's end.
     fn attend(&mut self, line: &Line) -> Result<End, Over> {
         loop {
-            let listening = self.held.is_none() && !self.control.ended();
             let mover = self.mover.as_ref().ok_or(Over(1))?;
-            let mut fds = [
-                PollFd::new(mover.fd(), PollFlags::POLLIN),
-                PollFd::new(self.control.fd(), PollFlags::POLLIN),
-            ];
-            let watched = if listening {
-                &mut fds[..]
-            } else {
-                fds.get_mut(..1).unwrap_or_default()
-            };
-            crate::sys::socket::wait(watched, None).map_err(|_| Over(1))?;
-            let spoken = watched.get(1).and_then(PollFd::any).unwrap_or(false);
+            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), None)?;
             if let Some(end) = mover.end() {
                 return Ok(end);
             }
-            if spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
                 self.aborting = true;
                 line.cut();
             }
@@ -430,15 +479,7 @@ impl Session {
                 return Ok(false);
             }
             let nap = Instant::now().checked_add(Duration::from_millis(50));
-            let listening = self.held.is_none() && !self.control.ended();
-            let mut fds = [PollFd::new(self.control.fd(), PollFlags::POLLIN)];
-            let watched = if listening {
-                &mut fds[..]
-            } else {
-                &mut fds[..0]
-            };
-            let spoken = crate::sys::socket::wait(watched, nap).map_err(|_| Over(1))?;
-            if spoken && self.hear(None)? == Wish::Abort {
+            if self.watch(None, nap)?.spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure waiting for the file.");
                 self.reply(226, b"ABOR successful.");
                 return Ok(false);

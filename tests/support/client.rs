@@ -40,12 +40,16 @@ impl Client {
 
     /// Connects from the given address; the greeting is not read.
     pub fn dial_from(source: IpAddr, server: IpAddr) -> Client {
-        Client::dial_to(source, SocketAddr::new(server, 21))
+        Client::over(connect_from(source, SocketAddr::new(server, 21)))
     }
 
-    /// Connects from the given address to any port; the greeting is not read.
-    pub fn dial_to(source: IpAddr, server: SocketAddr) -> Client {
-        let stream = connect_from(source, server);
+    /// Connects to another port than 21; the greeting is not read.
+    pub fn dial_port(server: IpAddr, port: u16) -> Client {
+        Client::over(TcpStream::connect((server, port)).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Client {
+        let server = stream.peer_addr().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -247,7 +247,8 @@ fn program() -> PathBuf {
     )
 }
 
-fn tmpfs(place: &str, data: &str) {
+/// A file system in memory over a place.
+pub fn tmpfs(place: &str, data: &str) {
     mount(
         Some("tmpfs"),
         place,

@@ -21,15 +21,37 @@ pub struct Server {
 impl Server {
     /// Starts the server and returns once it listens on port 21.
     pub fn start(host: &Host, lines: &str) -> Server {
-        Server::exactly(host, &format!("{BASE}{lines}"), 21)
+        Server::start_with(host, lines, &[])
     }
 
-    /// Starts the server with this configuration and nothing else; returns once it listens on `port`.
+    /// Starts it with this in its environment.
+    pub fn start_with(_: &Host, lines: &str, environment: &[(&str, &str)]) -> Server {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        Server::listen(Server::launch(CONFIG, environment))
+    }
+
+    /// Starts it with a configuration that is there already.
+    pub fn start_file(_: &Host, path: &str) -> Server {
+        Server::listen(Server::launch(path, &[]))
+    }
+
+    /// Starts it with this configuration and nothing else; returns once it listens on `port`.
     pub fn exactly(host: &Host, text: &str, port: u16) -> Server {
-        Server::launch(host, text).up(port)
+        Server::bare(host, 0, text).up(port)
     }
 
-    /// Waits until a launched server listens on `port`.
+    /// Starts it with this configuration and nothing else, as the user to whom it belongs, and waits for nothing.
+    pub fn bare(host: &Host, uid: u32, text: &str) -> Server {
+        fs::write(CONFIG, text).unwrap();
+        host.own(CONFIG, uid);
+        Server::launch_as(uid, CONFIG, &[])
+    }
+
+    fn listen(server: Server) -> Server {
+        server.up(21)
+    }
+
+    /// Waits until it listens on `port`.
     pub fn up(mut self, port: u16) -> Server {
         wait("the server to listen", || {
             if let Some(status) = self.master.try_wait().unwrap() {
@@ -41,20 +63,17 @@ impl Server {
     }
 
     /// Starts a server that must not come up; its exit status and all it said.
-    pub fn refused(host: &Host, lines: &str) -> (ExitStatus, String) {
-        let mut server = Server::launch(host, &format!("{BASE}{lines}"));
+    pub fn refused(_: &Host, lines: &str) -> (ExitStatus, String) {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        let mut server = Server::launch(CONFIG, &[]);
         (server.wait_master(), output())
     }
 
-    /// Starts the program with this configuration and nothing else, and waits for nothing.
-    pub fn launch(host: &Host, text: &str) -> Server {
-        Server::launch_as(host, 0, text)
+    fn launch(path: &str, environment: &[(&str, &str)]) -> Server {
+        Server::launch_as(0, path, environment)
     }
 
-    /// The same as a user, to whom the configuration then belongs.
-    pub fn launch_as(host: &Host, uid: u32, text: &str) -> Server {
-        fs::write(CONFIG, text).unwrap();
-        host.own(CONFIG, uid);
+    fn launch_as(uid: u32, path: &str, environment: &[(&str, &str)]) -> Server {
         // The original writes its complaints to descriptor 0.
         let out = File::options()
             .create(true)
@@ -65,7 +84,8 @@ impl Server {
             .unwrap();
         let mut command = Command::new(PROGRAM);
         command
-            .arg(CONFIG)
+            .arg(path)
+            .envs(environment.iter().copied())
             .stdin(Stdio::from(out.try_clone().unwrap()))
             .stdout(Stdio::from(out.try_clone().unwrap()))
             .stderr(Stdio::from(out));

@@ -1,14 +1,18 @@
-//! One password checked: by PAM where the host has it, else against the shadow file; auth, a short-lived root child of helper.
+//! One password checked: by PAM where the host has it, else against the shadow file; auth, a root child of helper that ends when it
+//! has answered, unless `session_support` leaves it a session to close.
 
 mod pam;
+mod session;
 mod shadow;
 
 use crate::config::Config;
 use crate::sys::account;
 use crate::sys::pam::Pam;
-use crate::wire::{AuthReply, Identity};
+use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
+use nix::unistd::Pid;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
+use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
 const LONGEST: usize = 128;
@@ -52,19 +56,50 @@ pub fn acceptable(name: &[u8], password: &[u8]) -> Result<(), Reason> {
     Err(Reason::new(reason))
 }
 
-/// Checks a password and looks up whom it belongs to.
-pub fn answer(config: &Config, name: &[u8], password: &[u8], rhost: &str) -> AuthReply {
-    let checked = match Pam::load() {
-        Some(library) => {
-            let service = config.pam_service_name.as_deref().map(OsStrExt::as_bytes);
-            pam::check(&library, service, name, password, rhost)
-        }
-        None => shadow::check(&shadow::Files::HOST, name, password, config.check_shell),
+/// What auth is asked.
+pub struct Asked<'a> {
+    /// The name given.
+    pub name: &'a [u8],
+    /// The password given; wiped in this process when it outlives the check.
+    pub password: &'a mut Zeroizing<Vec<u8>>,
+    /// The client's numeric address.
+    pub rhost: &'a str,
+    /// Who asks: its number is the session's in logs and records.
+    pub helper: Pid,
+}
+
+/// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
+pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
+    let Some(library) = Pam::load() else {
+        let checked = shadow::check(
+            &shadow::Files::HOST,
+            asked.name,
+            asked.password,
+            config.check_shell,
+        );
+        return say(&mut channel, checked.map_or_else(refused, identity));
     };
-    match checked {
-        Ok(name) => identity(name),
-        Err(reason) => AuthReply::Refused(reason.to_string().into_bytes()),
+    let service = config.pam_service_name.as_deref();
+    match pam::check(&library, service, asked.name, asked.password, asked.rhost) {
+        Ok((name, login)) if config.session_support => {
+            session::keep(config, login, identity(name), asked, channel);
+        }
+        Ok((name, login)) => {
+            drop(login);
+            say(&mut channel, identity(name));
+        }
+        Err(reason) => say(&mut channel, refused(reason)),
     }
+}
+
+/// The last word of an auth that does not stay; helper may have gone, and then nobody needs it.
+fn say<In: Message>(channel: &mut Channel<AuthWord, In>, reply: AuthReply) {
+    let stay = Stay::Ends;
+    let _ = channel.send(&AuthWord { reply, stay });
+}
+
+fn refused(reason: Reason) -> AuthReply {
+    AuthReply::Refused(reason.to_string().into_bytes())
 }
 
 fn identity(name: Vec<u8>) -> AuthReply {

@@ -475,9 +475,9 @@ fn run_as_launching_user() {
     let text = "listen=YES\nlisten_port=2121\nanon_root=/srv/ftp\n";
     {
         let text = format!("{text}run_as_launching_user=YES\n");
-        let server = Server::launch_as(&host, ALICE, &text).up(2121);
+        let server = Server::bare(&host, ALICE, &text).up(2121);
         let here = "127.0.0.1".parse().unwrap();
-        let mut c = Client::dial_to(here, "127.0.0.1:2121".parse().unwrap()).greeted();
+        let mut c = Client::dial_port(here, 2121).greeted();
         c.says("USER ftp", PASSWORD);
         c.says("PASS x", IN);
         assert_eq!(c.fetch("RETR pub/file"), b"pubfile");
@@ -489,7 +489,7 @@ fn run_as_launching_user() {
         }
         assert_eq!(status(server.pid(), "Uid").as_deref(), Some("1001"));
     }
-    let mut server = Server::launch_as(&host, ALICE, text);
+    let mut server = Server::bare(&host, ALICE, text);
     assert_eq!(server.wait_master().code(), Some(2));
     assert!(output().contains("must be started as root"), "{}", output());
 }

@@ -29,7 +29,7 @@ fn background() {
         assert_eq!(Server::processes(), [server.pid()]);
         assert_eq!(session_of(server.pid()), here);
     }
-    let mut server = Server::launch(&host, &format!("{BASE}background=YES\n"));
+    let mut server = Server::bare(&host, 0, &format!("{BASE}background=YES\n"));
     assert!(server.wait_master().success());
     wait("the server to listen", || listening().then_some(()));
     let pid = wait("one process to be left", || match Server::processes()[..] {
@@ -56,7 +56,7 @@ fn listen() {
     });
     // NO, which is the default: whoever starts it must hand it a connection.
     for text in ["listen=NO\n", "anonymous_enable=YES\n"] {
-        let mut server = Server::launch(&host, text);
+        let mut server = Server::bare(&host, 0, text);
         assert_eq!(server.wait_master().code(), Some(2));
     }
     let (status, said) = Server::refused(&host, "listen=NO\n");
@@ -125,7 +125,7 @@ fn listen_port() {
         let _server = Server::exactly(&host, &format!("{BASE}listen_port=2121\n"), 2121);
         assert!(!open("127.0.0.1:21"));
         let here = "127.0.0.1".parse().unwrap();
-        Client::dial_to(here, "127.0.0.1:2121".parse().unwrap()).greeted();
+        Client::dial_port(here, 2121).greeted();
     }
     with(&host, "", || {
         assert!(open("127.0.0.1:21"));

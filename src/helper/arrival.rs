@@ -1,0 +1,135 @@
+//! Who may connect, before anything is said: the file for this address, the limits with it, hosts.allow and hosts.deny; helper, root.
+
+use super::prepared::Prepared;
+use crate::config::options::Scope;
+use crate::sys::confine;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// How many sessions there are, this one included; only a standalone server counts them.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    /// All of them.
+    pub all: u32,
+    /// Those from this address.
+    pub here: u32,
+}
+
+/// Why a connection is turned away: what the client is told, and the reason in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// `max_clients` are here already.
+    Full,
+    /// `max_per_ip` are here from this address already.
+    FullForAddress,
+    /// hosts.allow and hosts.deny say so.
+    Wrappers,
+}
+
+impl Refused {
+    /// The reply (reference §3.2).
+    pub fn reply(self) -> &'static [u8] {
+        match self {
+            Self::Full => b"421 There are too many connected users, please try later.\r\n",
+            Self::FullForAddress => {
+                b"421 There are too many connections from your internet address.\r\n"
+            }
+            Self::Wrappers => b"421 Service not available.\r\n",
+        }
+    }
+
+    /// The reason in the CONNECT line.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "Connection refused: too many sessions.",
+            Self::FullForAddress => "Connection refused: too many sessions for this address.",
+            Self::Wrappers => "Connection refused: tcp_wrappers denial.",
+        }
+    }
+}
+
+/// The limits of the settings, a limit of 0 being none; the total is looked at first (reference §3.2).
+pub fn limited(counts: Counts, max_clients: u32, max_per_ip: u32) -> Option<Refused> {
+    if max_clients > 0 && counts.all > max_clients {
+        Some(Refused::Full)
+    } else if max_per_ip > 0 && counts.here > max_per_ip {
+        Some(Refused::FullForAddress)
+    } else {
+        None
+    }
+}
+
+/// What was found out about a connection.
+pub struct Arrival<'a> {
+    /// The settings that hold for it.
+    pub prepared: Cow<'a, Prepared>,
+    /// Why it is turned away, if it is.
+    pub refused: Option<Refused>,
+    /// Why it cannot be served, if so: `500 OOPS: ` and this.
+    pub oops: Option<String>,
+    /// For the log.
+    pub notes: Vec<String>,
+}
+
+/// What decides whether limits can be judged before a file for the address was read: then helper does it, otherwise master has.
+pub fn decides(prepared: &Prepared, load_conf: Option<&OsStr>) -> bool {
+    prepared.config().tcp_wrappers || load_conf.is_some()
+}
+
+/// Looks at a new connection.
+pub fn examine<'a>(
+    prepared: &'a Prepared,
+    peer: SocketAddr,
+    local: SocketAddr,
+    counts: Option<Counts>,
+    load_conf: Option<&OsStr>,
+) -> Arrival<'a> {
+    let mut arrival = Arrival {
+        prepared: Cow::Borrowed(prepared),
+        refused: None,
+        oops: None,
+        notes: Vec::new(),
+    };
+    if !decides(prepared, load_conf) {
+        return arrival;
+    }
+    let mut file = load_conf.map(OsStr::to_owned);
+    let denied = prepared.config().tcp_wrappers && arrival.denied(peer, local, &mut file);
+    if let Some(file) = file.filter(|file| !file.is_empty()) {
+        arrival.load(Path::new(&file));
+    }
+    let config = arrival.prepared.config();
+    arrival.refused = counts
+        .and_then(|counts| limited(counts, config.max_clients, config.max_per_ip))
+        .or(denied.then_some(Refused::Wrappers));
+    arrival
+}
+
+impl Arrival<'_> {
+    /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
+    fn denied(&mut self, _: SocketAddr, _: SocketAddr, _: &mut Option<OsString>) -> bool {
+        true
+    }
+
+    /// Reads the file for this address over the settings; its mistakes end the session (reference §2.6).
+    fn load(&mut self, file: &Path) {
+        let read = confine::with_search(|| self.prepared.loaded.overlay(file, Scope::Server));
+        let failed = match read {
+            Ok((loaded, _)) => match self.prepared.with(loaded) {
+                Ok(prepared) => {
+                    self.prepared = Cow::Owned(prepared);
+                    return;
+                }
+                Err(error) => vec![error.to_string()],
+            },
+            Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        };
+        self.oops = Some(format!(
+            "cannot read config file: {}",
+            file.to_string_lossy()
+        ));
+        self.notes.extend(failed);
+    }
+}

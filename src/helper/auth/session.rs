@@ -1,0 +1,65 @@
+//! A PAM session and the records of a login, kept for as long as helper lives and closed however it ends; auth, still root.
+
+use super::{Asked, pam, say};
+use crate::config::Config;
+use crate::sys::pam::Login;
+use crate::sys::syslog::{Level, Syslog};
+use crate::sys::utmp::Record;
+use crate::sys::{clock, confine, limits, process};
+use crate::wire::{AuthReply, AuthWord, Channel, Message, Stay};
+use std::os::fd::AsFd;
+use zeroize::Zeroize;
+
+/// Seconds that modules may take to close a session: one that hangs does not leave a root process behind for ever.
+const CLOSING: u32 = 120;
+
+/// Opens the session of a login that holds, reports it, and stays until helper has gone or this process is asked to end.
+pub fn keep<In: Message>(
+    config: &Config,
+    mut login: Login<'_>,
+    reply: AuthReply,
+    asked: Asked<'_>,
+    mut channel: Channel<AuthWord, In>,
+) {
+    let user = match &reply {
+        AuthReply::Granted(identity) => identity.name.clone(),
+        AuthReply::NoAccount { name } => name.clone(),
+        AuthReply::Refused(_) => return say(&mut channel, reply),
+    };
+    // What is opened from here on must be closed: neither helper's death nor a request to end may cut it short.
+    if let Err(error) = confine::outlive_parent().and_then(|()| process::catch_endings()) {
+        return say(&mut channel, refused(&error.to_string()));
+    }
+    let before = limits::current();
+    if let Err(refusal) = login.open_session() {
+        let reason = pam::reason(config.pam_service_name.as_deref(), refusal);
+        return say(&mut channel, refused(&reason.to_string()));
+    }
+    login.forget_password();
+    asked.password.zeroize();
+    let mut record = Record::new(asked.helper, &user, asked.rhost.as_bytes());
+    record.begin(clock::now());
+    let word = AuthWord {
+        reply,
+        stay: Stay::Accounts {
+            limits: limits::changed(&before),
+        },
+    };
+    // Helper may have gone while PAM worked.
+    if channel.send(&word).is_ok() {
+        process::silence_session();
+        process::until_over(channel.as_fd());
+    }
+    // The records first: they need nobody's help.
+    record.end(clock::now());
+    process::end_within(CLOSING);
+    if let Err(refusal) = login.close_session() {
+        let reason = pam::reason(config.pam_service_name.as_deref(), refusal);
+        let text = format!("the session of a login was not closed in order: {reason}");
+        Syslog::new("vsftpd").send(Level::Warning, text.as_bytes());
+    }
+}
+
+fn refused(why: &str) -> AuthReply {
+    AuthReply::Refused(format!("no session could be opened: {why}").into_bytes())
+}

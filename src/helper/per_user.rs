@@ -1,0 +1,54 @@
+//! The settings of a single user: the file in `user_config_dir` named after the login (reference §2.6); helper, still root.
+
+use super::prepared::Prepared;
+use crate::config::options::Scope;
+use crate::sys::confine;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The settings with the user's file read over them, and remarks for the log.
+pub type Found<'a> = (Cow<'a, Prepared>, Vec<String>);
+
+/// Looks for the user's file; no directory, no file, or a name that is no file name: the settings as they are.
+///
+/// # Errors
+/// What ends the session, in the original's words, and every mistake for the log.
+pub fn settings<'a>(
+    prepared: &'a Prepared,
+    name: &[u8],
+) -> Result<Found<'a>, (String, Vec<String>)> {
+    let unchanged = || (Cow::Borrowed(prepared), Vec::new());
+    let Some(directory) = prepared.config().user_config_dir.as_deref() else {
+        return Ok(unchanged());
+    };
+    if name.contains(&b'/') || matches!(name, b"" | b"." | b"..") {
+        return Ok(unchanged());
+    }
+    let file = Path::new(directory).join(OsStr::from_bytes(name));
+    confine::with_search(|| {
+        match std::fs::metadata(&file) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(unchanged()),
+            Err(error) => {
+                let why = format!("{}: {error}", file.display());
+                return Err(("error opening per-user config file".to_owned(), vec![why]));
+            }
+        }
+        let failed = |details: Vec<String>| {
+            let text = format!("cannot read config file: {}", file.display());
+            (text, details)
+        };
+        let (loaded, remarks) = prepared
+            .loaded
+            .overlay(&file, Scope::PerUser)
+            .map_err(|mistakes| failed(mistakes.iter().map(ToString::to_string).collect()))?;
+        let prepared = prepared
+            .with(loaded)
+            .map_err(|error| failed(vec![error.to_string()]))?;
+        let remarks = remarks.iter().map(ToString::to_string).collect();
+        Ok((Cow::Owned(prepared), remarks))
+    })
+}

@@ -1,0 +1,104 @@
+//! How this program was started: on its own, with a listening socket passed to it, or for one connection by inetd or systemd; master.
+
+use super::listen;
+use crate::config::Config;
+use crate::sys::{process, socket};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What there is to serve.
+#[derive(Debug)]
+pub enum Service {
+    /// Connections that these sockets take.
+    Listen(Vec<OwnedFd>),
+    /// This one connection.
+    One {
+        /// It.
+        client: OwnedFd,
+        /// The client's address.
+        peer: SocketAddr,
+        /// The address it reached us by.
+        local: SocketAddr,
+    },
+}
+
+/// Sockets this process was started with, taken over before anything else is opened.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// Passed by systemd (sd_listen_fds(3)).
+    passed: Vec<OwnedFd>,
+    /// Standard input, if it is an Internet socket: inetd, or systemd with `StandardInput=socket`.
+    input: Option<OwnedFd>,
+}
+
+impl Inherited {
+    /// Takes what was inherited. Every descriptor above 2 that is not among it is closed: what a shell or an earlier program left
+    /// open is nobody's business here (attacks B-127).
+    pub fn take() -> Self {
+        let passed = process::passed_descriptors();
+        let numbers: Vec<_> = passed.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
+        process::close_except(&numbers);
+        let input = std::io::stdin();
+        let input = socket::local(input.as_fd())
+            .ok()
+            .and_then(|_| socket::duplicate(input.as_fd()).ok());
+        Self { passed, input }
+    }
+
+    /// Whether standard input, and with it standard error most likely, is a client.
+    pub fn is_connection(&self) -> bool {
+        self.input
+            .as_ref()
+            .is_some_and(|input| socket::peer(input.as_fd()).is_ok())
+    }
+
+    /// What to serve, as far as that was inherited.
+    fn service(self) -> Option<Service> {
+        let mut listeners = Vec::new();
+        for found in self.passed.into_iter().chain(self.input) {
+            if socket::is_listening(found.as_fd()) {
+                // It may have been passed blocking; a connection that goes away must not hold the server.
+                if socket::nonblocking(found.as_fd()).is_ok() {
+                    listeners.push(found);
+                }
+            } else if let (Ok(peer), Ok(local)) =
+                (socket::peer(found.as_fd()), socket::local(found.as_fd()))
+            {
+                return Some(Service::One {
+                    client: found,
+                    peer,
+                    local,
+                });
+            }
+        }
+        (!listeners.is_empty()).then_some(Service::Listen(listeners))
+    }
+}
+
+/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was passed; else what was inherited.
+///
+/// # Errors
+/// A sentence for the terminal that begins with the original's words.
+pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
+    let own = config.listen || config.listen_ipv6;
+    if own && inherited.passed.is_empty() && !inherited.is_connection() {
+        return Ok(Service::Listen(vec![listen::open(config)?]));
+    }
+    inherited.service().ok_or_else(|| {
+        "vsftpd: not configured for standalone, must be started from inetd (set listen=YES or listen_ipv6=YES)"
+            .to_owned()
+    })
+}
+
+/// What is served, for the log.
+pub fn describe(service: &Service) -> String {
+    match service {
+        Service::Listen(listeners) => {
+            let addresses = listeners.iter().map(|listener| {
+                socket::local(listener.as_fd()).map_or_else(|_| "?".to_owned(), |at| at.to_string())
+            });
+            addresses.collect::<Vec<_>>().join(" and ")
+        }
+        Service::One { peer, .. } => format!("one connection of {}", peer.ip()),
+    }
+}

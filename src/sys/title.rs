@@ -1,0 +1,75 @@
+//! What `ps` shows of a process (`setproctitle_enable`): the memory of its arguments is written over; every process.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The longest title; a longer one is cut.
+const LONGEST: usize = 2048;
+
+/// The memory of the arguments and the environment, which lie behind each other; empty where it cannot be found.
+static ROOM: OnceLock<&'static [AtomicU8]> = OnceLock::new();
+
+/// Finds the memory; master calls it once, when nothing reads its arguments or environment any more and before it forks.
+pub fn prepare() {
+    ROOM.get_or_init(|| room().unwrap_or_default());
+}
+
+/// Shows `vsftpd: ` and the text, if the option is on; bytes that cannot be printed become `?`.
+pub fn set(enabled: bool, text: &str) {
+    if !enabled {
+        return;
+    }
+    let Some((last, room)) = ROOM.get().and_then(|room| room.split_last()) else {
+        return;
+    };
+    let shown = b"vsftpd: ".iter().chain(text.as_bytes()).map(|byte| {
+        if byte.is_ascii_graphic() || *byte == b' ' {
+            *byte
+        } else {
+            b'?'
+        }
+    });
+    // The rest is wiped, and the last byte stays NUL: the kernel shows what stands before it (proc(5), cmdline).
+    let padded = shown.take(LONGEST).chain(std::iter::repeat(0));
+    for (place, byte) in room.iter().zip(padded) {
+        place.store(byte, Ordering::Relaxed);
+    }
+    last.store(0, Ordering::Relaxed);
+}
+
+/// From /proc/self/stat (proc(5)): `arg_start`, `arg_end`, `env_start` and `env_end` are fields 48 to 51.
+fn room() -> Option<&'static [AtomicU8]> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in field 2 may hold blanks: fields are counted from behind its closing parenthesis.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<usize>().ok();
+    let (start, arguments, environment, end) = (field(48)?, field(49)?, field(50)?, field(51)?);
+    if start == 0 || arguments < start {
+        return None;
+    }
+    let end = if environment == arguments && end > arguments {
+        end
+    } else {
+        arguments
+    };
+    let length = end.checked_sub(start)?;
+    // SAFETY: the kernel put the arguments there, followed by the environment, and keeps both mapped, readable and writable for as
+    // long as the process lives; atomic bytes may be shared with what reads them.
+    Some(unsafe { std::slice::from_raw_parts(start as *const AtomicU8, length) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    #[test]
+    fn the_room_holds_the_arguments() {
+        let room = super::room().unwrap();
+        let first = std::env::args_os().next().unwrap();
+        let shown: Vec<u8> = room
+            .iter()
+            .map(|byte| byte.load(std::sync::atomic::Ordering::Relaxed))
+            .take(first.len())
+            .collect();
+        assert_eq!(shown, first.as_encoded_bytes());
+    }
+}

@@ -1,0 +1,281 @@
+//! The ways to be started: by inetd, by a systemd socket, by an ordinary user, in the background; and settings for one address
+//! (reference 2.6, 2.7, 11.4).
+
+use crate::support::host::{ALICE, CONFIG, PROGRAM};
+use crate::support::server::{BASE, listening};
+use crate::support::{Client, Host, Server, wait};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// A connection that somebody else has accepted.
+fn accepted() -> (Client, OwnedFd) {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 21)).unwrap();
+    let client = Client::dial();
+    let (socket, _) = listener.accept().unwrap();
+    (client, socket.into())
+}
+
+/// Starts the server on a connection, as inetd does: descriptors 0, 1 and 2 are the client.
+fn inetd(lines: &str) -> (Client, Child) {
+    let (client, socket) = accepted();
+    fs::write(CONFIG, format!("{BASE}listen=NO\n{lines}")).unwrap();
+    let child = Command::new(PROGRAM)
+        .arg(CONFIG)
+        .stdin(Stdio::from(socket.try_clone().unwrap()))
+        .stdout(Stdio::from(socket.try_clone().unwrap()))
+        .stderr(Stdio::from(socket))
+        .spawn()
+        .unwrap();
+    (client, child)
+}
+
+#[test]
+fn inetd_serves_one_connection() {
+    let _host = Host::new();
+    let (client, mut child) = inetd("");
+    let mut c = client.greeted();
+    c.login("alice");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+    let status = c.cmd("STAT").text();
+    assert!(!status.contains("client count"), "{status}");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn inetd_tells_the_client_that_something_is_wrong() {
+    let host = Host::new();
+    let (mut client, mut child) = inetd("no_such_option=YES\n");
+    let said = client.reply().text();
+    assert!(said.starts_with("500 OOPS: "), "{said}");
+    // The original tells strangers what its configuration says (reference 10.1, 14).
+    assert_eq!(said.contains("no_such_option"), !host.ours());
+    client.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+#[test]
+fn without_a_socket_it_must_listen() {
+    let host = Host::new();
+    let (status, said) = Server::refused(&host, "listen=NO\n");
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        said.contains("vsftpd: not configured for standalone, must be started from inetd"),
+        "{said}"
+    );
+}
+
+/// Starts ours with descriptors from 3 on, as systemd passes them.
+fn passed(sockets: &[OwnedFd], lines: &str) -> Child {
+    fs::write(CONFIG, format!("{BASE}listen=NO\n{lines}")).unwrap();
+    let numbers: Vec<i32> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut command = Command::new("/bin/sh");
+    // The shell keeps its process id over exec, which is the one systemd announces.
+    command
+        .arg("-c")
+        .arg(format!(
+            "LISTEN_PID=$$ LISTEN_FDS={} exec {PROGRAM} {CONFIG}",
+            sockets.len()
+        ))
+        .stdin(Stdio::null());
+    // SAFETY: only dup2, which is async-signal-safe, is called between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            for (target, number) in (3..).zip(&numbers) {
+                assert!(*number >= 3 + numbers.len() as i32 || *number == target);
+                if libc::dup2(*number, target) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                libc::fcntl(target, libc::F_SETFD, 0);
+            }
+            Ok(())
+        })
+    };
+    command.spawn().unwrap()
+}
+
+/// The same socket under a number that is out of the way.
+fn high(socket: impl Into<OwnedFd>) -> OwnedFd {
+    use std::os::fd::FromRawFd;
+    let socket = socket.into();
+    let number = nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(20)).unwrap();
+    // SAFETY: the descriptor was just made.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+#[test]
+fn systemd_passes_listening_sockets() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    let six = TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 21)).unwrap();
+    let sockets = [high(four), high(six)];
+    let mut child = passed(&sockets, "");
+    Client::alice().says("NOOP", "200 NOOP ok.");
+    Client::connect6().says("QUIT", "221 Goodbye.");
+    drop(sockets);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn systemd_passes_a_connection() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (client, socket) = accepted();
+    let mut child = passed(&[high(socket)], "");
+    let mut c = client.greeted();
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn background_returns_when_it_listens() {
+    let host = Host::new();
+    fs::write(CONFIG, format!("{BASE}background=YES\n")).unwrap();
+    let status = Command::new(PROGRAM).arg(CONFIG).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    // The original returns before it has bound (reference 10.2, 26).
+    if host.ours() {
+        assert!(listening());
+    } else {
+        wait("the server to listen", || listening().then_some(()));
+    }
+    Client::alice().says("NOOP", "200 NOOP ok.");
+    for pid in Server::processes() {
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+    }
+}
+
+#[test]
+fn background_says_when_it_cannot_listen() {
+    let host = Host::new();
+    let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 21)).unwrap();
+    if !host.ours() {
+        return;
+    }
+    let (status, said) = Server::refused(&host, "background=YES\n");
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        said.contains("could not bind listening IPv4 socket"),
+        "{said}"
+    );
+}
+
+/// Starts ours as alice, without any right.
+fn as_alice(lines: &str) -> Child {
+    let text = format!(
+        "listen=YES\nlisten_port=2121\nrun_as_launching_user=YES\nxferlog_enable=NO\n{lines}"
+    );
+    fs::write("/home/alice/own.conf", text).unwrap();
+    std::os::unix::fs::chown("/home/alice/own.conf", Some(ALICE), Some(ALICE)).unwrap();
+    Command::new(PROGRAM)
+        .arg("/home/alice/own.conf")
+        .uid(ALICE)
+        .gid(ALICE)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn dial_2121() -> Client {
+    wait("the server of an ordinary user", || {
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, 2121)).ok()
+    });
+    Client::dial_port(IpAddr::V4(Ipv4Addr::LOCALHOST), 2121)
+}
+
+#[test]
+fn an_ordinary_user_serves_a_directory() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.file("/home/alice/d/sub/up", b"x");
+    std::os::unix::fs::symlink("/etc/passwd", "/home/alice/d/out").unwrap();
+    let mut child = as_alice("anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n");
+    let mut c = dial_2121().greeted();
+    c.login("ftp");
+    c.script(&[
+        ("PWD", "257 \"/\" is the current directory"),
+        ("CWD ..", "250 Directory successfully changed."),
+        ("PWD", "257 \"/\" is the current directory"),
+        ("CWD /etc", "550 Failed to change directory."),
+    ]);
+    assert_eq!(c.fetch("RETR /1"), b"1");
+    c.refused("RETR out", "550 Failed to open file.");
+    assert_eq!(c.names("NLST"), ["1", "2", "out", "sub"]);
+    assert_eq!(c.store("STOR new", b"fresh").code(), "226");
+    assert_eq!(host.read("/home/alice/d/new"), b"fresh");
+    let (_, mut listener) = (0, c.active());
+    c.says("NOOP", "200 NOOP ok.");
+    let _ = &mut listener;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_ordinary_user_needs_the_option() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let output = Command::new(PROGRAM)
+        .args(["/dev/null"])
+        .uid(ALICE)
+        .gid(ALICE)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    fs::write("/home/alice/own.conf", "listen=YES\nlisten_port=2121\n").unwrap();
+    std::os::unix::fs::chown("/home/alice/own.conf", Some(ALICE), Some(ALICE)).unwrap();
+    let output = Command::new(PROGRAM)
+        .arg("/home/alice/own.conf")
+        .uid(ALICE)
+        .gid(ALICE)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("must be started as root (see run_as_launching_user option)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_for_this_address_comes_from_the_environment() {
+    let host = Host::new();
+    host.write(
+        "/etc/lan.conf",
+        "ftpd_banner=for you\nmax_per_ip=1\nanonymous_enable=NO\n",
+    );
+    let _server = Server::start_with(&host, "", &[("VSFTPD_LOAD_CONF", "/etc/lan.conf")]);
+    let mut first = Client::dial();
+    first.next("220 for you");
+    Client::dial().next("421 There are too many connections from your internet address.");
+    first.login("alice");
+}
+
+#[test]
+fn a_file_for_this_address_that_is_wrong_ends_the_session() {
+    let host = Host::new();
+    host.write("/etc/lan.conf", "no_such_option=YES\n");
+    let _server = Server::start_with(&host, "", &[("VSFTPD_LOAD_CONF", "/etc/lan.conf")]);
+    let mut c = Client::dial();
+    let said = c.reply().text();
+    assert!(said.starts_with("500 OOPS: "), "{said}");
+    c.closed();
+}

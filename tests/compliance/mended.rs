@@ -1,0 +1,252 @@
+//! Weaknesses of the original (reference 10) that are mended here: each test shows both, what the original does and what ours does.
+
+use crate::support::{Client, Host, Server, wait};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+const PASSWORD: &str = "331 Please specify the password.";
+const IN: &str = "230 Login successful.";
+
+/// Reference 10.1, 5.
+#[test]
+fn an_empty_list_of_passwords_lets_nobody_in() {
+    let host = Host::new();
+    host.write("/etc/emails", "");
+    let _server = Server::start(
+        &host,
+        "secure_email_list_enable=YES\nemail_password_file=/etc/emails\n",
+    );
+    let answer = if host.ours() {
+        "530 Login incorrect."
+    } else {
+        IN
+    };
+    Client::connect().script(&[("USER ftp", PASSWORD), ("PASS any@host", answer)]);
+}
+
+/// Reference 10.1, 7.
+#[test]
+fn recursion_asks_the_rules_again() {
+    let host = Host::new();
+    host.mkdir("/srv/ftp/pub/closed", 0);
+    host.write("/srv/ftp/pub/closed/inner", "x");
+    host.mode("/srv/ftp/pub/closed", 0o711);
+    host.mkdir("/srv/ftp/pub/denied", 0);
+    host.write("/srv/ftp/pub/denied/inner", "x");
+    let _server = Server::start(&host, "ls_recurse_enable=YES\ndeny_file=denied\n");
+    let mut c = Client::anonymous();
+    let names = c.names("NLST -R pub");
+    let shown = |directory: &str| names.contains(&format!("pub/{directory}/inner"));
+    assert!(!shown("closed"), "{names:?}");
+    assert_eq!(shown("denied"), !host.ours(), "{names:?}");
+}
+
+/// Reference 10.1, 14.
+#[test]
+fn a_stranger_learns_no_file_name() {
+    let host = Host::new();
+    let _server = Server::start(&host, "banner_file=/etc/no/banner\n");
+    let said = Client::dial().reply().text();
+    if host.ours() {
+        assert_eq!(said, "500 OOPS: cannot read banner file");
+        wait("the reason in the log", || {
+            fs::read_to_string("/var/log/vsftpd.log")
+                .is_ok_and(|log| log.contains("/etc/no/banner"))
+                .then_some(())
+        });
+    } else {
+        assert_eq!(said, "500 OOPS: cannot read banner file:/etc/no/banner");
+    }
+}
+
+/// Reference 10.2, 25.
+#[test]
+fn pasv_address_on_a_dual_stack_listener() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        "listen=NO\nlisten_ipv6=YES\npasv_address=10.1.2.3\npasv_min_port=4000\npasv_max_port=4000\n",
+    );
+    let told = if host.ours() { "10,1,2,3" } else { "0,0,0,0" };
+    Client::alice().says(
+        "PASV",
+        &format!("227 Entering Passive Mode ({told},15,160)."),
+    );
+}
+
+/// Reference 10.2, 31: after `350 (0)` a STOR would destroy the beginning of the file.
+#[test]
+fn an_offset_that_is_no_number_is_refused() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let bad = if host.ours() {
+        "501 Bad restart position."
+    } else {
+        "350 Restart position accepted (0)."
+    };
+    for offset in ["x", "-1", "1x", "9999999999999999"] {
+        c.says(&format!("REST {offset}"), bad);
+    }
+    c.says("REST 7", "350 Restart position accepted (7).");
+}
+
+/// Reference 10.2, 35: the original shows all dates with the offset of the day it was started on.
+#[test]
+fn each_date_has_its_own_offset() {
+    let host = Host::new();
+    // Noon in UTC, in winter and in summer.
+    host.touch("/home/alice/d/1", 979_560_000);
+    host.touch("/home/alice/d/2", 995_198_400);
+    let zone = "CET-1CEST,M3.5.0,M10.5.0/3";
+    let _server = Server::start_with(&host, "use_localtime=YES\n", &[("TZ", zone)]);
+    let mut c = Client::alice();
+    let (winter, summer) = (c.cmd("MDTM d/1").text(), c.cmd("MDTM d/2").text());
+    let hour = |text: &str| text["213 20010115".len()..][..2].parse::<u32>().unwrap();
+    if host.ours() {
+        assert_eq!((hour(&winter), hour(&summer)), (13, 14));
+    } else {
+        assert_eq!(hour(&winter), hour(&summer));
+    }
+}
+
+/// Reference 10.2, 33.
+#[test]
+fn setting_a_date_leaves_the_time_of_access() {
+    use std::os::unix::fs::MetadataExt;
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let before = fs::metadata("/home/alice/f").unwrap().atime();
+    Client::alice().says("MDTM 20200229112233 f", "213 File modification time set.");
+    let after = fs::metadata("/home/alice/f").unwrap();
+    assert_eq!(after.mtime(), 1_582_975_353);
+    let expected = if host.ours() { before } else { 1_582_975_353 };
+    assert_eq!(after.atime(), expected);
+}
+
+/// Reference 10.2, 39: a list that was edited under Windows.
+#[test]
+fn lists_may_have_carriage_returns() {
+    let host = Host::new();
+    host.write("/etc/list", "bob\r\n");
+    let _server = Server::start(&host, "userlist_enable=YES\nuserlist_file=/etc/list\n");
+    let answer = if host.ours() {
+        "530 Permission denied."
+    } else {
+        PASSWORD
+    };
+    Client::connect().says("USER bob", answer);
+}
+
+/// Reference 10.2, 40.
+#[test]
+fn a_single_user_may_be_a_guest() {
+    let host = Host::new();
+    fs::create_dir("/etc/users").unwrap();
+    host.write(
+        "/etc/users/alice",
+        "guest_enable=YES\nguest_username=bob\nvirtual_use_local_privs=YES\n",
+    );
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    Client::alice().says("PWD", "257 \"/home/bob\" is the current directory");
+    let mut c = Client::user("bob");
+    c.says("USER bob", "331 Any password will do.");
+}
+
+/// Reference 10.2, 42.
+#[test]
+fn a_missing_home_does_not_matter_with_local_root() {
+    let host = Host::new();
+    let _server = Server::start(&host, "local_root=/srv/ftp/pub\n");
+    let answer = if host.ours() {
+        IN
+    } else {
+        "500 OOPS: cannot change directory:/home/nowhere"
+    };
+    Client::connect().script(&[("USER homeless", PASSWORD), ("PASS secret", answer)]);
+}
+
+/// Reference 10.2, 41: the original ends the session for these (3.0.3 for the second only).
+#[test]
+fn settings_of_a_single_user_that_the_original_dies_of() {
+    let host = Host::new();
+    fs::create_dir("/etc/users").unwrap();
+    host.write("/etc/users/alice", "setproctitle_enable=YES\n");
+    host.write(
+        "/etc/users/ftp",
+        "chown_uploads=YES\nchown_username=bob\nanon_upload_enable=YES\n",
+    );
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    if host.ours() {
+        Client::alice().says("NOOP", "200 NOOP ok.");
+    }
+    let mut c = Client::anonymous();
+    c.says("CWD incoming", "250 Directory successfully changed.");
+    let _data = c.passive();
+    let said = c.cmd("STOR x").text();
+    assert_eq!(said.starts_with("150 "), host.ours(), "{said}");
+    if host.ours() {
+        use std::os::unix::fs::MetadataExt;
+        let meta = fs::metadata("/srv/ftp/incoming/x").unwrap();
+        assert_eq!(meta.uid(), crate::support::host::BOB);
+    }
+}
+
+/// An option in a single user's file that concerns the whole server has no effect, and the log says so.
+#[test]
+fn settings_of_a_single_user_that_mean_nothing_there() {
+    let host = Host::new();
+    fs::create_dir("/etc/users").unwrap();
+    host.write(
+        "/etc/users/alice",
+        "listen_port=99\nanonymous_enable=NO\nlocal_enable=NO\n",
+    );
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    Client::alice().says("NOOP", "200 NOOP ok.");
+    if host.ours() {
+        wait("the remark in the log", || {
+            fs::read_to_string("/var/log/vsftpd.log")
+                .is_ok_and(|log| {
+                    log.contains("listen_port has no effect in the file of a single user")
+                })
+                .then_some(())
+        });
+    }
+}
+
+/// Reference 2.6: mistakes in a single user's file end the session.
+#[test]
+fn settings_of_a_single_user_that_are_wrong() {
+    let host = Host::new();
+    fs::create_dir("/etc/users").unwrap();
+    host.write("/etc/users/alice", "write_enable=perhaps\n");
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    let mut c = Client::connect();
+    c.says("USER alice", PASSWORD);
+    let said = c.cmd("PASS secret").text();
+    assert!(said.starts_with("500 OOPS: "), "{said}");
+    c.ended();
+}
+
+/// Reference 10.1, 17.
+#[test]
+fn port_promiscuous_with_a_low_port_and_from_port_20() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "port_promiscuous=YES\nconnect_from_port_20=YES\n");
+    let third = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    let listener = std::net::TcpListener::bind((third, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut c = Client::alice();
+    c.says("PORT 127,0,0,2,0,22", "500 Illegal PORT command.");
+    c.says(
+        &format!("PORT 127,0,0,2,{},{}", port >> 8, port & 255),
+        "200 PORT command successful. Consider using PASV.",
+    );
+    c.send(b"RETR f\r\n");
+    let (_, from) = listener.accept().unwrap();
+    assert_eq!(from.port(), 20);
+    assert_eq!(c.reply().code(), "150");
+}

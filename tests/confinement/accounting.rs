@@ -1,0 +1,347 @@
+//! session_support: auth alone keeps root, sees nothing of the client, and puts everything in order however the session ends.
+
+use super::support::utmp::{self, UTMP, WTMP};
+use super::support::{Client, Host, Server, wait};
+use super::{ALICE, EMPTY, NOBODY, Seen, alone, children, uid};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+
+const ON: &str = "session_support=YES\n";
+const PAM: &str = "/etc/pam.d/vsftpd";
+const SCRIPT: &str = "/mnt/session";
+const SEEN: &str = "/mnt/seen";
+
+/// A password that is nowhere by chance, and its crypt(3).
+const PASSWORD: &str = "plugh-4711-Xyzzy";
+const HASH: &str = "$6$rounds=1000$salt$Cbz06TnHDnH5f/9sHlBjd3q2OA7PacI0xMyFSg7MvCDGxdfIEBp1MolbMFa7ZD1zt.ntGlOwFSMUe4A/Sh2QB0";
+
+/// A host with records whose PAM tells a file of every session it opens and closes.
+fn host() -> Host {
+    let host = Host::new();
+    utmp::keep(&host);
+    host.write(
+        SCRIPT,
+        &format!(
+            "#!/bin/sh\necho \"$PAM_TYPE $PAM_USER $PAM_RHOST $PAM_TTY $PAM_SERVICE\" >> {SEEN}\n"
+        ),
+    );
+    host.mode(SCRIPT, 0o755);
+    add(&host, &format!("session required pam_exec.so {SCRIPT}\n"));
+    host
+}
+
+fn add(host: &Host, line: &str) {
+    let service = String::from_utf8(host.read(PAM)).unwrap();
+    host.write(PAM, &format!("{service}{line}"));
+}
+
+fn seen() -> Vec<String> {
+    let text = fs::read_to_string(SEEN).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// What PAM is told of one session.
+fn sessions(count: usize) -> Vec<String> {
+    ["open_session", "close_session"]
+        .iter()
+        .map(|step| format!("{step} alice 127.0.0.1 ftp vsftpd"))
+        .cycle()
+        .take(2 * count)
+        .collect()
+}
+
+/// The three processes of the one session, once each is what it stays.
+struct Session {
+    helper: Seen,
+    worker: Seen,
+    auth: Seen,
+}
+
+fn session(server: &Server) -> Session {
+    let (helper, worker, auth) = wait("the session's three processes", || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let has = |pid: &i32, id: &str| uid(*pid).as_deref() == Some(id);
+        let below = children(helper);
+        let worker = below.iter().find(|pid| has(pid, ALICE))?;
+        let auth = below.iter().find(|pid| has(pid, "0"))?;
+        (below.len() == 2 && has(&helper, NOBODY)).then_some((helper, *worker, *auth))
+    });
+    Session {
+        helper: Seen::of(helper),
+        worker: Seen::of(worker),
+        auth: Seen::of(auth),
+    }
+}
+
+/// Nobody is there any more, and PAM and both records know.
+fn in_order(server: &Server) {
+    alone(server);
+    assert_eq!(seen(), sessions(1));
+    let [now] = &utmp::records(UTMP)[..] else {
+        panic!("{:?}", utmp::records(UTMP))
+    };
+    assert!(now.dead() && now.user.is_empty(), "{now:?}");
+    let history = utmp::records(WTMP);
+    assert!(
+        history.len() == 2 && history[0].live() && history[1].dead(),
+        "{history:?}"
+    );
+}
+
+fn sockets(of: &Seen) -> Vec<String> {
+    let mut all = of.files();
+    all.retain(|file| file.starts_with("socket:"));
+    all
+}
+
+#[test]
+fn auth_alone_keeps_root() {
+    let host = host();
+    let server = Server::start(&host, ON);
+    let mut client = Client::alice();
+    let Session {
+        helper,
+        worker,
+        auth,
+    } = session(&server);
+    helper.ids(NOBODY, NOBODY, &[]);
+    helper.powerless();
+    assert_eq!((helper.root().as_str(), helper.threads()), (EMPTY, 1));
+    worker.ids(ALICE, ALICE, &["1001", "2000"]);
+    worker.powerless();
+    worker.holds(Some("/"), 2);
+
+    let roots: Vec<i32> = Server::processes()
+        .into_iter()
+        .filter(|pid| uid(*pid).as_deref() == Some("0"))
+        .collect();
+    let mut expected = vec![server.pid(), auth.pid];
+    expected.sort_unstable();
+    assert_eq!(roots, expected);
+    // Its end of one channel and nothing else: nothing of the client's, and no log.
+    auth.holds(None, 1);
+    for socket in sockets(&worker) {
+        assert!(!sockets(&auth).contains(&socket), "auth holds {socket}");
+    }
+    assert_eq!(auth.threads(), 1);
+    client.says("QUIT", "221 Goodbye.");
+    in_order(&server);
+}
+
+#[test]
+fn the_records_name_the_helper() {
+    let host = host();
+    let server = Server::start(&host, ON);
+    let _client = Client::alice();
+    let helper = session(&server).helper.pid;
+    let here = &utmp::live(1)[0];
+    assert_eq!(
+        (here.pid, here.line.as_str()),
+        (helper, format!("vsftpd:{helper}").as_str())
+    );
+}
+
+#[test]
+fn a_client_that_vanishes() {
+    let host = host();
+    let server = Server::start(&host, ON);
+    drop(Client::alice());
+    in_order(&server);
+}
+
+/// Sends one process a signal and checks that the session ends and everything is put in order.
+fn strike(signal: Signal, pick: impl Fn(&Session) -> Vec<i32>) {
+    let host = host();
+    let server = Server::start(&host, ON);
+    let client = Client::alice();
+    for pid in pick(&session(&server)) {
+        // What goes with the first need not be there any more.
+        let sent = kill(Pid::from_raw(pid), signal);
+        assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
+    }
+    let mut rest = Vec::new();
+    let _ = client.stream().read_to_end(&mut rest);
+    in_order(&server);
+    Client::alice().says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn killing_the_worker() {
+    strike(Signal::SIGKILL, |session| vec![session.worker.pid]);
+}
+
+#[test]
+fn killing_the_helper() {
+    strike(Signal::SIGKILL, |session| vec![session.helper.pid]);
+}
+
+#[test]
+fn killing_helper_and_worker() {
+    strike(Signal::SIGKILL, |session| {
+        vec![session.helper.pid, session.worker.pid]
+    });
+}
+
+#[test]
+fn asking_every_process_to_end() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        strike(signal, |session| {
+            vec![session.auth.pid, session.worker.pid, session.helper.pid]
+        });
+    }
+}
+
+#[test]
+fn asking_auth_to_end() {
+    strike(Signal::SIGTERM, |session| vec![session.auth.pid]);
+}
+
+#[test]
+fn a_session_does_not_go_on_without_its_accounting() {
+    let host = host();
+    let server = Server::start(&host, ON);
+    let mut client = Client::alice();
+    kill(Pid::from_raw(session(&server).auth.pid), Signal::SIGKILL).unwrap();
+    client.ended();
+    alone(&server);
+    let log = String::from_utf8(host.read(super::support::log::VSFTPD)).unwrap();
+    assert!(
+        log.contains("the process that accounts for this session has ended"),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_master_s_death_leaves_session_and_records() {
+    let host = host();
+    let mut server = Server::start(&host, ON);
+    let mut client = Client::alice();
+    session(&server);
+    server.signal(Signal::SIGKILL);
+    server.wait_master();
+    client.says("NOOP", "200 NOOP ok.");
+    assert_eq!(utmp::live(1)[0].user, "alice");
+    client.says("QUIT", "221 Goodbye.");
+    utmp::live(0);
+    wait("PAM's session to close", || {
+        (seen() == sessions(1)).then_some(())
+    });
+}
+
+#[test]
+fn a_login_that_is_refused_after_all_is_closed() {
+    let host = host();
+    // Master only warns of a list that is missing; the login finds it so after auth has answered.
+    let server = Server::start(
+        &host,
+        "session_support=YES\nchroot_list_enable=YES\nchroot_list_file=/etc/nolist\n",
+    );
+    let mut client = Client::connect();
+    client.says("USER alice", "331 Please specify the password.");
+    assert_eq!(client.cmd("PASS secret").code(), "500");
+    in_order(&server);
+}
+
+#[test]
+fn a_module_that_refuses_the_session() {
+    let host = host();
+    add(&host, "session required pam_deny.so\n");
+    let server = Server::start(&host, ON);
+    let mut client = Client::connect();
+    client.script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "530 Login incorrect."),
+    ]);
+    drop(client);
+    alone(&server);
+    assert_eq!(utmp::records(UTMP), []);
+    assert_eq!(utmp::records(WTMP), []);
+}
+
+#[test]
+fn auth_does_not_keep_the_password() {
+    let host = host();
+    let shadow = String::from_utf8(host.read("/etc/shadow")).unwrap();
+    let (before, rest) = shadow.split_once("alice:").unwrap();
+    let (_, after) = rest.split_once(':').unwrap();
+    host.write("/etc/shadow", &format!("{before}alice:{HASH}:{after}"));
+    host.mode("/etc/shadow", 0o600);
+    let server = Server::start(&host, ON);
+    let mut client = Client::connect();
+    client.says("USER alice", "331 Please specify the password.");
+    client.says(&format!("PASS {PASSWORD}"), "230 Login successful.");
+    let session = session(&server);
+    for (who, process) in [("auth", &session.auth), ("helper", &session.helper)] {
+        let found = places(process.pid, PASSWORD.as_bytes());
+        assert!(found.is_empty(), "the password is in {who}: {found:?}");
+    }
+    // The search does find what is there.
+    let path = utmp::live(1)[0].line.clone();
+    assert!(!places(session.auth.pid, path.as_bytes()).is_empty());
+}
+
+/// The mappings of a process's memory, by their lines in maps, that contain these bytes.
+fn places(pid: i32, bytes: &[u8]) -> Vec<String> {
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let holds = |line: &&str| {
+        let range = line.split(' ').next().unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let at = |hex: &str| u64::from_str_radix(hex, 16).unwrap();
+        let mut buffer = vec![0; (at(to) - at(from)) as usize];
+        let read = memory.read_at(&mut buffer, at(from)).unwrap_or(0);
+        buffer[..read].windows(bytes.len()).any(|w| w == bytes)
+    };
+    maps.lines()
+        .filter(|line| line.contains(" rw"))
+        .filter(holds)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn without_pam_the_log_says_so() {
+    let host = host();
+    let server = {
+        hide_pam();
+        Server::start(&host, ON)
+    };
+    let mut client = Client::alice();
+    let log = String::from_utf8(host.read(super::support::log::VSFTPD)).unwrap();
+    assert!(
+        log.contains("session_support=YES, but libpam.so.0 is not installed"),
+        "{log}"
+    );
+    client.says("QUIT", "221 Goodbye.");
+    alone(&server);
+    assert_eq!(utmp::records(WTMP), []);
+    assert_eq!(seen(), [""; 0]);
+}
+
+/// Puts an empty file in the place of libpam, in this private host.
+fn hide_pam() {
+    let cache = String::from_utf8_lossy(&fs::read("/etc/ld.so.cache").unwrap()).into_owned();
+    let mut hidden = 0;
+    for path in cache
+        .split('\0')
+        .filter(|path| path.ends_with("/libpam.so.0"))
+    {
+        let flags = nix::mount::MsFlags::MS_BIND;
+        nix::mount::mount(
+            Some("/etc/hosts.deny"),
+            path,
+            None::<&str>,
+            flags,
+            None::<&str>,
+        )
+        .unwrap();
+        hidden += 1;
+    }
+    assert!(hidden > 0, "libpam is not in ld.so.cache");
+}
