@@ -128,6 +128,35 @@ fn pasv_address() {
 }
 
 #[test]
+fn pasv_addr_resolve() {
+    let host = Host::new();
+    host.write(
+        "/etc/hosts",
+        "127.0.0.1 localhost\n10.9.8.7 ftp.private.test\n",
+    );
+    let lines = "pasv_min_port=4000\npasv_max_port=4000\npasv_address=ftp.private.test\n";
+    with(&host, &format!("{lines}pasv_addr_resolve=YES\n"), || {
+        // Once, when the server starts.
+        host.write("/etc/hosts", "127.0.0.1 localhost\n");
+        Client::alice().says("PASV", "227 Entering Passive Mode (10,9,8,7,15,160).");
+        Client::alice().says("PASV", "227 Entering Passive Mode (10,9,8,7,15,160).");
+    });
+    let (status, said) = Server::refused(&host, &format!("{lines}pasv_addr_resolve=YES\n"));
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("cannot resolve host:"), "{said}");
+    // Without it the text must be an address. The original notices at PASV, ours at the start (reference 10.3, 45).
+    if host.ours() {
+        let (status, said) = Server::refused(&host, lines);
+        assert_eq!(status.code(), Some(2));
+        assert!(said.contains("pasv_address"), "{said}");
+    } else {
+        with(&host, lines, || {
+            Client::alice().says("PASV", "500 OOPS: invalid pasv_address");
+        });
+    }
+}
+
+#[test]
 fn pasv_promiscuous() {
     let host = Host::new();
     let stranger = |c: &mut Client| {

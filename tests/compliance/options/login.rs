@@ -1,6 +1,6 @@
 //! Who may log in, how, and where they are put: each option of src/config/options_login.rs.
 
-use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, oops, runs_as, unserved, with};
+use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, missing, oops, runs_as, with};
 use crate::support::host::{BOB, FTP};
 use crate::support::log::vsftpd;
 use crate::support::{Client, Host, Server};
@@ -356,8 +356,8 @@ fn userlist_file() {
     with(&host, "userlist_enable=YES\n", || {
         Client::connect().script(&[("USER alice", PASSWORD), ("USER bob", FORBIDDEN)]);
     });
-    let lines = "userlist_enable=YES\nuserlist_file=/etc/none\n";
-    unserved(&host, lines, "cannot read user list file:/etc/none");
+    let lines = "userlist_enable=YES\nuserlist_file=/srv/none/x\n";
+    missing(&host, lines, "cannot read user list file", Some("alice"));
 }
 
 #[test]
@@ -390,8 +390,13 @@ fn banned_email_file() {
         login("ftp", "bad@host", WRONG);
         login("ftp", "worse@host", IN);
     });
-    let lines = "deny_email_enable=YES\nbanned_email_file=/etc/none\n";
-    unserved(&host, lines, "cannot read anon e-mail list file:/etc/none");
+    let lines = "deny_email_enable=YES\nbanned_email_file=/srv/none/x\n";
+    missing(
+        &host,
+        lines,
+        "cannot read anon e-mail list file",
+        Some("ftp"),
+    );
 }
 
 #[test]
@@ -426,8 +431,13 @@ fn email_password_file() {
         login("ftp", "better@host", WRONG);
         login("ftp", "good@host", IN);
     });
-    let lines = "secure_email_list_enable=YES\nemail_password_file=/etc/none\n";
-    unserved(&host, lines, "cannot read email passwords file:/etc/none");
+    let lines = "secure_email_list_enable=YES\nemail_password_file=/srv/none/x\n";
+    missing(
+        &host,
+        lines,
+        "cannot read email passwords file",
+        Some("ftp"),
+    );
     // With an empty list the original accepts everybody (reference 10, 5).
     host.write("/etc/passwords", "");
     let lines = "secure_email_list_enable=YES\nemail_password_file=/etc/passwords\n";
@@ -545,6 +555,6 @@ fn banner_file() {
     with(&host, "ftpd_banner=this\n", || {
         Client::dial().next("220 this")
     });
-    let lines = "banner_file=/etc/none\n";
-    unserved(&host, lines, "cannot read banner file:/etc/none");
+    let lines = "banner_file=/srv/none/x\n";
+    missing(&host, lines, "cannot read banner file", None);
 }

@@ -1,5 +1,6 @@
 //! A test for each option, named after it: what it does away from its default, and at its default (reference 1).
 
+mod accounts;
 mod coming;
 mod data;
 mod files;
@@ -47,11 +48,24 @@ fn oops(host: &Host, lines: &str, text: &str) {
     assert!(said.contains(text), "{lines}{said}");
 }
 
-/// Something that goes wrong for a client and lets the server live, with both.
+/// A file /srv/none/x that is missing: the original tells every client its name, ours tells strangers no names (reference 10, 14)
+/// and has nothing to say to clients who do not need it.
 #[track_caller]
-fn unserved(host: &Host, lines: &str, text: &str) {
-    let said = with(host, lines, || Client::dial().reply().text());
-    assert_eq!(said, format!("500 OOPS: {text}"), "{lines}");
+fn missing(host: &Host, lines: &str, text: &str, user: Option<&str>) {
+    let said = with(host, lines, || match user {
+        Some(user) if host.ours() => {
+            let mut c = Client::connect();
+            let reply = c.cmd(&format!("USER {user}"));
+            if reply.text() == PASSWORD {
+                c.cmd("PASS x")
+            } else {
+                reply
+            }
+        }
+        Some(_) | None => Client::dial().reply(),
+    });
+    let name = if host.ours() { "" } else { ":/srv/none/x" };
+    assert_eq!(said.text(), format!("500 OOPS: {text}{name}"), "{lines}");
 }
 
 /// Asks where a session is.

@@ -1,13 +1,20 @@
 //! How the server starts, listens and confines itself: each option of src/config/options_start.rs.
 
-use super::{IN, from, login, oops, runs_as, session, space, with};
-use crate::support::host::BOB;
-use crate::support::server::{BASE, listening};
+use super::{
+    CHANGED, DONE, IN, PASSWORD, at, from, login, oops, runs_as, session, space, status, with,
+};
+use crate::support::host::{ALICE, BOB, CONFIG, FTP, PROGRAM};
+use crate::support::log::vsftpd;
+use crate::support::server::{BASE, listening, output};
 use crate::support::{Client, Host, Server, wait};
 use std::fs;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
 const NOBODY: u32 = 65534;
+const NO_CHANGE: &str = "550 Failed to change directory.";
+const NO_HTTP: &str = "500 HTTP protocol commands not allowed.";
 
 /// The session a process belongs to (proc_pid_stat(5), field 6).
 fn session_of(pid: i32) -> i32 {
@@ -221,7 +228,7 @@ fn apart(host: &Host, kind: &str, lines: &str) -> [bool; 2] {
     let before = runs_as(&server, NOBODY);
     let first = space(before, kind) != space(server.pid(), kind);
     c.login("alice");
-    let after = runs_as(&server, crate::support::host::ALICE);
+    let after = runs_as(&server, ALICE);
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
     [first, space(after, kind) != space(server.pid(), kind)]
 }
@@ -230,18 +237,20 @@ fn apart(host: &Host, kind: &str, lines: &str) -> [bool; 2] {
 fn isolate() {
     let host = Host::new();
     assert_eq!(apart(&host, "ipc", "isolate=NO\n"), [false, false]);
-    // Ours makes no name space: nothing is left to signal (vsftpd.conf(5), isolate).
+    // Ours makes them only if a setting says so in words (vsftpd.conf(5), isolate).
     let made = !host.ours();
     assert_eq!(apart(&host, "ipc", ""), [made, made]);
+    assert_eq!(apart(&host, "ipc", "isolate=YES\n"), [true, true]);
 }
 
 #[test]
 fn isolate_network() {
     let host = Host::new();
     assert_eq!(apart(&host, "net", "isolate_network=NO\n"), [false, false]);
-    // Ours makes no name space: a session's processes have no right to make a socket (vsftpd.conf(5), isolate_network).
+    // Ours makes them only if a setting says so in words (vsftpd.conf(5), isolate_network).
     let made = !host.ours();
     assert_eq!(apart(&host, "net", ""), [made, made]);
+    assert_eq!(apart(&host, "net", "isolate_network=YES\n"), [true, true]);
 }
 
 #[test]
@@ -258,4 +267,190 @@ fn ptrace_sandbox() {
     with(&host, "ptrace_sandbox=NO\n", || {
         login("alice", "secret", IN)
     });
+}
+
+/// The command line of a process as `ps` shows it.
+fn title(pid: i32) -> String {
+    let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .replace('\0', " ")
+        .trim_end()
+        .to_owned()
+}
+
+/// Waits until a process of the server is called this.
+#[track_caller]
+fn called(wanted: &str) {
+    wait(&format!("the title {wanted:?}"), || {
+        Server::processes()
+            .iter()
+            .any(|pid| title(*pid) == wanted)
+            .then_some(())
+    });
+}
+
+#[test]
+fn setproctitle_enable() {
+    let host = Host::new();
+    {
+        let server = Server::start(&host, "setproctitle_enable=YES\n");
+        wait("the title", || {
+            (title(server.pid()) == "vsftpd: LISTENER").then_some(())
+        });
+        let mut c = Client::connect();
+        called("vsftpd: 127.0.0.1: connected");
+        called("vsftpd: 127.0.0.1: not logged in");
+        c.login("alice");
+        called("vsftpd: 127.0.0.1/alice: IDLE");
+        let (_, data) = c.begin("STOR a file");
+        called("vsftpd: 127.0.0.1/alice: STOR a file");
+        drop(data);
+        c.next(DONE);
+        called("vsftpd: 127.0.0.1/alice: IDLE");
+        assert_eq!(title(server.pid()), "vsftpd: LISTENER");
+    }
+    let server = Server::start(&host, "");
+    let _client = Client::alice();
+    for pid in session(&server).into_iter().chain([server.pid()]) {
+        assert_eq!(title(pid), "/mnt/vsftpd /etc/vsftpd.conf");
+    }
+}
+
+#[test]
+fn one_process_model() {
+    let host = Host::new();
+    // Ours stays with two (vsftpd.conf(5), one_process_model).
+    let one = if host.ours() { 2 } else { 1 };
+    for (lines, count) in [("one_process_model=YES\n", one), ("", 2)] {
+        let server = Server::start(&host, &format!("{lines}local_enable=NO\n"));
+        let mut c = Client::anonymous();
+        wait("the processes", || {
+            (session(&server).len() == count).then_some(())
+        });
+        runs_as(&server, FTP);
+        assert_eq!(c.fetch("RETR pub/file"), b"pubfile");
+        assert_eq!(session(&server).len(), count);
+    }
+    oops(
+        &host,
+        "one_process_model=YES\n",
+        "vsftpd: security: 'one_process_model' is anonymous only",
+    );
+}
+
+#[test]
+fn run_as_launching_user() {
+    let host = Host::new();
+    let text = "listen=YES\nlisten_port=2121\nanon_root=/srv/ftp\n";
+    {
+        let text = format!("{text}run_as_launching_user=YES\n");
+        let server = Server::bare(&host, ALICE, &text).up(2121);
+        let here = "127.0.0.1".parse().unwrap();
+        let mut c = Client::dial_port(here, 2121).greeted();
+        c.says("USER ftp", PASSWORD);
+        c.says("PASS x", IN);
+        assert_eq!(c.fetch("RETR pub/file"), b"pubfile");
+        // No account is changed to, and no root. Ours does not let names lead out all the same (vsftpd.conf(5)).
+        if host.ours() {
+            at(&mut c, "/");
+            c.says("CWD /home", NO_CHANGE);
+        } else {
+            at(&mut c, "/srv/ftp");
+            c.says("CWD /home", CHANGED);
+        }
+        for pid in Server::processes() {
+            assert_eq!(status(pid, "Uid").as_deref(), Some("1001"));
+        }
+        assert_eq!(status(server.pid(), "Uid").as_deref(), Some("1001"));
+    }
+    let mut server = Server::bare(&host, ALICE, text);
+    assert_eq!(server.wait_master().code(), Some(2));
+    assert!(output().contains("must be started as root"), "{}", output());
+}
+
+/// What a server answers to one line and the end of a request.
+fn asked(request: &str) -> String {
+    let mut stream = TcpStream::connect("127.0.0.1:21").unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    // A request that is not read to its end makes a reset.
+    let _ = stream.read_to_string(&mut text);
+    text
+}
+
+const HTTP: &str = "ftp_enable=NO\nhttp_enable=YES\none_process_model=YES\nlocal_enable=NO\n";
+
+#[test]
+fn ftp_enable() {
+    let host = Host::new();
+    with(&host, "", || {
+        login("ftp", "x", IN);
+    });
+    fs::remove_file(CONFIG).unwrap();
+    // Ours speaks nothing but FTP (DIFFERENCES).
+    if host.refused_by_ours("ftp_enable=NO") {
+        return;
+    }
+    with(&host, HTTP, || {
+        let said = asked("USER ftp\r\n\r\n");
+        assert!(!said.contains("220") && !said.contains("331"), "{said}");
+    });
+    oops(
+        &host,
+        "ftp_enable=NO\n",
+        "vsftpd: both FTP and HTTP disabled!",
+    );
+}
+
+#[test]
+fn http_enable() {
+    let host = Host::new();
+    with(&host, "", || {
+        let mut c = Client::anonymous();
+        c.says("GET /pub/file HTTP/1.0", NO_HTTP);
+        c.closed();
+    });
+    fs::remove_file(CONFIG).unwrap();
+    if host.refused_by_ours("http_enable=YES") {
+        return;
+    }
+    with(&host, HTTP, || {
+        let said = asked("GET /pub/file HTTP/1.0\r\nHost: here\r\n\r\n");
+        assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+        assert!(said.ends_with("\r\n\r\npubfile"), "{said}");
+    });
+    oops(
+        &host,
+        "ftp_enable=NO\nhttp_enable=YES\nlocal_enable=NO\n",
+        "vsftpd: HTTP needs 'one_process_model' for now",
+    );
+}
+
+#[test]
+fn listen_no_serves_the_connection_it_is_given() {
+    let host = Host::new();
+    fs::write(CONFIG, BASE.replace("listen=YES", "listen=NO")).unwrap();
+    // As inetd does it: port 21 is the helper's, the connection is the server's descriptor 0.
+    let listener = TcpListener::bind("127.0.0.1:21").unwrap();
+    let dialled = Client::dial();
+    let (stream, _) = listener.accept().unwrap();
+    drop(listener);
+    let stream = std::os::fd::OwnedFd::from(stream);
+    let mut child = Command::new(PROGRAM)
+        .arg(CONFIG)
+        .stdin(Stdio::from(stream.try_clone().unwrap()))
+        .stdout(Stdio::from(stream.try_clone().unwrap()))
+        .stderr(Stdio::from(stream))
+        .spawn()
+        .unwrap();
+    let mut c = dialled.greeted();
+    c.login("alice");
+    at(&mut c, "/home/alice");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+    assert_eq!(vsftpd(2)[0], "CONNECT: Client \"127.0.0.1\"");
+    c.says("CWD /nowhere", NO_CHANGE);
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    wait("the server to end", || child.try_wait().unwrap());
+    assert!(host.exists("/home/alice/f"));
 }
