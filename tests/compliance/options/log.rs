@@ -1,6 +1,6 @@
 //! What is logged and where: each option of src/config/options_log.rs.
 
-use super::{A_WHILE, missing, with};
+use super::{A_WHILE, missing, session, with};
 use crate::support::log::{VSFTPD, XFERLOG, vsftpd, xferlog};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -14,13 +14,15 @@ const TRANSFER: &str =
     "[alice] OK DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", 12 bytes, RATE";
 const WU: &str = "127.0.0.1 12 /home/alice/f a _ o r alice ftp 0 * c";
 
-/// One login and one download of alice's.
+/// One login and one download of alice's, of which everything is logged when it returns.
 fn download(host: &Host, lines: &str) {
-    with(host, lines, || {
-        let mut c = Client::alice();
-        c.fetch("RETR f");
-        c.says("QUIT", "221 Goodbye.");
-        c.closed();
+    let server = Server::start(host, lines);
+    let mut c = Client::alice();
+    c.fetch("RETR f");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    wait("the session to end", || {
+        session(&server).is_empty().then_some(())
     });
 }
 
