@@ -42,8 +42,20 @@ pub fn read(path: &Path) -> io::Result<List> {
 /// Reads a small file, the last line's end left away.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or is too long.
+/// As [`bytes`].
 pub fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = bytes(path)?;
+    if text.last() == Some(&b'\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// Reads a small file as it is.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too long.
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let open = || nix::fcntl::open(path, flags, Mode::empty());
     let file = match open() {
@@ -64,9 +76,6 @@ pub fn text(path: &Path) -> io::Result<Vec<u8>> {
             io::ErrorKind::InvalidData,
             "longer than 1 MiB",
         ));
-    }
-    if text.last() == Some(&b'\n') {
-        text.pop();
     }
     Ok(text)
 }

@@ -1,6 +1,7 @@
 //! Which fences this kernel has for sessions: tried once at start, said in one line, and shown by `--sandbox-report`; master.
 
-use crate::helper::{self, Prepared};
+use crate::config::{Config, Loaded};
+use crate::helper;
 use crate::sys::landlock;
 use crate::sys::seccomp::{self, List, Rights};
 use std::io::{self, Write};
@@ -8,13 +9,20 @@ use std::io::{self, Write};
 /// Asks for forbidden system calls to be reported on standard error.
 const SWITCH: &str = "VSFTPD_SANDBOX";
 
-/// Finds out what sessions will be fenced with, and builds the programs they share. Where nobody waits at a terminal, as under inetd,
-/// nothing is tried: it would cost every connection.
-pub fn raise(prepared: &Prepared, tried: bool) {
+/// What was found out.
+#[derive(Debug)]
+pub struct Found {
+    wanted: bool,
+    filtered: bool,
+}
+
+/// Finds out what sessions will be fenced with, and builds the programs they share: before the environment is forgotten and before
+/// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried`.
+pub fn find_out(loaded: &Loaded, tried: bool) -> Found {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
         seccomp::report_calls();
     }
-    let wanted = helper::filters(&prepared.loaded);
+    let wanted = helper::filters(loaded);
     let mut filtered = wanted && seccomp::available();
     if filtered && tried {
         if let Err(why) = seccomp::self_test() {
@@ -22,35 +30,40 @@ pub fn raise(prepared: &Prepared, tried: bool) {
             seccomp::do_without();
             filtered = false;
         } else {
-            prepare(prepared);
+            prepare(&loaded.config);
         }
     }
-    if !tried {
-        return;
-    }
-    let calls = match (wanted, filtered) {
-        (true, true) if seccomp::reporting() => "system calls filtered, forbidden ones reported",
-        (true, true) => "system calls filtered",
-        (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
-        (false, _) => "system calls not filtered: seccomp_sandbox=NO",
-    };
-    let files = match landlock::version() {
-        0 => "no Landlock in this kernel".to_owned(),
-        version if version < landlock::OLDEST => {
-            format!("Landlock version {version} is too old to be used")
+    Found { wanted, filtered }
+}
+
+impl Found {
+    /// Says it in one line of the log.
+    pub fn say(&self) {
+        let calls = match (self.wanted, self.filtered) {
+            (true, true) if seccomp::reporting() => {
+                "system calls filtered, forbidden ones reported"
+            }
+            (true, true) => "system calls filtered",
+            (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
+            (false, _) => "system calls not filtered: seccomp_sandbox=NO",
+        };
+        let files = match landlock::version() {
+            0 => "no Landlock in this kernel".to_owned(),
+            version if version < landlock::OLDEST => {
+                format!("Landlock version {version} is too old to be used")
+            }
+            version => format!("Landlock version {version}"),
+        };
+        if self.filtered && landlock::available() {
+            log::info!("sessions are fenced: {calls}; {files}");
+        } else {
+            log::warn!("sessions are fenced less than they could be: {calls}; {files}");
         }
-        version => format!("Landlock version {version}"),
-    };
-    if filtered && landlock::available() {
-        log::info!("sessions are fenced: {calls}; {files}");
-    } else {
-        log::warn!("sessions are fenced less than they could be: {calls}; {files}");
     }
 }
 
 /// Builds what sessions of these settings will most likely install; they inherit it.
-fn prepare(prepared: &Prepared) {
-    let config = prepared.config();
+fn prepare(config: &Config) {
     let gives = config.chown_uploads;
     List::Greeter.prepare();
     List::Helper { gives }.prepare();

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod logfile;
 pub mod pam;
 pub mod process;
+pub mod resolve;
 pub mod seccomp;
 pub mod socket;
 pub mod syslog;

@@ -9,6 +9,7 @@ mod before;
 mod channel;
 mod codec;
 mod event;
+mod lookup;
 
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
@@ -16,3 +17,4 @@ pub use before::{BeforeLogin, BeforeLoginReply};
 pub use channel::{Broken, Channel};
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};
+pub use lookup::Found;

@@ -197,7 +197,12 @@ fn bisect(stretches: &[Stretch]) -> Vec<sock_filter> {
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation
+)]
 pub(super) mod tests {
     use super::*;
     use crate::sys::seccomp::rows::{int, long, only, refuse, within};

@@ -3,6 +3,9 @@
 //! Numbers differ between machines, so do the calls a C library uses: rows for x86-64 alone say so, others come from the
 //! `*at` family that every machine has. `fchmodat2` and `clone3` have one number everywhere.
 
+// Constants of the C library: none is negative, or wider than the argument it is for.
+#![allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
+
 use super::rows::{Row, Test, allow, bits, int, long, mostly, only, refuse, within};
 use libc::{EACCES, ENOSYS, EPERM};
 
