@@ -15,22 +15,22 @@ pub(super) const MACHINE: u32 = 0xC000_00B7;
 pub(super) const MACHINE: u32 = 0;
 
 // linux/bpf_common.h: load a word of `struct seccomp_data`, and with, jump, return.
-const LOAD: u16 = 0x20;
-const AND: u16 = 0x54;
-const JUMP: u16 = 0x05;
-const IF_EQUAL: u16 = 0x15;
-const IF_AT_LEAST: u16 = 0x35;
-const RETURN: u16 = 0x06;
+pub(super) const LOAD: u16 = 0x20;
+pub(super) const AND: u16 = 0x54;
+pub(super) const JUMP: u16 = 0x05;
+pub(super) const IF_EQUAL: u16 = 0x15;
+pub(super) const IF_AT_LEAST: u16 = 0x35;
+pub(super) const RETURN: u16 = 0x06;
 
 /// Where the number, the machine and the arguments stand in `struct seccomp_data` (linux/seccomp.h).
-const NUMBER: u32 = 0;
-const ARCH: u32 = 4;
+pub(super) const NUMBER: u32 = 0;
+pub(super) const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-const ALLOW: u32 = 0x7FFF_0000;
-const KILL_PROCESS: u32 = 0x8000_0000;
-const TRAP: u32 = 0x0003_0000;
-const ERRNO: u32 = 0x0005_0000;
+pub(super) const ALLOW: u32 = 0x7FFF_0000;
+pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
+pub(super) const TRAP: u32 = 0x0003_0000;
+pub(super) const ERRNO: u32 = 0x0005_0000;
 
 /// What a program does about calls its rows refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,110 +194,4 @@ fn bisect(stretches: &[Stretch]) -> Vec<sock_filter> {
     out.extend(below);
     out.extend(bisect(right));
     out
-}
-
-#[cfg(test)]
-#[allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation
-)]
-pub(super) mod tests {
-    use super::*;
-    use crate::sys::seccomp::rows::{int, long, only, refuse, within};
-
-    /// What the kernel would answer.
-    pub(in crate::sys::seccomp) fn run(
-        program: &[sock_filter],
-        machine: u32,
-        number: u32,
-        arguments: [u64; 6],
-    ) -> u32 {
-        let word = |place: u32| match place {
-            NUMBER => number,
-            ARCH => machine,
-            16.. => {
-                let argument = arguments[((place - 16) / 8) as usize];
-                (argument >> (if place % 8 == 4 { 32 } else { 0 })) as u32
-            }
-            _ => panic!("loads {place}"),
-        };
-        let (mut at, mut value) = (0, 0);
-        loop {
-            let now = &program[at];
-            at += 1;
-            let skip = |holds: bool| usize::from(if holds { now.jt } else { now.jf });
-            match now.code {
-                LOAD => value = word(now.k),
-                AND => value &= now.k,
-                JUMP => at += now.k as usize,
-                IF_EQUAL => at += skip(value == now.k),
-                IF_AT_LEAST => at += skip(value >= now.k),
-                RETURN => return now.k,
-                other => panic!("step {other}"),
-            }
-        }
-    }
-
-    fn row(call: i64, when: When, otherwise: Answer) -> Row {
-        Row {
-            call,
-            name: "",
-            when,
-            otherwise,
-            why: "",
-        }
-    }
-
-    #[test]
-    fn each_number_gets_its_answer() {
-        let mut rows: Vec<Row> = (0..450)
-            .filter(|n| n % 7 == 0 || n % 11 < 2)
-            .map(|n| row(n, When::Always, Answer::Kill))
-            .collect();
-        rows.push(row(451, When::Never, Answer::Errno(38)));
-        let rows: Vec<&Row> = rows.iter().collect();
-        let code = program(&rows, Answer::Kill, Refusal::Kill);
-        for number in (0..2000).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
-            let wanted = if number == 451 {
-                ERRNO | 38
-            } else if number < 450 && (number % 7 == 0 || number % 11 < 2) {
-                ALLOW
-            } else {
-                KILL_PROCESS
-            };
-            assert_eq!(run(&code, MACHINE, number, [0; 6]), wanted, "{number}");
-            assert_eq!(run(&code, 0x4000_0003, number, [0; 6]), KILL_PROCESS);
-        }
-    }
-
-    #[test]
-    fn arguments_are_looked_at_to_their_full_width() {
-        const NINE: &[&[Test]] = &[&[int(0, 9)]];
-        const WAYS: &[&[Test]] = &[&[int(0, 2), within(1, 3)], &[long(2, 0x1_0000_0002)]];
-        let rows = [
-            only((7, "seven"), WAYS, ""),
-            only((7, "seven"), NINE, ""),
-            refuse((8, "eight"), 13, ""),
-        ];
-        let rows: Vec<&Row> = rows.iter().collect();
-        let code = program(&rows, Answer::Kill, Refusal::Trap);
-        for (arguments, wanted) in [
-            ([2, 3, 0, 0, 0, 0], ALLOW),
-            ([2, 0, 0, 0, 0, 0], ALLOW),
-            // An int is its low half, as the kernel takes it.
-            ([0xFFFF_FFFF_0000_0002, 0, 0, 0, 0, 0], ALLOW),
-            ([2, 4, 0, 0, 0, 0], TRAP),
-            ([2, 1 << 40, 0, 0, 0, 0], TRAP),
-            ([3, 0, 0, 0, 0, 0], TRAP),
-            ([3, 0, 0x1_0000_0002, 0, 0, 0], ALLOW),
-            ([3, 0, 0x2, 0, 0, 0], TRAP),
-            ([9, 1 << 50, 0, 0, 0, 0], ALLOW),
-        ] {
-            assert_eq!(run(&code, MACHINE, 7, arguments), wanted, "{arguments:x?}");
-        }
-        assert_eq!(run(&code, MACHINE, 8, [0; 6]), ERRNO | 13);
-        assert_eq!(run(&code, MACHINE, 6, [0; 6]), TRAP);
-    }
 }
