@@ -79,6 +79,21 @@ impl Host {
         !self.original
     }
 
+    /// Options whose work is not there yet: ours must refuse to start with them and say so. True if that was what was tried.
+    pub fn refused_by_ours(&self, setting: &str) -> bool {
+        if self.original {
+            return false;
+        }
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_vsftpd"))
+            .args(["--check", "-olisten=YES", &format!("-o{setting}")])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("cannot be served"), "{text}");
+        true
+    }
+
     fn accounts(&self) {
         self.write(
             "/etc/passwd",

@@ -1,7 +1,6 @@
 //! A test for each option, named after it: what it does away from its default, and at its default (reference 1).
 
 mod accounts;
-mod coming;
 mod data;
 mod files;
 mod log;
