@@ -27,7 +27,8 @@ macro_rules! rows_start {
     /// How many clients may be connected at once; the next is told 421 and closed before a process is made for it. 0: no limit.
     max_clients: number(2000, 0..=COUNT), [Master Helper], Server, Works;
 
-    /// How many clients may be connected at once from one address; the next is told 421 and closed. 0: no limit.
+    /// How many clients may be connected at once from one address, or one IPv6 network of 64 bits; the next is told 421 and closed. 0:
+    /// no limit.
     max_per_ip: number(50, 0..=COUNT), [Master Helper], Server, Works;
 
     /// The account that processes run as while they need no privilege at all: the one that speaks with clients before login,

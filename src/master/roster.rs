@@ -3,19 +3,40 @@
 use crate::helper::Counts;
 use nix::unistd::Pid;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-/// The sessions, by helper and by address.
+/// The sessions, by helper and by source.
 #[derive(Debug, Default)]
 pub struct Roster {
-    sessions: HashMap<Pid, IpAddr>,
-    addresses: HashMap<IpAddr, u32>,
+    sessions: HashMap<Pid, Source>,
+    sources: HashMap<Source, u32>,
+}
+
+/// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host has to itself
+/// (RFC 4291 §2.5.4; attacks B-101).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    Address(Ipv4Addr),
+    Network(u64),
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::Address(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                let bits = [a, b, c, d].map(u64::from);
+                Self::Network(bits.iter().fold(0, |all, part| all << 16 | part))
+            }
+        }
+    }
 }
 
 impl Roster {
     /// The counts with one more connection from `address`.
     pub fn with(&self, address: IpAddr) -> Counts {
-        let here = self.addresses.get(&address.to_canonical()).copied();
+        let here = self.sources.get(&address.into()).copied();
         let all = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         Counts {
             all: all.saturating_add(1),
@@ -30,21 +51,21 @@ impl Roster {
 
     /// A helper was forked for `address`.
     pub fn entered(&mut self, helper: Pid, address: IpAddr) {
-        let address = address.to_canonical();
-        self.sessions.insert(helper, address);
-        let count = self.addresses.entry(address).or_insert(0);
+        let source = address.into();
+        self.sessions.insert(helper, source);
+        let count = self.sources.entry(source).or_insert(0);
         *count = count.saturating_add(1);
     }
 
     /// A child has ended; false for an orphan that was adopted, which is nobody's session.
     pub fn left(&mut self, child: Pid) -> bool {
-        let Some(address) = self.sessions.remove(&child) else {
+        let Some(source) = self.sessions.remove(&child) else {
             return false;
         };
-        if let Some(count) = self.addresses.get_mut(&address) {
+        if let Some(count) = self.sources.get_mut(&source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.addresses.remove(&address);
+                self.sources.remove(&source);
             }
         }
         true
@@ -71,7 +92,39 @@ mod tests {
         assert!(roster.left(Pid::from_raw(10)));
         assert!(!roster.left(Pid::from_raw(10)));
         assert!(roster.left(Pid::from_raw(11)));
-        assert!(roster.sessions.is_empty() && roster.addresses.is_empty());
+        assert!(roster.sessions.is_empty() && roster.sources.is_empty());
+    }
+
+    #[test]
+    fn sixty_four_bits_of_ipv6_are_one_source() {
+        let mut roster = Roster::default();
+        for (pid, address) in (1..).zip([
+            "2001:db8::1",
+            "2001:db8::ffff:ffff:ffff:ffff",
+            "2001:db8:0:1::1",
+            "::ffff:192.0.2.1",
+        ]) {
+            roster.entered(Pid::from_raw(pid), address.parse().unwrap());
+        }
+        for (address, here) in [
+            ("2001:db8::2", 3),
+            ("2001:db8:0:1::2", 2),
+            ("2001:db8:1::1", 1),
+            ("192.0.2.1", 2),
+            // The network that mapped addresses would be in, and the address the first bits would make.
+            ("::1", 1),
+            ("0.0.0.0", 1),
+        ] {
+            assert_eq!(
+                roster.with(address.parse().unwrap()).here,
+                here,
+                "{address}"
+            );
+        }
+        for pid in 1..=4 {
+            assert!(roster.left(Pid::from_raw(pid)));
+        }
+        assert!(roster.sources.is_empty());
     }
 
     #[test]
