@@ -131,49 +131,106 @@ fn same(one: &[sock_filter], other: &[sock_filter]) -> bool {
 
 /// Any of the ways, each a number of tests that must all hold.
 fn body(call: &Call<'_>, refusal: Refusal) -> Vec<sock_filter> {
-    let mut out = Vec::new();
-    for way in &call.ways {
-        let mut tests: Vec<sock_filter> = Vec::new();
-        // From the last to the first, so that each knows how far it is to the next way.
-        for test in way.iter().rev() {
-            let far = u8::try_from(tests.len().saturating_add(1)).unwrap_or(u8::MAX);
-            let mut steps = compare(test, far);
-            steps.extend(tests);
-            tests = steps;
-        }
-        out.extend(tests);
-        out.push(answer(ALLOW));
-        if way.is_empty() {
-            return out;
-        }
+    if call.ways.iter().any(|way| way.is_empty()) {
+        return vec![answer(ALLOW)];
     }
+    let mut out = any(&call.ways);
     out.push(answer(refusal.code(call.otherwise)));
     out
 }
 
-/// One test; what does not hold goes `far` steps on, behind the answer of this way.
-fn compare(test: &Test, far: u8) -> Vec<sock_filter> {
-    let place = ARGUMENTS.saturating_add(u32::from(test.argument).saturating_mul(8));
-    let half = |place: u32, mask: u64, value: u64, far: u8| {
-        let word = |of: u64| u32::try_from(of & 0xFFFF_FFFF).unwrap_or(u32::MAX);
-        [
-            step(LOAD, 0, 0, place),
-            step(AND, 0, 0, word(mask)),
-            step(IF_EQUAL, 0, far, word(value)),
-        ]
-    };
-    // Both machines are little-endian: the low half comes first.
-    let low = half(place, test.mask, test.value, far);
-    if test.mask >> 32 == 0 {
-        return low.to_vec();
+/// Allows if one of the ways holds, else goes on behind. Ways that begin with the same test share it, and ways that are one look at the
+/// same argument share the look: what a program costs to install is its length.
+fn any(ways: &[&[Test]]) -> Vec<sock_filter> {
+    let mut out = Vec::new();
+    let mut rest = ways;
+    while let Some((first, _)) = rest.first().and_then(|way| way.split_first()) {
+        let alike = |way: &&[Test]| way.first().is_some_and(|test| test.looks_like(first));
+        let same = |way: &&[Test]| way.len() > 1 && way.first() == Some(first);
+        let one = |way: &&[Test]| way.len() == 1 && alike(way);
+        let looks = rest.iter().take_while(|way| one(way)).count();
+        let shared = rest.iter().take_while(|way| same(way)).count();
+        let (now, later) = rest
+            .split_at_checked(looks.max(shared).max(1))
+            .unwrap_or((rest, &[]));
+        if looks > 0 && first.is_narrow() {
+            out.extend(look(now));
+        } else {
+            let inner: Vec<&[Test]> = now
+                .iter()
+                .map(|way| way.split_first().map_or(&[] as &[Test], |(_, tail)| tail))
+                .collect();
+            let inner = if inner.iter().any(|way| way.is_empty()) {
+                vec![answer(ALLOW)]
+            } else {
+                any(&inner)
+            };
+            out.extend(compare(first, inner.len()));
+            out.extend(inner);
+        }
+        rest = later;
     }
-    let high = half(
-        place.saturating_add(4),
-        test.mask >> 32,
-        test.value >> 32,
-        far.saturating_add(3),
-    );
-    [high, low].concat()
+    out
+}
+
+/// One argument, several values of which one will do.
+fn look(ways: &[&[Test]]) -> Vec<sock_filter> {
+    let tests: Vec<&Test> = ways.iter().filter_map(|way| way.first()).collect();
+    let Some(first) = tests.first() else {
+        return Vec::new();
+    };
+    let mut out = load(first.place(), first.mask);
+    let mut left = tests.len();
+    for test in tests {
+        left = left.saturating_sub(1);
+        let yes = u8::try_from(left).unwrap_or(u8::MAX);
+        out.push(step(IF_EQUAL, yes, u8::from(left == 0), word(test.value)));
+    }
+    out.push(answer(ALLOW));
+    out
+}
+
+impl Test {
+    /// Where its argument stands. Both machines are little-endian: the low half comes first.
+    fn place(&self) -> u32 {
+        ARGUMENTS.saturating_add(u32::from(self.argument).saturating_mul(8))
+    }
+
+    /// Whether the low half is all there is to look at.
+    fn is_narrow(&self) -> bool {
+        self.mask >> 32 == 0
+    }
+
+    fn looks_like(&self, other: &Self) -> bool {
+        self.is_narrow() && (self.argument, self.mask) == (other.argument, other.mask)
+    }
+}
+
+fn word(of: u64) -> u32 {
+    u32::try_from(of & 0xFFFF_FFFF).unwrap_or(u32::MAX)
+}
+
+/// The half of an argument, under a mask.
+fn load(place: u32, mask: u64) -> Vec<sock_filter> {
+    let mut out = vec![step(LOAD, 0, 0, place)];
+    if word(mask) != u32::MAX {
+        out.push(step(AND, 0, 0, word(mask)));
+    }
+    out
+}
+
+/// One test; what does not hold skips `body` steps.
+fn compare(test: &Test, body: usize) -> Vec<sock_filter> {
+    let far = |more: usize| u8::try_from(body.saturating_add(more)).unwrap_or(u8::MAX);
+    let mut low = load(test.place(), test.mask);
+    low.push(step(IF_EQUAL, 0, far(0), word(test.value)));
+    if test.is_narrow() {
+        return low;
+    }
+    let mut out = load(test.place().saturating_add(4), test.mask >> 32);
+    out.push(step(IF_EQUAL, 0, far(low.len()), word(test.value >> 32)));
+    out.extend(low);
+    out
 }
 
 fn bisect(stretches: &[Stretch]) -> Vec<sock_filter> {

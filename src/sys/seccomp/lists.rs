@@ -95,12 +95,7 @@ pub(super) const BASE: &[Row] = &[
         named!(SYS_clock_gettime),
         "where the clock is no memory page",
     ),
-    allow(
-        named!(SYS_gettimeofday),
-        "where the clock is no memory page",
-    ),
     allow(named!(SYS_clock_nanosleep), "sleep"),
-    allow(named!(SYS_nanosleep), "sleep"),
     allow(
         named!(SYS_restart_syscall),
         "a stopped and continued process",
@@ -129,58 +124,14 @@ pub(super) const BASE: &[Row] = &[
         &[&[int(1, libc::F_GETFD)], &[int(1, libc::F_GETFL)]],
         "the library's look at a descriptor",
     ),
-    // What C libraries try and can do without.
-    refuse(
-        named!(SYS_rseq),
-        error(ENOSYS),
-        "tried by glibc for each thread",
-    ),
-    refuse(
-        named!(SYS_sched_getaffinity),
-        error(ENOSYS),
-        "tried by glibc for each thread",
-    ),
-    refuse(
-        named!(SYS_prlimit64),
-        error(EPERM),
-        "tried by glibc for a thread's stack",
-    ),
-    mostly(
-        named!(SYS_prctl),
-        &[&[int(0, libc::PR_SET_NAME)]],
-        error(libc::EINVAL),
-        "a thread's name; glibc names its memory",
-    ),
-    refuse(
-        named!(SYS_ioctl),
-        error(libc::ENOTTY),
-        "tried on descriptors by libraries",
-    ),
 ];
 
 /// A path asked for before login, or in helper: nothing here needs one, a C library may try.
-pub(super) const NO_PATHS: &[Row] = &[
-    refuse(named!(SYS_openat), error(EACCES), "no file is opened"),
-    refuse(named!(SYS_openat2), error(EACCES), "no file is opened"),
-    refuse(
-        named!(SYS_newfstatat),
-        error(EACCES),
-        "no file is looked at",
-    ),
-    refuse(named!(SYS_statx), error(EACCES), "no file is looked at"),
-    refuse(named!(SYS_faccessat), error(EACCES), "no file is looked at"),
-    refuse(named!(SYS_readlinkat), error(EACCES), "no link is read"),
-    #[cfg(target_arch = "x86_64")]
-    refuse(named!(SYS_open), error(EACCES), "no file is opened"),
-    #[cfg(target_arch = "x86_64")]
-    refuse(named!(SYS_stat), error(EACCES), "no file is looked at"),
-    #[cfg(target_arch = "x86_64")]
-    refuse(named!(SYS_lstat), error(EACCES), "no file is looked at"),
-    #[cfg(target_arch = "x86_64")]
-    refuse(named!(SYS_access), error(EACCES), "no file is looked at"),
-    #[cfg(target_arch = "x86_64")]
-    refuse(named!(SYS_readlink), error(EACCES), "no link is read"),
-];
+pub(super) const NO_PATHS: &[Row] = &[refuse(
+    named!(SYS_openat),
+    error(EACCES),
+    "no file is opened: a library that tries goes on without",
+)];
 
 const CONNECTED: &[Test] = &[long(4, 0), int(5, 0)];
 
@@ -331,16 +282,28 @@ pub(super) const THREAD: &[Row] = &[
         "the data thread; never a process",
     ),
     allow(named!(SYS_set_robust_list), "each thread of glibc"),
+    refuse(
+        named!(SYS_sched_getaffinity),
+        error(ENOSYS),
+        "tried by glibc for each thread",
+    ),
+    mostly(
+        named!(SYS_prctl),
+        &[&[int(0, libc::PR_SET_NAME)]],
+        error(libc::EINVAL),
+        "a thread's name; glibc names its memory",
+    ),
     allow(
         named!(SYS_rseq),
         "each thread of glibc, which ends the process where it fails",
     ),
     allow(named!(SYS_sched_yield), "channels between the threads"),
     allow(named!(SYS_eventfd2), "waking the control thread"),
-    only(
+    mostly(
         named!(SYS_prlimit64),
         &[&[int(0, 0), int(1, libc::RLIMIT_NPROC as i32)]],
-        "no further thread",
+        error(EPERM),
+        "no further thread; tried by glibc for the size of a stack",
     ),
 ];
 

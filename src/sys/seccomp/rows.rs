@@ -14,7 +14,7 @@ pub(super) enum Answer {
 
 /// One condition on one argument: under `mask` it must be `value`. A mask of the low 32 bits is for an `int`, of which the kernel
 /// sees no more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Test {
     pub(super) argument: u8,
     pub(super) mask: u64,
