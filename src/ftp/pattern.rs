@@ -75,6 +75,16 @@ impl Pattern {
         &self.source
     }
 
+    /// How many steps matching a text of this length may take at most; nothing for the simple patterns people write.
+    #[must_use]
+    pub fn cost(&self, length: usize) -> usize {
+        if self.plains.is_empty() {
+            self.states.len().saturating_mul(length)
+        } else {
+            0
+        }
+    }
+
     /// Whether the whole of `text` matches.
     #[must_use]
     pub fn matches(&self, text: &[u8]) -> bool {

@@ -9,9 +9,13 @@ const LONGEST: usize = 2048;
 /// The memory of the arguments and the environment, which lie behind each other; empty where it cannot be found.
 static ROOM: OnceLock<&'static [AtomicU8]> = OnceLock::new();
 
-/// Finds the memory; master calls it once, when nothing reads its arguments or environment any more and before it forks.
+/// Finds the memory; master calls it once, when nothing reads its arguments or environment any more and before it forks. The environment
+/// is wiped: children inherit this memory, and what somebody had there is none of their business (attacks B-126, B-139).
 pub fn prepare() {
     ROOM.get_or_init(|| room().unwrap_or_default());
+    for byte in environment().unwrap_or_default() {
+        byte.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Shows `vsftpd: ` and the text, if the option is on; bytes that cannot be printed become `?`.
@@ -37,13 +41,27 @@ pub fn set(enabled: bool, text: &str) {
     last.store(0, Ordering::Relaxed);
 }
 
-/// From /proc/self/stat (proc(5)): `arg_start`, `arg_end`, `env_start` and `env_end` are fields 48 to 51.
-fn room() -> Option<&'static [AtomicU8]> {
+/// Where the arguments and the environment begin and end, from /proc/self/stat (proc(5)): fields 48 to 51.
+fn places() -> Option<(usize, usize, usize, usize)> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name in field 2 may hold blanks: fields are counted from behind its closing parenthesis.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<usize>().ok();
-    let (start, arguments, environment, end) = (field(48)?, field(49)?, field(50)?, field(51)?);
+    Some((field(48)?, field(49)?, field(50)?, field(51)?))
+}
+
+/// The environment, if it is known where that is.
+fn environment() -> Option<&'static [AtomicU8]> {
+    let (_, _, start, end) = places()?;
+    let length = end.checked_sub(start).filter(|_| start != 0)?;
+    // SAFETY: the kernel put the environment there and keeps it mapped, readable and writable for as long as the process lives; nothing
+    // refers to it any more; atomic bytes may be shared with what reads them.
+    Some(unsafe { std::slice::from_raw_parts(start as *const AtomicU8, length) })
+}
+
+/// The arguments and, where it lies behind them, the environment.
+fn room() -> Option<&'static [AtomicU8]> {
+    let (start, arguments, environment, end) = places()?;
     if start == 0 || arguments < start {
         return None;
     }

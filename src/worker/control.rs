@@ -33,6 +33,7 @@ pub struct Control<S> {
     out: Vec<u8>,
     ended: bool,
     patience: Option<Duration>,
+    limit: Option<Instant>,
 }
 
 impl<S: AsFd> Control<S> {
@@ -45,6 +46,22 @@ impl<S: AsFd> Control<S> {
             out: Vec::new(),
             ended: false,
             patience: (idle > 0).then(|| Duration::from_secs(idle.into())),
+            limit: None,
+        }
+    }
+
+    /// Lets the client's patience run out at this moment at the latest, whatever it says until then.
+    pub fn end_at(&mut self, limit: Option<Instant>) {
+        self.limit = limit;
+    }
+
+    /// When a wait that begins now must end.
+    fn deadline(&self) -> Option<Instant> {
+        let patience = self.patience;
+        let idle = patience.and_then(|patience| Instant::now().checked_add(patience));
+        match (idle, self.limit) {
+            (Some(idle), Some(limit)) => Some(idle.min(limit)),
+            (idle, limit) => idle.or(limit),
         }
     }
 
@@ -83,7 +100,7 @@ impl<S: AsFd> Control<S> {
         while !rest.is_empty() {
             match socket::send_some(self.socket.as_fd(), rest)? {
                 Some(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                None if self.wait(PollFlags::POLLOUT, helper)? => {}
+                None if self.wait(PollFlags::POLLOUT, helper, self.deadline())? => {}
                 None => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
@@ -94,10 +111,12 @@ impl<S: AsFd> Control<S> {
     }
 
     /// Waits for the client until its patience has run out, which is false.
-    fn wait(&self, events: PollFlags, helper: BorrowedFd<'_>) -> io::Result<bool> {
-        let deadline = self
-            .patience
-            .and_then(|patience| Instant::now().checked_add(patience));
+    fn wait(
+        &self,
+        events: PollFlags,
+        helper: BorrowedFd<'_>,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
         let mut fds = [
             PollFd::new(self.socket.as_fd(), events),
             // No event is asked for: only its end is reported. A helper that was killed cannot kill us: it had no right to.
@@ -136,6 +155,8 @@ impl<S: AsFd> Control<S> {
     /// # Errors
     /// The client or helper is gone.
     pub fn next(&mut self, helper: BorrowedFd<'_>) -> io::Result<Input> {
+        // For the whole line: who sends a byte now and then is as idle as who sends none (attacks B-102).
+        let deadline = self.deadline();
         loop {
             if self.out.len() >= FLUSH {
                 self.flush(helper)?;
@@ -147,7 +168,7 @@ impl<S: AsFd> Control<S> {
                 return Ok(Input::End);
             }
             self.flush(helper)?;
-            if !self.wait(PollFlags::POLLIN, helper)? {
+            if !self.wait(PollFlags::POLLIN, helper, deadline)? {
                 return Ok(Input::TimedOut);
             }
             self.fill()?;

@@ -12,6 +12,7 @@ use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Its resource limits: it makes no process, no file and hardly any memory.
@@ -25,6 +26,17 @@ pub const GREETER_LIMITS: &[(Resource, u64)] = &[
 
 /// Commands that are none before login, per connection (reference §3.2); one more ends it.
 const PATIENCE: u32 = 10;
+
+/// How long a client has to log in, whatever it says: three times `idle_session_timeout` for three commands, but not more than five
+/// minutes unless a single one may take longer (attacks B-102).
+fn login_limit(idle: u32) -> Duration {
+    const MOST: u32 = 300;
+    let seconds = match idle {
+        0 => MOST,
+        idle => idle.saturating_mul(3).min(MOST).max(idle),
+    };
+    Duration::from_secs(seconds.into())
+}
 
 struct Greeter<'a> {
     config: &'a Config,
@@ -63,7 +75,8 @@ pub fn greet(
     // The empty directory has been entered: nothing names it any more.
     process::close_inherited(empty);
     let idle = config.idle_session_timeout;
-    let control = Control::new(client.socket.lend(confined), &[], idle, confined);
+    let mut control = Control::new(client.socket.lend(confined), &[], idle, confined);
+    control.end_at(Instant::now().checked_add(login_limit(idle)));
     let mut greeter = Greeter {
         config,
         control,

@@ -10,6 +10,7 @@ use crate::sys::clock;
 use crate::sys::tree::{Dir, Tree, VirtualPath};
 use crate::wire::Direction;
 use nix::errno::Errno;
+use std::cell::Cell;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +19,9 @@ const PIECE: usize = 32 * 1024;
 
 /// The most entries one directory may have: beyond it the listing fails instead of the memory.
 const ENTRIES: usize = 2_000_000;
+
+/// The most steps the client's filter may take in one listing, a second or two: beyond it the listing fails (attacks B-020, B-022).
+const STEPS: usize = 250_000_000;
 
 /// The deepest directory `-R` enters below the first one (attacks B-025).
 const DEPTH: usize = 64;
@@ -48,7 +52,9 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
     });
     match result {
         Ok(()) | Err(End::NoDirectory) => {}
-        Err(End::Local(_)) => session.note("STAT: the directory has too many entries"),
+        Err(End::Local(_)) => {
+            session.note("STAT: the directory has too many entries, or the pattern takes too long")
+        }
         Err(End::Network | End::Stalled | End::Done | End::Deserted) => {
             return Err(super::state::Over(1));
         }
@@ -85,6 +91,8 @@ struct Plan {
     /// The directory as the client wrote it.
     directory: Vec<u8>,
     filter: Option<Pattern>,
+    /// The steps it has taken, at most.
+    spent: Cell<usize>,
     options: Options,
     hide: Option<Pattern>,
     deny: Option<Pattern>,
@@ -121,6 +129,7 @@ impl Plan {
             cwd: session.cwd.clone(),
             directory,
             filter,
+            spent: Cell::new(0),
             options,
             hide: config
                 .hide_file
@@ -188,6 +197,16 @@ impl Plan {
         Some(directory)
     }
 
+    /// Whether the filter may be held against this name too.
+    fn affordable(&self, name: &[u8]) -> bool {
+        let cost = self
+            .filter
+            .as_ref()
+            .map_or(0, |filter| filter.cost(name.len()));
+        self.spent.set(self.spent.get().saturating_add(cost));
+        self.spent.get() <= STEPS
+    }
+
     fn read(&self, directory: &Dir, shown: &[u8]) -> Result<Vec<Entry>, End> {
         let stat = self.options.needs_stat();
         let rule = Rule {
@@ -200,7 +219,7 @@ impl Plan {
         let mut full = false;
         let result = directory.entries(
             stat,
-            |name| listing::visible(name, &self.options, &rule),
+            |name| self.affordable(name) && listing::visible(name, &self.options, &rule),
             |name, meta| {
                 if entries.len() >= ENTRIES {
                     full = true;
@@ -224,7 +243,7 @@ impl Plan {
                 entries.push(entry);
             },
         );
-        if full {
+        if full || self.spent.get() > STEPS {
             return Err(End::Local(Errno::EOVERFLOW));
         }
         result.map_err(End::Local)?;

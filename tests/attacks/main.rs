@@ -1,0 +1,24 @@
+//! An adversary's tests, by the numbers of the catalogue of attacks: taken-over processes, steps of confinement that fail, kills at any
+//! moment, and clients that want to cost as much as they can. Ours only.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cost;
+#[cfg(target_arch = "x86_64")]
+mod puppet;
+mod sessions;
+mod steps;
+#[cfg(target_arch = "x86_64")]
+mod taken;

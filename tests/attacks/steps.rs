@@ -1,0 +1,133 @@
+//! Steps of confinement that fail, one after the other: the session is refused each time and the server goes on (attacks A27, B-136).
+
+use crate::sessions::{NOBODY, back_to_base, session, status};
+use crate::support::{Client, Host, Server, wait};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+/// strace(1), which answers one system call with an error in what it follows.
+struct Fault(Child);
+
+impl Fault {
+    /// In this process, and in its children from now on.
+    fn below(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, &["-f"])
+    }
+
+    /// In this process alone.
+    fn only(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, &[])
+    }
+
+    fn attach(pid: i32, call: &str, how: &[&str]) -> Fault {
+        let child = Command::new("strace")
+            .args(how)
+            .args(["-qq", "-o", "/dev/null", "-p", &pid.to_string()])
+            .args(["-e", &format!("trace={call}")])
+            .args(["-e", &format!("inject={call}:error=EPERM")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests need strace");
+        let fault = Fault(child);
+        wait("strace to attach", || {
+            (status(pid, "TracerPid")? != "0").then_some(())
+        });
+        fault
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // SIGTERM: it lets go of what it follows.
+        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// All that a client is told until it is hung up on.
+fn told(client: &Client) -> String {
+    let mut rest = Vec::new();
+    let _ = client.stream().read_to_end(&mut rest);
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+#[track_caller]
+fn gone(server: &Server, strace: &Fault) {
+    let strace = strace.0.id() as i32;
+    wait("the session to go", || {
+        let left = Server::processes();
+        left.iter()
+            .all(|pid| *pid == server.pid() || *pid == strace)
+            .then_some(())
+    });
+}
+
+#[test]
+fn before_the_greeting() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    for call in [
+        "fchdir",
+        "chroot",
+        "chdir",
+        "setgroups",
+        "setresgid",
+        "setresuid",
+        "capset",
+        "prctl",
+        "getresuid",
+        "getresgid",
+        "landlock_create_ruleset",
+        "landlock_restrict_self",
+        "seccomp",
+    ] {
+        let fault = Fault::below(server.pid(), call);
+        let said = told(&Client::dial());
+        assert!(
+            said.is_empty() || said.starts_with("500 OOPS: cannot start the session"),
+            "{call}: {said}"
+        );
+        gone(&server, &fault);
+        drop(fault);
+        back_to_base(&server);
+    }
+}
+
+/// In helper alone after the greeting: it cannot give up its rights, or the worker it forks cannot.
+#[test]
+fn after_login() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    for call in [
+        "fchdir",
+        "chroot",
+        "setgroups",
+        "setresgid",
+        "setresuid",
+        "landlock_restrict_self",
+        "seccomp",
+    ] {
+        for with_worker in [false, true] {
+            let mut client = Client::connect();
+            let (helper, _) = session(&server, NOBODY);
+            let fault = if with_worker {
+                Fault::below(helper, call)
+            } else {
+                Fault::only(helper, call)
+            };
+            client.send(b"USER ftp\r\nPASS x@\r\n");
+            let said = told(&client);
+            // A worker that is confined may have greeted; without its helper it serves nobody.
+            assert!(
+                !with_worker || !said.contains("230") || call == "fchdir",
+                "{call}: {said}"
+            );
+            gone(&server, &fault);
+            drop(fault);
+            back_to_base(&server);
+        }
+    }
+}

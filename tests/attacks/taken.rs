@@ -1,0 +1,296 @@
+//! Greeter, worker and helper taken over: what each can do then, on a server as it runs (attacks B-130, B-133, B-135).
+
+use crate::puppet::{Came, FILTERED, Puppet};
+use crate::sessions::{NOBODY, back_to_base, logged_in, session};
+use crate::support::host::{ALICE, FTP};
+use crate::support::{Client, Host, Server, wait};
+use std::fs;
+
+const EACCES: Came = Came::Back(-13);
+const AT_FDCWD: u64 = -100_i64 as u64;
+const CREATE: u64 = (libc::O_CREAT | libc::O_WRONLY) as u64;
+
+/// Calls that nobody may make, each with arguments it could work with.
+fn worst() -> Vec<(i64, Vec<u64>)> {
+    let inet = libc::AF_INET as u64;
+    vec![
+        (libc::SYS_execve, vec![0, 0, 0]),
+        (libc::SYS_execveat, vec![AT_FDCWD, 0, 0, 0, 0]),
+        (libc::SYS_fork, vec![]),
+        (libc::SYS_vfork, vec![]),
+        (libc::SYS_clone, vec![17]),
+        (libc::SYS_ptrace, vec![16, 1]),
+        (libc::SYS_process_vm_readv, vec![1]),
+        (libc::SYS_kill, vec![1, 0]),
+        (libc::SYS_tkill, vec![1, 0]),
+        (libc::SYS_pidfd_open, vec![1, 0]),
+        (libc::SYS_socketpair, vec![1, 1, 0, 0]),
+        (libc::SYS_socket, vec![libc::AF_NETLINK as u64, 3, 0]),
+        (libc::SYS_socket, vec![inet, libc::SOCK_RAW as u64, 1]),
+        (libc::SYS_mmap, vec![0, 4096, 7, 0x22, u64::MAX, 0]),
+        (libc::SYS_mprotect, vec![0, 4096, 5]),
+        (libc::SYS_memfd_create, vec![0, 0]),
+        (libc::SYS_setuid, vec![0]),
+        (libc::SYS_chroot, vec![0]),
+        (libc::SYS_unshare, vec![0x1000_0000]),
+        (libc::SYS_mount, vec![0]),
+        (libc::SYS_bpf, vec![0]),
+        (libc::SYS_io_uring_setup, vec![1, 0]),
+        (libc::SYS_userfaultfd, vec![0]),
+        (libc::SYS_perf_event_open, vec![0]),
+        (libc::SYS_keyctl, vec![0, 0]),
+        (libc::SYS_add_key, vec![0]),
+        (libc::SYS_shmget, vec![0, 4096, 0o1777]),
+        (libc::SYS_msgget, vec![0, 0o1777]),
+        (libc::SYS_mq_open, vec![0]),
+        (libc::SYS_inotify_init1, vec![0]),
+        (libc::SYS_symlinkat, vec![0, AT_FDCWD, 0]),
+        (libc::SYS_linkat, vec![AT_FDCWD, 0, AT_FDCWD, 0]),
+        (libc::SYS_mknodat, vec![AT_FDCWD, 0, 0o020_666, 0x0103]),
+        (libc::SYS_prctl, vec![libc::PR_SET_DUMPABLE as u64, 1]),
+        (libc::SYS_seccomp, vec![0]),
+        (libc::SYS_personality, vec![0]),
+        // The x32 numbers of getpid and of what is no call anywhere.
+        (0x4000_0000 + 39, vec![]),
+        (9999, vec![]),
+    ]
+}
+
+/// Each call in a session of its own, because it ends it.
+fn each_ends_it(lines: &str, calls: &[(i64, Vec<u64>)], take: impl Fn(&Server) -> (Client, i32)) {
+    let host = Host::new();
+    let server = Server::start(&host, lines);
+    for (number, arguments) in calls {
+        let (mut client, pid) = take(&server);
+        let came = Puppet::take(pid).call(*number, arguments);
+        let allowed_errors = matches!(*number, libc::SYS_socket | libc::SYS_prctl)
+            && matches!(came, Came::Back(-22..=-1));
+        assert!(came == FILTERED || allowed_errors, "{number}: {came:?}");
+        if came == FILTERED {
+            client.closed();
+        }
+        drop(client);
+        wait("the session to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
+    }
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    if lines.contains("std_format=NO") {
+        assert!(log.contains("was ended by its filter"), "{log}");
+        assert!(log.contains("VSFTPD_SANDBOX=report"), "{log}");
+    }
+    back_to_base(&server);
+}
+
+const LOG: &str = "xferlog_std_format=NO\n";
+
+#[test]
+fn a_greeter() {
+    let mut calls = worst();
+    calls.extend([
+        (libc::SYS_socket, vec![libc::AF_INET as u64, 1, 0]),
+        (libc::SYS_connect, vec![0, 0, 16]),
+        (libc::SYS_accept4, vec![0]),
+        (libc::SYS_openat2, vec![AT_FDCWD, 0, 0, 24]),
+        (libc::SYS_open, vec![0]),
+        (libc::SYS_unlinkat, vec![AT_FDCWD]),
+        (libc::SYS_getdents64, vec![0]),
+        (libc::SYS_sendto, vec![0, 0, 0, 0, 4096, 16]),
+    ]);
+    each_ends_it(LOG, &calls, |server| {
+        let client = Client::connect();
+        let (_, greeter) = session(server, NOBODY);
+        (client, greeter)
+    });
+}
+
+#[test]
+fn a_worker_that_may_write() {
+    let mut calls = worst();
+    calls.extend([
+        (libc::SYS_socket, vec![libc::AF_INET as u64, 1, 0]),
+        (libc::SYS_socket, vec![libc::AF_UNIX as u64, 1, 0]),
+        (libc::SYS_connect, vec![0, 0, 16]),
+        (libc::SYS_bind, vec![0, 0, 16]),
+        (libc::SYS_listen, vec![0, 1]),
+        (libc::SYS_fchown, vec![0, 0, 0]),
+        (libc::SYS_chdir, vec![0]),
+        (libc::SYS_wait4, vec![0]),
+    ]);
+    each_ends_it(LOG, &calls, |server| {
+        let client = Client::alice();
+        let (_, worker) = logged_in(server, ALICE);
+        (client, worker)
+    });
+}
+
+#[test]
+fn a_worker_that_may_only_read() {
+    let calls = [
+        (libc::SYS_unlinkat, vec![AT_FDCWD, 0, 0]),
+        (libc::SYS_mkdirat, vec![AT_FDCWD, 0, 0o777]),
+        (libc::SYS_renameat, vec![AT_FDCWD, 0, AT_FDCWD, 0]),
+        (libc::SYS_renameat2, vec![AT_FDCWD, 0, AT_FDCWD, 0, 0]),
+        (libc::SYS_ftruncate, vec![0, 0]),
+        (libc::SYS_fchmod, vec![0, 0o777]),
+        (libc::SYS_fchmodat, vec![AT_FDCWD, 0, 0o777]),
+        (libc::SYS_utimensat, vec![AT_FDCWD, 0, 0, 0]),
+        (libc::SYS_unlink, vec![0]),
+        (libc::SYS_creat, vec![0]),
+    ];
+    each_ends_it(
+        "xferlog_std_format=NO\nwrite_enable=NO\n",
+        &calls,
+        |server| {
+            let client = Client::alice();
+            let (_, worker) = logged_in(server, ALICE);
+            (client, worker)
+        },
+    );
+}
+
+#[test]
+fn a_helper_after_login() {
+    let mut calls = worst();
+    calls.extend([
+        (libc::SYS_accept4, vec![0]),
+        (libc::SYS_fchown, vec![0, 0, 0]),
+        (libc::SYS_openat2, vec![AT_FDCWD, 0, 0, 24]),
+        (libc::SYS_unlinkat, vec![AT_FDCWD]),
+    ]);
+    each_ends_it("", &calls, |server| {
+        let client = Client::anonymous();
+        let (helper, _) = logged_in(server, FTP);
+        (client, helper)
+    });
+}
+
+/// The version of the kernel's Landlock.
+fn landlock() -> i64 {
+    // SAFETY: with this flag the call takes no pointer.
+    unsafe { libc::syscall(444, std::ptr::null::<u8>(), 0_usize, 1_u32) }
+}
+
+/// What the filter lets through because a pointer hides it, Landlock refuses.
+#[test]
+fn a_reader_writes_no_file_that_its_user_could() {
+    let host = Host::new();
+    let server = Server::start(&host, "write_enable=NO\n");
+    let client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    let own = puppet.text("/home/alice/f");
+    let Came::Back(read) = puppet.call(libc::SYS_openat, &[AT_FDCWD, own, 0]) else {
+        panic!("a worker may read");
+    };
+    assert!(read >= 0, "{read}");
+    if landlock() < 2 {
+        return;
+    }
+    assert_eq!(puppet.call(libc::SYS_openat, &[AT_FDCWD, own, 1]), EACCES);
+    let append = puppet.words(&[(libc::O_WRONLY | libc::O_APPEND) as u64, 0, 0]);
+    let opened = puppet.call(libc::SYS_openat2, &[AT_FDCWD, own, append, 24]);
+    assert_eq!(opened, EACCES);
+    for place in ["/home/alice/new", "/tmp/new"] {
+        let new = puppet.text(place);
+        let made = puppet.call(libc::SYS_openat, &[AT_FDCWD, new, CREATE, 0o666]);
+        assert_eq!(made, EACCES, "{place}");
+        assert!(!host.exists(place));
+    }
+    if landlock() >= 3 {
+        let own = puppet.text("/home/alice/f");
+        let truncated = puppet.call(
+            libc::SYS_openat,
+            &[AT_FDCWD, own, (libc::O_RDONLY | libc::O_TRUNC) as u64],
+        );
+        assert_eq!(truncated, EACCES);
+    }
+    drop((puppet, client));
+    assert!(!host.read("/home/alice/f").is_empty());
+    back_to_base(&server);
+}
+
+/// The jail was given a way out of by somebody else; the second fence behind the virtual path and chroot (attacks B-007).
+#[test]
+fn a_directory_moved_out_of_the_jail_is_out_of_reach() {
+    let host = Host::new();
+    host.mkdir("/home/alice/sub", ALICE);
+    host.mkdir("/srv/processed", 0);
+    host.write("/home/secret", "x");
+    let server = Server::start(&host, "chroot_local_user=YES\nallow_writeable_chroot=YES\n");
+    let client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    let sub = puppet.text("/sub");
+    let directory = libc::O_DIRECTORY as u64;
+    let Came::Back(at) = puppet.call(libc::SYS_openat, &[AT_FDCWD, sub, directory]) else {
+        panic!("a worker may read");
+    };
+    assert!(at >= 0, "{at}");
+    // On one file system, as a rename needs it.
+    fs::rename("/home/alice/sub", "/home/moved").unwrap();
+    let secret = puppet.text("../secret");
+    let opened = puppet.call(libc::SYS_openat, &[at as u64, secret, 0]);
+    if landlock() >= 2 {
+        assert_eq!(opened, EACCES);
+    }
+    drop((puppet, client));
+    back_to_base(&server);
+}
+
+#[test]
+fn a_greeter_and_a_helper_have_no_files() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let client = Client::connect();
+    let (_, greeter) = session(&server, NOBODY);
+    let mut puppet = Puppet::take(greeter);
+    for path in ["/etc/passwd", "/", "."] {
+        let path = puppet.text(path);
+        assert_eq!(puppet.call(libc::SYS_openat, &[AT_FDCWD, path, 0]), EACCES);
+    }
+    drop((puppet, client));
+    let client = Client::anonymous();
+    let (helper, _) = logged_in(&server, FTP);
+    let mut puppet = Puppet::take(helper);
+    let root = puppet.text("/");
+    assert_eq!(puppet.call(libc::SYS_openat, &[AT_FDCWD, root, 0]), EACCES);
+    // syslog(3) of a library may try; TCP is its work.
+    let unix = [libc::AF_UNIX as u64, libc::SOCK_DGRAM as u64, 0];
+    assert_eq!(puppet.call(libc::SYS_socket, &unix), EACCES);
+    let Came::Back(tcp) = puppet.call(libc::SYS_socket, &[libc::AF_INET as u64, 1, 0]) else {
+        panic!("helper makes data sockets");
+    };
+    assert!(tcp >= 0);
+    drop((puppet, client));
+    wait("the sessions to go", || {
+        (Server::processes() == [server.pid()]).then_some(())
+    });
+}
+
+/// Every list, on every process, unless it is switched off (attacks 0.2).
+#[test]
+fn the_filters_stand_by_default() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut client = Client::connect();
+    let (helper, _) = session(&server, NOBODY);
+    // Modules of PAM run below it.
+    assert_eq!(
+        crate::sessions::status(helper, "Seccomp").as_deref(),
+        Some("0")
+    );
+    client.login("alice");
+    logged_in(&server, ALICE);
+    drop(client);
+    drop(server);
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let _client = Client::alice();
+    for pid in Server::processes() {
+        assert_eq!(
+            crate::sessions::status(pid, "Seccomp").as_deref(),
+            Some("0")
+        );
+    }
+    drop(server);
+}
