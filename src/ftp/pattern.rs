@@ -70,23 +70,16 @@ impl Pattern {
     }
 
     /// The text it was made of.
-    #[must_use]
     pub fn source(&self) -> &[u8] {
         &self.source
     }
 
-    /// How many steps matching a text of this length may take at most; nothing for the simple patterns people write.
-    #[must_use]
+    /// How many steps a text of this length may take at most; none for the simple patterns people write.
     pub fn cost(&self, length: usize) -> usize {
-        if self.plains.is_empty() {
-            self.states.len().saturating_mul(length)
-        } else {
-            0
-        }
+        usize::from(self.plains.is_empty()) * self.states.len() * length
     }
 
     /// Whether the whole of `text` matches.
-    #[must_use]
     pub fn matches(&self, text: &[u8]) -> bool {
         self.fits(text, Begin::Anyhow)
     }
@@ -101,7 +94,6 @@ impl Pattern {
     }
 
     /// Whether any part of the pattern begins with `/`, so that a bare name does not decide.
-    #[must_use]
     pub fn is_absolute(&self) -> bool {
         self.absolute
     }

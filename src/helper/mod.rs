@@ -12,6 +12,8 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+#[cfg(test)]
+mod tests;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};

@@ -1,5 +1,6 @@
 //! A process of a running session made to do system calls of the test's choice, as by somebody who has taken it over.
 
+use crate::support::wait;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -27,16 +28,21 @@ pub struct Puppet {
 impl Puppet {
     pub fn take(pid: i32) -> Puppet {
         let pid = Pid::from_raw(pid);
-        ptrace::attach(pid).unwrap();
-        assert!(matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..))));
-        let saved = ptrace::getregs(pid).unwrap();
-        let code = ptrace::read(pid, (saved.rip - 2) as ptrace::AddressType).unwrap();
-        assert_eq!(code & 0xFFFF, 0x050F, "it does not wait in a system call");
-        Puppet {
-            pid,
-            saved,
-            alive: true,
-        }
+        wait("the process to wait for somebody", || {
+            ptrace::attach(pid).unwrap();
+            assert!(matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..))));
+            let saved = ptrace::getregs(pid).unwrap();
+            let code = ptrace::read(pid, (saved.rip - 2) as ptrace::AddressType).unwrap();
+            if code & 0xFFFF == 0x050F {
+                return Some(Puppet {
+                    pid,
+                    saved,
+                    alive: true,
+                });
+            }
+            ptrace::detach(pid, None).unwrap();
+            None
+        })
     }
 
     /// Makes it do one call.

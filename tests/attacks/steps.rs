@@ -1,6 +1,8 @@
 //! Steps of confinement that fail, one after the other: the session is refused each time and the server goes on (attacks A27, B-136).
 
 use crate::sessions::{NOBODY, back_to_base, session, status};
+use crate::support::host::{CONFIG, PROGRAM};
+use crate::support::server::{BASE, listening};
 use crate::support::{Client, Host, Server, wait};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -129,5 +131,56 @@ fn after_login() {
             drop(fault);
             back_to_base(&server);
         }
+    }
+}
+
+/// A kernel without one of the two last fences: the server says so once and serves (attacks C.9, DESIGN §1).
+#[test]
+fn a_kernel_that_lacks_something() {
+    for (call, error, said) in [
+        (
+            "landlock_create_ruleset",
+            "ENOSYS",
+            "no Landlock in this kernel",
+        ),
+        (
+            "landlock_create_ruleset",
+            "EOPNOTSUPP",
+            "no Landlock in this kernel",
+        ),
+        ("seccomp", "ENOSYS", "this kernel or machine has no seccomp"),
+        ("seccomp", "EINVAL", "this kernel or machine has no seccomp"),
+    ] {
+        let host = Host::new();
+        host.write(CONFIG, BASE);
+        let output = std::fs::File::create("/mnt/said").unwrap();
+        let mut strace = Command::new("strace")
+            .args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={call}"),
+            ])
+            .args(["-e", &format!("inject={call}:error={error}")])
+            .args([PROGRAM, CONFIG])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        wait("the server to listen", || listening().then_some(()));
+        let mut c = Client::alice();
+        assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));
+        assert!(c.store("STOR new", b"x").code() == "226", "{call}");
+        let text = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        assert_eq!(text.matches(said).count(), 1, "{text}");
+        drop(c);
+        for pid in Server::processes() {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = strace.wait();
     }
 }

@@ -205,6 +205,10 @@ pub(super) const GIVE: &[Row] = &[
         &[&[bits(3, libc::AT_EMPTY_PATH)]],
         "fstat(3) of older C libraries",
     ),
+    allow(
+        named!(SYS_fstatfs),
+        "what is given away is no file of the kernel's",
+    ),
     allow(named!(SYS_fchown), "uploads are given to chown_username"),
 ];
 

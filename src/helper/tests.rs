@@ -1,0 +1,407 @@
+//! A hostile worker and a hostile greeter against the loops that answer them: every message in every state, every length, every kind of
+//! descriptor, and noise (attacks B-140 to B-145).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::after::{self, End, Facts};
+use super::journal::Journal;
+use super::prepared::Prepared;
+use crate::config::{self, Config, Source};
+use crate::sys::socket;
+use crate::wire::{
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Decoder, Encoder, Event,
+    Message,
+};
+use nix::fcntl::{OFlag, open};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::stat::Mode;
+use nix::unistd::Uid;
+use proptest::prelude::*;
+use std::borrow::Cow;
+use std::io::{IoSlice, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+const PEER: &str = "127.0.0.1:40000";
+
+/// What the hostile side got: how the loop ended, and what it was answered.
+struct Played<R> {
+    end: R,
+    replies: Vec<Vec<u8>>,
+}
+
+/// One thing to send: bytes and descriptors, any number of both.
+type Shot<'a> = (&'a [u8], &'a [RawFd]);
+
+fn shoot(on: &OwnedFd, (bytes, descriptors): Shot<'_>) -> bool {
+    let rights = [ControlMessage::ScmRights(descriptors)];
+    let control = if descriptors.is_empty() {
+        &rights[..0]
+    } else {
+        &rights[..]
+    };
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(on.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None).is_ok()
+}
+
+/// Sends everything to a loop that runs in a thread, then hangs up; a loop that goes on for long is a failure.
+fn play<R: Send>(shots: &[Shot<'_>], serve: impl FnOnce(OwnedFd) -> R + Send) -> Played<R> {
+    let (theirs, ours) = socket::message_pair().unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(move || serve(theirs));
+        let mut replies = Vec::new();
+        let mut buffer = [0; 8192];
+        let mut take = |wait: u64| {
+            let until = Instant::now().checked_add(Duration::from_millis(wait));
+            let mut ends = 0;
+            while socket::readable(ours.as_fd(), until).unwrap() {
+                match socket::receive_message(ours.as_fd(), &mut buffer) {
+                    // The kernel tells of the reset first, and then gives what came before it.
+                    Ok((0, _)) if ends == 0 => ends = 1,
+                    Ok((0, _)) | Err(_) => return,
+                    Ok((length, _)) => replies.push(buffer[..length].to_vec()),
+                }
+            }
+        };
+        for shot in shots {
+            if !shoot(&ours, *shot) {
+                break;
+            }
+            take(0);
+        }
+        let _ = nix::sys::socket::shutdown(ours.as_raw_fd(), nix::sys::socket::Shutdown::Write);
+        take(5000);
+        let begin = Instant::now();
+        while !running.is_finished() {
+            assert!(begin.elapsed() < Duration::from_secs(5), "it goes on");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let end = running.join().unwrap();
+        Played { end, replies }
+    })
+}
+
+fn against_helper(config: &Config, heir: Option<Uid>, shots: &[Shot<'_>]) -> Played<End> {
+    let peer: SocketAddr = PEER.parse().unwrap();
+    let facts = Facts {
+        config,
+        peer,
+        local: peer,
+        session: nix::unistd::geteuid(),
+        heir,
+    };
+    let played = play(shots, |theirs| {
+        let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
+        after::serve(&facts, channel, None, &mut Journal::silent(peer))
+    });
+    for reply in &played.replies {
+        assert!(matches!(reply.first(), Some(1..=4)), "{reply:?}");
+    }
+    played
+}
+
+fn bytes<M: Message>(message: &M) -> Vec<u8> {
+    let mut out = Encoder::default();
+    message.encode(&mut out);
+    out.bytes().to_vec()
+}
+
+/// Whether helper would take it for a message.
+fn valid<M: Message>(datagram: &[u8], descriptor: Option<OwnedFd>) -> bool {
+    let mut from = Decoder::new(datagram, descriptor);
+    datagram.len() <= M::MAX && M::decode(&mut from).is_ok() && from.finished()
+}
+
+fn null() -> OwnedFd {
+    open(
+        "/dev/null",
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn every_tag_and_length_from_a_worker() {
+    let config = Config::default();
+    let listen = bytes(&AfterLogin::ListenPassive);
+    let file = null();
+    for tag in 0..=255_u8 {
+        for length in [
+            1,
+            2,
+            3,
+            4,
+            5,
+            7,
+            8,
+            12,
+            21,
+            22,
+            1024,
+            16 * 1024,
+            AfterLogin::MAX + 1,
+        ] {
+            let mut datagram = vec![tag; length];
+            datagram[1..].fill(tag.wrapping_mul(31));
+            for descriptors in [&[][..], &[file.as_raw_fd()]] {
+                let given = descriptors.first().map(|_| null());
+                let fits = valid::<AfterLogin>(&datagram, given);
+                let shots = [(datagram.as_slice(), descriptors), (listen.as_slice(), &[])];
+                let played = against_helper(&config, None, &shots);
+                if !fits {
+                    assert_eq!(played.end, End::Broken, "{tag} {length}");
+                    assert!(played.replies.is_empty(), "{tag} {length}: answered");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn surplus_and_missing_bytes_and_descriptors() {
+    let config = Config {
+        port_promiscuous: true,
+        ..Config::default()
+    };
+    let to: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let messages = [
+        bytes(&AfterLogin::ListenPassive),
+        bytes(&AfterLogin::ConnectActive { port: 1 }),
+        bytes(&AfterLogin::ConnectForeign { to }),
+        bytes(&AfterLogin::Event(Event::Note(b"note".to_vec()))),
+        bytes(&AfterLogin::Chown { file: null() }),
+    ];
+    let file = null();
+    let two = [file.as_raw_fd(), file.as_raw_fd()];
+    let many = [file.as_raw_fd(); 200];
+    for message in &messages {
+        let takes_one = message.first() == Some(&5);
+        for length in 0..=message.len() + 1 {
+            let mut cut = message.clone();
+            cut.resize(length, 0);
+            for descriptors in [&[][..], &two[..1], &two, &many] {
+                let played = against_helper(&config, None, &[(&cut, descriptors)]);
+                let whole = length == message.len() && descriptors.len() == usize::from(takes_one);
+                if length == 0 {
+                    // It looks like the end, and is taken for it.
+                    assert_ne!(played.replies.len(), 1);
+                } else if !whole {
+                    assert_eq!(played.end, End::Broken, "{cut:?} {}", descriptors.len());
+                    assert!(played.replies.is_empty());
+                }
+            }
+        }
+    }
+}
+
+/// Only a regular file of the session's is given away, and nothing that was sent stays open.
+#[test]
+fn every_kind_of_descriptor() {
+    let config = Config::default();
+    let own = nix::unistd::geteuid();
+    let chown = bytes(&AfterLogin::Chown { file: null() });
+    let flags = OFlag::O_CLOEXEC;
+    let path = std::env::temp_dir().join(format!("vsftpd-hostile-{}", std::process::id()));
+    std::fs::write(&path, b"x").unwrap();
+    let (_, socket) = socket::message_pair().unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let kinds = [
+        null(),
+        open("/", flags | OFlag::O_DIRECTORY, Mode::empty()).unwrap(),
+        open(&path, flags | OFlag::O_PATH, Mode::empty()).unwrap(),
+        open("/proc/self/mem", flags | OFlag::O_RDWR, Mode::empty()).unwrap(),
+        open("/proc/self/status", flags, Mode::empty()).unwrap(),
+        socket,
+        nix::sys::eventfd::EventFd::new().unwrap().into(),
+        writer.into(),
+    ];
+    for (at, kind) in kinds.into_iter().enumerate() {
+        // An heir that is not the owner: nothing is "already given".
+        let heir = Uid::from_raw(own.as_raw() + 12_345);
+        let played = against_helper(&config, Some(heir), &[(&chown, &[kind.as_raw_fd()])]);
+        assert_eq!(played.end, End::Gone, "{at}");
+        assert_eq!(
+            played.replies,
+            [bytes(&AfterLoginReply::Unavailable)],
+            "{at}"
+        );
+    }
+    // The pipe's other ends are all closed: helper's copy as well.
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    let file = open(&path, flags, Mode::empty()).unwrap();
+    let unasked = against_helper(&config, None, &[(&chown, &[file.as_raw_fd()])]);
+    assert_eq!(unasked.end, End::Broken);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn ports_and_addresses_that_are_not_for_a_worker() {
+    let config = Config::default();
+    for port in [0, 1, 20, 21, 22, 25, 80, 443, 1023] {
+        let message = bytes(&AfterLogin::ConnectActive { port });
+        let played = against_helper(&config, None, &[(&message, &[])]);
+        assert_eq!(
+            played.replies,
+            [bytes(&AfterLoginReply::Unavailable)],
+            "{port}"
+        );
+    }
+    let to: SocketAddr = "127.0.0.2:6000".parse().unwrap();
+    let foreign = bytes(&AfterLogin::ConnectForeign { to });
+    let played = against_helper(&config, None, &[(&foreign, &[])]);
+    assert!(played.end == End::Broken && played.replies.is_empty());
+}
+
+/// Many requests at once are answered one by one, and the listeners that were made are closed.
+#[test]
+fn a_flood_of_requests() {
+    let config = Config::default();
+    let listen = bytes(&AfterLogin::ListenPassive);
+    let shots: Vec<Shot<'_>> = (0..2000).map(|_| (listen.as_slice(), &[][..])).collect();
+    let played = against_helper(&config, None, &shots);
+    assert_eq!((played.end, played.replies.len()), (End::Gone, 2000));
+}
+
+fn prepared(lines: &[&str]) -> Prepared {
+    let base = [
+        "listen=YES",
+        "run_as_launching_user=YES",
+        "local_enable=NO",
+        "delay_failed_login=0",
+        "delay_successful_login=0",
+    ];
+    let sources: Vec<Source> = base
+        .iter()
+        .chain(lines)
+        .map(|line| Source::Setting(line.as_bytes().to_vec()))
+        .collect();
+    Prepared::new(config::load(&sources).unwrap()).unwrap()
+}
+
+/// Whether a login was granted.
+fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
+    play(shots, |theirs| {
+        let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
+        let mut journal = Journal::silent(PEER.parse().unwrap());
+        super::before(Cow::Borrowed(prepared), &mut journal, &mut channel).is_some()
+    })
+}
+
+fn login(name: &[u8]) -> Vec<u8> {
+    bytes(&BeforeLogin::Login {
+        name: name.to_vec(),
+        password: b"x@".to_vec().into(),
+        rest: Vec::new(),
+    })
+}
+
+/// Helper counts, whatever a greeter sends: after the last failure nothing is answered any more (attacks A78, B-085).
+#[test]
+fn a_greeter_cannot_guess_for_ever() {
+    let prepared = prepared(&[]);
+    let wrong = login(b"alice");
+    let shots: Vec<Shot<'_>> = (0..1000).map(|_| (wrong.as_slice(), &[][..])).collect();
+    let played = against_gate(&prepared, &shots);
+    assert!(!played.end);
+    let failed = bytes(&BeforeLoginReply::Failed);
+    let last = bytes(&BeforeLoginReply::FailedLast);
+    assert_eq!(played.replies, [failed.clone(), failed, last]);
+}
+
+#[test]
+fn every_tag_and_length_from_a_greeter() {
+    let prepared = prepared(&[]);
+    let right = login(b"ftp");
+    let file = null();
+    for tag in 0..=255_u8 {
+        for length in [
+            1,
+            2,
+            3,
+            5,
+            8,
+            64,
+            4098,
+            4099,
+            BeforeLogin::MAX,
+            BeforeLogin::MAX + 1,
+        ] {
+            for filling in [0, 1, 255] {
+                let mut datagram = vec![filling; length];
+                datagram[0] = tag;
+                for descriptors in [&[][..], &[file.as_raw_fd()]] {
+                    let given = descriptors.first().map(|_| null());
+                    let fits = valid::<BeforeLogin>(&datagram, given);
+                    let shots = [(datagram.as_slice(), descriptors), (right.as_slice(), &[])];
+                    let played = against_gate(&prepared, &shots);
+                    if !fits {
+                        // What follows is not looked at either, were it right a hundred times.
+                        assert!(!played.end && played.replies.is_empty(), "{tag} {length}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One login is granted, once; no second identity in the same session (attacks A77, B-142).
+#[test]
+fn one_login_is_granted() {
+    let prepared = prepared(&[]);
+    let (right, wrong) = (login(b"ftp"), login(b"alice"));
+    let shots: [Shot<'_>; 4] = [(&wrong, &[]), (&right, &[]), (&right, &[]), (&wrong, &[])];
+    let played = against_gate(&prepared, &shots);
+    assert!(played.end);
+    let expected = [BeforeLoginReply::Failed, BeforeLoginReply::Granted];
+    assert_eq!(played.replies, expected.map(|reply| bytes(&reply)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    /// Noise in any order ends the session or is a message; nothing else is answered, and nothing crashes.
+    #[test]
+    fn noise(shots in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..300), 0..3_usize), 1..8)) {
+        let config = Config::default();
+        let file = null();
+        let descriptors = [file.as_raw_fd(), file.as_raw_fd()];
+        let shots: Vec<Shot<'_>> = shots
+            .iter()
+            .map(|(bytes, count)| (bytes.as_slice(), &descriptors[..*count]))
+            .collect();
+        let played = against_helper(&config, None, &shots);
+        prop_assert!(played.replies.len() <= shots.len());
+        let prepared = prepared(&[]);
+        let played = against_gate(&prepared, &shots);
+        prop_assert!(played.replies.len() <= shots.len());
+    }
+
+    /// What is nearly a message: one with bytes changed.
+    #[test]
+    fn nearly(which in 0..5_usize, changes in prop::collection::vec((0..64_usize, any::<u8>()), 0..4)) {
+        let to: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let mut datagram = match which {
+            0 => bytes(&AfterLogin::ListenPassive),
+            1 => bytes(&AfterLogin::ConnectActive { port: 1 }),
+            2 => bytes(&AfterLogin::ConnectForeign { to }),
+            3 => bytes(&AfterLogin::Event(Event::Pending(b"name".to_vec()))),
+            _ => bytes(&AfterLogin::Chown { file: null() }),
+        };
+        for (at, byte) in changes {
+            let length = datagram.len();
+            datagram[at % length] = byte;
+        }
+        let fits = valid::<AfterLogin>(&datagram, None);
+        let played = against_helper(&Config::default(), None, &[(&datagram, &[])]);
+        prop_assert!(fits || played.end == End::Broken);
+    }
+}
+
+/// `make fuzz` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(128)
+}
