@@ -12,6 +12,8 @@ DESTDIR       =
 PORT          =
 # What `make run` serves.
 DIR           = .
+# How many inputs `make fuzz` tries for each property.
+CASES         = 20000
 
 PROGRAM = target/release/vsftpd
 MANUAL  = target/man/vsftpd.conf.5
@@ -19,7 +21,7 @@ SOURCES = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PLACES  = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' NAME='$(NAME)' DESTDIR='$(DESTDIR)' \
           PORT='$(PORT)' PROGRAM='$(PROGRAM)' MANUAL='$(MANUAL)'
 
-.PHONY: all build manual run test check bench install uninstall start stop clean help
+.PHONY: all build manual run test fuzz check bench install uninstall start stop clean help
 # `make -j install start` must not start before it has installed.
 .NOTPARALLEL:
 
@@ -47,6 +49,11 @@ run: build
 test:
 	scripts/install-test-tools
 	scripts/test
+
+# Everything that reads what others wrote, with CASES random inputs for each property.
+fuzz:
+	PROPTEST_CASES=$(CASES) scripts/cargo test --locked --release --bin vsftpd -- any_ noise nearly never_panic options_lose \
+	    only_printable as_defined both_ways pieces_do
 
 check:
 	scripts/check
@@ -77,6 +84,7 @@ help:
 	@echo 'make uninstall     remove it; configuration and data stay'
 	@echo 'make run           serve DIR=. read-only on port 2121 as yourself, nothing installed'
 	@echo 'make test          run every test, installing the tools they need'
+	@echo 'make fuzz           try every parser with CASES=20000 random inputs each'
 	@echo 'make check         what a change must pass: format, lints, tests, documentation, configurations, manual'
 	@echo 'make bench         measure it side by side with the original vsftpd'
 	@echo 'Variables: PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) LOCALSTATEDIR=$(LOCALSTATEDIR) NAME=$(NAME) DESTDIR=$(DESTDIR) PORT=$(PORT)'

@@ -2,6 +2,8 @@
 
 mod config;
 mod ftp;
+#[cfg(test)]
+mod fuzz;
 mod helper;
 mod master;
 mod record;

@@ -358,7 +358,7 @@ fn one_login_is_granted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(ProptestConfig::with_cases(crate::fuzz::cases(128)))]
 
     /// Noise in any order ends the session or is a message; nothing else is answered, and nothing crashes.
     #[test]
@@ -396,12 +396,4 @@ proptest! {
         let played = against_helper(&Config::default(), None, &[(&datagram, &[])]);
         prop_assert!(fits || played.end == End::Broken);
     }
-}
-
-/// `make fuzz` asks for more.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(128)
 }

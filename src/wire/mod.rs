@@ -10,6 +10,8 @@ mod channel;
 mod codec;
 mod event;
 mod lookup;
+#[cfg(test)]
+mod tests;
 
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};

@@ -333,7 +333,7 @@ fn no_table_is_slow() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(crate::fuzz::cases(128)))]
 
     #[test]
     fn any_bytes(allow: Vec<u8>, deny: Vec<u8>) {

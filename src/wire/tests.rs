@@ -1,0 +1,91 @@
+//! Every set of messages against random bytes: what is not exactly one message is refused, and what is one is written back as it was
+//! (attacks B-140, B-144).
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::{
+    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Decoder, Encoder, Message,
+};
+use proptest::prelude::*;
+use std::os::fd::OwnedFd;
+
+/// Bytes that are nearly messages: a tag, and pieces with lengths that are right, or noise.
+fn nearly() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop::collection::vec(any::<u8>(), 0..20).prop_map(|text| {
+        let length = u16::try_from(text.len()).unwrap();
+        [length.to_le_bytes().as_slice(), &text].concat()
+    });
+    let address = prop_oneof![Just(4_u8), Just(16)].prop_flat_map(|length| {
+        prop::collection::vec(any::<u8>(), usize::from(length))
+            .prop_map(move |octets| [&[length, 0], octets.as_slice()].concat())
+    });
+    let piece = prop_oneof![
+        text,
+        address,
+        prop::collection::vec(0..8_u8, 0..3),
+        any::<u16>().prop_map(|short| short.to_le_bytes().to_vec()),
+        any::<u64>().prop_map(|long| long.to_le_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..10),
+    ];
+    let pieces = prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat());
+    (0..10_u8, pieces).prop_map(|(tag, rest)| [&[tag], rest.as_slice()].concat())
+}
+
+fn null() -> OwnedFd {
+    std::fs::File::open("/dev/null").unwrap().into()
+}
+
+/// True if it was a message.
+fn reads<M: Message>(bytes: &[u8]) -> bool {
+    for with in [false, true] {
+        let mut from = Decoder::new(bytes, with.then(null));
+        let Ok(message) = M::decode(&mut from) else {
+            continue;
+        };
+        if !from.finished() {
+            continue;
+        }
+        assert_eq!(message.descriptor().is_some(), with);
+        let mut out = Encoder::default();
+        message.encode(&mut out);
+        assert_eq!(out.bytes(), bytes);
+        return true;
+    }
+    false
+}
+
+fn all(bytes: &[u8]) -> usize {
+    let read = [
+        reads::<BeforeLogin>(bytes),
+        reads::<BeforeLoginReply>(bytes),
+        reads::<AfterLogin>(bytes),
+        reads::<AfterLoginReply>(bytes),
+        reads::<AuthWord>(bytes),
+    ];
+    read.iter().filter(|read| **read).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(crate::fuzz::cases(512)))]
+
+    #[test]
+    fn noise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        all(&bytes);
+    }
+
+    #[test]
+    fn nearly_messages(bytes in nearly()) {
+        all(&bytes);
+    }
+}
+
+#[test]
+fn the_generator_hits() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let hits = (0..3000).filter(|_| {
+        let bytes = nearly().new_tree(&mut runner).unwrap().current();
+        all(&bytes) > 0
+    });
+    assert!(hits.count() > 50);
+}
