@@ -102,6 +102,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         }
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
+    process::fill_heap_gaps();
     Master {
         sources: start.sources,
         prepared,
@@ -125,6 +126,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
     process::clear_environment();
     title::prepare();
     process::reset_signals();
+    process::one_arena();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;

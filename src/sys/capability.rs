@@ -33,8 +33,8 @@ struct Words {
     inheritable: u32,
 }
 
-/// Nothing outside is in the bounding set of this process or of a child. It only ever shrinks: what is known to be gone stays gone,
-/// in children too.
+/// Nothing outside is in the bounding set of this process or of a child; known once master has shortened it. It only ever shrinks:
+/// what is gone stays gone, in children too.
 static BOUND: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// The bits of these capabilities.
@@ -99,15 +99,18 @@ pub fn bound(keep: &[Capability]) -> Result<(), Errno> {
         if before & bit == 0 {
             continue;
         }
-        // Asked once, by master: a number the kernel does not know is EINVAL.
-        let there = before != u64::MAX || bounding(libc::PR_CAPBSET_READ, number) == Ok(1);
+        // A number the kernel does not know is EINVAL.
+        let there = bounding(libc::PR_CAPBSET_READ, number) == Ok(1);
         if there && keep & bit == 0 {
             bounding(libc::PR_CAPBSET_DROP, number)?;
         } else if there {
             left |= bit;
         }
     }
-    BOUND.store(left, Ordering::Relaxed);
+    // Only by master: a child would have the page of memory to itself then.
+    if before == u64::MAX {
+        BOUND.store(left, Ordering::Relaxed);
+    }
     Ok(())
 }
 

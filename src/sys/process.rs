@@ -307,6 +307,26 @@ pub fn one_arena() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
+/// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
+/// heap's end, and a child copies two pages where it would have copied one for each gap.
+pub fn fill_heap_gaps() {
+    /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
+    const MOST: usize = 4096;
+    // Too large for any gap; given back at once.
+    let large = Vec::<u8>::with_capacity(64 * 1024);
+    let end = large.as_ptr().addr();
+    drop(large);
+    for size in (8..=2048).step_by(16) {
+        for _ in 0..MOST {
+            let filler = Vec::<u8>::with_capacity(size);
+            if filler.as_ptr().addr() >= end {
+                break;
+            }
+            std::mem::forget(filler);
+        }
+    }
+}
+
 /// Forbids this process and its user any further process or thread: worker, once its data thread runs.
 pub fn no_more_threads() {
     // A refusal leaves the limit of the system.

@@ -173,7 +173,19 @@ pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
 /// # Errors
 /// Nothing waits (`WouldBlock`), or the kernel cannot give it now.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    let raw = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    accept_with(listener, SockFlag::SOCK_CLOEXEC)
+}
+
+/// The same for a data connection, which does not block either.
+///
+/// # Errors
+/// As [`accept`].
+pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
+}
+
+fn accept_with(listener: BorrowedFd<'_>, flags: SockFlag) -> io::Result<(OwnedFd, SocketAddr)> {
+    let raw = socket::accept4(listener.as_raw_fd(), flags)?;
     // SAFETY: accept4 has just made this descriptor and nothing else knows it.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     let peer = peer(socket.as_fd())?;
@@ -237,7 +249,7 @@ pub fn listen_data(
     let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
     let width = last.saturating_sub(first).saturating_add(1);
     let start = random()?.checked_rem(width).unwrap_or(0);
-    let socket = stream(ip, SockFlag::SOCK_CLOEXEC)?;
+    let socket = stream(ip, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     // A port whose last connection lingers in TIME_WAIT is free for us; one that another socket listens on is not.
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     // Every port of a small range is tried; of a large one enough of them, from a random place on.
