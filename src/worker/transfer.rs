@@ -396,9 +396,10 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
-        let work = match self.brief(&line, work)? {
-            Brief::Over(end) => return Ok((end, line.moved())),
-            Brief::Left(work) => work,
+        let work = match self.brief(&line, work) {
+            Ok(Brief::Over(end)) => return Ok((end, line.moved())),
+            Ok(Brief::Left(work)) => work,
+            Err(Over(_)) => return Ok((End::Deserted, line.moved())),
         };
         if self.mover.is_none() {
             match Mover::start() {
