@@ -352,11 +352,15 @@ fn the_helper_keeps_what_the_options_need() {
 }
 
 fn upload() -> (Client, Data) {
+    upload_of(b"abc")
+}
+
+fn upload_of(bytes: &[u8]) -> (Client, Data) {
     let mut client = Client::alice();
     let (_, mut data) = client.begin("STOR part");
-    data.stream.write_all(b"abc").unwrap();
+    data.stream.write_all(bytes).unwrap();
     wait("the bytes to arrive", || {
-        (fs::read("/home/alice/part").unwrap() == b"abc").then_some(())
+        (fs::read("/home/alice/part").unwrap() == bytes).then_some(())
     });
     (client, data)
 }
@@ -365,7 +369,8 @@ fn upload() -> (Client, Data) {
 fn during_a_transfer() {
     let host = Host::new();
     let server = Server::start(&host, "chroot_local_user=YES\nallow_writeable_chroot=YES\n");
-    let (mut client, data) = upload();
+    // More than the control thread takes by itself.
+    let (mut client, data) = upload_of(&[b'x'; 100_000]);
     let (_, worker) = logged_in(&server, ALICE);
     assert_eq!(worker.threads(), 2);
     worker.holds(Some("/home/alice"), 3);

@@ -50,7 +50,7 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// For each row of [`TABLE`], where its value came from.
     origins: Vec<Origin>,
 }
@@ -95,7 +95,7 @@ impl Loaded {
 
     fn defaults() -> Self {
         Self {
-            config: Config::default(),
+            config: Arc::default(),
             origins: vec![Origin::Default; TABLE.len()],
         }
     }
@@ -285,7 +285,8 @@ impl Reader {
                     origin: std::mem::replace(origin, old.clone()),
                     text,
                 });
-                row.put(&mut self.loaded.config, row.value(&before.config));
+                let config = Arc::make_mut(&mut self.loaded.config);
+                row.put(config, row.value(&before.config));
             }
         }
         remarks
@@ -331,7 +332,7 @@ impl Reader {
         }
         match row.kind.parse(value) {
             Ok(value) => {
-                row.put(&mut self.loaded.config, value);
+                row.put(Arc::make_mut(&mut self.loaded.config), value);
                 *slot = origin;
             }
             Err(wrong) => {

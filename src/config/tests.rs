@@ -56,6 +56,8 @@ fn config(name: &str, text: &str) -> Config {
     settings(name, [BASE, text].concat())
         .unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
         .config
+        .as_ref()
+        .clone()
 }
 
 /// What is wrong with one setting, without its place.
@@ -107,7 +109,12 @@ fn values_are_bytes() {
     )
     .unwrap();
     assert_eq!(
-        loaded.config.ftpd_banner.unwrap().as_encoded_bytes(),
+        loaded
+            .config
+            .ftpd_banner
+            .as_ref()
+            .unwrap()
+            .as_encoded_bytes(),
         b"gr\xfc\xdf"
     );
     assert!(settings("zero", b"listen_ipv6=YES\nftpd_banner=a\0b\n").is_err());

@@ -59,6 +59,11 @@ impl Journal {
         }
     }
 
+    /// Whether what the session does is written anywhere; if not, only notes are, to standard error.
+    pub fn keeps_record(&self) -> bool {
+        self.vsftpd.is_some() || self.xfer.is_some() || self.syslog.is_some()
+    }
+
     /// The client's numeric address as logs show it.
     pub fn address(&self) -> &str {
         &self.address

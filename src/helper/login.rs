@@ -300,6 +300,7 @@ fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, 
         home: account.home.clone().into(),
         extra: prepared.config().anon_root.clone(),
         chroot: true,
+        recorded: true,
     })
 }
 
@@ -323,6 +324,7 @@ fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal>
         home: substitute(config, home.as_os_str().as_bytes(), &name),
         extra: local_root(config, &name),
         chroot: rules == Rules::Anonymous || chrooted(config, &name)?,
+        recorded: true,
         name,
     })
 }
@@ -351,6 +353,7 @@ fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Ref
         home: substitute(config, &home, &name),
         extra: local_root(config, &name),
         chroot: chrooted(config, &name)?,
+        recorded: true,
         name,
     })
 }

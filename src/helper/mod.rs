@@ -147,6 +147,9 @@ fn log_in<'a>(
 ) -> Result<(Box<Grant<'a>>, Vec<u8>, OwnedFd), Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
+    if !prepared.config().local_enable {
+        unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
+    }
     let empty = prepared.secure_chroot();
     let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
     let forked = fork_greeter(&prepared, client, &empty, greeting);
@@ -184,8 +187,13 @@ fn after_login(
         prepared,
         accounting,
     } = *grant;
+    unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
+    let verdict = worker::Verdict {
+        recorded: journal.keeps_record(),
+        ..verdict
+    };
     let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let given_up = give_up(&prepared, empty);
@@ -336,7 +344,7 @@ fn fork_worker(
             return 1;
         }
         worker::work(
-            prepared.config().clone(),
+            prepared.shared_config(),
             client,
             verdict,
             prepared.wanted(),
@@ -384,6 +392,14 @@ fn before_login(prepared: &Prepared) -> Vec<Capability> {
         needed.push(Capability::CAP_SYS_ADMIN);
     }
     needed
+}
+
+/// Empties the bounding set, which children inherit, once no auth is to come: what its PAM modules start may need some of it.
+fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
+    if prepared.config().run_as_launching_user {
+        return Ok(());
+    }
+    confine::drop_bounding_set(&[])
 }
 
 /// Drops to the unprivileged account in the empty root, keeping what the session may still ask for.

@@ -1,17 +1,23 @@
 //! Settings together with the accounts and addresses they name, looked up once by master so that no session asks the name service
 //! for them; helper looks up again only what a file for one address or user changes.
 
+use super::ask::Silence;
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
 use crate::sys::confine::{Isolation, Wanted};
 use crate::sys::{landlock, seccomp};
+use crate::sys::process;
+use crate::wire::{AuthReply, Channel, Identity};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a session starts from.
 #[derive(Debug, Clone)]
@@ -69,14 +75,15 @@ impl Prepared {
     /// # Errors
     /// The first one that is missing.
     pub fn new(mut loaded: Loaded) -> Result<Self, Unprepared> {
-        resolve_passive_address(&mut loaded.config)?;
+        resolve_passive_address(Arc::make_mut(&mut loaded.config))?;
         let config = &loaded.config;
         if config.run_as_launching_user {
             let own = launching_user();
             if !own.uid.is_root() {
                 // Rights an ordinary user does not have to give (reference §1.1, 14 and 17).
-                loaded.config.connect_from_port_20 = false;
-                loaded.config.chown_uploads = false;
+                let config = Arc::make_mut(&mut loaded.config);
+                config.connect_from_port_20 = false;
+                config.chown_uploads = false;
             }
             let config = &loaded.config;
             return Ok(Self {
@@ -91,11 +98,14 @@ impl Prepared {
                 loaded,
             });
         }
+        let lookups = Lookups::of(config);
         let named = |wanted: bool, option, name: &Option<OsString>| {
-            wanted.then(|| find(option, name.as_deref())).transpose()
+            wanted
+                .then(|| find(lookups, option, name.as_deref()))
+                .transpose()
         };
         Ok(Self {
-            nopriv: find("nopriv_user", config.nopriv_user.as_deref())?,
+            nopriv: find(lookups, "nopriv_user", config.nopriv_user.as_deref())?,
             anonymous: named(
                 config.anonymous_enable,
                 "ftp_username",
@@ -120,6 +130,11 @@ impl Prepared {
         &self.loaded.config
     }
 
+    /// The options, to be kept.
+    pub fn shared_config(&self) -> Arc<Config> {
+        Arc::clone(&self.loaded.config)
+    }
+
     /// The same for settings that a file for one address or user has changed; what they still have in common is not looked up again.
     ///
     /// # Errors
@@ -127,7 +142,7 @@ impl Prepared {
     pub fn with(&self, mut loaded: Loaded) -> Result<Self, Unprepared> {
         let old = self.config();
         if loaded.config.pasv_address != old.pasv_address {
-            resolve_passive_address(&mut loaded.config)?;
+            resolve_passive_address(Arc::make_mut(&mut loaded.config))?;
         }
         let config = &loaded.config;
         if config.run_as_launching_user {
@@ -136,6 +151,7 @@ impl Prepared {
                 ..self.clone()
             });
         }
+        let lookups = Lookups::of(config);
         let again = |wanted: bool,
                      had: &Option<Account>,
                      option,
@@ -144,14 +160,14 @@ impl Prepared {
             match had {
                 _ if !wanted => Ok(None),
                 Some(account) if before == now => Ok(Some(account.clone())),
-                Some(_) | None => find(option, now.as_deref()).map(Some),
+                Some(_) | None => find(lookups, option, now.as_deref()).map(Some),
             }
         };
         Ok(Self {
             nopriv: if config.nopriv_user == old.nopriv_user {
                 self.nopriv.clone()
             } else {
-                find("nopriv_user", config.nopriv_user.as_deref())?
+                find(lookups, "nopriv_user", config.nopriv_user.as_deref())?
             },
             anonymous: again(
                 config.anonymous_enable,
@@ -274,7 +290,30 @@ fn public_directory(config: &Config, own: &Account) -> OsString {
         .into()
 }
 
-fn find(option: &'static str, name: Option<&OsStr>) -> Result<Account, Unprepared> {
+/// Which process asks the name service.
+#[derive(Debug, Clone, Copy)]
+enum Lookups {
+    /// This one, because every login of a local user needs the libraries: its auth inherits them.
+    Here,
+    /// A child that ends then.
+    Apart,
+}
+
+impl Lookups {
+    fn of(config: &Config) -> Self {
+        if config.local_enable {
+            Self::Here
+        } else {
+            Self::Apart
+        }
+    }
+}
+
+fn find(
+    lookups: Lookups,
+    option: &'static str,
+    name: Option<&OsStr>,
+) -> Result<Account, Unprepared> {
     let shown = name
         .unwrap_or(OsStr::new("(unset)"))
         .to_string_lossy()
@@ -285,10 +324,61 @@ fn find(option: &'static str, name: Option<&OsStr>) -> Result<Account, Unprepare
         why,
     };
     let name = name.ok_or_else(|| failed("the option is empty".to_owned()))?;
-    let mut account = account::find(name.as_bytes())
-        .map_err(|error| failed(error.to_string()))?
-        .ok_or_else(|| failed("there is no such account".to_owned()))?;
-    account.groups =
-        account::groups(name.as_bytes(), account.gid).map_err(|error| failed(error.to_string()))?;
-    Ok(account)
+    let found = match lookups {
+        Lookups::Here => look_up(name.as_bytes()),
+        Lookups::Apart => apart(name.as_bytes()),
+    };
+    found
+        .map_err(&failed)?
+        .ok_or_else(|| failed("there is no such account".to_owned()))
+}
+
+fn look_up(name: &[u8]) -> Result<Option<Account>, String> {
+    let found = account::find(name).map_err(|error| error.to_string())?;
+    let Some(mut account) = found else {
+        return Ok(None);
+    };
+    account.groups = account::groups(name, account.gid).map_err(|error| error.to_string())?;
+    Ok(Some(account))
+}
+
+/// Asks the name service in a child: its libraries are then in no process of a session, where each fork would pay for them.
+fn apart(name: &[u8]) -> Result<Option<Account>, String> {
+    let pair = Channel::<Silence, AuthReply>::pair();
+    let (mut ours, theirs) = pair.map_err(|error| error.to_string())?;
+    let theirs = theirs.into_descriptor();
+    let child = process::spawn(&[theirs.as_raw_fd()], || {
+        let reply = match look_up(name) {
+            Ok(Some(account)) => AuthReply::Granted(Identity {
+                name: account.name.into_vec(),
+                uid: account.uid.as_raw(),
+                gid: account.gid.as_raw(),
+                groups: account.groups.into_iter().map(Gid::as_raw).collect(),
+                home: account.home.into_os_string().into_vec(),
+            }),
+            Ok(None) => AuthReply::NoAccount {
+                name: name.to_vec(),
+            },
+            Err(why) => AuthReply::Refused(why.into_bytes()),
+        };
+        let _ = Channel::<AuthReply, Silence>::new(theirs).send(&reply);
+        0
+    });
+    let child = child.map_err(|error| error.to_string())?;
+    let reply = ours.receive();
+    let _ = process::wait_for(child);
+    match reply {
+        Ok(Some(AuthReply::Granted(found))) => Ok(Some(Account {
+            name: OsString::from_vec(found.name),
+            uid: Uid::from_raw(found.uid),
+            gid: Gid::from_raw(found.gid),
+            home: OsString::from_vec(found.home).into(),
+            // Nobody logs in as one of these.
+            shell: PathBuf::new(),
+            groups: found.groups.into_iter().map(Gid::from_raw).collect(),
+        })),
+        Ok(Some(AuthReply::NoAccount { name: _ })) => Ok(None),
+        Ok(Some(AuthReply::Refused(why))) => Err(String::from_utf8_lossy(&why).into_owned()),
+        Ok(None) | Err(_) => Err("the name service did not answer".to_owned()),
+    }
 }

@@ -12,12 +12,13 @@ pub use launch::Inherited;
 
 use crate::config::{self, Loaded, Source};
 use crate::helper::{self, Prepared, Session};
+use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
-use caps::{CapSet, Capability, CapsHashSet};
+use caps::Capability;
 use launch::Service;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
@@ -107,6 +108,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         }
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
+    process::fill_heap_gaps();
     Master {
         sources: start.sources,
         prepared,
@@ -129,7 +131,8 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    process::ignore_write_signals();
+    process::reset_signals();
+    process::one_arena();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
@@ -324,24 +327,21 @@ const LISTED: &[Capability] = &[
     Capability::CAP_AUDIT_CONTROL,
 ];
 
-fn limit_capabilities(prepared: &Prepared) -> Result<(), caps::errors::CapsError> {
+fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     let mut listed = LISTED.to_vec();
     if prepared.isolation() != (false, false) {
         // The right to leave a name space.
         listed.push(Capability::CAP_SYS_ADMIN);
     }
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = listed
-        .iter()
-        .copied()
-        .filter(|capability| permitted.contains(capability))
-        .collect();
+    let permitted = capability::read()?.permitted;
+    let kept = permitted & capability::bits(&listed);
     // An ordinary user's server has none, and no right to shorten the list.
-    if permitted.contains(&Capability::CAP_SETPCAP) {
+    if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
         confine::drop_bounding_set(&listed)?;
     }
-    caps::set(None, CapSet::Effective, &kept)?;
-    caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
-    caps::set(None, CapSet::Permitted, &kept)?;
-    caps::set(None, CapSet::Effective, &kept)
+    capability::set(Sets {
+        effective: kept,
+        permitted: kept,
+        inheritable: 0,
+    })
 }

@@ -2,7 +2,9 @@
 
 use super::landlock::{self, Reach};
 use super::seccomp::List;
-use caps::{CapSet, Capability, CapsHashSet};
+use super::account;
+use super::capability::{self, Sets};
+use caps::Capability;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -239,63 +241,60 @@ pub fn outlive_parent() -> Result<(), Errno> {
 ///
 /// # Errors
 /// CAP_SETPCAP is missing.
-pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
-    for capability in caps::all() {
-        // A kernel older than this list answers EINVAL when asked about a capability it does not know: it is not there.
-        if !keep.contains(&capability)
-            && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false)
-        {
-            caps::drop(None, CapSet::Bounding, capability)?;
-        }
-    }
-    Ok(())
+pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), Errno> {
+    capability::bound(keep)
 }
 
 /// Limits what this process can do at once, not what it or a child may take back: helper before login, whose child auth needs more.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn lower_effective(to: &[Capability]) -> Result<(), caps::errors::CapsError> {
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let effective: CapsHashSet = to
-        .iter()
-        .copied()
-        .filter(|capability| permitted.contains(capability))
-        .collect();
-    caps::set(None, CapSet::Effective, &effective)
+pub fn lower_effective(to: &[Capability]) -> Result<(), Errno> {
+    let sets = capability::read()?;
+    capability::set(Sets {
+        effective: sets.permitted & capability::bits(to),
+        ..sets
+    })
 }
 
 /// Takes back what [`lower_effective`] set aside: auth, before PAM runs.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn raise_effective() -> Result<(), caps::errors::CapsError> {
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    caps::set(None, CapSet::Effective, &permitted)
+pub fn raise_effective() -> Result<(), Errno> {
+    let sets = capability::read()?;
+    capability::set(Sets {
+        effective: sets.permitted,
+        ..sets
+    })
 }
 
 /// Does something with the right to read any file and search any directory, as root always could; then it is set aside again. For
 /// lists and settings of the administrator's that belong to another account.
 pub fn with_search<T>(body: impl FnOnce() -> T) -> T {
-    let before = caps::read(None, CapSet::Effective).unwrap_or_default();
-    let mut more = before.clone();
-    more.insert(Capability::CAP_DAC_READ_SEARCH);
+    let before = capability::read().unwrap_or_default();
+    let more = before.effective | capability::bits(&[Capability::CAP_DAC_READ_SEARCH]);
     // Where the right is not to be had, reading is tried without it.
-    let raised = !before.contains(&Capability::CAP_DAC_READ_SEARCH)
-        && caps::set(None, CapSet::Effective, &more).is_ok();
+    let raised = more != before.effective
+        && capability::set(Sets {
+            effective: more,
+            ..before
+        })
+        .is_ok();
     let result = body();
     if raised {
-        let _ = caps::set(None, CapSet::Effective, &before);
+        let _ = capability::set(before);
     }
     result
 }
 
-fn set_capabilities(keep: &[Capability]) -> Result<(), caps::errors::CapsError> {
-    let wanted: CapsHashSet = keep.iter().copied().collect();
-    caps::set(None, CapSet::Effective, &CapsHashSet::new())?;
-    caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
-    caps::set(None, CapSet::Permitted, &wanted)?;
-    caps::set(None, CapSet::Effective, &wanted)
+fn set_capabilities(keep: &[Capability]) -> Result<(), Errno> {
+    let keep = capability::bits(keep);
+    capability::set(Sets {
+        effective: keep,
+        permitted: keep,
+        inheritable: 0,
+    })
 }
 
 /// Root's uid gives no capability any more and ambient ones cannot be raised; neither can be taken back (capabilities(7)).
@@ -328,7 +327,7 @@ fn verify(plan: &Plan<'_>) -> Result<(), Failure> {
         return Err(broken("user and group"));
     }
     let kept = matches!(plan.root, Root::Kept);
-    let mut groups = nix::unistd::getgroups().step("getgroups")?;
+    let mut groups = account::own_groups().step("getgroups")?;
     let mut wanted = plan.groups.to_vec();
     for list in [&mut groups, &mut wanted] {
         list.sort_unstable_by_key(|gid| gid.as_raw());
@@ -337,19 +336,15 @@ fn verify(plan: &Plan<'_>) -> Result<(), Failure> {
     if groups != wanted && !kept {
         return Err(broken("supplementary groups"));
     }
-    let wanted: CapsHashSet = match plan.root {
-        Root::Directory(_) | Root::Host => plan.keep.iter().copied().collect(),
-        Root::Kept => CapsHashSet::new(),
+    let wanted = match plan.root {
+        Root::Directory(_) | Root::Host => capability::bits(plan.keep),
+        Root::Kept => 0,
     };
-    for set in [CapSet::Permitted, CapSet::Effective] {
-        if caps::read(None, set).step("capget")? != wanted {
-            return Err(broken("capabilities"));
-        }
+    let sets = capability::read().step("capget")?;
+    if [sets.permitted, sets.effective] != [wanted; 2] {
+        return Err(broken("capabilities"));
     }
-    if !caps::read(None, CapSet::Inheritable)
-        .step("capget")?
-        .is_empty()
-    {
+    if sets.inheritable != 0 {
         return Err(broken("inheritable capabilities"));
     }
     if !plan.uid.is_root() && nix::unistd::setuid(Uid::from_raw(0)) != Err(Errno::EPERM) {

@@ -19,7 +19,7 @@ pub enum Ended {
     Killed(i32),
 }
 
-/// Forks a child that runs `body` with default signals, only the descriptors of `keep` beside 0, 1 and 2, and ends with the status it gives.
+/// Forks a child that runs `body` with no signal blocked, only the descriptors of `keep` beside 0, 1 and 2, and ends with the status it gives.
 ///
 /// # Errors
 /// The kernel makes no more processes.
@@ -32,7 +32,7 @@ pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> i32) -> io::Result<Pid> {
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            reset_signals();
+            unblock_signals();
             close_except(keep);
             leave(body())
         }
@@ -97,23 +97,25 @@ pub fn block(signals: &SigSet) -> io::Result<()> {
     Ok(signals.thread_block()?)
 }
 
-/// Default dispositions, nothing blocked, SIGPIPE and SIGXFSZ ignored: both come back as errors of the call.
-fn reset_signals() {
-    for signal in Signal::iterator() {
-        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
-            // SAFETY: SIG_DFL runs no code of ours.
-            let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
-        }
-    }
-    ignore_write_signals();
+/// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`].
+fn unblock_signals() {
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
-/// Turns SIGPIPE and SIGXFSZ into errors of the call that caused them; master calls it once, children inherit it.
-pub fn ignore_write_signals() {
-    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
-        // SAFETY: SIG_IGN runs no code of ours.
-        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+/// Default dispositions, but SIGPIPE and SIGXFSZ ignored: both come back as errors of the call. Master does it once, and no process
+/// that forks another changes any, so that children have them without a call of their own.
+pub fn reset_signals() {
+    for signal in Signal::iterator() {
+        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            continue;
+        }
+        let handler = if matches!(signal, Signal::SIGPIPE | Signal::SIGXFSZ) {
+            SigHandler::SigIgn
+        } else {
+            SigHandler::SigDfl
+        };
+        // SAFETY: neither runs any code of ours.
+        let _ = unsafe { nix::sys::signal::signal(signal, handler) };
     }
 }
 
@@ -310,6 +312,26 @@ pub fn fork_server() -> io::Result<ForkResult> {
 pub fn one_arena() {
     // SAFETY: mallopt takes two integers; a refusal leaves the default.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
+/// heap's end, and a child copies two pages where it would have copied one for each gap.
+pub fn fill_heap_gaps() {
+    /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
+    const MOST: usize = 4096;
+    // Too large for any gap; given back at once.
+    let large = Vec::<u8>::with_capacity(64 * 1024);
+    let end = large.as_ptr().addr();
+    drop(large);
+    for size in (8..=2048).step_by(16) {
+        for _ in 0..MOST {
+            let filler = Vec::<u8>::with_capacity(size);
+            if filler.as_ptr().addr() >= end {
+                break;
+            }
+            std::mem::forget(filler);
+        }
+    }
 }
 
 /// Forbids this process and its user any further process or thread: worker, once its data thread runs.

@@ -1,13 +1,12 @@
 //! Sockets: listening, accepting, data connections, and the message pairs between processes; no socket is made outside this file.
 
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag,
-    SockType, SockaddrStorage, sockopt,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
+    sockopt,
 };
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -85,43 +84,75 @@ pub fn send_message(
     }
 }
 
-/// Waits for one datagram and at most one descriptor; length 0 means the peer has closed.
+/// Waits for one datagram of at most `most` bytes and at most one descriptor; `into` has it then, and is empty when the peer has
+/// closed. Nothing is cleared beforehand: memory that no datagram reaches is never touched.
 ///
 /// # Errors
 /// The kernel's word; a datagram or descriptors that were cut short are `InvalidData`.
 pub fn receive_message(
     on: BorrowedFd<'_>,
-    into: &mut [u8],
-) -> io::Result<(usize, Option<OwnedFd>)> {
+    into: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<Option<OwnedFd>> {
+    into.clear();
+    into.reserve(most);
+    // SAFETY: a header of zeros is a valid value of that plain C struct: no kind of message.
+    let mut space: Rights = unsafe { std::mem::zeroed() };
+    let mut iov = libc::iovec {
+        iov_base: into.as_mut_ptr().cast(),
+        iov_len: most,
+    };
+    // SAFETY: a msghdr of zeros is a valid value of that plain C struct: no name, no buffers.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut space).cast();
     // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
-    let mut space = cmsg_space!([RawFd; 1]);
-    let mut iov = [IoSliceMut::new(into)];
-    let message = loop {
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match socket::recvmsg::<()>(on.as_raw_fd(), &mut iov, Some(&mut space), flags) {
-            Ok(message) => break message,
+    message.msg_controllen = length(Rights::LENGTH);
+    let count = loop {
+        // SAFETY: every pointer in the message is to live memory of the length beside it: `most` bytes are reserved.
+        let count =
+            unsafe { libc::recvmsg(on.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        match Errno::result(count) {
+            Ok(count) => break usize::try_from(count).unwrap_or(0),
             Err(Errno::EINTR) => {}
-            Err(Errno::ECONNRESET) => return Ok((0, None)),
+            Err(Errno::ECONNRESET) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
     };
-    let mut descriptors = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            // SAFETY: the kernel has just installed these descriptors for this process and nothing else knows them.
-            descriptors.extend(
-                raw.into_iter()
-                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-            );
-        }
-    }
-    let cut = message
-        .flags
-        .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
-    if cut || descriptors.len() > 1 {
+    // SAFETY: the kernel has written that many bytes, and never more than the `most` that are reserved.
+    unsafe { into.set_len(count.min(most)) };
+    let descriptor = space.take(message.msg_controllen >= length(Rights::LENGTH));
+    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok((message.bytes, descriptors.pop()))
+    Ok(descriptor)
+}
+
+/// One control message with one descriptor (cmsg(3)).
+#[repr(C)]
+struct Rights {
+    header: libc::cmsghdr,
+    descriptor: libc::c_int,
+}
+
+impl Rights {
+    /// Without padding behind the descriptor, where another one would fit.
+    const LENGTH: usize = std::mem::offset_of!(Self, descriptor) + size_of::<libc::c_int>();
+
+    /// The descriptor, if the kernel has filled the message with one.
+    fn take(self, filled: bool) -> Option<OwnedFd> {
+        let is_rights = self.header.cmsg_level == libc::SOL_SOCKET
+            && self.header.cmsg_type == libc::SCM_RIGHTS
+            && self.header.cmsg_len == length(Self::LENGTH);
+        // SAFETY: the kernel has just installed this descriptor for this process and nothing else knows it.
+        (filled && is_rights).then(|| unsafe { OwnedFd::from_raw_fd(self.descriptor) })
+    }
+}
+
+/// A length as this C library declares it in `msghdr` and `cmsghdr`: the widths differ.
+fn length<T: TryFrom<usize> + Default>(bytes: usize) -> T {
+    T::try_from(bytes).unwrap_or_default()
 }
 
 /// A listening socket for control connections.
@@ -142,7 +173,19 @@ pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
 /// # Errors
 /// Nothing waits (`WouldBlock`), or the kernel cannot give it now.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    let raw = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    accept_with(listener, SockFlag::SOCK_CLOEXEC)
+}
+
+/// The same for a data connection, which does not block either.
+///
+/// # Errors
+/// As [`accept`].
+pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
+}
+
+fn accept_with(listener: BorrowedFd<'_>, flags: SockFlag) -> io::Result<(OwnedFd, SocketAddr)> {
+    let raw = socket::accept4(listener.as_raw_fd(), flags)?;
     // SAFETY: accept4 has just made this descriptor and nothing else knows it.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     let peer = peer(socket.as_fd())?;
@@ -206,7 +249,7 @@ pub fn listen_data(
     let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
     let width = last.saturating_sub(first).saturating_add(1);
     let start = random()?.checked_rem(width).unwrap_or(0);
-    let socket = stream(ip, SockFlag::SOCK_CLOEXEC)?;
+    let socket = stream(ip, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     // A port whose last connection lingers in TIME_WAIT is free for us; one that another socket listens on is not.
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     // Every port of a small range is tried; of a large one enough of them, from a random place on.

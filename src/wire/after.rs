@@ -36,7 +36,7 @@ pub enum AfterLoginReply {
     Listening {
         /// Its port.
         port: u16,
-        /// The socket, blocking, close-on-exec.
+        /// The socket, non-blocking, close-on-exec.
         socket: OwnedFd,
     },
     /// A socket on its way to the client: writable when connected, `SO_ERROR` otherwise.

@@ -83,19 +83,18 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// Anything that is not exactly one message of this set.
     pub fn receive(&mut self) -> Result<Option<In>, Broken> {
         // One byte more than the longest message: a datagram that fills it was too long.
-        self.buffer.resize(In::MAX.saturating_add(1), 0);
-        let (length, descriptor) = socket::receive_message(self.socket.as_fd(), &mut self.buffer)?;
-        if length == 0 {
+        let most = In::MAX.saturating_add(1);
+        let descriptor = socket::receive_message(self.socket.as_fd(), &mut self.buffer, most)?;
+        if self.buffer.is_empty() {
             return Ok(None);
         }
-        let bytes = self.buffer.get(..length).ok_or(Broken::Malformed)?;
-        if length > In::MAX {
+        if self.buffer.len() > In::MAX {
             return Err(Broken::Malformed);
         }
-        let mut decoder = Decoder::new(bytes, descriptor);
+        let mut decoder = Decoder::new(&self.buffer, descriptor);
         let message = In::decode(&mut decoder)?;
         let finished = decoder.finished();
-        zeroize::Zeroize::zeroize(self.buffer.get_mut(..length).unwrap_or_default());
+        zeroize::Zeroize::zeroize(self.buffer.as_mut_slice());
         if finished {
             Ok(Some(message))
         } else {

@@ -183,16 +183,23 @@ impl Session {
 
     fn accept_data(&mut self, listener: &OwnedFd) -> Result<Option<OwnedFd>, Over> {
         let deadline = seconds(self.config.accept_timeout);
-        match self.await_event(listener.as_fd(), PollFlags::POLLIN, deadline)? {
-            Awaited::Ready => {}
-            Awaited::TimedOut => {
-                self.reply(425, b"Failed to establish connection.");
-                return Ok(None);
+        // Most clients connect before they ask for anything.
+        let mut accepted = socket::accept_data(listener.as_fd());
+        if accepted
+            .as_ref()
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        {
+            match self.await_event(listener.as_fd(), PollFlags::POLLIN, deadline)? {
+                Awaited::Ready => accepted = socket::accept_data(listener.as_fd()),
+                Awaited::TimedOut => {
+                    self.reply(425, b"Failed to establish connection.");
+                    return Ok(None);
+                }
+                Awaited::Aborted => return Ok(None),
             }
-            Awaited::Aborted => return Ok(None),
         }
         let own = socket::canonical(self.peer.ip());
-        match socket::accept(listener.as_fd()) {
+        match accepted {
             Ok((connection, from))
                 if self.config.pasv_promiscuous || socket::canonical(from.ip()) == own =>
             {

@@ -1,5 +1,6 @@
 //! The processes that speak with the client: greeter before login, worker after it; both have given up every privilege.
 
+mod brief;
 mod change;
 mod commands;
 mod control;
@@ -20,13 +21,13 @@ pub use greeter::{GREETER_LIMITS, greet};
 
 use crate::config::Config;
 use crate::sys::confine::Wanted;
-use crate::sys::process;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The client, as the processes of its session know it.
 #[derive(Debug)]
@@ -94,6 +95,8 @@ pub struct Verdict {
     pub extra: Option<OsString>,
     /// Whether that directory becomes its root.
     pub chroot: bool,
+    /// Whether a log is open for what the session does: otherwise helper need not be told.
+    pub recorded: bool,
 }
 
 /// What a session may change: the gates of the commands that do (reference §3.4), as far as no command line is needed to know.
@@ -116,7 +119,7 @@ pub fn asks_the_host(config: &Config, chroot: bool) -> bool {
 
 /// The worker's life: enters the jail, gives up everything, serves; gives the exit status.
 pub fn work(
-    config: Config,
+    config: Arc<Config>,
     client: Client,
     verdict: Verdict,
     wanted: Wanted,
@@ -124,7 +127,6 @@ pub fn work(
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     rest: Vec<u8>,
 ) -> i32 {
-    process::one_arena();
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, &rest);

@@ -5,6 +5,7 @@ use crate::ftp::ascii::{FromNetwork, ToNetwork};
 use crate::sys::{process, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -15,6 +16,15 @@ use std::time::{Duration, Instant};
 
 /// One piece of a download that is not limited: large, so that the calls cost nothing beside the bytes.
 const SENDFILE: usize = 8 << 20;
+
+/// What is read or written at a time where nothing else is asked for: calls cost more than memory.
+const CHUNK: usize = 256 * 1024;
+
+/// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
+const PIPE: usize = 1 << 20;
+const PIPE_SIZE: i32 = 1 << 20;
+/// A pipe that is smaller saves nothing.
+const PIPE_LEAST: i32 = 1 << 16;
 
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
@@ -48,7 +58,13 @@ impl Line {
         self.moved.load(Ordering::Relaxed)
     }
 
-    fn add(&self, count: usize) {
+    /// The connection.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Books bytes that were moved.
+    pub fn add(&self, count: usize) {
         self.moved
             .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -111,8 +127,8 @@ pub struct Job {
     pub rate: Option<u64>,
     /// The longest time without progress.
     pub stall: Option<Duration>,
-    /// How many bytes to read or write at a time.
-    pub chunk: usize,
+    /// How many bytes to read or write at a time; `None`: as suits the kernel best.
+    pub chunk: Option<usize>,
 }
 
 /// The control thread's end of the data thread.
@@ -188,13 +204,14 @@ impl Job {
             return End::Network;
         }
         let pace = self.rate.map(Pace::new);
-        let chunk = pace
-            .as_ref()
-            .map_or(self.chunk, |pace| pace.piece().min(self.chunk));
+        let whole = self.chunk.is_none() && pace.is_none();
+        let chunk = self.chunk.unwrap_or(CHUNK);
+        let chunk = pace.as_ref().map_or(chunk, |pace| pace.piece().min(chunk));
         let mut run = Run {
             line: &self.line,
             pace,
             chunk,
+            whole,
             stall: self.stall,
         };
         let result = match self.work {
@@ -228,6 +245,8 @@ struct Run<'a> {
     line: &'a Line,
     pace: Option<Pace>,
     chunk: usize,
+    /// No size of pieces is asked for.
+    whole: bool,
     stall: Option<Duration>,
 }
 
@@ -325,6 +344,9 @@ impl Run<'_> {
     }
 
     fn receive(&mut self, file: &OwnedFd, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
+        if !ascii && self.whole && self.splice(file)? {
+            return self.uncut();
+        }
         let mut convert = FromNetwork::new();
         buffers.raw.resize(self.chunk, 0);
         loop {
@@ -349,11 +371,47 @@ impl Run<'_> {
             convert.finish(&mut buffers.converted);
             write_all(file, &buffers.converted)?;
         }
-        // The end may be ours: a cut connection reads as an end too.
+        self.uncut()
+    }
+
+    /// The end may be ours: a cut connection reads as an end too.
+    fn uncut(&self) -> Result<(), End> {
         if self.line.cut.load(Ordering::Relaxed) {
             Err(End::Network)
         } else {
             Ok(())
+        }
+    }
+
+    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had, and nothing was moved.
+    fn splice(&mut self, file: &OwnedFd) -> Result<bool, End> {
+        let Ok((out, into)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
+            return Ok(false);
+        };
+        let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE))
+            .or_else(|_| fcntl(&into, FcntlArg::F_GETPIPE_SZ));
+        if size.is_ok_and(|size| size < PIPE_LEAST) {
+            return Ok(false);
+        }
+        let flags = SpliceFFlags::SPLICE_F_MOVE;
+        loop {
+            let count = match splice(self.socket(), None, &into, None, PIPE, flags) {
+                Ok(0) => return Ok(true),
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EINVAL | Errno::ENOSYS) => return Ok(false),
+                Err(error) => return Err(self.broken(error)),
+            };
+            let mut left = count;
+            while left > 0 {
+                match splice(&out, None, file, None, left, flags) {
+                    Ok(0) => return Err(End::Local(Errno::ENOSPC)),
+                    Ok(count) => left = left.saturating_sub(count),
+                    Err(Errno::EINTR) => {}
+                    Err(error) => return Err(End::Local(error)),
+                }
+            }
+            self.moved(count, true)?;
         }
     }
 
@@ -378,49 +436,101 @@ impl Run<'_> {
 
     /// Ends our side and waits until the peer's kernel has taken every byte: only then was the transfer a success.
     fn drain(&self, end: End) -> End {
-        if socket::finish(self.socket()).is_err() {
-            return End::Network;
-        }
-        let patience = self.stall.unwrap_or(Duration::from_secs(600));
-        let (mut left, mut since, mut nap) = (usize::MAX, Instant::now(), Duration::from_millis(1));
-        let mut ended = false;
+        let mut drain = match Drain::begin(self.line, end, self.stall) {
+            Ok(drain) => drain,
+            Err(end) => return end,
+        };
         loop {
-            let Ok(now) = socket::unacknowledged(self.socket()) else {
-                return End::Network;
-            };
-            // Acknowledged, unless a reset has emptied the queue.
-            if now == 0 {
-                let healthy = socket::connected(self.socket()).is_ok()
-                    && !self.line.cut.load(Ordering::Relaxed);
-                return if healthy { end } else { End::Network };
+            if let Some(end) = drain.look() {
+                return end;
             }
-            if now < left {
-                (left, since) = (now, Instant::now());
-            } else if since.elapsed() >= patience {
-                return End::Stalled;
-            }
-            if ended {
-                // At its end already: what is left is an acknowledgement on its way.
-                std::thread::sleep(Duration::from_millis(1));
+            if drain.ended() {
+                std::thread::sleep(drain.nap());
+                continue;
             }
             // The peer's own end or a cut wakes us at once; otherwise look again soon.
             let mut fds = [PollFd::new(self.socket(), crate::sys::socket::PEER_ENDED)];
-            let woken = socket::wait(&mut fds, Instant::now().checked_add(nap)).unwrap_or(true);
-            if woken {
-                // A reset leaves the count as it was; only the error tells.
-                if self.line.cut.load(Ordering::Relaxed)
-                    || socket::connected(self.socket()).is_err()
-                {
-                    return End::Network;
-                }
-                ended = true;
+            let until = Instant::now().checked_add(drain.nap());
+            if socket::wait(&mut fds, until).unwrap_or(true) {
+                drain.woken();
             }
-            nap = nap.saturating_mul(2).min(Duration::from_millis(50));
         }
     }
 }
 
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+/// The wait for the last acknowledgement, of which the kernel gives no sign by itself.
+pub struct Drain<'a> {
+    line: &'a Line,
+    end: End,
+    patience: Duration,
+    left: usize,
+    since: Instant,
+    /// The peer has ended its side: what is left is an acknowledgement on its way.
+    ended: bool,
+}
+
+impl<'a> Drain<'a> {
+    /// Ends our side; `end` is what it comes to if all goes well.
+    ///
+    /// # Errors
+    /// The connection has gone.
+    pub fn begin(line: &'a Line, end: End, stall: Option<Duration>) -> Result<Self, End> {
+        socket::finish(line.fd()).map_err(|_| End::Network)?;
+        Ok(Self {
+            line,
+            end,
+            patience: stall.unwrap_or(Duration::from_secs(600)),
+            left: usize::MAX,
+            since: Instant::now(),
+            ended: false,
+        })
+    }
+
+    /// How it has ended, if it has.
+    pub fn look(&mut self) -> Option<End> {
+        let healthy =
+            || socket::connected(self.line.fd()).is_ok() && !self.line.cut.load(Ordering::Relaxed);
+        let Ok(now) = socket::unacknowledged(self.line.fd()) else {
+            return Some(End::Network);
+        };
+        // Acknowledged, unless a reset has emptied the queue; after a reset that has not, only the error tells.
+        if now == 0 || self.ended {
+            match (healthy(), now) {
+                (false, _) => return Some(End::Network),
+                (true, 0) => return Some(self.end),
+                (true, _) => {}
+            }
+        }
+        if now < self.left {
+            (self.left, self.since) = (now, Instant::now());
+        } else if self.since.elapsed() >= self.patience {
+            return Some(End::Stalled);
+        }
+        None
+    }
+
+    /// How long to wait before the next look: little beside what has been waited.
+    pub fn nap(&self) -> Duration {
+        let waited = self.since.elapsed() / 4;
+        waited.clamp(Duration::from_millis(1), Duration::from_millis(50))
+    }
+
+    /// The peer's end, a reset or a cut has woken whoever waited.
+    pub fn woken(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the peer has ended its side, so that waiting for that is over.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Writes all of it.
+///
+/// # Errors
+/// How the transfer ends.
+pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
         match nix::unistd::write(file, bytes) {
             Ok(0) => return Err(End::Local(Errno::ENOSPC)),

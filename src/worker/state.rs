@@ -49,7 +49,7 @@ pub struct Seen {
 /// The session.
 pub struct Session {
     /// The options.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Who it is.
     pub verdict: Verdict,
     /// The client's address.
@@ -97,7 +97,7 @@ pub struct Session {
 impl Session {
     /// A session that has just logged in.
     pub fn new(
-        config: Config,
+        config: Arc<Config>,
         client: Client,
         verdict: Verdict,
         jail: Jail,
@@ -171,6 +171,8 @@ impl Session {
             }
         };
         let _ = self.flush();
+        // The process ends: giving its memory back piece by piece would only have the kernel copy pages for that.
+        std::mem::forget(self);
         status
     }
 
@@ -324,6 +326,9 @@ impl Session {
 
     /// Reports a change to the tree.
     pub fn changed(&mut self, change: Change, outcome: Outcome, text: Vec<u8>) {
+        if !self.verdict.recorded {
+            return;
+        }
         self.event(Event::Changed {
             change,
             outcome,

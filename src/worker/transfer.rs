@@ -1,5 +1,6 @@
 //! RETR, STOR, APPE and STOU, and the wait for a transfer's end during which the client is still heard; worker.
 
+use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::mover::{End, Job, Line, Mover, Work};
 use super::state::{Flow, Over, Representation, Session};
@@ -332,6 +333,9 @@ impl Session {
 
     fn record(&mut self, entry: &mut Entry, outcome: Outcome) {
         entry.logged = Some(outcome);
+        if !self.verdict.recorded {
+            return;
+        }
         self.event(Event::Transfer {
             direction: entry.direction,
             outcome,
@@ -391,6 +395,12 @@ impl Session {
     /// # Errors
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
+        let line = Arc::new(Line::new(connection));
+        let work = match self.brief(&line, work) {
+            Ok(Brief::Over(end)) => return Ok((end, line.moved())),
+            Ok(Brief::Left(work)) => work,
+            Err(Over(_)) => return Ok((End::Deserted, line.moved())),
+        };
         if self.mover.is_none() {
             match Mover::start() {
                 Ok(mover) => self.mover = Some(mover),
@@ -400,13 +410,11 @@ impl Session {
                 }
             }
         }
-        let line = Arc::new(Line::new(connection));
-        let stall = u64::from(self.config.data_connection_timeout);
         let job = Job {
             line: Arc::clone(&line),
             work,
             rate: self.rate(),
-            stall: (stall > 0).then(|| Duration::from_secs(stall)),
+            stall: self.stall(),
             chunk: chunk(self.config.trans_chunk_size),
         };
         self.flush()?;
@@ -488,10 +496,8 @@ impl Session {
     }
 }
 
-/// `trans_chunk_size` (reference §1.2, 20); without it large pieces, because calls cost more than memory.
-fn chunk(option: u32) -> usize {
-    match usize::try_from(option) {
-        Ok(size) if (1..65_536).contains(&size) => size.max(4096),
-        Ok(_) | Err(_) => 256 * 1024,
-    }
+/// `trans_chunk_size` (reference §1.2, 20).
+pub fn chunk(option: u32) -> Option<usize> {
+    let size = usize::try_from(option).ok()?;
+    (1..65_536).contains(&size).then(|| size.max(4096))
 }

@@ -1,0 +1,181 @@
+//! Transfers that are over before another thread would have been woken: small files, sent and received by the control thread, which
+//! waits for nothing but the client's next word and the data connection at once; what turns out larger or slower goes to the data
+//! thread as it stands; worker, control thread.
+
+use super::data::Wish;
+use super::mover::{Drain, End, Line, Work, write_all};
+use super::state::{Over, Session};
+use super::transfer::chunk;
+use crate::sys::socket;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// What a socket takes at once, and a disk gives in no time.
+const MOST: usize = 64 * 1024;
+
+/// How much of an upload is read at a time.
+const PIECE: usize = 16 * 1024;
+
+/// What has become of the work.
+pub enum Brief {
+    /// It is over.
+    Over(End),
+    /// This is left, for the data thread.
+    Left(Work),
+}
+
+/// How a look at the client and the data connection ended.
+enum Look {
+    /// The data connection is as it was waited for.
+    Ready,
+    /// Nothing has happened.
+    Nothing,
+    /// The client has said something that changes nothing.
+    Heard,
+    /// ABOR has cut the connection.
+    Cut,
+}
+
+impl Session {
+    /// Does the work, as far as that takes no time. `line` does not block.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn brief(&mut self, line: &Line, work: Work) -> Result<Brief, Over> {
+        if self.rate().is_some() || chunk(self.config.trans_chunk_size).is_some() {
+            return Ok(Brief::Left(work));
+        }
+        match work {
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii: false,
+                sendfile: true,
+            } if end.saturating_sub(offset) <= MOST as u64 => {
+                self.brief_download(line, file, offset, end)
+            }
+            Work::Upload { file, ascii: false } => self.brief_upload(line, file),
+            Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) => Ok(Brief::Left(work)),
+        }
+    }
+
+    fn brief_download(
+        &mut self,
+        line: &Line,
+        file: OwnedFd,
+        offset: u64,
+        end: u64,
+    ) -> Result<Brief, Over> {
+        let (Ok(mut at), Ok(last)) = (i64::try_from(offset), i64::try_from(end)) else {
+            return Ok(Brief::Over(End::Local(Errno::EOVERFLOW)));
+        };
+        while at < last {
+            let left = usize::try_from(last.saturating_sub(at)).unwrap_or(MOST);
+            match nix::sys::sendfile::sendfile(line.fd(), &file, Some(&mut at), left) {
+                Ok(count) if count > 0 => line.add(count),
+                Err(Errno::EINTR) => {}
+                // The socket is full, or the file is none for sendfile(2), or shorter now: the data thread deals with it.
+                Ok(_) | Err(_) => {
+                    return Ok(Brief::Left(Work::Download {
+                        file,
+                        offset: u64::try_from(at).unwrap_or(offset),
+                        end,
+                        ascii: false,
+                        sendfile: true,
+                    }));
+                }
+            }
+        }
+        drop(file);
+        self.see_off(line, End::Done).map(Brief::Over)
+    }
+
+    /// Ends our side and waits until the peer's kernel has taken every byte, as the data thread does.
+    fn see_off(&mut self, line: &Line, end: End) -> Result<End, Over> {
+        let mut drain = match Drain::begin(line, end, self.stall()) {
+            Ok(drain) => drain,
+            Err(end) => return Ok(end),
+        };
+        loop {
+            if let Some(end) = drain.look() {
+                return Ok(end);
+            }
+            self.flush()?;
+            let until = Instant::now().checked_add(drain.nap());
+            let events = (!drain.ended()).then_some(socket::PEER_ENDED);
+            match self.look(line, events, until)? {
+                Look::Ready => drain.woken(),
+                Look::Nothing | Look::Heard | Look::Cut => {}
+            }
+        }
+    }
+
+    fn brief_upload(&mut self, line: &Line, file: OwnedFd) -> Result<Brief, Over> {
+        self.flush()?;
+        let mut buffer = vec![0; PIECE];
+        let mut deadline = self.stalls_at();
+        while line.moved() < MOST as u64 {
+            match self.look(line, Some(PollFlags::POLLIN), deadline)? {
+                Look::Ready => {}
+                Look::Heard => continue,
+                Look::Nothing => return Ok(Brief::Over(End::Stalled)),
+                Look::Cut => return Ok(Brief::Over(End::Network)),
+            }
+            match nix::unistd::read(line.fd(), &mut buffer) {
+                Ok(0) => return Ok(Brief::Over(closed(file))),
+                Ok(count) => {
+                    if let Err(end) = write_all(&file, buffer.get(..count).unwrap_or_default()) {
+                        return Ok(Brief::Over(end));
+                    }
+                    line.add(count);
+                    deadline = self.stalls_at();
+                }
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(_) => return Ok(Brief::Over(End::Network)),
+            }
+        }
+        Ok(Brief::Left(Work::Upload { file, ascii: false }))
+    }
+
+    /// Waits for the data connection, hearing the client.
+    fn look(
+        &mut self,
+        line: &Line,
+        events: Option<PollFlags>,
+        until: Option<Instant>,
+    ) -> Result<Look, Over> {
+        let seen = self.watch(events.map(|events| (line.fd(), events)), until)?;
+        if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+            self.aborting = true;
+            line.cut();
+            return Ok(Look::Cut);
+        }
+        Ok(match (seen.ready, seen.spoken) {
+            (true, _) => Look::Ready,
+            (false, true) => Look::Heard,
+            (false, false) => Look::Nothing,
+        })
+    }
+
+    /// The longest time a data connection may stand still.
+    pub fn stall(&self) -> Option<Duration> {
+        let seconds = u64::from(self.config.data_connection_timeout);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    fn stalls_at(&self) -> Option<Instant> {
+        self.stall()
+            .and_then(|stall| Instant::now().checked_add(stall))
+    }
+}
+
+/// A file system may hold its error back until here: quota, NFS, a full disk.
+fn closed(file: OwnedFd) -> End {
+    match nix::unistd::close(file) {
+        Ok(()) => End::Done,
+        Err(error) => End::Local(error),
+    }
+}
