@@ -24,6 +24,7 @@ pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
     addresses(&mut found);
     ports(&mut found);
     necessary(&mut found);
+    fences(&mut found);
     found.mistakes
 }
 
@@ -203,6 +204,19 @@ fn ports(found: &mut Found<'_>) {
             "pasv_max_port={most} is below the lowest port used, {lowest} (pasv_min_port={least})"
         );
         found.add(&["pasv_max_port", "pasv_min_port"], text);
+    }
+}
+
+/// What must be there cannot be switched off.
+fn fences(found: &mut Found<'_>) {
+    let config = found.config();
+    let off = !config.seccomp_sandbox && found.loaded.is_set("seccomp_sandbox");
+    if off && config.sandbox_minimum > 0 {
+        let least = config.sandbox_minimum;
+        found.add(
+            &["seccomp_sandbox", "sandbox_minimum"],
+            format!("seccomp_sandbox=NO, but sandbox_minimum={least} demands the filter"),
+        );
     }
 }
 

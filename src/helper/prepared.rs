@@ -236,7 +236,8 @@ impl Prepared {
 /// Whether system calls are filtered: unless the settings say NO themselves. The original's default is NO because its filter broke
 /// sessions; this one is part of every session by default.
 pub fn filters(loaded: &Loaded) -> bool {
-    loaded.config.seccomp_sandbox || !loaded.is_set("seccomp_sandbox")
+    let config = &loaded.config;
+    config.seccomp_sandbox || !loaded.is_set("seccomp_sandbox") || config.sandbox_minimum > 0
 }
 
 /// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that.

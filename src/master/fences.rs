@@ -37,6 +37,27 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Found {
 }
 
 impl Found {
+    /// Whether that is enough for `sandbox_minimum`.
+    ///
+    /// # Errors
+    /// What is missing, for the terminal.
+    pub fn suffice(&self, config: &Config) -> Result<(), String> {
+        let least = config.sandbox_minimum;
+        if least >= 1 && !self.filtered {
+            return Err(format!(
+                "sandbox_minimum={least}: this kernel or machine filters no system calls"
+            ));
+        }
+        if least >= 2 && !landlock::available() {
+            return Err(format!(
+                "sandbox_minimum={least}: this kernel's Landlock has version {}, and {} is needed",
+                landlock::version(),
+                landlock::OLDEST
+            ));
+        }
+        Ok(())
+    }
+
     /// Says it in one line of the log.
     pub fn say(&self) {
         let calls = match (self.wanted, self.filtered) {

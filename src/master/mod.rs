@@ -73,6 +73,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     let background = config.background;
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6);
+    fences.suffice(config)?;
     let service = launch::service(config, start.inherited)?;
     let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
     let standalone = matches!(service, Service::Listen(_));

@@ -134,6 +134,66 @@ fn after_login() {
     }
 }
 
+/// The server on a kernel that has no such call.
+fn without(call: &str, error: &str) -> Command {
+    let mut command = Command::new("strace");
+    command
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={call}"),
+        ])
+        .args(["-e", &format!("inject={call}:error={error}")])
+        .args([PROGRAM, CONFIG])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn sandbox_minimum() {
+    let host = Host::new();
+    let (status, said) = Server::refused(&host, "sandbox_minimum=1\nseccomp_sandbox=NO\n");
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        said.contains("sandbox_minimum=1 demands the filter"),
+        "{said}"
+    );
+    for (level, call, enough) in [
+        (1, "seccomp", false),
+        (2, "seccomp", false),
+        (2, "landlock_create_ruleset", false),
+        (1, "landlock_create_ruleset", true),
+        (0, "seccomp", true),
+    ] {
+        host.write(CONFIG, &format!("{BASE}sandbox_minimum={level}\n"));
+        let output = std::fs::File::create("/mnt/said").unwrap();
+        let mut strace = without(call, "ENOSYS").stderr(output).spawn().unwrap();
+        if enough {
+            wait("the server to listen", || listening().then_some(()));
+        } else {
+            let status = wait("the server to refuse", || strace.try_wait().unwrap());
+            let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+            assert_eq!(status.code(), Some(2), "{level} {call}: {said}");
+            assert!(
+                said.contains(&format!("sandbox_minimum={level}: this kernel")),
+                "{said}"
+            );
+        }
+        for pid in Server::processes() {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = strace.wait();
+        wait("the port to be free", || (!listening()).then_some(()));
+    }
+    let server = Server::start(&host, "sandbox_minimum=2\n");
+    back_to_base(&server);
+}
+
 /// A kernel without one of the two last fences: the server says so once and serves (attacks C.9, DESIGN §1).
 #[test]
 fn a_kernel_that_lacks_something() {
