@@ -50,16 +50,17 @@ fn play<R: Send>(shots: &[Shot<'_>], serve: impl FnOnce(OwnedFd) -> R + Send) ->
     std::thread::scope(|scope| {
         let running = scope.spawn(move || serve(theirs));
         let mut replies = Vec::new();
-        let mut buffer = [0; 8192];
+        let mut buffer = Vec::new();
         let mut take = |wait: u64| {
             let until = Instant::now().checked_add(Duration::from_millis(wait));
             let mut ends = 0;
             while socket::readable(ours.as_fd(), until).unwrap() {
-                match socket::receive_message(ours.as_fd(), &mut buffer) {
+                let received = socket::receive_message(ours.as_fd(), &mut buffer, 8192);
+                match (received, buffer.is_empty()) {
                     // The kernel tells of the reset first, and then gives what came before it.
-                    Ok((0, _)) if ends == 0 => ends = 1,
-                    Ok((0, _)) | Err(_) => return,
-                    Ok((length, _)) => replies.push(buffer[..length].to_vec()),
+                    (Ok(_), true) if ends == 0 => ends = 1,
+                    (Ok(_), true) | (Err(_), _) => return,
+                    (Ok(_), false) => replies.push(buffer.clone()),
                 }
             }
         };
