@@ -12,13 +12,17 @@ const SWITCH: &str = "VSFTPD_SANDBOX";
 /// What was found out.
 #[derive(Debug)]
 pub struct Found {
+    tried: bool,
     wanted: bool,
     filtered: bool,
 }
 
 /// Finds out what sessions will be fenced with, and builds the programs they share: before the environment is forgotten and before
-/// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried`.
-pub fn find_out(loaded: &Loaded, tried: bool) -> Found {
+/// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried` and nothing said.
+///
+/// # Errors
+/// It is less than `sandbox_minimum`.
+pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
         seccomp::report_calls();
     }
@@ -33,15 +37,18 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Found {
             prepare(&loaded.config);
         }
     }
-    Found { wanted, filtered }
+    let found = Found {
+        tried,
+        wanted,
+        filtered,
+    };
+    found.suffice(&loaded.config)?;
+    Ok(found)
 }
 
 impl Found {
-    /// Whether that is enough for `sandbox_minimum`.
-    ///
-    /// # Errors
-    /// What is missing, for the terminal.
-    pub fn suffice(&self, config: &Config) -> Result<(), String> {
+    /// Whether that is enough for `sandbox_minimum`; if not, what is missing.
+    fn suffice(&self, config: &Config) -> Result<(), String> {
         let least = config.sandbox_minimum;
         if least >= 1 && !self.filtered {
             return Err(format!(
@@ -60,6 +67,9 @@ impl Found {
 
     /// Says it in one line of the log.
     pub fn say(&self) {
+        if !self.tried {
+            return;
+        }
         let calls = match (self.wanted, self.filtered) {
             (true, true) if seccomp::reporting() => {
                 "system calls filtered, forbidden ones reported"

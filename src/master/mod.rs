@@ -72,8 +72,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         );
     }
     let background = config.background;
-    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6);
-    fences.suffice(config)?;
+    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
     let service = launch::service(config, start.inherited)?;
     let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
     let standalone = matches!(service, Service::Listen(_));
@@ -87,9 +86,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     settle(&prepared, standalone && !background)?;
-    if standalone {
-        fences.say();
-    }
+    fences.say();
     log::info!("serving {}", launch::describe(&service));
     let listeners = match service {
         Service::Listen(listeners) => listeners,

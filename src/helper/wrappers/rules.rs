@@ -64,8 +64,11 @@ impl<'a> Iterator for Lines<'a> {
             let (first, mut whole) = self.physical()?;
             let number = self.number;
             let mut text = Cow::Borrowed(first);
-            while whole == Whole::Yes && text.last() == Some(&b'\\') {
+            // Each line of the file says by its own end whether it goes on: an empty one behind two backslashes does not.
+            let mut goes_on = first.ends_with(b"\\");
+            while whole == Whole::Yes && goes_on {
                 let (next, end) = self.physical().unwrap_or((&[], Whole::No));
+                goes_on = next.ends_with(b"\\");
                 let joined = text.to_mut();
                 joined.pop();
                 joined.extend_from_slice(next);
@@ -294,6 +297,10 @@ mod tests {
         );
         assert_eq!(lines(""), []);
         assert_eq!(lines("\\\n\\\n"), []);
+        assert_eq!(
+            lines("a\\\\\n\nALL: ALL\n"),
+            [yes(1, "a\\"), yes(3, "ALL: ALL")]
+        );
     }
 
     #[test]

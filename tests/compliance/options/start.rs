@@ -505,3 +505,18 @@ fn seccomp_sandbox() {
         }
     }
 }
+
+/// Not an option of the original's.
+#[test]
+fn sandbox_minimum() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (status, said) = Server::refused(&host, "sandbox_minimum=1\nseccomp_sandbox=NO\n");
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("sandbox_minimum=1"), "{said}");
+    with(&host, "sandbox_minimum=1\n", || {
+        login("alice", "secret", IN)
+    });
+}
