@@ -156,17 +156,18 @@ fn log_in<'a>(
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
     let granted = before(prepared, journal, &mut channel);
-    let mut killed = false;
     if granted.is_none() {
         let until = Instant::now().checked_add(LAST_WORD);
-        killed = !crate::sys::socket::readable(channel.as_fd(), until).unwrap_or(false);
+        let _ = crate::sys::socket::readable(channel.as_fd(), until);
         // One that does not end by itself: its user is another, so that only this right ends it.
         let _ = confine::raise_effective();
         let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
     }
     drop(channel);
     let ended = process::wait_for(greeter);
-    if !killed {
+    // Ours, unless a login held.
+    let own = matches!(ended, Ok(process::Ended::Killed(9)));
+    if !own || granted.is_some() {
         note_death("greeter", ended, journal);
     }
     granted

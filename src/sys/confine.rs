@@ -1,9 +1,9 @@
 //! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once.
 
-use super::landlock::{self, Reach};
-use super::seccomp::List;
 use super::account;
 use super::capability::{self, Sets};
+use super::landlock::{self, Reach};
+use super::seccomp::List;
 use caps::Capability;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;

@@ -314,6 +314,20 @@ pub(super) const THREAD: &[Row] = &[
 /// Worker that may upload.
 pub(super) const UPLOAD: &[Row] = &[
     allow(named!(SYS_ftruncate), "STOR over a file"),
+    allow(
+        named!(SYS_splice),
+        "STOR, between the connection, a pipe and the file",
+    ),
+    only(
+        named!(SYS_pipe2),
+        &[&[int(1, libc::O_CLOEXEC)]],
+        "STOR: the pipe, which nobody else ever holds",
+    ),
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_SETPIPE_SZ)], &[int(1, libc::F_GETPIPE_SZ)]],
+        "STOR: the size of the pipe",
+    ),
     allow(named!(SYS_fchmod), "chown_upload_mode"),
     allow(named!(SYS_unlinkat), "uploads that fail"),
 ];

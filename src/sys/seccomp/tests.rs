@@ -122,7 +122,7 @@ fn nobody_may() {
         libc::SYS_socketpair,
         libc::SYS_dup,
         libc::SYS_dup3,
-        libc::SYS_pipe2,
+        libc::SYS_vmsplice,
         435,
     ];
     let edge = [0, 1, 2, 16, 4096, u64::MAX];
