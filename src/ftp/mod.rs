@@ -2,8 +2,10 @@
 
 pub mod address;
 pub mod ascii;
+pub mod facts;
 pub mod line;
 pub mod listing;
+pub mod mfxx;
 pub mod number;
 pub mod pattern;
 pub mod reply;

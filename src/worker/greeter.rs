@@ -1,7 +1,7 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
 use super::control::{Control, Input};
-use super::{Client, Greeting, commands};
+use super::{Client, Greeting, commands, options};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
@@ -143,14 +143,18 @@ impl Greeter<'_> {
             }
             b"FEAT" => {
                 self.dash(211, b"Features:");
-                for line in commands::features(self.config) {
+                let offer = commands::Offer {
+                    config: self.config,
+                    session: None,
+                };
+                for line in commands::features(&offer) {
                     self.raw(line.as_bytes());
                 }
                 self.reply(211, b"End");
                 Ok(())
             }
             b"OPTS" => {
-                let (code, text) = commands::opts(&command.arg);
+                let (code, text) = options::utf8_reply(&command.arg);
                 self.reply(code, text);
                 Ok(())
             }

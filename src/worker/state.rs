@@ -3,6 +3,7 @@
 use super::control::{Control, Input};
 use super::data::Data;
 use super::jail::Jail;
+use super::modern::Modern;
 use super::mover::Mover;
 use super::names::Names;
 use super::{Client, Rules, Verdict, commands};
@@ -92,6 +93,8 @@ pub struct Session {
     pub held: Option<Line>,
     /// ABOR has cut the transfer that runs.
     pub aborting: bool,
+    /// What was set by commands the original has not.
+    pub modern: Modern,
 }
 
 impl Session {
@@ -143,6 +146,7 @@ impl Session {
             seen: HashSet::new(),
             held: None,
             aborting: false,
+            modern: Modern::default(),
             config,
             verdict,
             channel,

@@ -1,0 +1,92 @@
+//! What the session may do with a file, as far as the kernel says so beforehand; worker.
+
+use super::{Dir, Tree, VirtualPath};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
+
+/// What the kernel would say to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writable {
+    /// Yes.
+    Yes,
+    /// No, by its permissions.
+    No,
+    /// Nothing can be written on this file system.
+    ReadOnly,
+}
+
+/// The kind of access asked about; the values are those of a permission digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To read it, or list it.
+    Read = 4,
+    /// To write it, or to change its entries.
+    Write = 2,
+    /// To enter it.
+    Enter = 1,
+}
+
+impl Access {
+    fn flags(self) -> AccessFlags {
+        match self {
+            Self::Read => AccessFlags::R_OK,
+            Self::Write => AccessFlags::W_OK,
+            Self::Enter => AccessFlags::X_OK,
+        }
+    }
+
+    /// The bit in the last digit of a mode.
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::Read => 4,
+            Self::Write => 2,
+            Self::Enter => 1,
+        }
+    }
+}
+
+impl Tree {
+    /// Whether the session may do this with what the argument leads to. Real and effective user are one after the confinement,
+    /// so that the plain call serves.
+    pub fn may(&self, cwd: &VirtualPath, arg: &[u8], access: Access) -> bool {
+        self.followed(cwd, arg).is_ok_and(|(place, _)| {
+            faccessat(&place.dir, place.name(), access.flags(), AtFlags::empty()).is_ok()
+        })
+    }
+
+    /// Whether the entries of a directory can be changed.
+    pub fn writable(&self, cwd: &VirtualPath, arg: &[u8]) -> Writable {
+        let Ok((place, _)) = self.followed(cwd, arg) else {
+            return Writable::No;
+        };
+        judge(faccessat(
+            &place.dir,
+            place.name(),
+            AccessFlags::W_OK | AccessFlags::X_OK,
+            AtFlags::empty(),
+        ))
+    }
+}
+
+impl Dir {
+    /// Whether the session may do this with an entry that is no link. Should it have become one since it was looked at, the answer
+    /// is about something else, and nothing more is given away.
+    pub fn may(&self, name: &[u8], access: Access) -> bool {
+        faccessat(self, name, access.flags(), AtFlags::empty()).is_ok()
+    }
+
+    /// Whether its entries can be changed.
+    pub fn writable(&self) -> Writable {
+        let flags = AccessFlags::W_OK | AccessFlags::X_OK;
+        judge(faccessat(self, c".", flags, AtFlags::empty()))
+    }
+}
+
+fn judge(answer: nix::Result<()>) -> Writable {
+    match answer {
+        Ok(()) => Writable::Yes,
+        Err(Errno::EROFS) => Writable::ReadOnly,
+        Err(_) => Writable::No,
+    }
+}

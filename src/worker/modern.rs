@@ -1,0 +1,23 @@
+//! What a session remembers for the commands the original has not; worker.
+
+use super::state::Session;
+use crate::ftp::facts::Selection;
+use crate::ftp::reply;
+
+/// Set by OPTS, CLNT and their like.
+#[derive(Debug, Default)]
+pub struct Modern {
+    /// The facts OPTS MLST has chosen.
+    pub facts: Selection,
+    /// The client's name has been logged.
+    pub introduced: bool,
+}
+
+impl Session {
+    /// Says a line inside a longer reply; it begins with a space, so that no client takes it for the end (RFC 959 §4.2).
+    pub fn inner(&mut self, text: &[u8]) {
+        let mut line = Vec::with_capacity(text.len().saturating_add(4));
+        reply::raw(&mut line, &[b" ".as_slice(), text].concat());
+        self.raw(&line);
+    }
+}

@@ -1,0 +1,18 @@
+//! What the original has not: the commands and options of ours, against the text of their RFCs and drafts.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod facts;
+mod gates;
+mod times;
