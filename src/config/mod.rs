@@ -12,6 +12,8 @@ mod options_data;
 mod options_log;
 #[macro_use]
 mod options_tls;
+#[macro_use]
+mod options_ours;
 
 mod check;
 pub mod file;

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod ascii;
+pub mod digest;
 pub mod facts;
 pub mod line;
 pub mod listing;

@@ -1,7 +1,9 @@
 //! The table of commands: permission, order of checks, FEAT and HELP come from it; worker (and greeter for FEAT and OPTS).
 
 use super::state::{Flow, Over, Session};
-use super::{change, data, facts, list, navigate, options, plain, site, stamp, transfer};
+use super::{
+    change, data, digest, facts, list, navigate, options, plain, site, space, stamp, transfer,
+};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use std::borrow::Cow;
@@ -37,6 +39,8 @@ pub enum Gate {
     SetTime,
     /// `chmod_enable` and `write_enable`, and no anonymous rules.
     SetMode,
+    /// `hash_enable`, and `anon_hash_enable` for anonymous rules, and what `Download` needs.
+    Digest,
     /// What `SetTime` or `SetMode` needs.
     SetFacts,
 }
@@ -136,6 +140,9 @@ const TABLE: &[Row] = &[
     row(b"ACCT", Gate::Open, plain::acct),
     row(b"ALLO", Gate::Open, plain::allo),
     row(b"APPE", Gate::OtherWrite, transfer::appe),
+    added(b"AVBL", Gate::Upload, space::avbl)
+        .like(b"STOR")
+        .feat(Feature::New(|_| said("AVBL"))),
     row(b"CDUP", Gate::Open, navigate::cdup),
     added(b"CLNT", Gate::Open, options::clnt).feat(Feature::New(|_| said("CLNT"))),
     added(b"CSID", Gate::Open, options::csid).feat(Feature::New(|_| said("CSID"))),
@@ -144,6 +151,9 @@ const TABLE: &[Row] = &[
     row(b"EPRT", Gate::Eprt, data::eprt).feat(Feature::Old("EPRT")),
     row(b"EPSV", Gate::Epsv, data::epsv).feat(Feature::Old("EPSV")),
     row(b"FEAT", Gate::Open, plain::feat),
+    added(b"HASH", Gate::Digest, digest::hash)
+        .like(b"RETR")
+        .feat(Feature::New(digest::feature)),
     row(b"HELP", Gate::Open, plain::help),
     row(b"LIST", Gate::List, list::list),
     row(b"MDTM", Gate::Open, change::mdtm).feat(Feature::Old("MDTM")),
@@ -166,6 +176,9 @@ const TABLE: &[Row] = &[
     row(b"PORT", Gate::Port, data::port),
     row(b"PWD", Gate::Open, navigate::pwd),
     row(b"QUIT", Gate::Open, plain::quit),
+    added(b"RANG", Gate::Download, digest::rang)
+        .like(b"REST")
+        .feat(Feature::New(|_| said("RANG STREAM"))),
     row(b"REIN", Gate::Open, plain::rein),
     row(b"REST", Gate::Open, plain::rest).feat(Feature::Old("REST STREAM")),
     row(b"RETR", Gate::Download, transfer::retr),
@@ -182,11 +195,26 @@ const TABLE: &[Row] = &[
     row(b"SYST", Gate::Open, plain::syst),
     row(b"TYPE", Gate::Open, plain::representation),
     row(b"USER", Gate::Open, plain::user),
+    added(b"XCRC", Gate::Digest, digest::xcrc)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XCRC"))),
     row(b"XCUP", Gate::Open, navigate::cdup),
     row(b"XCWD", Gate::Open, navigate::cwd),
+    added(b"XMD5", Gate::Digest, digest::xmd5)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XMD5"))),
     row(b"XMKD", Gate::Mkdir, change::mkd),
     row(b"XPWD", Gate::Open, navigate::pwd),
     row(b"XRMD", Gate::OtherWrite, change::rmd),
+    added(b"XSHA1", Gate::Digest, digest::xsha1)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA1"))),
+    added(b"XSHA256", Gate::Digest, digest::xsha256)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA256"))),
+    added(b"XSHA512", Gate::Digest, digest::xsha512)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA512"))),
 ];
 
 /// Verbs that exist only with TLS, and are refused rather than unknown without it (reference §3.3).
@@ -231,6 +259,11 @@ fn open(config: &Config, who: Who, gate: Gate) -> bool {
         Gate::Known => !who.anonymous,
         Gate::SetTime => set_time,
         Gate::SetMode => set_mode,
+        Gate::Digest => {
+            config.download_enable
+                && config.hash_enable
+                && (!who.anonymous || config.anon_hash_enable)
+        }
         Gate::SetFacts => set_time || set_mode,
     }
 }

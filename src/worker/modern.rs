@@ -1,6 +1,7 @@
 //! What a session remembers for the commands the original has not; worker.
 
 use super::state::Session;
+use crate::ftp::digest::Algorithm;
 use crate::ftp::facts::Selection;
 use crate::ftp::reply;
 
@@ -9,6 +10,10 @@ use crate::ftp::reply;
 pub struct Modern {
     /// The facts OPTS MLST has chosen.
     pub facts: Selection,
+    /// What HASH computes.
+    pub algorithm: Algorithm,
+    /// RANG: the first and the last byte of the next RETR or HASH.
+    pub range: Option<(u64, u64)>,
     /// The client's name has been logged.
     pub introduced: bool,
 }

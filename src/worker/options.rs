@@ -1,5 +1,6 @@
 //! OPTS, and the commands by which a client says who it is: CLNT and CSID; worker (and greeter for OPTS UTF8).
 
+use super::digest;
 use super::state::{Flow, Session};
 use crate::config::Config;
 use crate::ftp::facts::Selection;
@@ -22,6 +23,7 @@ pub fn opts(session: &mut Session, arg: &[u8]) -> Flow {
             let text = format!("MLST OPTS {}", session.modern.facts.chosen());
             session.reply(200, text.trim_end().as_bytes());
         }
+        b"HASH" if super::commands::usable(session, b"HASH") => digest::choose(session, rest),
         _ => {
             let (code, text) = utf8_reply(arg);
             session.reply(code, text);

@@ -67,6 +67,7 @@ pub fn stru(session: &mut Session, arg: &[u8]) -> Flow {
 /// REST (RFC 3659 §5). What is no offset is refused: the original takes it for 0, and a STOR that follows destroys the
 /// file from its beginning (attacks 0.8).
 pub fn rest(session: &mut Session, arg: &[u8]) -> Flow {
+    session.modern.range = None;
     if let Ok(offset) = verb::parse_rest(arg) {
         session.restart = offset;
         session.reply(

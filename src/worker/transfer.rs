@@ -41,7 +41,8 @@ struct Target {
 
 /// RETR (reference §3.4.1).
 pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
-    let offset = std::mem::take(&mut session.restart);
+    let range = session.modern.range.take();
+    let offset = std::mem::take(&mut session.restart).max(range.map_or(0, |(from, _)| from));
     if !session.data_ready() {
         return Ok(());
     }
@@ -71,7 +72,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     let work = Work::Download {
         file,
         offset,
-        end: meta.size,
+        end: range.map_or(meta.size, |(_, last)| meta.size.min(last.saturating_add(1))),
         ascii,
         sendfile: session.config.use_sendfile,
     };
@@ -108,7 +109,7 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Fl
 }
 
 /// What a download's name leads to.
-enum Source {
+pub enum Source {
     /// A file, open at its offset.
     Ready(OwnedFd, Meta),
     /// A directory, or something else without contents to send.
@@ -117,7 +118,8 @@ enum Source {
     Closed,
 }
 
-fn source(session: &Session, path: &[u8], offset: u64) -> Source {
+/// Opens the file of a download, if this session may read it.
+pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
         return Source::Closed;
     };
@@ -162,6 +164,10 @@ enum Manner {
 }
 
 fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
+    if session.modern.range.take().is_some() {
+        session.reply(504, b"RANG is for RETR and HASH.");
+        return Ok(());
+    }
     if !session.data_ready() {
         return Ok(());
     }
@@ -313,7 +319,7 @@ impl Session {
     }
 
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.
-    fn wanted(&mut self, option: Option<std::ffi::OsString>, path: &[u8]) -> bool {
+    pub fn wanted(&mut self, option: Option<std::ffi::OsString>, path: &[u8]) -> bool {
         let Some(text) = option else { return true };
         let fits = self.matches(&Pattern::new(text.as_bytes()), path);
         if !fits {
@@ -456,7 +462,10 @@ impl Session {
 
     /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
     /// has been said.
-    fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
         let deadline = match self.config.data_connection_timeout {
             0 => None,
             seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),

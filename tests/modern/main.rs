@@ -13,6 +13,7 @@
 mod support;
 
 mod clients;
+mod digest;
 mod facts;
 mod gates;
 mod times;

@@ -55,6 +55,18 @@ impl Tree {
         })
     }
 
+    /// The bytes an ordinary user can still store where the argument leads to.
+    ///
+    /// # Errors
+    /// Those of open(2) and fstatfs(2).
+    pub fn available(&self, cwd: &VirtualPath, arg: &[u8]) -> nix::Result<u64> {
+        let (place, _) = self.followed(cwd, arg)?;
+        let found = nix::sys::statfs::fstatfs(place.open(super::PLACE, super::Mode::empty())?)?;
+        let block = u64::try_from(found.block_size()).unwrap_or(0);
+        let free = found.blocks_available();
+        Ok(free.saturating_mul(block))
+    }
+
     /// Whether the entries of a directory can be changed.
     pub fn writable(&self, cwd: &VirtualPath, arg: &[u8]) -> Writable {
         let Ok((place, _)) = self.followed(cwd, arg) else {
