@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::file::{Loaded, Mistake, Origin, shown};
@@ -24,6 +24,7 @@ pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
     addresses(&mut found);
     ports(&mut found);
     necessary(&mut found);
+    code_page(&mut found);
     found.mistakes
 }
 
@@ -191,6 +192,22 @@ fn addresses(found: &mut Found<'_>) {
     if config.pasv_addr_resolve && config.pasv_address.is_none() {
         let text = "pasv_addr_resolve=YES needs pasv_address".to_owned();
         found.add(&["pasv_addr_resolve", "pasv_address"], text);
+    }
+}
+
+fn code_page(found: &mut Found<'_>) {
+    let known = |label: &OsStr| {
+        encoding_rs::Encoding::for_label(label.as_bytes())
+            .is_some_and(encoding_rs::Encoding::is_ascii_compatible)
+    };
+    if let Some(label) = &found.config().client_charset
+        && !known(label)
+    {
+        let text = format!(
+            "client_charset={} is no code page with ASCII in it; GBK, Big5, Shift_JIS, EUC-KR and windows-1251 are some",
+            shown(label.as_bytes())
+        );
+        found.add(&["client_charset"], text);
     }
 }
 
@@ -464,7 +481,9 @@ fn readable(path: &Path) -> Result<(), String> {
         .open(path)
         .map_err(|error| error.to_string())?;
     let facts = file.metadata().map_err(|error| error.to_string())?;
-    if facts.is_file() {
+    // /dev/null stands for an empty file.
+    let null = facts.file_type().is_char_device() && facts.rdev() == nix::sys::stat::makedev(1, 3);
+    if facts.is_file() || null {
         Ok(())
     } else {
         Err("not a regular file".to_owned())

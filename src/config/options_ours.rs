@@ -13,5 +13,10 @@ macro_rules! rows_ours {
 
     /// The most MiB of a file that one checksum may cover. 0: no limit.
     hash_max_size: number(16_384, 0..=COUNT), [Worker], PerUser, Added;
+
+    /// The code page of clients that have not said OPTS UTF8 ON, such as `GBK`, `Big5` or `windows-1251`: any of the WHATWG Encoding
+    /// standard in which ASCII is ASCII. Names on disk are UTF-8, and are converted in both directions. What the code page
+    /// cannot show is written `%{HEX}`, and is understood so. FEAT lists UTF8 then. Unset: names pass as they are.
+    client_charset: text(), [Greeter Worker], PerUser, Added;
     } };
 }

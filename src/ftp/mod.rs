@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod ascii;
+pub mod charset;
 pub mod digest;
 pub mod facts;
 pub mod line;

@@ -12,6 +12,7 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::Prepared;
@@ -21,7 +22,7 @@ use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::process;
 use crate::sys::socket::Parcel;
 use crate::sys::title;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
 use crate::worker::{self, Client, Greeting};
 use ask::Accounting;
 use caps::Capability;
@@ -139,7 +140,7 @@ fn log_in<'a>(
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-) -> Result<(Box<Grant<'a>>, Vec<u8>, OwnedFd), Over> {
+) -> Result<(Box<Grant<'a>>, Handover, OwnedFd), Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
     let empty = prepared.secure_chroot();
@@ -166,7 +167,7 @@ fn log_in<'a>(
 fn after_login(
     grant: Box<Grant<'_>>,
     client: Client,
-    rest: Vec<u8>,
+    rest: Handover,
     empty: &OwnedFd,
     journal: &mut Journal,
 ) -> Result<(), Over> {
@@ -210,7 +211,7 @@ fn before<'a>(
     prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(Box<Grant<'a>>, Vec<u8>)> {
+) -> Option<(Box<Grant<'a>>, Handover)> {
     let mut gate = Gate::new(prepared);
     loop {
         let reply = match channel.receive() {
@@ -299,7 +300,7 @@ fn fork_worker(
     prepared: &Prepared,
     client: Client,
     verdict: worker::Verdict,
-    rest: Vec<u8>,
+    rest: Handover,
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;

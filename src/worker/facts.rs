@@ -1,6 +1,7 @@
 //! MLSD and MLST (RFC 3659 §7): the facts of entries, with rights that tell the truth for this session; worker, both threads.
 
 use super::commands::{self, Gate, Offer, permitted};
+use super::modern::shown;
 use super::mover::{End, Work};
 use super::names::Names;
 use super::state::{Flow, Session};
@@ -58,8 +59,9 @@ pub fn mlsd(session: &mut Session, arg: &[u8]) -> Flow {
     };
     session.reply(150, b"Here comes the directory listing.");
     let whole = lister.tree.canonical(&session.cwd, &path).unwrap_or(path);
+    let page = session.modern.page();
     let work = Work::Listing(Box::new(move |send| {
-        lister.produce(&directory, whole, send)
+        lister.produce(&directory, whole, &mut |text| send(&shown(page, text)))
     }));
     let (end, _) = session.run(connection, work)?;
     session.say_end(

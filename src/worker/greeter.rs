@@ -7,7 +7,7 @@ use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::process;
 use crate::sys::title;
-use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, Handover};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ struct Greeter<'a> {
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     pending: Option<Vec<u8>>,
     strange: u32,
+    utf8: bool,
     peer: IpAddr,
 }
 
@@ -70,6 +71,7 @@ pub fn greet(
         channel,
         pending: None,
         strange: 0,
+        utf8: false,
         peer: client.peer.ip(),
     };
     let Exit(status) = match greeter.talk(greeting) {
@@ -155,6 +157,7 @@ impl Greeter<'_> {
             }
             b"OPTS" => {
                 let (code, text) = options::utf8_reply(&command.arg);
+                self.utf8 |= code == 200;
                 self.reply(code, text);
                 Ok(())
             }
@@ -206,7 +209,10 @@ impl Greeter<'_> {
             return Ok(());
         };
         let password = Zeroizing::new(password.to_vec());
-        let rest = self.control.rest().to_vec();
+        let rest = Handover {
+            unread: self.control.rest().to_vec(),
+            utf8: self.utf8,
+        };
         let reply = self.ask(&BeforeLogin::Login {
             name,
             password,

@@ -1,5 +1,6 @@
 //! LIST, NLST and STAT with a path: which directory, which entries, in which form (reference §8); worker, both threads.
 
+use super::modern::shown;
 use super::mover::{End, Work};
 use super::names::Names;
 use super::state::{Flow, Session};
@@ -43,7 +44,7 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
     };
     session.dash(213, b"Status follows:");
     let result = plan.produce(&mut |text| {
-        session.control.raw(text);
+        session.control.raw(&session.modern.outward(text));
         session.flush().map_err(|_| End::Network)
     });
     match result {
@@ -68,7 +69,10 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
         return Ok(());
     };
     session.reply(150, b"Here comes the directory listing.");
-    let work = Work::Listing(Box::new(move |send| plan.produce(send)));
+    let page = session.modern.page();
+    let work = Work::Listing(Box::new(move |send| {
+        plan.produce(&mut |text| send(&shown(page, text)))
+    }));
     let (end, _) = session.run(connection, work)?;
     session.say_end(
         end,

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::sys::confine::Isolation;
 use crate::sys::process;
 use crate::sys::socket::Parcel;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Handover};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -109,7 +109,7 @@ pub fn work(
     isolation: Isolation,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    rest: Vec<u8>,
+    rest: Handover,
 ) -> i32 {
     process::one_arena();
     match jail::enter(&config, &verdict, isolation, helper) {

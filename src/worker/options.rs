@@ -3,6 +3,7 @@
 use super::digest;
 use super::state::{Flow, Session};
 use crate::config::Config;
+use crate::ftp::charset::Charset;
 use crate::ftp::facts::Selection;
 use crate::ftp::verb;
 
@@ -11,7 +12,7 @@ const NAME: usize = 128;
 
 /// Whether FEAT says UTF8.
 pub fn utf8(config: &Config) -> bool {
-    config.utf8_filesystem
+    config.utf8_filesystem || config.client_charset.is_some()
 }
 
 /// OPTS (RFC 2389).
@@ -24,8 +25,16 @@ pub fn opts(session: &mut Session, arg: &[u8]) -> Flow {
             session.reply(200, text.trim_end().as_bytes());
         }
         b"HASH" if super::commands::usable(session, b"HASH") => digest::choose(session, rest),
+        b"UTF8" | b"UTF-8"
+            if rest.eq_ignore_ascii_case(b"OFF") && session.modern.charset.is_some() =>
+        {
+            session.modern.utf8 = false;
+            let name = session.modern.charset.map_or("", Charset::name);
+            session.reply(200, format!("Names are in {name} now.").as_bytes());
+        }
         _ => {
             let (code, text) = utf8_reply(arg);
+            session.modern.utf8 |= code == 200;
             session.reply(code, text);
         }
     }

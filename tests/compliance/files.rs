@@ -13,7 +13,7 @@ const NOT_REMOVED: &str = "550 Remove directory operation failed.";
 const READY: &str = "350 Ready for RNTO.";
 
 /// Ours knows SITE UTIME besides.
-fn site_help(chmod: bool) -> &'static str {
+pub fn site_help(chmod: bool) -> &'static str {
     match (crate::support::ours(), chmod) {
         (true, true) => "214 CHMOD UMASK UTIME HELP",
         (true, false) => "214 UMASK UTIME HELP",

@@ -21,5 +21,7 @@ mod listing;
 mod login;
 mod logs;
 mod mended;
+mod options;
 mod session;
 mod transfer;
+mod wrappers;

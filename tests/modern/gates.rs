@@ -142,3 +142,21 @@ fn help_names_every_verb() {
     let expected = " AVBL CLNT CSID HASH MFF  MFMT MLSD MLST RANG XCRC XMD5 XSHA1 XSHA256 XSHA512\r\n214 Help OK.";
     assert!(text.ends_with(expected), "{text}");
 }
+
+/// Each option of ours has its test here.
+#[test]
+fn options_of_ours_are_tried() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = String::new();
+    for entry in std::fs::read_dir(root.join("tests/modern")).unwrap() {
+        tests += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    let table = std::fs::read_to_string(root.join("src/config/options_ours.rs")).unwrap();
+    let mut count = 0;
+    for line in table.lines().filter(|line| line.contains(", Added;")) {
+        let name = line.trim().split(':').next().unwrap();
+        assert!(tests.contains(&format!("{name}=")), "{name}");
+        count += 1;
+    }
+    assert!(count > 3);
+}

@@ -16,4 +16,5 @@ mod clients;
 mod digest;
 mod facts;
 mod gates;
+mod names;
 mod times;
