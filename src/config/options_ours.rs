@@ -18,5 +18,15 @@ macro_rules! rows_ours {
     /// standard in which ASCII is ASCII. Names on disk are UTF-8, and are converted in both directions. What the code page
     /// cannot show is written `%{HEX}`, and is understood so. FEAT lists UTF8 then. Unset: names pass as they are.
     client_charset: text(), [Greeter Worker], PerUser, Added;
+
+    /// Write an upload to a hidden name in the same directory, `.NAME.uploading`, and give it its name when it is complete: until then
+    /// the old file stays whole, and nobody sees half of the new one. What is left of a broken upload is not listed; SIZE of its
+    /// name tells how much is there, REST with STOR, or APPE, goes on from it, DELE of its name removes it. A file that the user does not own, that
+    /// has several names, or whose directory allows no new names, is written in place, as is what APPE or REST adds to a
+    /// whole file, and STOU. Access lists and extended attributes of a replaced file are not kept.
+    atomic_uploads: flag(false), [Worker], PerUser, Added;
+
+    /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
+    fsync_uploads: flag(false), [Worker], PerUser, Added;
     } };
 }

@@ -4,6 +4,7 @@ use super::commands::{self, Gate, Offer, permitted};
 use super::modern::shown;
 use super::mover::{End, Work};
 use super::names::Names;
+use super::publish::is_partial;
 use super::state::{Flow, Session};
 use crate::ftp::facts::{self, Facts, Kind, Rights, Wants};
 use crate::ftp::listing;
@@ -106,6 +107,8 @@ struct Lister {
     uploads: Option<Pattern>,
     downloads: Option<Pattern>,
     hide_ids: bool,
+    /// `atomic_uploads`: partials are not listed.
+    atomic: bool,
     world_readable: bool,
     names: Option<Arc<Mutex<Names>>>,
 }
@@ -157,6 +160,7 @@ impl Lister {
             uploads: pattern(&config.upload_file),
             downloads: pattern(&config.download_file),
             hide_ids: config.hide_ids,
+            atomic: config.atomic_uploads,
             world_readable: session.anonymous() && config.anon_world_readable_only,
             names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
         }
@@ -224,6 +228,9 @@ impl Lister {
     }
 
     fn shown(&self, name: &[u8], directory: &[u8]) -> bool {
+        if self.atomic && is_partial(name) {
+            return false;
+        }
         matches!(name, b"." | b"..")
             || !self
                 .hide

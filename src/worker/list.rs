@@ -3,6 +3,7 @@
 use super::modern::shown;
 use super::mover::{End, Work};
 use super::names::Names;
+use super::publish::is_partial;
 use super::state::{Flow, Session};
 use crate::ftp::listing::{self, Entry, Options, Rule};
 use crate::ftp::number;
@@ -96,6 +97,8 @@ struct Plan {
     hide_ids: bool,
     world_readable: bool,
     local_time: bool,
+    /// `atomic_uploads`: partials are not listed.
+    atomic: bool,
     names: Option<Arc<Mutex<Names>>>,
 }
 
@@ -135,6 +138,7 @@ impl Plan {
             hide_ids: config.hide_ids,
             world_readable: session.anonymous() && config.anon_world_readable_only,
             local_time: config.use_localtime,
+            atomic: config.atomic_uploads,
             names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
         })
     }
@@ -204,7 +208,9 @@ impl Plan {
         let mut full = false;
         let result = directory.entries(
             stat,
-            |name| listing::visible(name, &self.options, &rule),
+            |name| {
+                listing::visible(name, &self.options, &rule) && !(self.atomic && is_partial(name))
+            },
             |name, meta| {
                 if entries.len() >= ENTRIES {
                     full = true;

@@ -16,6 +16,7 @@ mod navigate;
 mod options;
 mod pace;
 mod plain;
+mod publish;
 mod site;
 mod space;
 mod stamp;

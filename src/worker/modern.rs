@@ -22,6 +22,8 @@ pub struct Modern {
     pub charset: Option<Charset>,
     /// OPTS UTF8 ON was said: names pass as they are.
     pub utf8: bool,
+    /// That uploads are written in place was logged.
+    pub direct: bool,
     /// The client's name has been logged.
     pub introduced: bool,
 }

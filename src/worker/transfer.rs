@@ -2,6 +2,7 @@
 
 use super::data::{Wish, ask};
 use super::mover::{End, Job, Line, Mover, Work};
+use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs};
@@ -31,12 +32,17 @@ struct Entry {
 }
 
 /// How an upload came by its file.
-struct Target {
-    file: OwnedFd,
-    meta: Meta,
+pub struct Target {
+    /// The file.
+    pub file: OwnedFd,
+    /// Its facts when it was opened.
+    pub meta: Meta,
     /// There was none before.
-    created: bool,
-    path: Vec<u8>,
+    pub created: bool,
+    /// The target as the client wrote it, or as STOU has named it.
+    pub path: Vec<u8>,
+    /// It has not its name yet.
+    pub partial: Option<Partial>,
 }
 
 /// RETR (reference §3.4.1).
@@ -156,10 +162,17 @@ pub fn stou(session: &mut Session, arg: &[u8]) -> Flow {
     upload(session, arg, Manner::Unique)
 }
 
+/// The three ways to upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Store { offset: u64 },
+pub enum Manner {
+    /// STOR.
+    Store {
+        /// Where the first byte belongs.
+        offset: u64,
+    },
+    /// APPE.
     Append,
+    /// STOU.
     Unique,
 }
 
@@ -176,12 +189,22 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     if session.denied(&path) || !session.wanted(session.config.upload_file.clone(), &path) {
         return session.close(&mut entry, Ok(()));
     }
-    let Some(target) = create(session, &path, manner) else {
+    let target = match publish::open(session, &path, manner)? {
+        Opening::Direct => create(session, &path, manner),
+        Opening::Refused => None,
+        Opening::Said => return session.close(&mut entry, Ok(())),
+        Opening::Hidden(target) => Some(target),
+    };
+    let Some(target) = target else {
         session.reply(553, b"Could not create file.");
         return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
-    let (created, name) = (target.created, target.path.clone());
+    let written = target
+        .partial
+        .as_ref()
+        .map_or(&target.path, |partial| &partial.path);
+    let (created, name) = (target.created, written.clone());
     let flow = receive(session, &mut entry, target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
@@ -197,7 +220,9 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
         session.reply(553, b"Could not create file.");
         return Ok(());
     }
-    if session.config.lock_upload_files && !session.lock(&target.file, libc::F_WRLCK)? {
+    // A partial has a lock of its own.
+    let lock = session.config.lock_upload_files && target.partial.is_none();
+    if lock && !session.lock(&target.file, libc::F_WRLCK)? {
         return Ok(());
     }
     let Some(connection) = session.open_data()? else {
@@ -226,6 +251,12 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
         session.note("upload: the client vanished; the file may be incomplete");
         end = End::Network;
     }
+    if end == End::Done
+        && let Some(partial) = &target.partial
+        && let Err(why) = partial.publish(session)
+    {
+        end = End::Local(why);
+    }
     session.conclude(entry, end, b"Failure writing to local file.")
 }
 
@@ -243,6 +274,7 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
                 meta,
                 created,
                 path: path.to_vec(),
+                partial: None,
             })
         }
     }
@@ -284,6 +316,7 @@ fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
                 meta,
                 created,
                 path: name,
+                partial: None,
             })),
             Err(nix::errno::Errno::EEXIST) => None,
             Err(_) => Some(None),
@@ -466,6 +499,26 @@ impl Session {
     /// # Errors
     /// The session is over.
     pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
+        self.lock_by(kind, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
+        })
+    }
+
+    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock_own(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        self.lock_by(libc::F_WRLCK, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(range))
+        })
+    }
+
+    fn lock_by(
+        &mut self,
+        kind: libc::c_int,
+        set: impl Fn(&libc::flock) -> nix::Result<libc::c_int>,
+    ) -> Result<bool, Over> {
         let deadline = match self.config.data_connection_timeout {
             0 => None,
             seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
@@ -478,7 +531,7 @@ impl Session {
                 l_len: 0,
                 l_pid: 0,
             };
-            match nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range)) {
+            match set(&range) {
                 Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),

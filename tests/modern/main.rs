@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod atomic;
 mod clients;
 mod digest;
 mod facts;

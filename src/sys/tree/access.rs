@@ -81,6 +81,39 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// Renames, both paths absolute, unless the new name is there: then `EEXIST`.
+    ///
+    /// # Errors
+    /// Those of renameat2(2), and of link(2) where a file system cannot do this in one step.
+    pub fn rename_new(&self, from: &[u8], to: &[u8]) -> nix::Result<()> {
+        let root = VirtualPath::root();
+        let from = self.kept(&root, from)?;
+        let to = self.kept(&root, to)?;
+        let old = from.written().ok_or(Errno::EBUSY)?;
+        let new = to.written().ok_or(Errno::EBUSY)?;
+        let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
+        let (old, new) = (old.as_slice(), new.as_slice());
+        match nix::fcntl::renameat2(&from.dir, old, &to.dir, new, flags) {
+            Err(Errno::EINVAL | Errno::ENOSYS) => {}
+            done => return done,
+        }
+        nix::unistd::linkat(&from.dir, old, &to.dir, new, AtFlags::empty())?;
+        nix::unistd::unlinkat(&from.dir, old, nix::unistd::UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Has the disk hold the directory of an absolute path.
+    ///
+    /// # Errors
+    /// Those of open(2) and fsync(2).
+    pub fn sync_above(&self, path: &[u8]) -> nix::Result<()> {
+        let place = self.kept(&VirtualPath::root(), path)?;
+        let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_DIRECTORY | super::CONTENTS;
+        let directory = nix::fcntl::openat(&place.dir, c".", flags, super::Mode::empty())?;
+        nix::unistd::fsync(directory)
+    }
+}
+
 impl Dir {
     /// Whether the session may do this with an entry that is no link. Should it have become one since it was looked at, the answer
     /// is about something else, and nothing more is given away.
