@@ -5,6 +5,7 @@ pub mod ascii;
 pub mod charset;
 pub mod digest;
 pub mod facts;
+pub mod lang;
 pub mod line;
 pub mod listing;
 pub mod mfxx;

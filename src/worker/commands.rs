@@ -155,6 +155,7 @@ const TABLE: &[Row] = &[
         .like(b"RETR")
         .feat(Feature::New(digest::feature)),
     row(b"HELP", Gate::Open, plain::help),
+    added(b"LANG", Gate::Open, options::lang).feat(Feature::New(options::languages)),
     row(b"LIST", Gate::List, list::list),
     row(b"MDTM", Gate::Open, change::mdtm).feat(Feature::Old("MDTM")),
     added(b"MFF", Gate::SetFacts, stamp::mff).feat(Feature::New(stamp::feature)),

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::ftp::charset::Charset;
 use crate::ftp::digest::Algorithm;
 use crate::ftp::facts::Selection;
+use crate::ftp::lang::Language;
 use crate::ftp::reply;
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,8 @@ pub struct Modern {
     pub charset: Option<Charset>,
     /// OPTS UTF8 ON was said: names pass as they are.
     pub utf8: bool,
+    /// LANG.
+    pub language: Language,
     /// That uploads are written in place was logged.
     pub direct: bool,
     /// The client's name has been logged.

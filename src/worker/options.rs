@@ -1,11 +1,14 @@
 //! OPTS, and the commands by which a client says who it is: CLNT and CSID; worker (and greeter for OPTS UTF8).
 
+use super::commands::Offer;
 use super::digest;
 use super::state::{Flow, Session};
 use crate::config::Config;
 use crate::ftp::charset::Charset;
 use crate::ftp::facts::Selection;
+use crate::ftp::lang::Language;
 use crate::ftp::verb;
+use std::borrow::Cow;
 
 /// The longest name of a client that is logged.
 const NAME: usize = 128;
@@ -57,6 +60,34 @@ pub fn utf8_reply(arg: &[u8]) -> (u16, &'static [u8]) {
     } else {
         (501, b"Option not understood.")
     }
+}
+
+/// What FEAT says of LANG.
+pub fn languages(offer: &Offer<'_>) -> Option<Cow<'static, str>> {
+    let language = offer
+        .session
+        .map_or_else(Default::default, |session| session.modern.language);
+    Some(Cow::Borrowed(language.feature()))
+}
+
+/// LANG (RFC 2640 §4): the language of replies; without an argument the server's own.
+pub fn lang(session: &mut Session, arg: &[u8]) -> Flow {
+    let wanted = if arg.is_empty() {
+        Some(Language::default())
+    } else {
+        Language::tagged(arg)
+    };
+    let Some(language) = wanted else {
+        session.reply(504, b"LANG knows EN and ZH.");
+        return Ok(());
+    };
+    session.modern.language = language;
+    let text = match language {
+        Language::English => "Replies are in English.",
+        Language::Chinese => "现在使用中文回复。",
+    };
+    session.reply(200, text.as_bytes());
+    Ok(())
 }
 
 /// CLNT: the client's name, for the log.

@@ -288,7 +288,8 @@ impl Session {
 
     /// Says one reply line.
     pub fn reply(&mut self, code: u16, text: &[u8]) {
-        self.control.reply(code, &self.modern.outward(text));
+        let said = self.modern.language.say(text);
+        self.control.reply(code, &self.modern.outward(&said));
         self.log_reply(code, b" ", text);
     }
 

@@ -17,5 +17,6 @@ mod clients;
 mod digest;
 mod facts;
 mod gates;
+mod language;
 mod names;
 mod times;
