@@ -18,6 +18,7 @@ mod options_ours;
 mod check;
 pub mod file;
 mod manual;
+pub mod network;
 pub mod options;
 pub mod value;
 

@@ -28,5 +28,10 @@ macro_rules! rows_ours {
 
     /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
     fsync_uploads: flag(false), [Worker], PerUser, Added;
+
+    /// The address that PASV tells clients of a network, for a server that several networks see under different addresses:
+    /// `10.0.0.0/8=10.1.2.3, 192.168.0.0/16=192.168.1.5`. The first network with the client counts; without one `pasv_address`
+    /// does.
+    pasv_address_by_network: text(), [Worker], PerUser, Added;
     } };
 }

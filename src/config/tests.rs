@@ -367,6 +367,7 @@ fn standings_hold_for_every_option() {
         "pasv_addr_resolve",
         "one_process_model",
         "client_charset",
+        "pasv_address_by_network",
     ];
     for row in TABLE.iter().filter(|row| !ruled.contains(&row.name)) {
         let other = match row.value(&Config::default()) {

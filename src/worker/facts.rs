@@ -341,15 +341,12 @@ impl Lister {
         parent: &Parent,
         may: &dyn Fn(Access) -> bool,
     ) {
-        let mut whole = parent.path.clone();
-        if kind == Kind::Above {
-            whole = above(&whole).to_vec();
-        } else if kind != Kind::Here {
-            if whole != b"/" {
-                whole.push(b'/');
-            }
-            whole.extend_from_slice(name);
-        }
+        let named = [&self.deny, &self.uploads, &self.downloads];
+        let whole = if meta.is_link() || named.iter().any(|pattern| pattern.is_some()) {
+            joined(&parent.path, kind, name)
+        } else {
+            Vec::new()
+        };
         let root = VirtualPath::root();
         let mut leads = meta.is_link();
         let found = leads.then(|| self.tree.stat(&root, &whole).ok()).flatten();
@@ -409,6 +406,18 @@ fn plain(meta: &Meta) -> Kind<'static> {
         Kind::Directory
     } else {
         Kind::Other
+    }
+}
+
+/// The absolute path of an entry; only rules about names and links need it.
+fn joined(directory: &[u8], kind: Kind<'_>, name: &[u8]) -> Vec<u8> {
+    match kind {
+        Kind::Here => directory.to_vec(),
+        Kind::Above => above(directory).to_vec(),
+        Kind::File | Kind::Directory | Kind::Link(_) | Kind::Other => {
+            let slash: &[u8] = if directory == b"/" { b"" } else { b"/" };
+            [directory, slash, name].concat()
+        }
     }
 }
 

@@ -61,6 +61,10 @@ pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
         return None;
     }
     let root = VirtualPath::root();
+    // A link is itself what DELE is about, wherever it leads.
+    if path.ends_with(b"/") || session.tree.lstat(&session.cwd, path).is_ok() {
+        return None;
+    }
     let target = session.tree.canonical(&session.cwd, path)?;
     if session.tree.lstat(&root, &target) != Err(Errno::ENOENT) {
         return None;
@@ -75,7 +79,8 @@ pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
 /// # Errors
 /// The session is over.
 pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Opening, Over> {
-    if !session.config.atomic_uploads || manner == Manner::Unique {
+    let named = manner != Manner::Unique && !path.is_empty() && !path.ends_with(b"/");
+    if !session.config.atomic_uploads || !named {
         return Ok(Opening::Direct);
     }
     let Some((target, partial)) = session

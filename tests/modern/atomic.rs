@@ -180,6 +180,7 @@ fn rights_are_those_of_a_write() {
     c.refused("STOR readonly", no);
     c.refused("STOR d", no);
     c.refused("STOR shut/new", no);
+    c.refused("STOR newname/", no);
     let inode = |path: &str| std::fs::symlink_metadata(path).unwrap().ino();
     for path in ["open", "two", "shut/f"] {
         let whole = format!("/home/alice/{path}");

@@ -19,4 +19,5 @@ mod facts;
 mod gates;
 mod language;
 mod names;
+mod passive;
 mod times;
