@@ -107,6 +107,13 @@ pub enum Work {
     Reckon(Reckon),
 }
 
+impl Work {
+    /// Whether it moves bytes over the line: options of a socket, and its protection, are for such work only.
+    pub fn moves(&self) -> bool {
+        !matches!(self, Self::Reckon(_))
+    }
+}
+
 /// One job of the data thread.
 pub struct Job {
     /// The connection.
@@ -190,8 +197,7 @@ struct Buffers {
 
 impl Job {
     fn run(self, buffers: &mut Buffers) -> End {
-        let moves = !matches!(self.work, Work::Reckon(_));
-        if moves && socket::data_options(self.line.socket.as_fd(), self.stall).is_err() {
+        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err() {
             return End::Network;
         }
         let pace = self.rate.map(Pace::new);
