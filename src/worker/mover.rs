@@ -197,7 +197,8 @@ struct Buffers {
 
 impl Job {
     fn run(self, buffers: &mut Buffers) -> End {
-        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err() {
+        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err()
+        {
             return End::Network;
         }
         let pace = self.rate.map(Pace::new);
