@@ -21,3 +21,13 @@ mod language;
 mod names;
 mod passive;
 mod times;
+
+/// The server's log once it has a line with this text; helper writes it in its own time.
+#[track_caller]
+fn logged(text: &str) -> String {
+    support::wait(&format!("{text} in the log"), || {
+        let log = std::fs::read("/var/log/vsftpd.log").unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        log.contains(text).then_some(log)
+    })
+}
