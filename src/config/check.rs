@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::file::{Loaded, Mistake, Origin, shown};
+use super::network::Networks;
 use super::options::{Config, Standing, TABLE};
 
 /// The rules between options (reference §2.7 steps 7 to 14, §1.6), without those that concern an option named in `spoiled`.
@@ -25,6 +26,8 @@ pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
     ports(&mut found);
     necessary(&mut found);
     fences(&mut found);
+    networks(&mut found);
+    code_page(&mut found);
     found.mistakes
 }
 
@@ -192,6 +195,33 @@ fn addresses(found: &mut Found<'_>) {
     if config.pasv_addr_resolve && config.pasv_address.is_none() {
         let text = "pasv_addr_resolve=YES needs pasv_address".to_owned();
         found.add(&["pasv_addr_resolve", "pasv_address"], text);
+    }
+}
+
+fn networks(found: &mut Found<'_>) {
+    if let Some(text) = &found.config().pasv_address_by_network
+        && let Err(bad) = Networks::parse(&text.to_string_lossy())
+    {
+        let text = format!(
+            "pasv_address_by_network: {bad} is no network and address such as 10.0.0.0/8=10.1.2.3"
+        );
+        found.add(&["pasv_address_by_network"], text);
+    }
+}
+
+fn code_page(found: &mut Found<'_>) {
+    let known = |label: &OsStr| {
+        encoding_rs::Encoding::for_label(label.as_bytes())
+            .is_some_and(encoding_rs::Encoding::is_ascii_compatible)
+    };
+    if let Some(label) = &found.config().client_charset
+        && !known(label)
+    {
+        let text = format!(
+            "client_charset={} is no code page with ASCII in it; GBK, Big5, Shift_JIS, EUC-KR and windows-1251 are some",
+            shown(label.as_bytes())
+        );
+        found.add(&["client_charset"], text);
     }
 }
 

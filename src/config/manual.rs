@@ -100,6 +100,7 @@ fn entry(out: &mut dyn Write, row: &Row) -> io::Result<()> {
     }
     let standing = match row.standing {
         Standing::Works => None,
+        Standing::Added => Some("Not in vsftpd.".to_owned()),
         Standing::Inert(reason) => Some(format!("Accepted, and changes nothing: {reason}.")),
         Standing::Refused(reason) => Some(format!("Only the default can be served: {reason}.")),
         Standing::Under(master) => Some(format!("Means something only with `{master}`.")),

@@ -12,10 +12,13 @@ mod options_data;
 mod options_log;
 #[macro_use]
 mod options_tls;
+#[macro_use]
+mod options_ours;
 
 mod check;
 pub mod file;
 mod manual;
+pub mod network;
 pub mod options;
 pub mod value;
 

@@ -61,10 +61,6 @@ macro_rules! rows_start {
     /// sessions; here it is on unless a file or the command line says NO, which is noted at start.
     seccomp_sandbox: flag(false), [Helper Greeter Worker], PerUser, Works;
 
-    /// What a session must be fenced with, or the server does not start. 0: what this kernel has. 1: a filter of system calls. 2: that, and
-    /// Landlock, which Linux has since 5.19. With 1 or 2, `seccomp_sandbox=NO` is a mistake. This option is not vsftpd's.
-    sandbox_minimum: number(0, 0..=2), [Master Helper], Server, Works;
-
     /// Confine the processes of a session by tracing their system calls. The original builds this for 32-bit PCs only.
     ptrace_sandbox: flag(false), [Helper], Server, Refused("there is no tracing sandbox, nor has the original one on this machine");
 

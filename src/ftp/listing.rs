@@ -104,7 +104,9 @@ pub fn visible(name: &[u8], options: &Options, rule: &Rule<'_>) -> bool {
             .is_some_and(|hide| hidden(name, hide, rule.directory))
 }
 
-fn hidden(name: &[u8], hide: &Pattern, directory: &[u8]) -> bool {
+/// Whether `hide_file` hides a name of this directory, given by its absolute virtual path.
+#[must_use]
+pub fn hidden(name: &[u8], hide: &Pattern, directory: &[u8]) -> bool {
     if !hide.is_absolute() {
         return hide.denies(name, Some(name));
     }

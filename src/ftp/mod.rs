@@ -2,8 +2,13 @@
 
 pub mod address;
 pub mod ascii;
+pub mod charset;
+pub mod digest;
+pub mod facts;
+pub mod lang;
 pub mod line;
 pub mod listing;
+pub mod mfxx;
 pub mod number;
 pub mod pattern;
 pub mod reply;

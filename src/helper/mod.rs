@@ -26,7 +26,7 @@ use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::Parcel;
 use crate::sys::title;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
 use crate::worker::{self, Client, Greeting};
 use ask::Accounting;
 use caps::Capability;
@@ -144,7 +144,7 @@ fn log_in<'a>(
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-) -> Result<(Box<Grant<'a>>, Vec<u8>, OwnedFd), Over> {
+) -> Result<(Box<Grant<'a>>, Handover, OwnedFd), Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
     if !prepared.config().local_enable {
@@ -179,7 +179,7 @@ fn log_in<'a>(
 fn after_login(
     grant: Box<Grant<'_>>,
     client: Client,
-    rest: Vec<u8>,
+    rest: Handover,
     empty: &OwnedFd,
     journal: &mut Journal,
 ) -> Result<(), Over> {
@@ -241,7 +241,7 @@ fn before<'a>(
     prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(Box<Grant<'a>>, Vec<u8>)> {
+) -> Option<(Box<Grant<'a>>, Handover)> {
     let mut gate = Gate::new(prepared);
     loop {
         let reply = match channel.receive() {
@@ -332,7 +332,7 @@ fn fork_worker(
     prepared: &Prepared,
     client: Client,
     verdict: worker::Verdict,
-    rest: Vec<u8>,
+    rest: Handover,
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;

@@ -9,7 +9,7 @@ use crate::config::{self, Config, Source};
 use crate::sys::socket;
 use crate::wire::{
     AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Decoder, Encoder, Event,
-    Message,
+    Handover, Message,
 };
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -293,7 +293,10 @@ fn login(name: &[u8]) -> Vec<u8> {
     bytes(&BeforeLogin::Login {
         name: name.to_vec(),
         password: b"x@".to_vec().into(),
-        rest: Vec::new(),
+        rest: Handover {
+            unread: Vec::new(),
+            utf8: false,
+        },
     })
 }
 

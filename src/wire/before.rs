@@ -7,6 +7,15 @@ use zeroize::Zeroizing;
 /// The longest user name, password and unread input a greeter may send: one command line each.
 const LINE: usize = 4096;
 
+/// What a greeter leaves to the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// What the client has already sent beyond the `PASS` line.
+    pub unread: Vec<u8>,
+    /// It has said OPTS UTF8 ON.
+    pub utf8: bool,
+}
+
 /// From greeter to helper.
 #[derive(Debug)]
 pub enum BeforeLogin {
@@ -21,8 +30,8 @@ pub enum BeforeLogin {
         name: Vec<u8>,
         /// The password; wiped when dropped.
         password: Zeroizing<Vec<u8>>,
-        /// What the client has already sent beyond the `PASS` line: the worker goes on from there.
-        rest: Vec<u8>,
+        /// What the worker goes on from.
+        rest: Handover,
     },
     /// Something for the log; no reply.
     Event(Event),
@@ -48,7 +57,7 @@ pub enum BeforeLoginReply {
 }
 
 impl Message for BeforeLogin {
-    const MAX: usize = 3 * (LINE + 2) + 1;
+    const MAX: usize = 3 * (LINE + 2) + 2;
 
     fn encode(&self, out: &mut Encoder) {
         match self {
@@ -60,7 +69,11 @@ impl Message for BeforeLogin {
                 password,
                 rest,
             } => {
-                out.tag(2).text(name).text(password).text(rest);
+                out.tag(2)
+                    .text(name)
+                    .text(password)
+                    .text(&rest.unread)
+                    .flag(rest.utf8);
             }
             Self::Event(event) => event.encode(out.tag(3)),
         }
@@ -74,7 +87,10 @@ impl Message for BeforeLogin {
             2 => Self::Login {
                 name: from.text(LINE)?,
                 password: Zeroizing::new(from.text(LINE)?),
-                rest: from.text(LINE)?,
+                rest: Handover {
+                    unread: from.text(LINE)?,
+                    utf8: from.flag()?,
+                },
             },
             3 => Self::Event(Event::decode(from)?),
             _ => return Err(Malformed),

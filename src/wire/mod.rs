@@ -15,7 +15,7 @@ mod tests;
 
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
-pub use before::{BeforeLogin, BeforeLoginReply};
+pub use before::{BeforeLogin, BeforeLoginReply, Handover};
 pub use channel::{Broken, Channel};
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};

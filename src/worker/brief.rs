@@ -58,7 +58,9 @@ impl Session {
                 self.brief_download(line, file, offset, end)
             }
             Work::Upload { file, ascii: false } => self.brief_upload(line, file),
-            Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) => Ok(Brief::Left(work)),
+            Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) | Work::Reckon(_) => {
+                Ok(Brief::Left(work))
+            }
         }
     }
 

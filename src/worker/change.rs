@@ -1,9 +1,11 @@
 //! Commands that change the tree or ask about one file: MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM; worker.
 
 use super::commands::{Gate, permitted};
+use super::publish;
 use super::state::{Flow, Session};
 use crate::ftp::{reply, time};
 use crate::sys::clock;
+use crate::sys::tree::VirtualPath;
 use crate::wire::{Change, Outcome};
 
 /// MKD, XMKD.
@@ -56,7 +58,10 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
     if session.denied(&path) {
         return Ok(());
     }
-    let result = session.tree.unlink(&session.cwd, &path);
+    let result = match publish::left_behind(session, &path) {
+        Some((partial, _)) => session.tree.unlink(&VirtualPath::root(), &partial),
+        None => session.tree.unlink(&session.cwd, &path),
+    };
     let text = session.log_path(&path);
     match result {
         Ok(()) => {
@@ -126,9 +131,11 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
     if session.denied(&path) {
         return Ok(());
     }
-    match session.tree.stat(&session.cwd, &path) {
-        Ok(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
-        Ok(_) | Err(_) => session.reply(550, b"Could not get file size."),
+    let found = session.tree.stat(&session.cwd, &path);
+    let left = || publish::left_behind(session, &path).map(|(_, meta)| meta);
+    match found.ok().or_else(left) {
+        Some(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
+        Some(_) | None => session.reply(550, b"Could not get file size."),
     }
     Ok(())
 }

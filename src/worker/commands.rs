@@ -1,9 +1,12 @@
 //! The table of commands: permission, order of checks, FEAT and HELP come from it; worker (and greeter for FEAT and OPTS).
 
 use super::state::{Flow, Over, Session};
-use super::{change, data, list, navigate, plain, site, transfer};
+use super::{
+    change, data, digest, facts, list, navigate, options, plain, site, space, stamp, transfer,
+};
 use crate::config::Config;
 use crate::ftp::line::Command;
+use std::borrow::Cow;
 
 /// What a command needs before it is looked at further (reference §3.4, "Gate").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,14 @@ pub enum Gate {
     Port,
     /// No anonymous rules.
     Known,
+    /// `mdtm_write`, and what `OtherWrite` needs.
+    SetTime,
+    /// `chmod_enable` and `write_enable`, and no anonymous rules.
+    SetMode,
+    /// `hash_enable`, and `anon_hash_enable` for anonymous rules, and what `Download` needs.
+    Digest,
+    /// What `SetTime` or `SetMode` needs.
+    SetFacts,
 }
 
 /// What the client is told when the gate is closed.
@@ -43,13 +54,41 @@ enum Closed {
     Unknown,
 }
 
+/// What FEAT says about a command (RFC 2389).
+#[derive(Clone, Copy)]
+enum Feature {
+    /// Nothing.
+    None,
+    /// This, as the original does, while the command may be used.
+    Old(&'static str),
+    /// As the original does, if the options say so.
+    OldIf(fn(&Config) -> bool, &'static str),
+    /// The line of a command the original has not, while it may be used.
+    New(fn(&Offer<'_>) -> Option<Cow<'static, str>>),
+}
+
 /// One command.
+#[derive(Clone, Copy)]
 struct Row {
     verb: &'static [u8],
     gate: Gate,
     closed: Closed,
-    help: bool,
+    help: Help,
+    /// An older command that gives as much away or changes as much: `cmds_denied` of that one closes this one too.
+    like: Option<&'static [u8]>,
+    feature: Feature,
     run: fn(&mut Session, &[u8]) -> Flow,
+}
+
+/// Where HELP shows a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Help {
+    /// In the original's block.
+    Old,
+    /// Behind it.
+    New,
+    /// Nowhere.
+    Never,
 }
 
 const fn row(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
@@ -57,18 +96,41 @@ const fn row(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Fl
         verb,
         gate,
         closed: Closed::Denied,
-        help: true,
+        help: Help::Old,
+        like: None,
+        feature: Feature::None,
         run,
+    }
+}
+
+/// A command the original has not.
+const fn added(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
+    Row {
+        help: Help::New,
+        ..row(verb, gate, run)
     }
 }
 
 const fn unlisted(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
     Row {
-        verb,
-        gate,
         closed: Closed::Unknown,
-        help: false,
-        run,
+        help: Help::Never,
+        ..row(verb, gate, run)
+    }
+}
+
+impl Row {
+    /// With a line of FEAT.
+    const fn feat(self, feature: Feature) -> Self {
+        Self { feature, ..self }
+    }
+
+    /// Denied where this one is.
+    const fn like(self, verb: &'static [u8]) -> Self {
+        Self {
+            like: Some(verb),
+            ..self
+        }
     }
 }
 
@@ -78,34 +140,54 @@ const TABLE: &[Row] = &[
     row(b"ACCT", Gate::Open, plain::acct),
     row(b"ALLO", Gate::Open, plain::allo),
     row(b"APPE", Gate::OtherWrite, transfer::appe),
+    added(b"AVBL", Gate::Upload, space::avbl)
+        .like(b"STOR")
+        .feat(Feature::New(|_| said("AVBL"))),
     row(b"CDUP", Gate::Open, navigate::cdup),
-    row(b"CWD", Gate::Open, navigate::cwd),
+    added(b"CLNT", Gate::Open, options::clnt).feat(Feature::New(|_| said("CLNT"))),
+    added(b"CSID", Gate::Open, options::csid).feat(Feature::New(|_| said("CSID"))),
+    row(b"CWD", Gate::Open, navigate::cwd).feat(Feature::Old("TVFS")),
     row(b"DELE", Gate::OtherWrite, change::dele),
-    row(b"EPRT", Gate::Eprt, data::eprt),
-    row(b"EPSV", Gate::Epsv, data::epsv),
+    row(b"EPRT", Gate::Eprt, data::eprt).feat(Feature::Old("EPRT")),
+    row(b"EPSV", Gate::Epsv, data::epsv).feat(Feature::Old("EPSV")),
     row(b"FEAT", Gate::Open, plain::feat),
+    added(b"HASH", Gate::Digest, digest::hash)
+        .like(b"RETR")
+        .feat(Feature::New(digest::feature)),
     row(b"HELP", Gate::Open, plain::help),
+    added(b"LANG", Gate::Open, options::lang).feat(Feature::New(options::languages)),
     row(b"LIST", Gate::List, list::list),
-    row(b"MDTM", Gate::Open, change::mdtm),
+    row(b"MDTM", Gate::Open, change::mdtm).feat(Feature::Old("MDTM")),
+    added(b"MFF", Gate::SetFacts, stamp::mff).feat(Feature::New(stamp::feature)),
+    added(b"MFMT", Gate::SetTime, stamp::mfmt)
+        .like(b"MDTM")
+        .feat(Feature::New(|_| said("MFMT"))),
     row(b"MKD", Gate::Mkdir, change::mkd),
+    added(b"MLSD", Gate::List, facts::mlsd).like(b"LIST"),
+    added(b"MLST", Gate::List, facts::mlst)
+        .like(b"LIST")
+        .feat(Feature::New(facts::feature)),
     row(b"MODE", Gate::Open, plain::mode),
     row(b"NLST", Gate::List, list::nlst),
     row(b"NOOP", Gate::Open, plain::noop),
-    row(b"OPTS", Gate::Open, plain::options),
+    row(b"OPTS", Gate::Open, options::opts).feat(Feature::OldIf(options::utf8, "UTF8")),
     unlisted(b"P@SW", Gate::Pasv, data::pasv),
     row(b"PASS", Gate::Open, plain::pass),
-    row(b"PASV", Gate::Pasv, data::pasv),
+    row(b"PASV", Gate::Pasv, data::pasv).feat(Feature::Old("PASV")),
     row(b"PORT", Gate::Port, data::port),
     row(b"PWD", Gate::Open, navigate::pwd),
     row(b"QUIT", Gate::Open, plain::quit),
+    added(b"RANG", Gate::Download, digest::rang)
+        .like(b"REST")
+        .feat(Feature::New(|_| said("RANG STREAM"))),
     row(b"REIN", Gate::Open, plain::rein),
-    row(b"REST", Gate::Open, plain::rest),
+    row(b"REST", Gate::Open, plain::rest).feat(Feature::Old("REST STREAM")),
     row(b"RETR", Gate::Download, transfer::retr),
     row(b"RMD", Gate::OtherWrite, change::rmd),
     row(b"RNFR", Gate::OtherWrite, change::rnfr),
     row(b"RNTO", Gate::OtherWrite, change::rnto),
     row(b"SITE", Gate::Known, site::site),
-    row(b"SIZE", Gate::Open, change::size),
+    row(b"SIZE", Gate::Open, change::size).feat(Feature::Old("SIZE")),
     row(b"SMNT", Gate::Open, plain::smnt),
     row(b"STAT", Gate::ListArgument, list::stat),
     row(b"STOR", Gate::Upload, transfer::stor),
@@ -114,11 +196,26 @@ const TABLE: &[Row] = &[
     row(b"SYST", Gate::Open, plain::syst),
     row(b"TYPE", Gate::Open, plain::representation),
     row(b"USER", Gate::Open, plain::user),
+    added(b"XCRC", Gate::Digest, digest::xcrc)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XCRC"))),
     row(b"XCUP", Gate::Open, navigate::cdup),
     row(b"XCWD", Gate::Open, navigate::cwd),
+    added(b"XMD5", Gate::Digest, digest::xmd5)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XMD5"))),
     row(b"XMKD", Gate::Mkdir, change::mkd),
     row(b"XPWD", Gate::Open, navigate::pwd),
     row(b"XRMD", Gate::OtherWrite, change::rmd),
+    added(b"XSHA1", Gate::Digest, digest::xsha1)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA1"))),
+    added(b"XSHA256", Gate::Digest, digest::xsha256)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA256"))),
+    added(b"XSHA512", Gate::Digest, digest::xsha512)
+        .like(b"RETR")
+        .feat(Feature::New(|_| said("XSHA512"))),
 ];
 
 /// Verbs that exist only with TLS, and are refused rather than unknown without it (reference §3.3).
@@ -126,22 +223,49 @@ const REFUSED: &[&[u8]] = &[b"PBSZ", b"PROT"];
 
 /// Whether this session may use the gate now: the one place where permission is decided.
 pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
-    let config = &session.config;
-    let write =
-        |anonymous_may: bool| config.write_enable && (!session.anonymous() || anonymous_may);
+    let who = Who {
+        anonymous: session.anonymous(),
+        epsv_all: session.epsv_all,
+    };
+    let listing = gate == Gate::ListArgument && !arg.is_empty();
+    open(
+        &session.config,
+        who,
+        if listing { Gate::List } else { gate },
+    )
+}
+
+/// What a gate asks of a session besides its options.
+#[derive(Debug, Clone, Copy)]
+struct Who {
+    anonymous: bool,
+    epsv_all: bool,
+}
+
+fn open(config: &Config, who: Who, gate: Gate) -> bool {
+    let write = |anonymous_may: bool| config.write_enable && (!who.anonymous || anonymous_may);
+    let set_time = config.mdtm_write && write(config.anon_other_write_enable);
+    let set_mode = config.write_enable && config.chmod_enable && !who.anonymous;
     match gate {
-        Gate::Open => true,
+        Gate::Open | Gate::ListArgument => true,
         Gate::Upload => write(config.anon_upload_enable),
         Gate::Mkdir => write(config.anon_mkdir_write_enable),
         Gate::OtherWrite => write(config.anon_other_write_enable),
         Gate::Download => config.download_enable,
         Gate::List => config.dirlist_enable,
-        Gate::ListArgument => arg.is_empty() || config.dirlist_enable,
         Gate::Epsv => config.pasv_enable,
-        Gate::Pasv => config.pasv_enable && !session.epsv_all,
+        Gate::Pasv => config.pasv_enable && !who.epsv_all,
         Gate::Eprt => config.port_enable,
-        Gate::Port => config.port_enable && !session.epsv_all,
-        Gate::Known => !session.anonymous(),
+        Gate::Port => config.port_enable && !who.epsv_all,
+        Gate::Known => !who.anonymous,
+        Gate::SetTime => set_time,
+        Gate::SetMode => set_mode,
+        Gate::Digest => {
+            config.download_enable
+                && config.hash_enable
+                && (!who.anonymous || config.anon_hash_enable)
+        }
+        Gate::SetFacts => set_time || set_mode,
     }
 }
 
@@ -182,17 +306,38 @@ fn find(verb: &[u8]) -> Option<&'static Row> {
         .and_then(|at| TABLE.get(at))
 }
 
-/// `cmds_allowed` and `cmds_denied`: entries between commas, no trimming, an empty one ends the list (reference §3.3).
+/// `cmds_allowed` and `cmds_denied`. A command that is like an older one is denied with it: a configuration written before there
+/// was the new one must not be got around.
 pub fn listed(session: &Session, verb: &[u8]) -> bool {
-    let within = |list: &std::ffi::OsString| {
-        use std::os::unix::ffi::OsStrExt;
-        list.as_bytes()
-            .split(|byte| *byte == b',')
-            .take_while(|entry| !entry.is_empty())
-            .any(|entry| entry == verb)
-    };
-    let allowed = session.config.cmds_allowed.as_ref().is_none_or(within);
-    allowed && !session.config.cmds_denied.as_ref().is_some_and(within)
+    let config = &session.config;
+    let allowed = config
+        .cmds_allowed
+        .as_deref()
+        .is_none_or(|list| within(list, verb));
+    let like = find(verb).and_then(|row| row.like);
+    allowed && !denied(config, verb) && !like.is_some_and(|like| denied(config, like))
+}
+
+/// Whether `cmds_denied` names the verb.
+pub fn denied(config: &Config, verb: &[u8]) -> bool {
+    config
+        .cmds_denied
+        .as_deref()
+        .is_some_and(|list| within(list, verb))
+}
+
+/// Entries between commas, no trimming, an empty one ends the list (reference §3.3).
+fn within(list: &std::ffi::OsStr, verb: &[u8]) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    list.as_bytes()
+        .split(|byte| *byte == b',')
+        .take_while(|entry| !entry.is_empty())
+        .any(|entry| entry == verb)
+}
+
+/// Whether a session may use a command now, by lists and gate.
+pub fn usable(session: &Session, verb: &[u8]) -> bool {
+    listed(session, verb) && find(verb).is_some_and(|row| permitted(session, row.gate, b""))
 }
 
 /// Verbs of HTTP: a browser tricked into speaking to us is hung up on (attacks B-096).
@@ -200,30 +345,76 @@ pub fn is_http(verb: &[u8]) -> bool {
     matches!(verb, b"GET" | b"POST" | b"HEAD" | b"OPTIONS" | b"CONNECT")
 }
 
-/// The lines of FEAT (RFC 2389), each with its CRLF, in the original's order (reference §3.5).
-pub fn features(config: &Config) -> Vec<&'static str> {
-    let rows: [(bool, &'static str); 8] = [
-        (config.utf8_filesystem, " UTF8\r\n"),
-        (config.port_enable, " EPRT\r\n"),
-        (config.pasv_enable, " EPSV\r\n"),
-        (true, " MDTM\r\n"),
-        (config.pasv_enable, " PASV\r\n"),
-        (true, " REST STREAM\r\n"),
-        (true, " SIZE\r\n"),
-        (true, " TVFS\r\n"),
-    ];
-    rows.into_iter()
-        .filter_map(|(on, text)| on.then_some(text))
+/// To whom FEAT speaks.
+#[derive(Clone, Copy)]
+pub struct Offer<'a> {
+    /// The options.
+    pub config: &'a Config,
+    /// The session, once there is one.
+    pub session: Option<&'a Session>,
+}
+
+impl Offer<'_> {
+    /// Whether a command can be used: by this session, or before login by anybody who may log in.
+    pub fn can(&self, verb: &[u8]) -> bool {
+        match self.session {
+            Some(session) => usable(session, verb),
+            None => find(verb).is_some_and(|row| self.might(row.gate)),
+        }
+    }
+
+    /// Whether a gate is open to this session, or before login to anybody.
+    pub fn might(&self, gate: Gate) -> bool {
+        if let Some(session) = self.session {
+            return permitted(session, gate, b"");
+        }
+        let class = |enabled: bool, anonymous: bool| {
+            let epsv_all = false;
+            let who = Who {
+                anonymous,
+                epsv_all,
+            };
+            enabled && open(self.config, who, gate)
+        };
+        class(self.config.local_enable, false) || class(self.config.anonymous_enable, true)
+    }
+}
+
+fn said(text: &'static str) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(text))
+}
+
+/// The lines of FEAT (RFC 2389), each with its space and CRLF: the original's in its order (reference §3.5), then ours by name.
+pub fn features(offer: &Offer<'_>) -> Vec<String> {
+    let mut lines: Vec<(u8, Cow<'static, str>)> = TABLE
+        .iter()
+        .filter(|row| offer.can(row.verb))
+        .filter_map(|row| match row.feature {
+            Feature::None => None,
+            Feature::Old(text) => Some((1, Cow::Borrowed(text))),
+            Feature::OldIf(on, text) => on(offer.config).then_some((0, Cow::Borrowed(text))),
+            Feature::New(text) => text(offer).map(|text| (2, text)),
+        })
+        .collect();
+    lines.sort();
+    lines
+        .into_iter()
+        .map(|(_, text)| format!(" {text}\r\n"))
         .collect()
 }
 
-/// The lines of HELP: fourteen verbs each, padded to four (RFC 959).
+/// The lines of HELP: fourteen verbs each, padded to four (RFC 959); the original's block, then ours.
 pub fn help() -> Vec<Vec<u8>> {
-    let verbs: Vec<&[u8]> = TABLE
+    [Help::Old, Help::New]
         .iter()
-        .filter(|row| row.help)
-        .map(|row| row.verb)
-        .collect();
+        .flat_map(|wanted| {
+            let rows = TABLE.iter().filter(|row| row.help == *wanted);
+            block(&rows.map(|row| row.verb).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+fn block(verbs: &[&[u8]]) -> Vec<Vec<u8>> {
     verbs
         .chunks(14)
         .map(|verbs| {
@@ -242,15 +433,6 @@ pub fn help() -> Vec<Vec<u8>> {
             line
         })
         .collect()
-}
-
-/// OPTS, the same before and after login (reference §3.2).
-pub fn opts(arg: &[u8]) -> (u16, &'static [u8]) {
-    if arg.eq_ignore_ascii_case(b"UTF8 ON") {
-        (200, b"Always in UTF8 mode.")
-    } else {
-        (501, b"Option not understood.")
-    }
 }
 
 /// A command line as the log shows it, the password covered.
@@ -283,6 +465,6 @@ mod tests {
                         MODE NLST NOOP OPTS PASS PASV PORT PWD  QUIT REIN REST RETR RMD  RNFR\r\n \
                         RNTO SITE SIZE SMNT STAT STOR STOU STRU SYST TYPE USER XCUP XCWD XMKD\r\n \
                         XPWD XRMD\r\n";
-        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        assert!(String::from_utf8(text).unwrap().starts_with(expected));
     }
 }

@@ -3,6 +3,7 @@
 use super::control::Input;
 use super::plain;
 use super::state::{Flow, Over, Session};
+use crate::config::network::Networks;
 use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
@@ -132,6 +133,13 @@ fn listen(session: &mut Session) -> Result<Option<u16>, Over> {
 
 /// The address of a 227 reply (reference §9.1); an IPv6 one cannot be said there and is shown as 0,0,0,0.
 fn advertised(session: &Session) -> Option<Ipv4Addr> {
+    if let Some(text) = session.config.pasv_address_by_network.as_deref()
+        && let IpAddr::V4(client) = socket::canonical(session.peer.ip())
+        && let Ok(networks) = Networks::parse(&text.to_string_lossy())
+        && let Some(address) = networks.find(client)
+    {
+        return Some(address);
+    }
     if let Some(text) = session.config.pasv_address.as_deref() {
         return std::str::from_utf8(text.as_bytes())
             .ok()?

@@ -1,13 +1,13 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
 use super::control::{Control, Input};
-use super::{Client, Greeting, commands};
+use super::{Client, Greeting, commands, options};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::process;
 use crate::sys::title;
-use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, Handover};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -44,6 +44,7 @@ struct Greeter<'a> {
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     pending: Option<Vec<u8>>,
     strange: u32,
+    utf8: bool,
     peer: IpAddr,
 }
 
@@ -83,6 +84,7 @@ pub fn greet(
         channel,
         pending: None,
         strange: 0,
+        utf8: false,
         peer: client.peer.ip(),
     };
     let Exit(status) = match greeter.talk(greeting, confined.root_is_writable()) {
@@ -155,14 +157,19 @@ impl Greeter<'_> {
             }
             b"FEAT" => {
                 self.dash(211, b"Features:");
-                for line in commands::features(self.config) {
+                let offer = commands::Offer {
+                    config: self.config,
+                    session: None,
+                };
+                for line in commands::features(&offer) {
                     self.raw(line.as_bytes());
                 }
                 self.reply(211, b"End");
                 Ok(())
             }
             b"OPTS" => {
-                let (code, text) = commands::opts(&command.arg);
+                let (code, text) = options::utf8_reply(&command.arg);
+                self.utf8 |= code == 200;
                 self.reply(code, text);
                 Ok(())
             }
@@ -214,7 +221,10 @@ impl Greeter<'_> {
             return Ok(());
         };
         let password = Zeroizing::new(password.to_vec());
-        let rest = self.control.rest().to_vec();
+        let rest = Handover {
+            unread: self.control.rest().to_vec(),
+            utf8: self.utf8,
+        };
         let reply = self.ask(&BeforeLogin::Login {
             name,
             password,

@@ -1,7 +1,9 @@
 //! LIST, NLST and STAT with a path: which directory, which entries, in which form (reference §8); worker, both threads.
 
+use super::modern::shown;
 use super::mover::{End, Work};
 use super::names::Names;
+use super::publish::is_partial;
 use super::state::{Flow, Session};
 use crate::ftp::listing::{self, Entry, Options, Rule};
 use crate::ftp::number;
@@ -47,7 +49,7 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
     };
     session.dash(213, b"Status follows:");
     let result = plan.produce(&mut |text| {
-        session.control.raw(text);
+        session.control.raw(&session.modern.outward(text));
         session.flush().map_err(|_| End::Network)
     });
     match result {
@@ -74,7 +76,10 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
         return Ok(());
     };
     session.reply(150, b"Here comes the directory listing.");
-    let work = Work::Listing(Box::new(move |send| plan.produce(send)));
+    let page = session.modern.page();
+    let work = Work::Listing(Box::new(move |send| {
+        plan.produce(&mut |text| send(&shown(page, text)))
+    }));
     let (end, _) = session.run(connection, work)?;
     session.say_end(
         end,
@@ -100,6 +105,8 @@ struct Plan {
     hide_ids: bool,
     world_readable: bool,
     local_time: bool,
+    /// `atomic_uploads`: partials are not listed.
+    atomic: bool,
     names: Option<Arc<Mutex<Names>>>,
 }
 
@@ -140,6 +147,7 @@ impl Plan {
             hide_ids: config.hide_ids,
             world_readable: session.anonymous() && config.anon_world_readable_only,
             local_time: config.use_localtime,
+            atomic: config.atomic_uploads,
             names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
         })
     }
@@ -219,7 +227,10 @@ impl Plan {
         let mut full = false;
         let result = directory.entries(
             stat,
-            |name| self.affordable(name) && listing::visible(name, &self.options, &rule),
+            |name| {
+                let partial = self.atomic && is_partial(name);
+                !partial && self.affordable(name) && listing::visible(name, &self.options, &rule)
+            },
             |name, meta| {
                 if entries.len() >= ENTRIES {
                     full = true;

@@ -5,15 +5,22 @@ mod change;
 mod commands;
 mod control;
 mod data;
+mod digest;
+mod facts;
 mod greeter;
 mod jail;
 mod list;
+mod modern;
 mod mover;
 mod names;
 mod navigate;
+mod options;
 mod pace;
 mod plain;
+mod publish;
 mod site;
+mod space;
+mod stamp;
 mod state;
 mod transfer;
 
@@ -23,7 +30,7 @@ use crate::config::Config;
 use crate::sys::confine::Wanted;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Handover};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -125,7 +132,7 @@ pub fn work(
     wanted: Wanted,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    rest: Vec<u8>,
+    rest: Handover,
 ) -> i32 {
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {

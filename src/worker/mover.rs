@@ -91,6 +91,10 @@ pub enum End {
 pub type Produce =
     Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> + Send>;
 
+/// Work on a local file alone: told how much to read at a time, it reports what it has read, and stops when that is refused.
+pub type Reckon =
+    Box<dyn FnOnce(usize, &mut dyn FnMut(usize) -> Result<(), End>) -> Result<(), End> + Send>;
+
 /// What there is to move.
 pub enum Work {
     /// A file to the client.
@@ -115,6 +119,15 @@ pub enum Work {
     },
     /// A listing.
     Listing(Produce),
+    /// Nothing to move: a checksum. The line's descriptor is not used.
+    Reckon(Reckon),
+}
+
+impl Work {
+    /// Whether it moves bytes over the line: options of a socket, and its protection, are for such work only.
+    pub fn moves(&self) -> bool {
+        !matches!(self, Self::Reckon(_))
+    }
 }
 
 /// One job of the data thread.
@@ -200,7 +213,8 @@ struct Buffers {
 
 impl Job {
     fn run(self, buffers: &mut Buffers) -> End {
-        if socket::data_options(self.line.socket.as_fd(), self.stall).is_err() {
+        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err()
+        {
             return End::Network;
         }
         let pace = self.rate.map(Pace::new);
@@ -224,13 +238,18 @@ impl Job {
             } => run.sendfile(&file, offset, end),
             Work::Download {
                 file,
-                offset: _,
-                end: _,
+                offset,
+                end,
                 ascii,
                 sendfile: _,
-            } => run.read_file(&file, ascii, buffers),
+            } => run.read_file(&file, end.saturating_sub(offset), ascii, buffers),
             Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
             Work::Listing(produce) => produce(&mut |text| run.send(text)),
+            Work::Reckon(reckon) => {
+                return reckon(run.chunk, &mut |count| run.moved(count, true))
+                    .err()
+                    .unwrap_or(End::Done);
+            }
         };
         match result {
             Ok(()) => run.drain(End::Done),
@@ -281,7 +300,7 @@ impl Run<'_> {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EIO) => return Err(End::Local(Errno::EIO)),
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-                    return self.copy_from(file, offset);
+                    return self.copy_from(file, offset, end);
                 }
                 Err(error) => return Err(self.broken(error)),
             }
@@ -290,18 +309,33 @@ impl Run<'_> {
     }
 
     /// For files sendfile(2) cannot read.
-    fn copy_from(&mut self, file: &OwnedFd, offset: i64) -> Result<(), End> {
+    fn copy_from(&mut self, file: &OwnedFd, offset: i64, end: i64) -> Result<(), End> {
         nix::unistd::lseek(file, offset, nix::unistd::Whence::SeekSet).map_err(End::Local)?;
-        self.read_file(file, false, &mut Buffers::default())
+        let left = u64::try_from(end.saturating_sub(offset)).unwrap_or(0);
+        self.read_file(file, left, false, &mut Buffers::default())
     }
 
-    fn read_file(&mut self, file: &OwnedFd, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
+    /// Sends `left` bytes of the file, or up to its end.
+    fn read_file(
+        &mut self,
+        file: &OwnedFd,
+        mut left: u64,
+        ascii: bool,
+        buffers: &mut Buffers,
+    ) -> Result<(), End> {
         let mut convert = ToNetwork::new();
         buffers.raw.resize(self.chunk, 0);
         loop {
-            let count = match nix::unistd::read(file, &mut buffers.raw) {
+            let most = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(buffers.raw.len());
+            let room = buffers.raw.get_mut(..most).unwrap_or_default();
+            let count = match nix::unistd::read(file, room) {
                 Ok(0) => return Ok(()),
-                Ok(count) => count,
+                Ok(count) => {
+                    left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+                    count
+                }
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(End::Local(error)),
             };

@@ -67,6 +67,7 @@ pub fn stru(session: &mut Session, arg: &[u8]) -> Flow {
 /// REST (RFC 3659 §5). What is no offset is refused: the original takes it for 0, and a STOR that follows destroys the
 /// file from its beginning (attacks 0.8).
 pub fn rest(session: &mut Session, arg: &[u8]) -> Flow {
+    session.modern.range = None;
     if let Ok(offset) = verb::parse_rest(arg) {
         session.restart = offset;
         session.reply(
@@ -135,17 +136,14 @@ pub fn help(session: &mut Session, _: &[u8]) -> Flow {
 /// FEAT (RFC 2389).
 pub fn feat(session: &mut Session, _: &[u8]) -> Flow {
     session.dash(211, b"Features:");
-    for line in commands::features(&session.config) {
+    let offer = commands::Offer {
+        config: &session.config,
+        session: Some(session),
+    };
+    for line in commands::features(&offer) {
         session.raw(line.as_bytes());
     }
     session.reply(211, b"End");
-    Ok(())
-}
-
-/// OPTS (RFC 2389).
-pub fn options(session: &mut Session, arg: &[u8]) -> Flow {
-    let (code, text) = commands::opts(arg);
-    session.reply(code, text);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
-//! SITE: CHMOD, UMASK and HELP (reference §3.4.5); worker.
+//! SITE: CHMOD, UMASK, UTIME and HELP (reference §3.4.5); worker.
 
+use super::commands::{Gate, denied, permitted};
+use super::stamp;
 use super::state::{Flow, Session};
 use crate::ftp::verb;
 use crate::wire::{Change, Outcome};
@@ -7,12 +9,24 @@ use crate::wire::{Change, Outcome};
 /// SITE.
 pub fn site(session: &mut Session, arg: &[u8]) -> Flow {
     let may_chmod = session.config.write_enable && session.config.chmod_enable;
+    let may_utime = permitted(session, Gate::SetTime, b"") && !denied(&session.config, b"MDTM");
     let (word, rest) = verb::split_word(arg);
     match word.as_slice() {
         b"CHMOD" if may_chmod => chmod(session, rest),
         b"UMASK" => umask(session, rest),
-        b"HELP" if may_chmod => session.reply(214, b"CHMOD UMASK HELP"),
-        b"HELP" => session.reply(214, b"UMASK HELP"),
+        b"UTIME" if may_utime => stamp::utime(session, rest),
+        b"HELP" => {
+            let words = [
+                (may_chmod, "CHMOD "),
+                (true, "UMASK "),
+                (may_utime, "UTIME "),
+            ];
+            let shown: String = words
+                .iter()
+                .filter_map(|(on, word)| on.then_some(*word))
+                .collect();
+            session.reply(214, format!("{shown}HELP").as_bytes());
+        }
         _ => session.reply(500, b"Unknown SITE command."),
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::control::{Control, Input};
 use super::data::Data;
 use super::jail::Jail;
+use super::modern::Modern;
 use super::mover::Mover;
 use super::names::Names;
 use super::{Client, Rules, Verdict, commands};
@@ -12,7 +13,7 @@ use crate::ftp::pattern::Pattern;
 use crate::sys::socket;
 use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
-use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome};
+use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Handover, Outcome};
 use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -92,6 +93,8 @@ pub struct Session {
     pub held: Option<Line>,
     /// ABOR has cut the transfer that runs.
     pub aborting: bool,
+    /// What was set by commands the original has not.
+    pub modern: Modern,
 }
 
 impl Session {
@@ -102,7 +105,7 @@ impl Session {
         verdict: Verdict,
         jail: Jail,
         channel: Channel<AfterLogin, AfterLoginReply>,
-        rest: &[u8],
+        rest: &Handover,
     ) -> Self {
         let Jail {
             confined,
@@ -126,7 +129,7 @@ impl Session {
         Self {
             control: Control::new(
                 client.socket.open(confined),
-                rest,
+                &rest.unread,
                 config.idle_session_timeout,
                 confined,
             ),
@@ -143,6 +146,7 @@ impl Session {
             seen: HashSet::new(),
             held: None,
             aborting: false,
+            modern: Modern::new(&config, rest.utf8),
             config,
             verdict,
             channel,
@@ -208,7 +212,8 @@ impl Session {
             },
         };
         match Command::parse(line.bytes()) {
-            Some(command) => {
+            Some(mut command) => {
+                command.arg = self.modern.inward(std::mem::take(&mut command.arg));
                 self.log_command(&command);
                 self.show(&commands::shown(&command));
                 commands::obey(self, &command)
@@ -285,19 +290,25 @@ impl Session {
 
     /// Says one reply line.
     pub fn reply(&mut self, code: u16, text: &[u8]) {
-        self.control.reply(code, text);
+        let said = self.modern.language.say(text);
+        self.control.reply(code, &self.modern.outward(&said));
         self.log_reply(code, b" ", text);
     }
 
     /// Says one line of a reply that goes on.
     pub fn dash(&mut self, code: u16, text: &[u8]) {
-        self.control.dash(code, text);
+        self.control.dash(code, &self.modern.outward(text));
         self.log_reply(code, b"-", text);
     }
 
     /// Says a line of a reply that goes on, as it is, and logs it.
     pub fn raw(&mut self, text: &[u8]) {
-        self.control.raw(text);
+        self.control.raw(&self.modern.outward(text));
+        self.log_raw(text);
+    }
+
+    /// Logs a line of a reply that goes on.
+    pub fn log_raw(&mut self, text: &[u8]) {
         if self.config.log_ftp_protocol {
             self.event(Event::Response(text.to_vec()));
         }

@@ -3,6 +3,7 @@
 use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::mover::{End, Job, Line, Mover, Work};
+use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs};
@@ -32,17 +33,23 @@ struct Entry {
 }
 
 /// How an upload came by its file.
-struct Target {
-    file: OwnedFd,
-    meta: Meta,
+pub struct Target {
+    /// The file.
+    pub file: OwnedFd,
+    /// Its facts when it was opened.
+    pub meta: Meta,
     /// There was none before.
-    created: bool,
-    path: Vec<u8>,
+    pub created: bool,
+    /// The target as the client wrote it, or as STOU has named it.
+    pub path: Vec<u8>,
+    /// It has not its name yet.
+    pub partial: Option<Partial>,
 }
 
 /// RETR (reference §3.4.1).
 pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
-    let offset = std::mem::take(&mut session.restart);
+    let range = session.modern.range.take();
+    let offset = std::mem::take(&mut session.restart).max(range.map_or(0, |(from, _)| from));
     if !session.data_ready() {
         return Ok(());
     }
@@ -72,7 +79,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     let work = Work::Download {
         file,
         offset,
-        end: meta.size,
+        end: range.map_or(meta.size, |(_, last)| meta.size.min(last.saturating_add(1))),
         ascii,
         sendfile: session.config.use_sendfile,
     };
@@ -109,7 +116,7 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Fl
 }
 
 /// What a download's name leads to.
-enum Source {
+pub enum Source {
     /// A file, open at its offset.
     Ready(OwnedFd, Meta),
     /// A directory, or something else without contents to send.
@@ -118,7 +125,8 @@ enum Source {
     Closed,
 }
 
-fn source(session: &Session, path: &[u8], offset: u64) -> Source {
+/// Opens the file of a download, if this session may read it.
+pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
         return Source::Closed;
     };
@@ -155,14 +163,25 @@ pub fn stou(session: &mut Session, arg: &[u8]) -> Flow {
     upload(session, arg, Manner::Unique)
 }
 
+/// The three ways to upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Store { offset: u64 },
+pub enum Manner {
+    /// STOR.
+    Store {
+        /// Where the first byte belongs.
+        offset: u64,
+    },
+    /// APPE.
     Append,
+    /// STOU.
     Unique,
 }
 
 fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
+    if session.modern.range.take().is_some() {
+        session.reply(504, b"RANG is for RETR and HASH.");
+        return Ok(());
+    }
     if !session.data_ready() {
         return Ok(());
     }
@@ -171,12 +190,22 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     if session.denied(&path) || !session.wanted(session.config.upload_file.clone(), &path) {
         return session.close(&mut entry, Ok(()));
     }
-    let Some(target) = create(session, &path, manner) else {
+    let target = match publish::open(session, &path, manner)? {
+        Opening::Direct => create(session, &path, manner),
+        Opening::Refused => None,
+        Opening::Said => return session.close(&mut entry, Ok(())),
+        Opening::Hidden(target) => Some(target),
+    };
+    let Some(target) = target else {
         session.reply(553, b"Could not create file.");
         return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
-    let (created, name) = (target.created, target.path.clone());
+    let written = target
+        .partial
+        .as_ref()
+        .map_or(&target.path, |partial| &partial.path);
+    let (created, name) = (target.created, written.clone());
     let flow = receive(session, &mut entry, target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
@@ -192,7 +221,9 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
         session.reply(553, b"Could not create file.");
         return Ok(());
     }
-    if session.config.lock_upload_files && !session.lock(&target.file, libc::F_WRLCK)? {
+    // A partial has a lock of its own.
+    let lock = session.config.lock_upload_files && target.partial.is_none();
+    if lock && !session.lock(&target.file, libc::F_WRLCK)? {
         return Ok(());
     }
     let Some(connection) = session.open_data()? else {
@@ -221,6 +252,12 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
         session.note("upload: the client vanished; the file may be incomplete");
         end = End::Network;
     }
+    if end == End::Done
+        && let Some(partial) = &target.partial
+        && let Err(why) = partial.publish(session)
+    {
+        end = End::Local(why);
+    }
     session.conclude(entry, end, b"Failure writing to local file.")
 }
 
@@ -238,6 +275,7 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
                 meta,
                 created,
                 path: path.to_vec(),
+                partial: None,
             })
         }
     }
@@ -279,6 +317,7 @@ fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
                 meta,
                 created,
                 path: name,
+                partial: None,
             })),
             Err(nix::errno::Errno::EEXIST) => None,
             Err(_) => Some(None),
@@ -314,7 +353,7 @@ impl Session {
     }
 
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.
-    fn wanted(&mut self, option: Option<std::ffi::OsString>, path: &[u8]) -> bool {
+    pub fn wanted(&mut self, option: Option<std::ffi::OsString>, path: &[u8]) -> bool {
         let Some(text) = option else { return true };
         let fits = self.matches(&Pattern::new(text.as_bytes()), path);
         if !fits {
@@ -464,7 +503,30 @@ impl Session {
 
     /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
     /// has been said.
-    fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
+        self.lock_by(kind, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
+        })
+    }
+
+    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock_own(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        self.lock_by(libc::F_WRLCK, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(range))
+        })
+    }
+
+    fn lock_by(
+        &mut self,
+        kind: libc::c_int,
+        set: impl Fn(&libc::flock) -> nix::Result<libc::c_int>,
+    ) -> Result<bool, Over> {
         let deadline = match self.config.data_connection_timeout {
             0 => None,
             seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
@@ -477,7 +539,7 @@ impl Session {
                 l_len: 0,
                 l_pid: 0,
             };
-            match nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range)) {
+            match set(&range) {
                 Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),

@@ -346,8 +346,12 @@ fn before_login_little_is_served() {
 fn features_and_options_before_login() {
     let host = Host::new();
     let _server = Server::start(&host, "");
-    Client::connect().script(&[
-        ("FEAT", "211-Features:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End"),
+    let mut c = Client::connect();
+    assert_eq!(
+        crate::commands::features_of_the_original(&mut c),
+        "211-Features:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End"
+    );
+    c.script(&[
         ("OPTS UTF8 ON", "200 Always in UTF8 mode."),
         ("opts utf8 on", "200 Always in UTF8 mode."),
         ("OPTS UTF8 OFF", "501 Option not understood."),

@@ -185,8 +185,14 @@ pub(super) const HELPER: &[Row] = &[
     allow(named!(SYS_connect), "active data connections"),
     only(
         named!(SYS_setsockopt),
-        &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_REUSEADDR)]],
-        "data connections: the port of the last one",
+        &[
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_REUSEADDR)],
+            &[
+                int(1, libc::IPPROTO_IP),
+                int(2, libc::IP_BIND_ADDRESS_NO_PORT),
+            ],
+        ],
+        "data connections: the port of the last one, or any that is free",
     ),
     only(
         named!(SYS_fcntl),

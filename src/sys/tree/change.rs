@@ -94,7 +94,7 @@ impl Tree {
         )
     }
 
-    fn kept(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Place> {
+    pub(super) fn kept(&self, cwd: &VirtualPath, arg: &[u8]) -> Result<Place> {
         self.locate(&path::joined(cwd, arg)?, Last::Keep)
     }
 

@@ -4,6 +4,7 @@
 //! component. There is no current directory in the kernel, because one that is moved out of the root leads out of a
 //! chroot (attacks B-007).
 
+mod access;
 mod change;
 mod dir;
 mod meta;
@@ -12,6 +13,7 @@ mod path;
 mod tests;
 mod walk;
 
+pub use access::{Access, Writable};
 pub use dir::Dir;
 pub use meta::{Meta, kernel_fs, meta_of};
 pub use path::VirtualPath;

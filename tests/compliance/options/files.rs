@@ -226,14 +226,14 @@ fn chmod_enable() {
     with(&host, "chmod_enable=NO\n", || {
         Client::alice().script(&[
             ("SITE CHMOD 600 f", UNKNOWN_SITE),
-            ("SITE HELP", "214 UMASK HELP"),
+            ("SITE HELP", crate::files::site_help(false)),
         ]);
     });
     assert_eq!(mode("/home/alice/f"), 0o644);
     with(&host, "", || {
         Client::alice().script(&[
             ("SITE CHMOD 4601 f", CHMOD_OK),
-            ("SITE HELP", "214 CHMOD UMASK HELP"),
+            ("SITE HELP", crate::files::site_help(true)),
         ]);
     });
     assert_eq!(mode("/home/alice/f"), 0o601);

@@ -165,7 +165,10 @@ fn options(table: &str) -> Vec<String> {
 }
 
 /// Tables whose options have their tests elsewhere.
-const ELSEWHERE: [(&str, &str); 1] = [("options_tls.rs", "TLS has a suite of its own")];
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("options_tls.rs", "TLS has a suite of its own"),
+    ("options_ours.rs", "vsftpd has none of them: tests/modern"),
+];
 
 #[test]
 fn every_option_has_its_test() {

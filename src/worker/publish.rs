@@ -1,0 +1,278 @@
+//! Atomic uploads: bytes go to a hidden name beside the target, which gets its name when every byte is there; worker.
+//!
+//! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
+
+use super::state::{Over, Session};
+use super::transfer::{Manner, Target};
+use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
+use nix::errno::Errno;
+use nix::sys::stat::Mode;
+use std::os::fd::OwnedFd;
+
+/// What a partial's name ends in; it begins with a dot.
+const SUFFIX: &[u8] = b".uploading";
+
+/// The longest name of a file (NAME_MAX).
+const LONGEST: usize = 255;
+
+/// How often a partial that was published by another session meanwhile is made anew.
+const TRIES: u32 = 8;
+
+/// A partial that is to get its name.
+pub struct Partial {
+    /// Its own path, absolute and without links.
+    pub path: Vec<u8>,
+    target: Vec<u8>,
+    /// A file that is there by then is not replaced.
+    fresh: bool,
+    /// Keeps the lock.
+    file: OwnedFd,
+}
+
+/// How an upload begins.
+pub enum Opening {
+    /// Under its own name, as without the option.
+    Direct,
+    /// Not at all: 553.
+    Refused,
+    /// Not at all, which has been said.
+    Said,
+    /// Under the hidden name.
+    Hidden(Target),
+}
+
+/// Whether a name in a listing is a partial's.
+pub fn is_partial(name: &[u8]) -> bool {
+    name.len() > SUFFIX.len().saturating_add(1) && name.starts_with(b".") && name.ends_with(SUFFIX)
+}
+
+/// The path of the partial that belongs to an absolute path.
+fn hidden(target: &[u8]) -> Option<Vec<u8>> {
+    let at = target.iter().rposition(|byte| *byte == b'/')?;
+    let (directory, name) = target.split_at_checked(at.saturating_add(1))?;
+    let length = name.len().saturating_add(SUFFIX.len()).saturating_add(1);
+    let usable = !name.is_empty() && length <= LONGEST;
+    usable.then(|| [directory, b".", name, SUFFIX].concat())
+}
+
+/// The partial of a file that is not there itself: what SIZE tells and DELE removes, so that an upload can be resumed or given up.
+pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
+    if !session.config.atomic_uploads {
+        return None;
+    }
+    let root = VirtualPath::root();
+    // A link is itself what DELE is about, wherever it leads.
+    if path.ends_with(b"/") || session.tree.lstat(&session.cwd, path).is_ok() {
+        return None;
+    }
+    let target = session.tree.canonical(&session.cwd, path)?;
+    if session.tree.lstat(&root, &target) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let partial = hidden(&target)?;
+    let meta = session.tree.lstat(&root, &partial).ok()?;
+    meta.is_file().then_some((partial, meta))
+}
+
+/// Opens the partial of an upload, locked.
+///
+/// # Errors
+/// The session is over.
+pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Opening, Over> {
+    let named = manner != Manner::Unique && !path.is_empty() && !path.ends_with(b"/");
+    if !session.config.atomic_uploads || !named {
+        return Ok(Opening::Direct);
+    }
+    let Some((target, partial)) = session
+        .tree
+        .canonical(&session.cwd, path)
+        .and_then(|target| hidden(&target).map(|partial| (target, partial)))
+    else {
+        return Ok(Opening::Direct);
+    };
+    let old = match session.tree.stat(&VirtualPath::root(), &target) {
+        Err(Errno::ENOENT) => None,
+        Err(_) => return Ok(Opening::Direct),
+        Ok(old) => Some(old),
+    };
+    if old.is_some_and(|old| !replaceable(session, &target, &old))
+        || !starts(session, &partial, old, manner)
+    {
+        return Ok(Opening::Direct);
+    }
+    for _ in 0..TRIES {
+        let (file, created) = match make(session, &partial) {
+            Ok(made) => made,
+            Err(Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
+                session.note_once("atomic_uploads: a directory does not allow a hidden name; files are written under their own there");
+                return Ok(Opening::Direct);
+            }
+            Err(_) => return Ok(Opening::Refused),
+        };
+        let Ok(keep) = file.try_clone() else {
+            return Ok(Opening::Refused);
+        };
+        if !session.lock_own(&keep)? {
+            return Ok(Opening::Said);
+        }
+        if same(session, &partial, &keep) {
+            return Ok(ready(
+                session,
+                path,
+                old,
+                (file, keep, created),
+                (target, partial),
+            ));
+        }
+    }
+    Ok(Opening::Refused)
+}
+
+/// A locked partial, with the rights of the file it is to replace.
+fn ready(
+    session: &mut Session,
+    path: &[u8],
+    old: Option<Meta>,
+    (file, keep, created): (OwnedFd, OwnedFd, bool),
+    (target, partial): (Vec<u8>, Vec<u8>),
+) -> Opening {
+    let Ok(meta) = meta_of(&file) else {
+        return Opening::Refused;
+    };
+    if let Some(old) = old {
+        let group = nix::unistd::Gid::from_raw(old.gid);
+        let grouped = old.gid == meta.gid || nix::unistd::fchown(&file, None, Some(group)).is_ok();
+        let mode = Mode::from_bits_truncate(old.mode & 0o777);
+        if !grouped || nix::sys::stat::fchmod(&file, mode).is_err() {
+            if created {
+                let _ = session.tree.unlink(&VirtualPath::root(), &partial);
+            }
+            session.note_once("atomic_uploads: a new file cannot have the old one's rights; it is written in place");
+            return Opening::Direct;
+        }
+    }
+    Opening::Hidden(Target {
+        file,
+        meta,
+        created,
+        path: path.to_vec(),
+        partial: Some(Partial {
+            path: partial,
+            target,
+            fresh: is_fresh(session),
+            file: keep,
+        }),
+    })
+}
+
+/// Whether the session may make new files only.
+fn is_fresh(session: &Session) -> bool {
+    session.anonymous() && !session.config.anon_other_write_enable
+}
+
+/// Whether a file can be replaced by another without loss, and might be written by this session: its owner's, under one name.
+/// What it may not write it must not replace either, though the directory would let it.
+fn replaceable(session: &Session, target: &[u8], old: &Meta) -> bool {
+    let root = VirtualPath::root();
+    old.is_file()
+        && !is_fresh(session)
+        && old.uid == session.verdict.uid.as_raw()
+        && old.nlink == 1
+        && session.tree.may(&root, target, Access::Write)
+}
+
+/// Whether the first byte belongs into the partial: always for a new file; into one that is there it goes only to continue the
+/// very partial the offset speaks of.
+fn starts(session: &Session, partial: &[u8], old: Option<Meta>, manner: Manner) -> bool {
+    let Some(old) = old else { return true };
+    match manner {
+        Manner::Store { offset: 0 } => true,
+        Manner::Store { offset } => {
+            let begun = session.tree.lstat(&VirtualPath::root(), partial);
+            old.size != offset && begun.is_ok_and(|begun| begun.is_file() && begun.size == offset)
+        }
+        Manner::Append | Manner::Unique => false,
+    }
+}
+
+/// Opens the partial, new or left behind; one that was given away by chown_uploads is made anew.
+fn make(session: &Session, partial: &[u8]) -> nix::Result<(OwnedFd, bool)> {
+    let root = VirtualPath::root();
+    let mode = session.config.file_open_mode & 0o777;
+    let new = |how| session.tree.create(&root, partial, mode, how);
+    match new(Create::New) {
+        Err(Errno::EEXIST) => {}
+        done => return done.map(|(file, created, _)| (file, created)),
+    }
+    match new(Create::Open) {
+        Err(Errno::EACCES) => {
+            session.tree.unlink(&root, partial)?;
+            new(Create::New)
+        }
+        done => done,
+    }
+    .map(|(file, created, _)| (file, created))
+}
+
+/// Whether the name still means the open file, and no link does.
+fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
+    let named = session.tree.lstat(&VirtualPath::root(), partial);
+    let open = meta_of(file);
+    match (named, open) {
+        (Ok(named), Ok(open)) => named.is_file() && (named.dev, named.ino) == (open.dev, open.ino),
+        _ => false,
+    }
+}
+
+impl Partial {
+    /// Gives the file its name; the old one is gone only by this.
+    ///
+    /// # Errors
+    /// Those of fsync(2) and rename(2); the partial stays.
+    pub fn publish(&self, session: &Session) -> Result<(), Errno> {
+        let root = VirtualPath::root();
+        if session.config.fsync_uploads {
+            nix::unistd::fsync(&self.file)?;
+        }
+        if !same(session, &self.path, &self.file) {
+            return Err(Errno::ENOENT);
+        }
+        if self.fresh {
+            session.tree.rename_new(&self.path, &self.target)?;
+        } else {
+            session
+                .tree
+                .rename(&root, &self.path, &root, &self.target)?;
+        }
+        if session.config.fsync_uploads {
+            session.tree.sync_above(&self.target)?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Tells the administrator something once in a session.
+    fn note_once(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.modern.direct, true) {
+            self.note(text);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{hidden, is_partial};
+
+    #[test]
+    fn names_of_partials() {
+        assert_eq!(hidden(b"/a/b").unwrap(), b"/a/.b.uploading");
+        assert_eq!(hidden(b"/b").unwrap(), b"/.b.uploading");
+        assert_eq!(hidden(b"/"), None);
+        assert_eq!(hidden(&[b"/".as_slice(), &[b'x'; 245]].concat()), None);
+        assert!(hidden(&[b"/".as_slice(), &[b'x'; 244]].concat()).is_some());
+        assert!(is_partial(b".b.uploading") && !is_partial(b"..uploading"));
+        assert!(!is_partial(b".uploading") && !is_partial(b"b.uploading"));
+    }
+}

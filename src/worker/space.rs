@@ -1,0 +1,29 @@
+//! AVBL: the room left for uploads (draft-peterson-streamlined-ftp-command-extensions); worker.
+
+use super::state::{Flow, Session};
+use crate::sys::tree::Writable;
+
+/// AVBL: the bytes this user can still store in a directory it may write in, by the file system's count. A quota may allow less.
+pub fn avbl(session: &mut Session, arg: &[u8]) -> Flow {
+    let path = if arg.is_empty() {
+        b".".to_vec()
+    } else {
+        session.expand(arg)
+    };
+    if session.denied(&path) {
+        return Ok(());
+    }
+    let directory = session
+        .tree
+        .stat(&session.cwd, &path)
+        .is_ok_and(|meta| meta.is_dir());
+    if !directory || session.tree.writable(&session.cwd, &path) != Writable::Yes {
+        session.reply(550, b"Not a directory to write in.");
+        return Ok(());
+    }
+    match session.tree.available(&session.cwd, &path) {
+        Ok(bytes) => session.reply(213, bytes.to_string().as_bytes()),
+        Err(_) => session.reply(550, b"Could not get the room left."),
+    }
+    Ok(())
+}

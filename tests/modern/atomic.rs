@@ -1,0 +1,342 @@
+//! atomic_uploads: the old file stays whole until the new one is, whatever happens between.
+
+use crate::clients::run;
+use crate::support::host::{ALICE, BOB, FTP};
+use crate::support::{Client, Data, Host, Server, wait};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+const ON: &str = "atomic_uploads=YES\nlocal_umask=022\n";
+const PARTIAL: &str = "/home/alice/.f.uploading";
+
+/// An upload of which these bytes have reached the disk, and no more have been sent.
+fn half(c: &mut Client, command: &str, path: &str, bytes: &[u8]) -> Data {
+    let before = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let (_, mut data) = c.begin(command);
+    data.stream.write_all(bytes).unwrap();
+    wait("the bytes", || {
+        let now = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        (now >= bytes.len() as u64 && (now != before || before == bytes.len() as u64)).then_some(())
+    });
+    data
+}
+
+#[test]
+fn the_old_file_is_whole_until_the_new_one_is() {
+    let host = Host::new();
+    host.mode("/home/alice/f", 0o604);
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let data = half(&mut c, "STOR f", PARTIAL, b"new");
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    assert_eq!(host.read(PARTIAL), b"new");
+    let mut other = Client::alice();
+    for command in ["LIST -a", "NLST -a", "MLSD"] {
+        let text = String::from_utf8(other.fetch(command)).unwrap();
+        assert!(!text.contains("uploading"), "{command}: {text}");
+    }
+    other.says("SIZE f", "213 12");
+    other.says("MLST .f.uploading", "550 Could not get facts.");
+    data.write(b" body");
+    c.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/f"), b"new body");
+    assert!(!host.exists(PARTIAL));
+    // The mode of the old file; the umask's for a new one.
+    let mode = |path: &str| std::fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!(mode("/home/alice/f"), 0o604);
+    assert_eq!(c.store("STOR fresh", b"x").code(), "226");
+    assert_eq!(mode("/home/alice/fresh"), 0o644);
+}
+
+#[test]
+fn a_broken_upload_is_resumed() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    for (resume, name) in [("REST", "one"), ("APPE", "two")] {
+        let partial = format!("/home/alice/.{name}.uploading");
+        let mut c = Client::alice();
+        half(&mut c, &format!("STOR {name}"), &partial, b"12345").reset();
+        assert_eq!(c.reply().code(), "426");
+        assert!(!host.exists(&format!("/home/alice/{name}")));
+        c.says(&format!("SIZE {name}"), "213 5");
+        c.says("TYPE I", "200 Switching to Binary mode.");
+        let end = if resume == "REST" {
+            c.says("REST 5", "350 Restart position accepted (5).");
+            c.store(&format!("STOR {name}"), b"6789")
+        } else {
+            c.store(&format!("APPE {name}"), b"6789")
+        };
+        assert_eq!(end.code(), "226");
+        assert_eq!(host.read(&format!("/home/alice/{name}")), b"123456789");
+        assert!(!host.exists(&partial));
+    }
+    // Over a file that is there: what is whole is added to in place, unless the offset is the partial's.
+    let mut c = Client::alice();
+    half(&mut c, "STOR f", PARTIAL, b"12345").reset();
+    assert_eq!(c.reply().code(), "426");
+    c.says("SIZE f", "213 12");
+    assert_eq!(c.store("APPE f", b"more\n").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"hello world\nmore\n");
+    assert_eq!(host.read(PARTIAL), b"12345");
+    c.says("REST 5", "350 Restart position accepted (5).");
+    assert_eq!(c.store("STOR f", b"678").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"12345678");
+    // From the beginning: nothing of the partial is left.
+    half(
+        &mut c,
+        "STOR gone",
+        "/home/alice/.gone.uploading",
+        b"long text",
+    )
+    .reset();
+    assert_eq!(c.reply().code(), "426");
+    assert_eq!(c.store("STOR gone", b"new").code(), "226");
+    assert_eq!(host.read("/home/alice/gone"), b"new");
+    // Given up.
+    half(&mut c, "STOR left", "/home/alice/.left.uploading", b"x").reset();
+    assert_eq!(c.reply().code(), "426");
+    c.says("DELE left", "250 Delete operation successful.");
+    assert!(!host.exists("/home/alice/.left.uploading"));
+    c.says("DELE left", "550 Delete operation failed.");
+}
+
+#[test]
+fn a_killed_worker_harms_nothing() {
+    let host = Host::new();
+    let server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let data = half(&mut c, "STOR f", PARTIAL, b"half");
+    for pid in Server::processes() {
+        if pid != server.pid() {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+    }
+    drop(data);
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    assert_eq!(host.read(PARTIAL), b"half");
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR f", b"whole").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"whole");
+}
+
+#[test]
+fn a_full_disk_and_failed_uploads() {
+    let host = Host::new();
+    host.tiny("/home/alice/tiny", 64);
+    host.file("/home/alice/tiny/f", b"old");
+    let server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR tiny/f");
+    let _ = data.stream.write_all(&vec![1; 1 << 20]);
+    drop(data);
+    assert_eq!(c.reply().code(), "451");
+    assert_eq!(host.read("/home/alice/tiny/f"), b"old");
+    assert!(host.exists("/home/alice/tiny/.f.uploading"));
+    drop(server);
+    std::fs::remove_file("/home/alice/tiny/.f.uploading").unwrap();
+    let _server = Server::start(&host, &format!("{ON}delete_failed_uploads=YES\n"));
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR tiny/f");
+    let _ = data.stream.write_all(&vec![1; 1 << 20]);
+    drop(data);
+    assert_eq!(c.reply().code(), "451");
+    assert_eq!(host.read("/home/alice/tiny/f"), b"old");
+    assert!(!host.exists("/home/alice/tiny/.f.uploading"));
+    half(&mut c, "STOR f", PARTIAL, b"half").reset();
+    assert_eq!(c.reply().code(), "426");
+    wait("the partial to go", || {
+        (!host.exists(PARTIAL)).then_some(())
+    });
+    // ABOR is a failure like any other.
+    let data = half(&mut c, "STOR f", PARTIAL, b"half");
+    c.says("ABOR", "426 Failure reading network stream.");
+    c.next("226 ABOR successful.");
+    drop(data);
+    assert!(!host.exists(PARTIAL));
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+}
+
+/// No file is replaced that could not have been written, and none loses more than its contents.
+#[test]
+fn rights_are_those_of_a_write() {
+    let host = Host::new();
+    host.write("/home/alice/roots", "root's");
+    host.write("/home/alice/open", "root's");
+    host.mode("/home/alice/open", 0o666);
+    host.file("/home/alice/readonly", b"r");
+    host.mode("/home/alice/readonly", 0o444);
+    host.file("/home/alice/two", b"t");
+    std::fs::hard_link("/home/alice/two", "/home/alice/names").unwrap();
+    host.mkdir("/home/alice/shut", 0);
+    host.file("/home/alice/shut/f", b"old");
+    symlink("nowhere-yet", "/home/alice/leads").unwrap();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let no = "553 Could not create file.";
+    c.refused("STOR roots", no);
+    c.refused("STOR readonly", no);
+    c.refused("STOR d", no);
+    c.refused("STOR shut/new", no);
+    c.refused("STOR newname/", no);
+    let inode = |path: &str| std::fs::symlink_metadata(path).unwrap().ino();
+    for path in ["open", "two", "shut/f"] {
+        let whole = format!("/home/alice/{path}");
+        let before = inode(&whole);
+        assert_eq!(
+            c.store(&format!("STOR {path}"), b"in place").code(),
+            "226",
+            "{path}"
+        );
+        assert_eq!(inode(&whole), before, "{path}");
+        assert_eq!(host.read(&whole), b"in place");
+    }
+    assert_eq!(host.read("/home/alice/names"), b"in place");
+    // Links stay links, and lead to the new file.
+    assert_eq!(c.store("STOR lnk", b"through").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"through");
+    assert!(
+        std::fs::symlink_metadata("/home/alice/lnk")
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(c.store("STOR leads", b"made").code(), "226");
+    assert_eq!(host.read("/home/alice/nowhere-yet"), b"made");
+    let log = crate::logged("atomic_uploads: a directory");
+    assert_eq!(
+        log.matches("atomic_uploads: a directory").count(),
+        1,
+        "{log}"
+    );
+    // A link in the partial's place is not followed.
+    symlink("/home/alice/asc", "/home/alice/.trap.uploading").unwrap();
+    c.refused("STOR trap", no);
+    assert_eq!(host.read("/home/alice/asc"), b"l1\nl2\r\nl3\n");
+    // The longest name there is has no room for a partial's.
+    let long = "x".repeat(255);
+    assert_eq!(c.store(&format!("STOR {long}"), b"long").code(), "226");
+    assert_eq!(host.read(&format!("/home/alice/{long}")), b"long");
+}
+
+#[test]
+fn two_sessions_and_one_name() {
+    let host = Host::new();
+    let _server = Server::start(&host, &format!("{ON}data_connection_timeout=1\n"));
+    let mut first = Client::alice();
+    let mut second = Client::alice();
+    let mut data = half(&mut first, "STOR f", PARTIAL, b"first");
+    second.send(b"EPSV\r\n");
+    assert_eq!(second.reply().code(), "229");
+    second.send(b"STOR f\r\n");
+    // What moves keeps the first alive longer than the second waits.
+    let reply = loop {
+        data.stream.write_all(b".").unwrap();
+        second
+            .stream()
+            .set_read_timeout(Some(std::time::Duration::from_millis(100)))
+            .unwrap();
+        let mut one = [0];
+        if second.stream().peek(&mut one).is_ok() {
+            second
+                .stream()
+                .set_read_timeout(Some(crate::support::DEADLINE))
+                .unwrap();
+            break second.reply();
+        }
+    };
+    assert_eq!(reply.text(), "450 File is in use by another session.");
+    drop(data);
+    first.next("226 Transfer complete.");
+    assert!(host.read("/home/alice/f").starts_with(b"first."));
+    assert_eq!(second.store("STOR f", b"second").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"second");
+}
+
+#[test]
+fn anonymous_clients_replace_nothing() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        "atomic_uploads=YES\nanon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n",
+    );
+    let mut c = Client::anonymous();
+    let partial = "/srv/ftp/incoming/.new.uploading";
+    let data = half(&mut c, "STOR incoming/new", partial, b"an");
+    // Given away before the first byte, as without the option.
+    assert_eq!(std::fs::metadata(partial).unwrap().uid(), BOB);
+    data.write(b"on");
+    c.next("226 Transfer complete.");
+    let meta = std::fs::metadata("/srv/ftp/incoming/new").unwrap();
+    assert_eq!((meta.uid(), meta.mode() & 0o777), (BOB, 0o600));
+    c.refused("STOR incoming/new", "553 Could not create file.");
+    // Somebody else was quicker: what is there by then stays.
+    let data = half(
+        &mut c,
+        "STOR incoming/race",
+        "/srv/ftp/incoming/.race.uploading",
+        b"slow",
+    );
+    host.write("/srv/ftp/incoming/race", "quick");
+    data.write(b"er");
+    assert_eq!(c.reply().code(), "451");
+    assert_eq!(host.read("/srv/ftp/incoming/race"), b"quick");
+    // A partial that was given away and left behind is in nobody's way.
+    std::fs::remove_file("/srv/ftp/incoming/race").unwrap();
+    assert_eq!(c.store("STOR incoming/race", b"again").code(), "226");
+    assert_eq!(host.read("/srv/ftp/incoming/race"), b"again");
+    let _ = FTP;
+}
+
+#[test]
+fn off_by_default_and_synced_if_told_so() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let data = half(&mut c, "STOR fresh", "/home/alice/fresh", b"seen");
+    assert!(!host.exists("/home/alice/.fresh.uploading"));
+    data.write(b"");
+    c.next("226 Transfer complete.");
+    drop(server);
+    let _server = Server::start(
+        &host,
+        &format!("{ON}fsync_uploads=YES\nlock_upload_files=NO\n"),
+    );
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR f", b"synced").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"synced");
+    let (first, data) = c.begin("STOU");
+    assert_eq!(first.text(), "150 FILE: STOU.1");
+    data.write(b"u");
+    c.next("226 Transfer complete.");
+    let _ = ALICE;
+}
+
+#[test]
+fn lftp_resumes() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let body: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let mut c = Client::alice();
+    c.says("TYPE I", "200 Switching to Binary mode.");
+    half(
+        &mut c,
+        "STOR body",
+        "/home/alice/.body.uploading",
+        &body[..150_000],
+    )
+    .reset();
+    assert_eq!(c.reply().code(), "426");
+    std::fs::create_dir_all("/mnt/local").unwrap();
+    std::fs::write("/mnt/local/body", &body).unwrap();
+    run(
+        "lftp",
+        &[
+            "-c",
+            "set ssl-allow no; set ftp:use-stat no; open -u alice,secret 127.0.0.1; put -c body",
+        ],
+    );
+    assert_eq!(host.read("/home/alice/body"), body);
+    assert!(!host.exists("/home/alice/.body.uploading"));
+}

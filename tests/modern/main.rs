@@ -1,0 +1,33 @@
+//! What the original has not: the commands and options of ours, against the text of their RFCs and drafts.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod atomic;
+mod clients;
+mod digest;
+mod facts;
+mod gates;
+mod language;
+mod names;
+mod passive;
+mod times;
+
+/// The server's log once it has a line with this text; helper writes it in its own time.
+#[track_caller]
+fn logged(text: &str) -> String {
+    support::wait(&format!("{text} in the log"), || {
+        let log = std::fs::read("/var/log/vsftpd.log").unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        log.contains(text).then_some(log)
+    })
+}
