@@ -225,9 +225,10 @@ fn kills_at_any_moment() {
         seed % below
     };
     for _ in 0..60 {
-        let mut c = Client::dial();
+        let c = Client::dial();
         let at = Duration::from_micros(chance(6000));
-        c.send(b"USER ftp\r\nPASS x@\r\nEPSV\r\nSTAT .\r\nSIZE f\r\n");
+        let commands = b"USER ftp\r\nPASS x@\r\nEPSV\r\nSTAT .\r\nSIZE f\r\n";
+        c.stream().write_all(commands).unwrap();
         std::thread::sleep(at);
         let mut victims: Vec<i32> = Server::processes();
         victims.retain(|pid| *pid != server.pid());
