@@ -115,6 +115,8 @@ pub enum Work {
     },
     /// A listing.
     Listing(Produce),
+    /// A listing of a directory that is small.
+    ShortListing(Produce),
 }
 
 /// One job of the data thread.
@@ -230,7 +232,9 @@ impl Job {
                 sendfile: _,
             } => run.read_file(&file, ascii, buffers),
             Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
-            Work::Listing(produce) => produce(&mut |text| run.send(text)),
+            Work::Listing(produce) | Work::ShortListing(produce) => {
+                produce(&mut |text| run.send(text))
+            }
         };
         match result {
             Ok(()) => run.drain(End::Done),
