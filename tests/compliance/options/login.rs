@@ -1,6 +1,6 @@
 //! Who may log in, how, and where they are put: each option of src/config/options_login.rs.
 
-use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, missing, oops, runs_as, with};
+use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, missing, oops, runs_as, with, without_pam};
 use crate::support::host::{BOB, FTP};
 use crate::support::log::vsftpd;
 use crate::support::{Client, Host, Server};
@@ -281,6 +281,17 @@ fn check_shell() {
             login("alice", "secret", IN);
         });
         with(&host, &format!("{lines}noshells\n"), || {
+            login("noshell", "secret", IN);
+        });
+    }
+    if host.ours() {
+        // Without the library, which the original cannot do without, it is the option that decides.
+        without_pam();
+        with(&host, "", || {
+            login("noshell", "secret", WRONG);
+            login("alice", "secret", IN);
+        });
+        with(&host, "check_shell=NO\n", || {
             login("noshell", "secret", IN);
         });
     }

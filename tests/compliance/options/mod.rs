@@ -9,8 +9,9 @@ mod shown;
 mod start;
 
 use crate::support::{Client, Host, Server, wait};
+use nix::mount::{MsFlags, mount};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PASSWORD: &str = "331 Please specify the password.";
@@ -118,6 +119,27 @@ fn space(pid: i32, kind: &str) -> std::path::PathBuf {
 /// A large sparse file of alice's.
 fn huge(path: &str, size: u64) {
     fs::File::create(path).unwrap().set_len(size).unwrap();
+}
+
+/// Hides the host's PAM library from the server.
+fn without_pam() {
+    fs::write("/mnt/empty", b"").unwrap();
+    let mut places = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/lib64")];
+    places.extend(
+        fs::read_dir("/usr/lib")
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path()),
+    );
+    let mut hidden = 0;
+    for place in places {
+        if let Ok(library) = place.join("libpam.so.0").canonicalize() {
+            let (flags, none) = (MsFlags::MS_BIND, None::<&str>);
+            mount(Some("/mnt/empty"), &library, none, flags, none).unwrap();
+            hidden += 1;
+        }
+    }
+    assert!(hidden > 0, "libpam.so.0 was not found");
 }
 
 /// Every option of a table file in src/config.
