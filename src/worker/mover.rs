@@ -403,7 +403,7 @@ impl Run<'_> {
                 Ok(0) => return Ok(true),
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EINVAL | Errno::ENOSYS) => return Ok(false),
+                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             };
             let mut left = count;
