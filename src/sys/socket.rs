@@ -283,6 +283,10 @@ pub fn listen_data(
 pub fn connect_data(from: SocketAddr, to: SocketAddr) -> io::Result<OwnedFd> {
     let socket = stream(from.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if from.port() == 0 {
+        // Chosen when the peer is known: the search does not get longer with every connection that lingers (ip(7)).
+        let _ = socket::setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
+    }
     socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
     match socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),

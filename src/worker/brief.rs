@@ -3,7 +3,7 @@
 //! thread as it stands; worker, control thread.
 
 use super::data::Wish;
-use super::mover::{Drain, End, Line, Work, write_all};
+use super::mover::{Drain, End, Line, Produce, Work, write_all};
 use super::state::{Over, Session};
 use super::transfer::chunk;
 use crate::sys::socket;
@@ -58,6 +58,7 @@ impl Session {
                 self.brief_download(line, file, offset, end)
             }
             Work::Upload { file, ascii: false } => self.brief_upload(line, file),
+            Work::ShortListing(produce) => self.brief_listing(line, produce),
             Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) | Work::Reckon(_) => {
                 Ok(Brief::Left(work))
             }
@@ -93,6 +94,36 @@ impl Session {
         }
         drop(file);
         self.see_off(line, End::Done).map(Brief::Over)
+    }
+
+    fn brief_listing(&mut self, line: &Line, produce: Produce) -> Result<Brief, Over> {
+        let mut text = Vec::new();
+        let made = produce(&mut |piece| {
+            text.extend_from_slice(piece);
+            Ok(())
+        });
+        let end = match made {
+            Ok(()) => End::Done,
+            Err(End::NoDirectory) => End::NoDirectory,
+            Err(end) => return Ok(Brief::Over(end)),
+        };
+        let mut rest = text.as_slice();
+        while !rest.is_empty() {
+            match socket::send_some(line.fd(), rest) {
+                Ok(Some(count)) => {
+                    line.add(count);
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Ok(None) => {
+                    let rest = rest.to_vec();
+                    return Ok(Brief::Left(Work::Listing(Box::new(move |send| {
+                        send(&rest)
+                    }))));
+                }
+                Err(_) => return Ok(Brief::Over(End::Network)),
+            }
+        }
+        self.see_off(line, end).map(Brief::Over)
     }
 
     /// Ends our side and waits until the peer's kernel has taken every byte, as the data thread does.

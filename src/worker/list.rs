@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex};
 /// Text is handed on in pieces of this size.
 const PIECE: usize = 32 * 1024;
 
+/// A directory of this size, in bytes, is listed in less time than a thread needs to be woken in.
+const SHORT: u64 = 16 * 1024;
+
 /// The most entries one directory may have: beyond it the listing fails instead of the memory.
 const ENTRIES: usize = 2_000_000;
 
@@ -77,9 +80,15 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
     };
     session.reply(150, b"Here comes the directory listing.");
     let page = session.modern.page();
-    let work = Work::Listing(Box::new(move |send| {
+    let short = plan.is_short();
+    let produce = Box::new(move |send: &mut dyn FnMut(&[u8]) -> Result<(), End>| {
         plan.produce(&mut |text| send(&shown(page, text)))
-    }));
+    });
+    let work = if short {
+        Work::ShortListing(produce)
+    } else {
+        Work::Listing(produce)
+    };
     let (end, _) = session.run(connection, work)?;
     session.say_end(
         end,
@@ -189,6 +198,16 @@ impl Plan {
             }
         }
         if out.is_empty() { Ok(()) } else { send(&out) }
+    }
+
+    /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells.
+    fn is_short(&self) -> bool {
+        !self.options.recurse
+            && self
+                .tree
+                .open_dir(&self.cwd, &self.directory)
+                .and_then(|directory| directory.meta())
+                .is_ok_and(|meta| meta.size <= SHORT)
     }
 
     /// Opens a directory that this session may list: what holds for the first one holds for those below (reference §10, 7).

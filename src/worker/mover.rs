@@ -119,6 +119,8 @@ pub enum Work {
     },
     /// A listing.
     Listing(Produce),
+    /// A listing of a directory that is small.
+    ShortListing(Produce),
     /// Nothing to move: a checksum. The line's descriptor is not used.
     Reckon(Reckon),
 }
@@ -244,7 +246,9 @@ impl Job {
                 sendfile: _,
             } => run.read_file(&file, end.saturating_sub(offset), ascii, buffers),
             Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
-            Work::Listing(produce) => produce(&mut |text| run.send(text)),
+            Work::Listing(produce) | Work::ShortListing(produce) => {
+                produce(&mut |text| run.send(text))
+            }
             Work::Reckon(reckon) => {
                 return reckon(run.chunk, &mut |count| run.moved(count, true))
                     .err()
@@ -433,7 +437,7 @@ impl Run<'_> {
                 Ok(0) => return Ok(true),
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EINVAL | Errno::ENOSYS) => return Ok(false),
+                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             };
             let mut left = count;
