@@ -124,6 +124,7 @@ pub fn report(out: &mut dyn Write) -> io::Result<()> {
         make: true,
         alter: true,
         chmod: true,
+        publish: true,
     };
     let worker = |rights, names| List::Worker { rights, names };
     let lists = [

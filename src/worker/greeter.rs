@@ -87,7 +87,9 @@ pub fn greet(
         utf8: false,
         peer: client.peer.ip(),
     };
-    let Exit(status) = match greeter.talk(greeting, confined.root_is_writable()) {
+    // Where no root is changed there is none that must be empty.
+    let writable = confined.root_is_writable() && !config.run_as_launching_user;
+    let Exit(status) = match greeter.talk(greeting, writable) {
         Ok(never) => match never {},
         Err(exit) => exit,
     };

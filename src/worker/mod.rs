@@ -116,6 +116,7 @@ pub fn rights(config: &Config, rules: Rules) -> Rights {
         make: write(config.anon_mkdir_write_enable),
         alter,
         chmod: local && config.write_enable && config.chmod_enable,
+        publish: config.atomic_uploads && (alter || write(config.anon_upload_enable)),
     }
 }
 

@@ -256,7 +256,8 @@ impl Session {
             .get_mut(..if listening { 3 } else { 2 })
             .unwrap_or_default();
         socket::wait(watched, deadline).map_err(|_| Over(1))?;
-        let happened = |at: usize| watched.get(at).and_then(PollFd::any).unwrap_or(false);
+        // `None` is an event nix has no name for: the peer's end is one (socket::PEER_ENDED).
+        let happened = |at: usize| watched.get(at).is_some_and(|fd| fd.any() != Some(false));
         let ready = what.is_some() && happened(0);
         if happened(1) && !ready {
             return Err(Over(1));

@@ -228,7 +228,18 @@ pub(super) const READ: &[Row] = &[
     allow(named!(SYS_newfstatat), "facts about files"),
     allow(named!(SYS_fstat), "facts about open files"),
     allow(named!(SYS_statx), "facts about open files, by the library"),
-    allow(named!(SYS_fstatfs), "whether a file is the kernel's own"),
+    allow(
+        named!(SYS_fstatfs),
+        "whether a file is the kernel's own; AVBL",
+    ),
+    allow(
+        named!(SYS_faccessat2),
+        "what MLSD and MLST say about permissions",
+    ),
+    allow(
+        named!(SYS_faccessat),
+        "the same, by kernels and libraries without faccessat2(2)",
+    ),
     allow(
         named!(SYS_readlinkat),
         "links: listings, and the walk without openat2(2)",
@@ -336,6 +347,20 @@ pub(super) const UPLOAD: &[Row] = &[
     ),
     allow(named!(SYS_fchmod), "chown_upload_mode"),
     allow(named!(SYS_unlinkat), "uploads that fail"),
+];
+
+/// Worker that may upload, with `atomic_uploads`.
+pub(super) const PUBLISH: &[Row] = &[
+    allow(named!(SYS_renameat), "the name at the end"),
+    allow(named!(SYS_renameat2), "the name at the end, if it is free"),
+    allow(named!(SYS_fchmod), "the mode of the file that is replaced"),
+    allow(named!(SYS_unlinkat), "what is left of an upload"),
+    allow(named!(SYS_fsync), "fsync_uploads"),
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_OFD_SETLK)]],
+        "one upload of a name at a time",
+    ),
 ];
 
 /// Worker that may make directories.

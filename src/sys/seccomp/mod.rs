@@ -27,6 +27,8 @@ pub struct Rights {
     pub alter: bool,
     /// Set permissions.
     pub chmod: bool,
+    /// Give uploads their name at the end (`atomic_uploads`).
+    pub publish: bool,
 }
 
 /// Whose list it is.
@@ -49,7 +51,7 @@ pub enum List {
 }
 
 /// How many lists there are, and with it places for their programs.
-const PLACES: usize = 3 + 32;
+const PLACES: usize = 3 + 64;
 
 static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
 
@@ -72,6 +74,7 @@ impl List {
                 rights.make,
                 rights.alter,
                 rights.chmod,
+                rights.publish,
                 names,
             ]
             .iter()
@@ -97,6 +100,7 @@ impl List {
                     (rights.make, lists::MAKE),
                     (rights.alter, lists::ALTER),
                     (rights.chmod, lists::CHMOD),
+                    (rights.publish, lists::PUBLISH),
                     (names, lists::NAMES),
                 ];
                 parts.extend(more.iter().filter(|part| part.0).map(|part| part.1));

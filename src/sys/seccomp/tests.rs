@@ -21,6 +21,7 @@ const ALL: Rights = Rights {
     make: true,
     alter: true,
     chmod: true,
+    publish: true,
 };
 
 const READER: List = List::Worker {
@@ -29,6 +30,7 @@ const READER: List = List::Worker {
         make: false,
         alter: false,
         chmod: false,
+        publish: false,
     },
     names: false,
 };
@@ -39,7 +41,7 @@ fn every() -> Vec<List> {
         List::Helper { gives: false },
         List::Helper { gives: true },
     ];
-    for bits in 0..32_u8 {
+    for bits in 0..64_u8 {
         let bit = |n: u8| bits >> n & 1 == 1;
         lists.push(List::Worker {
             rights: Rights {
@@ -47,6 +49,7 @@ fn every() -> Vec<List> {
                 make: bit(1),
                 alter: bit(2),
                 chmod: bit(3),
+                publish: bit(5),
             },
             names: bit(4),
         });
@@ -219,6 +222,7 @@ fn a_reader_has_no_call_that_writes() {
             make,
             alter,
             chmod,
+            publish: false,
         })
     };
     for (list, more) in [
