@@ -280,6 +280,7 @@ pub(super) const READ: &[Row] = &[
                 within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
             ],
             &[int(1, libc::F_SETLK)],
+            &[int(1, libc::F_OFD_SETLK)],
             &[int(1, libc::F_DUPFD_CLOEXEC)],
         ],
         "blocking data connections, lock_upload_files",
