@@ -190,6 +190,9 @@ fn after_login(
     } = *grant;
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
+    // A local user's uploads are the user's own (reference §3.4.2, step 7).
+    let heir = prepared.heir.as_ref().map(|account| account.uid);
+    let heir = heir.filter(|_| verdict.rules == worker::Rules::Anonymous);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
@@ -197,7 +200,7 @@ fn after_login(
     };
     let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
-    let given_up = give_up(&prepared, empty);
+    let given_up = give_up(&prepared, empty, heir.is_some());
     given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
     let text = format!("{}/{name}: helper", journal.address());
     title::set(prepared.config().setproctitle_enable, &text);
@@ -206,7 +209,7 @@ fn after_login(
         peer,
         local,
         session,
-        heir: prepared.heir.as_ref().map(|account| account.uid),
+        heir,
     };
     let end = after::serve(&facts, channel, accounting.as_ref(), journal);
     if matches!(end, after::End::Broken) {
@@ -403,20 +406,22 @@ fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     confine::drop_bounding_set(&[])
 }
 
-/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for.
-fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, confine::Failure> {
+/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.
+fn give_up(
+    prepared: &Prepared,
+    empty: &OwnedFd,
+    gives: bool,
+) -> Result<confine::Confined, confine::Failure> {
     let config = prepared.config();
     let mut keep = Vec::new();
     if config.connect_from_port_20 && config.ftp_data_port < 1024 {
         keep.push(Capability::CAP_NET_BIND_SERVICE);
     }
-    if config.chown_uploads {
+    if gives {
         keep.push(Capability::CAP_CHOWN);
     }
     let wanted = prepared.wanted();
-    let list = List::Helper {
-        gives: config.chown_uploads,
-    };
+    let list = List::Helper { gives };
     confine::confine(&Plan {
         root: empty_root(prepared, empty),
         uid: prepared.nopriv.uid,
