@@ -342,3 +342,29 @@ fn an_upload_that_fails_takes_nobody_elses_file_away() {
     assert_eq!(a.reply().code(), "425");
     assert_eq!(host.read("/home/alice/y"), b"another");
 }
+
+#[test]
+fn a_directory_of_settings_that_is_none() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/users", "");
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    Client::alice().says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn a_file_for_one_address_does_not_make_root_the_unprivileged_account() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/extra", "nopriv_user=root\n");
+    let _server = Server::start_with(&host, "", &[("VSFTPD_LOAD_CONF", "/etc/extra")]);
+    let said = Client::dial().reply().text();
+    assert!(
+        said.starts_with("500 OOPS: cannot read config file"),
+        "{said}"
+    );
+}
