@@ -254,7 +254,7 @@ fn reload(sources: &[Source], prepared: &mut Prepared) {
         }
     });
     match fresh {
-        Ok(loaded) => match Prepared::new(loaded) {
+        Ok(loaded) => match prepared.anew(loaded) {
             Ok(new) => {
                 title::set(new.config().setproctitle_enable, "LISTENER");
                 *prepared = new;
