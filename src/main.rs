@@ -165,6 +165,8 @@ fn check(sources: &[Source]) -> ExitCode {
 }
 
 fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
+    // First of all: with SIGCHLD ignored, as some programs leave it, no child's end is ever told.
+    sys::process::reset_signals();
     let inherited = master::Inherited::take();
     // Under inetd the standard descriptors are the client, which learns no more than that it cannot be served.
     let client = inherited.is_connection();

@@ -280,3 +280,35 @@ fn a_file_for_this_address_that_is_wrong_ends_the_session() {
     assert!(said.starts_with("500 OOPS: "), "{said}");
     c.closed();
 }
+
+/// Some programs leave SIGCHLD ignored; what they start inherits that.
+#[test]
+fn ended_sessions_are_noticed_with_sigchld_ignored() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, format!("{BASE}max_clients=1\n")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null());
+    command.stderr(Stdio::from(fs::File::create("/run/said").unwrap()));
+    // SAFETY: signal is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    let mut master = command.spawn().unwrap();
+    wait("the server to listen", || listening().then_some(()));
+    for _ in 0..3 {
+        wait("a place", || {
+            (Client::dial().reply().code() == "220").then_some(())
+        });
+    }
+    let said = host.read("/run/said");
+    let said = String::from_utf8_lossy(&said);
+    assert!(!said.contains("No child processes"), "{said}");
+    master.kill().unwrap();
+    master.wait().unwrap();
+}
