@@ -59,6 +59,20 @@ fn inetd_tells_the_client_that_something_is_wrong() {
 }
 
 #[test]
+fn a_passed_connection_is_told_too_that_something_is_wrong() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (mut client, socket) = accepted();
+    let mut child = passed(&[high(socket)], "no_such_option=YES\n");
+    let said = client.reply().text();
+    assert_eq!(said, "500 OOPS: vsftpd: the configuration is wrong");
+    client.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+#[test]
 fn without_a_socket_it_must_listen() {
     let host = Host::new();
     let (status, said) = Server::refused(&host, "listen=NO\n");
