@@ -17,7 +17,7 @@ mod tests;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
-pub use prepared::{Prepared, filters};
+pub use prepared::{Prepared, TOO_LATE, filters};
 
 use crate::config::Config;
 use crate::sys::confine::{self, Isolation, Plan, Root};

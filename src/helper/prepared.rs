@@ -5,6 +5,7 @@ use super::ask::Silence;
 use super::wrappers::System;
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
+use crate::sys::capability;
 use crate::sys::confine::{Isolation, Wanted};
 use crate::sys::process;
 use crate::sys::{landlock, seccomp};
@@ -20,6 +21,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// For the log, when [`Prepared::isolation_is_too_late`].
+pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
 
 /// What a session starts from.
 #[derive(Debug, Clone)]
@@ -245,6 +249,13 @@ impl Prepared {
             asked("isolate", self.config().isolate),
             asked("isolate_network", self.config().isolate_network),
         )
+    }
+
+    /// Whether name spaces are asked for that cannot be had: by a file that was read after the right to make them was given up.
+    pub fn isolation_is_too_late(&self) -> bool {
+        let right = caps::Capability::CAP_SYS_ADMIN.bitmask();
+        let held = capability::read().is_ok_and(|sets| sets.permitted & right != 0);
+        self.isolation() != (false, false) && !held
     }
 
     /// The fences around a session's processes, as far as this kernel has them.

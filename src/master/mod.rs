@@ -257,6 +257,9 @@ fn reload(sources: &[Source], prepared: &mut Prepared) {
         Ok(loaded) => match prepared.anew(loaded) {
             Ok(new) => {
                 title::set(new.config().setproctitle_enable, "LISTENER");
+                if new.isolation_is_too_late() {
+                    log::warn!("{}", helper::TOO_LATE);
+                }
                 *prepared = new;
                 log::info!("configuration read again; new sessions use it");
             }
