@@ -25,7 +25,7 @@ use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::seccomp::List;
-use crate::sys::socket::Parcel;
+use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
 use crate::worker::{self, Client, Greeting};
@@ -221,12 +221,15 @@ fn after_login(
         recorded: journal.keeps_record(),
         ..verdict
     };
+    // Nobody counts under inetd: there is no master to end a worker that this process cannot.
+    let alone = client.clients.is_none();
+    let fuse = alone.then(|| client.socket.fuse().ok()).flatten();
     let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
-        return Err(abandon(accounting));
+        return Err(abandon(accounting, fuse));
     }
     let text = format!("{}/{name}: helper", journal.address());
     title::set(prepared.config().setproctitle_enable, &text);
@@ -239,14 +242,14 @@ fn after_login(
     };
     let end = after::serve(&facts, channel, accounting.as_ref(), journal);
     if matches!(end, after::End::Broken) {
-        return Err(abandon(accounting));
+        return Err(abandon(accounting, fuse));
     }
     let until = Instant::now().checked_add(LAST_WORD);
     match process::wait_until(worker, watch.as_ref(), until) {
         Ok(Some(ended)) => note_death("worker", Ok(ended), journal),
         Ok(None) => {
             journal.note(b"worker has closed its channel and goes on; session ended");
-            return Err(abandon(accounting));
+            return Err(abandon(accounting, fuse));
         }
         Err(_) => {}
     }
@@ -254,7 +257,10 @@ fn after_login(
 }
 
 /// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
-fn abandon(accounting: Option<Accounting>) -> Over {
+fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow();
+    }
     std::mem::forget(accounting);
     Over::Broken
 }

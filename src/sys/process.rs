@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::{ForkResult, Pid, Uid};
+use nix::unistd::{ForkResult, Pid};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -324,12 +324,12 @@ pub fn name(pid: Pid) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/comm")).ok()
 }
 
-/// The real user id of a process.
-pub fn real_uid(pid: Pid) -> Option<Uid> {
+/// Whether a process has any capability in effect (proc(5), status).
+pub fn is_capable(pid: Pid) -> Option<bool> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let uid = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Uid::from_raw(uid))
+    let line = text.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let bits = u64::from_str_radix(line.trim(), 16).ok()?;
+    Some(bits != 0)
 }
 
 fn single_threaded() -> bool {

@@ -200,6 +200,10 @@ pub(super) const HELPER: &[Row] = &[
         "the lock on a log file",
     ),
     allow(named!(SYS_wait4), "the worker's end"),
+    allow(
+        named!(SYS_shutdown),
+        "the end of a connection that a worker without a master must not keep",
+    ),
 ];
 
 /// Helper with `chown_uploads`.
