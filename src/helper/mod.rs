@@ -17,14 +17,15 @@ mod tests;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
-pub use prepared::{Prepared, filters};
+pub use prepared::{Prepared, TOO_LATE, filters};
 
 use crate::config::Config;
+use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::seccomp::List;
-use crate::sys::socket::Parcel;
+use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
 use crate::worker::{self, Client, Greeting};
@@ -156,23 +157,45 @@ fn log_in<'a>(
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
     let granted = before(prepared, journal, &mut channel);
-    if granted.is_none() {
-        let until = Instant::now().checked_add(LAST_WORD);
-        let _ = crate::sys::socket::readable(channel.as_fd(), until);
-        // One that does not end by itself: its user is another, so that only this right ends it.
-        let _ = confine::raise_effective();
-        let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
-    }
-    drop(channel);
-    let ended = process::wait_for(greeter);
-    // Ours, unless a login held.
-    let own = matches!(ended, Ok(process::Ended::Killed(9)));
-    if !own || granted.is_some() {
+    let (ended, own) = end_of(greeter, channel);
+    if own && granted.is_some() {
+        journal.note(b"greeter did not end by itself and was killed");
+    } else if !own {
         note_death("greeter", ended, journal);
     }
     granted
         .map(|(grant, rest)| (grant, rest, empty))
         .ok_or(Over::Early)
+}
+
+/// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, then it is killed, which is also told.
+fn end_of(
+    greeter: Pid,
+    mut channel: Channel<BeforeLoginReply, BeforeLogin>,
+) -> (std::io::Result<process::Ended>, bool) {
+    let until = Instant::now().checked_add(LAST_WORD);
+    let late = || until.is_some_and(|until| Instant::now() >= until);
+    let speaks = |channel: &Channel<_, _>| {
+        matches!(
+            crate::sys::socket::readable(channel.as_fd(), until),
+            Ok(true)
+        )
+    };
+    // Nothing that it says now counts.
+    while !late() && speaks(&channel) && matches!(channel.receive(), Ok(Some(_))) {}
+    drop(channel);
+    let watch = process::watch(greeter);
+    match process::wait_until(greeter, watch.as_ref(), until) {
+        Ok(Some(ended)) => return (Ok(ended), false),
+        Err(error) => return (Err(error), false),
+        Ok(None) => {}
+    }
+    // Its user is another, so that only this right ends it.
+    let before = capability::read();
+    let _ = confine::raise_effective();
+    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
+    let _ = before.and_then(capability::set);
+    (process::wait_for(greeter), true)
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
@@ -190,15 +213,24 @@ fn after_login(
     } = *grant;
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
+    // A local user's uploads are the user's own (reference §3.4.2, step 7).
+    let heir = prepared.heir.as_ref().map(|account| account.uid);
+    let heir = heir.filter(|_| verdict.rules == worker::Rules::Anonymous);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
         ..verdict
     };
+    // Nobody counts under inetd: there is no master to end a worker that this process cannot.
+    let alone = client.clients.is_none();
+    let fuse = alone.then(|| client.socket.fuse().ok()).flatten();
     let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
-    let given_up = give_up(&prepared, empty);
-    given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
+    let watch = process::watch(worker);
+    if let Err(error) = give_up(&prepared, empty, heir.is_some()) {
+        let _ = fail(journal, "helper cannot give up its rights")(error);
+        return Err(abandon(accounting, fuse));
+    }
     let text = format!("{}/{name}: helper", journal.address());
     title::set(prepared.config().setproctitle_enable, &text);
     let facts = after::Facts {
@@ -206,16 +238,31 @@ fn after_login(
         peer,
         local,
         session,
-        heir: prepared.heir.as_ref().map(|account| account.uid),
+        heir,
     };
     let end = after::serve(&facts, channel, accounting.as_ref(), journal);
     if matches!(end, after::End::Broken) {
-        // The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
-        std::mem::forget(accounting);
-        return Err(Over::Broken);
+        return Err(abandon(accounting, fuse));
     }
-    note_death("worker", process::wait_for(worker), journal);
+    let until = Instant::now().checked_add(LAST_WORD);
+    match process::wait_until(worker, watch.as_ref(), until) {
+        Ok(Some(ended)) => note_death("worker", Ok(ended), journal),
+        Ok(None) => {
+            journal.note(b"worker has closed its channel and goes on; session ended");
+            return Err(abandon(accounting, fuse));
+        }
+        Err(_) => {}
+    }
     Ok(())
+}
+
+/// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
+fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow();
+    }
+    std::mem::forget(accounting);
+    Over::Broken
 }
 
 /// Writes down that a process that speaks with the client was killed, and what to do about it.
@@ -403,20 +450,22 @@ fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     confine::drop_bounding_set(&[])
 }
 
-/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for.
-fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, confine::Failure> {
+/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.
+fn give_up(
+    prepared: &Prepared,
+    empty: &OwnedFd,
+    gives: bool,
+) -> Result<confine::Confined, confine::Failure> {
     let config = prepared.config();
     let mut keep = Vec::new();
     if config.connect_from_port_20 && config.ftp_data_port < 1024 {
         keep.push(Capability::CAP_NET_BIND_SERVICE);
     }
-    if config.chown_uploads {
+    if gives {
         keep.push(Capability::CAP_CHOWN);
     }
     let wanted = prepared.wanted();
-    let list = List::Helper {
-        gives: config.chown_uploads,
-    };
+    let list = List::Helper { gives };
     confine::confine(&Plan {
         root: empty_root(prepared, empty),
         uid: prepared.nopriv.uid,

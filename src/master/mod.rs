@@ -77,11 +77,12 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
     let standalone = matches!(service, Service::Listen(_));
     let background = background && standalone;
-    if background && detach(start.pid_file.as_ref())? {
-        return Ok(0);
+    if standalone {
+        // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
+        hold_signals()?;
     }
-    if !background && let Some(path) = &start.pid_file {
-        write_pid(path, std::process::id())?;
+    if go(start.pid_file.as_ref(), background)? {
+        return Ok(0);
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
@@ -129,7 +130,6 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    process::reset_signals();
     process::one_arena();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
@@ -254,9 +254,12 @@ fn reload(sources: &[Source], prepared: &mut Prepared) {
         }
     });
     match fresh {
-        Ok(loaded) => match Prepared::new(loaded) {
+        Ok(loaded) => match prepared.anew(loaded) {
             Ok(new) => {
                 title::set(new.config().setproctitle_enable, "LISTENER");
+                if new.isolation_is_too_late() {
+                    log::warn!("{}", helper::TOO_LATE);
+                }
                 *prepared = new;
                 log::info!("configuration read again; new sessions use it");
             }
@@ -269,6 +272,15 @@ fn reload(sources: &[Source], prepared: &mut Prepared) {
             log::error!("configuration not reloaded, the old one stays");
         }
     }
+}
+
+/// Goes into the background, or stays, and has its process id written down; true in the process that launched it.
+fn go(pid_file: Option<&OsString>, background: bool) -> Result<bool, Refusal> {
+    if background {
+        return detach(pid_file);
+    }
+    pid_file.map_or(Ok(()), |path| write_pid(path, std::process::id()))?;
+    Ok(false)
 }
 
 /// Forks the background server; true in the process that launched it.
@@ -292,7 +304,7 @@ fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
         .map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
-fn signals() -> Result<SignalFd, Refusal> {
+fn hold_signals() -> Result<SigSet, Refusal> {
     let mut set = SigSet::empty();
     for signal in [
         Signal::SIGCHLD,
@@ -304,6 +316,11 @@ fn signals() -> Result<SignalFd, Refusal> {
         set.add(signal);
     }
     process::block(&set).map_err(|error| format!("signals: {error}"))?;
+    Ok(set)
+}
+
+fn signals() -> Result<SignalFd, Refusal> {
+    let set = hold_signals()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(|error| format!("signalfd: {error}"))
 }

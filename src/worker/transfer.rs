@@ -6,7 +6,7 @@ use super::mover::{End, Job, Line, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
-use crate::sys::tree::{Create, Meta, kernel_fs};
+use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
 use nix::fcntl::FcntlArg;
 use nix::poll::{PollFd, PollFlags};
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// Names STOU tries before it gives up (attacks B-056).
 const TRIES: u32 = 10_000;
+
+/// How often a file that was removed while its lock was waited for is made anew.
+const ANEW: u32 = 8;
 
 /// A transfer that is logged when it ends, however it ends.
 struct Entry {
@@ -64,8 +67,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     if session.denied(&path) || !session.wanted(session.config.download_file.clone(), &path) {
         return session.close(&mut entry, Ok(()));
     }
-    let (file, meta) = match source(session, &path, offset) {
-        Source::Ready(file, meta) => (file, meta),
+    let file = match source(session, &path, offset) {
+        Source::Ready(file, _) => file,
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -79,7 +82,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     let work = Work::Download {
         file,
         offset,
-        end: range.map_or(meta.size, |(_, last)| meta.size.min(last.saturating_add(1))),
+        end: range.map_or(u64::MAX, |(_, last)| last.saturating_add(1)),
         ascii,
         sendfile: session.config.use_sendfile,
     };
@@ -88,10 +91,10 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
 }
 
 /// Sends the file of a download.
-fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Flow {
+fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -> Flow {
     let Work::Download {
         file, end, ascii, ..
-    } = &work
+    } = &mut work
     else {
         return Ok(());
     };
@@ -101,6 +104,12 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Fl
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
+    // Only now: while its lock and the data connection were waited for, an upload may have gone on.
+    let Ok(meta) = meta_of(&*file) else {
+        session.reply(550, b"Failed to open file.");
+        return Ok(());
+    };
+    *end = meta.size.min(*end);
     let mode = if *ascii { "ASCII" } else { "BINARY" };
     let text = [
         format!("Opening {mode} mode data connection for ").as_bytes(),
@@ -196,44 +205,61 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
         Opening::Said => return session.close(&mut entry, Ok(())),
         Opening::Hidden(target) => Some(target),
     };
-    let Some(target) = target else {
+    let Some(mut target) = target else {
         session.reply(553, b"Could not create file.");
         return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
-    let written = target
-        .partial
-        .as_ref()
-        .map_or(&target.path, |partial| &partial.path);
-    let (created, name) = (target.created, written.clone());
-    let flow = receive(session, &mut entry, target, manner);
+    let flow = receive(session, &mut entry, &mut target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
-    if created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
-        let _ = session.tree.unlink(&session.cwd, &name);
+    if target.created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
+        publish::discard(session, &target, entry.begun);
     }
     session.close(&mut entry, flow)
 }
 
-/// Receives the file of an upload.
-fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Manner) -> Flow {
-    if !bequeath(session, &target.file)? {
-        session.reply(553, b"Could not create file.");
-        return Ok(());
+/// Has the file of an upload given away and locked; one that has lost its name while its lock was waited for, because another upload
+/// has failed, is made anew. False: the reply has been said.
+fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bool, Over> {
+    for _ in 0..ANEW {
+        if !bequeath(session, &target.file)? {
+            break;
+        }
+        // A partial has a lock of its own.
+        if target.partial.is_some() || !session.config.lock_upload_files {
+            return Ok(true);
+        }
+        if !session.lock_own(&target.file)? {
+            return Ok(false);
+        }
+        let named = meta_of(&target.file).is_ok_and(|meta| meta.nlink > 0);
+        if named || manner == Manner::Unique {
+            return Ok(true);
+        }
+        match create(session, &target.path, manner) {
+            Some(fresh) => *target = fresh,
+            None => break,
+        }
     }
-    // A partial has a lock of its own.
-    let lock = session.config.lock_upload_files && target.partial.is_none();
-    if lock && !session.lock(&target.file, libc::F_WRLCK)? {
+    session.reply(553, b"Could not create file.");
+    Ok(false)
+}
+
+/// Receives the file of an upload; its descriptor, and with it its lock, stays open.
+fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner: Manner) -> Flow {
+    if !hold(session, target, manner)? {
         return Ok(());
     }
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
-    if !place(&target, manner) {
+    let file = target.file.try_clone();
+    let (true, Ok(file)) = (place(target, manner), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
-    }
+    };
     match manner {
         Manner::Unique => {
             let text = [b"FILE: ".as_slice(), &target.path].concat();
@@ -243,7 +269,6 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
     }
     let ascii =
         session.representation == Representation::Ascii && session.config.ascii_upload_enable;
-    let file = target.file;
     entry.begun = true;
     let (mut end, moved) = session.run(connection, Work::Upload { file, ascii })?;
     entry.bytes = moved;
@@ -331,7 +356,9 @@ fn place(target: &Target, manner: Manner) -> bool {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
         Manner::Store { offset: 0 } => {
-            target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok()
+            // Its size from before its lock was waited for says nothing. A file without any may refuse.
+            nix::unistd::ftruncate(&target.file, 0).is_ok()
+                || meta_of(&target.file).is_ok_and(|meta| meta.size == 0)
         }
         Manner::Store { offset } => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -532,14 +559,7 @@ impl Session {
             seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
         };
         loop {
-            let range = libc::flock {
-                l_type: i16::try_from(kind).unwrap_or_default(),
-                l_whence: 0,
-                l_start: 0,
-                l_len: 0,
-                l_pid: 0,
-            };
-            match set(&range) {
+            match set(&whole(kind)) {
                 Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),
@@ -555,6 +575,17 @@ impl Session {
                 return Ok(false);
             }
         }
+    }
+}
+
+/// A lock on a whole file.
+pub fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
     }
 }
 

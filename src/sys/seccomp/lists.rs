@@ -200,6 +200,10 @@ pub(super) const HELPER: &[Row] = &[
         "the lock on a log file",
     ),
     allow(named!(SYS_wait4), "the worker's end"),
+    allow(
+        named!(SYS_shutdown),
+        "the end of a connection that a worker without a master must not keep",
+    ),
 ];
 
 /// Helper with `chown_uploads`.
@@ -280,6 +284,7 @@ pub(super) const READ: &[Row] = &[
                 within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
             ],
             &[int(1, libc::F_SETLK)],
+            &[int(1, libc::F_OFD_SETLK)],
             &[int(1, libc::F_DUPFD_CLOEXEC)],
         ],
         "blocking data connections, lock_upload_files",
