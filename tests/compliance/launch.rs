@@ -34,7 +34,7 @@ fn inetd(lines: &str) -> (Client, Child) {
 
 #[test]
 fn inetd_serves_one_connection() {
-    let _host = Host::new();
+    let host = Host::new();
     let (client, mut child) = inetd("");
     let mut c = client.greeted();
     c.login("alice");
@@ -43,7 +43,11 @@ fn inetd_serves_one_connection() {
     assert!(!status.contains("client count"), "{status}");
     c.says("QUIT", "221 Goodbye.");
     c.closed();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let code = child.wait().unwrap().code();
+    // The original's session may see its other process end first, and then ends with 2.
+    if host.ours() {
+        assert_eq!(code, Some(0));
+    }
 }
 
 #[test]
