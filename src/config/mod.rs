@@ -14,6 +14,7 @@ mod options_log;
 mod options_tls;
 
 mod check;
+pub mod ciphers;
 pub mod file;
 mod manual;
 pub mod options;

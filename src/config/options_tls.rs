@@ -4,10 +4,10 @@ macro_rules! rows_tls {
     ([$next:ident $($rest:ident)*] $($done:tt)*) => { $next! { [$($rest)*] $($done)*
 
     /// Offer TLS (AUTH TLS). Needs a certificate: `rsa_cert_file`.
-    ssl_enable: flag(false), [Master Keyholder Helper Greeter Worker], Server, Refused("TLS is not there yet");
+    ssl_enable: flag(false), [Master Keyholder Helper Greeter Worker], Server, Works;
 
     /// Expect TLS from the first byte, before the greeting. By custom on port 990: set `listen_port`.
-    implicit_ssl: flag(false), [Greeter], Server, Refused("TLS is not there yet");
+    implicit_ssl: flag(false), [Greeter], Server, Under("ssl_enable");
 
     /// Let anonymous clients use TLS.
     allow_anon_ssl: flag(false), [Greeter], Server, Under("ssl_enable");
@@ -25,16 +25,20 @@ macro_rules! rows_tls {
     force_local_data_ssl: flag(true), [Worker], PerUser, Under("ssl_enable");
 
     /// Allow SSL 2. No current library knows it; it is never used.
-    ssl_sslv2: flag(false), [Greeter], Server, Under("ssl_enable");
+    ssl_sslv2: flag(false), [Greeter], Server,
+        Inert("SSL 2 is broken and offered no more; TLS 1.2 and 1.3 are, as ssl_tlsv1_2 and ssl_tlsv1_3 say");
 
     /// Allow SSL 3. No current library knows it; it is never used.
-    ssl_sslv3: flag(false), [Greeter], Server, Under("ssl_enable");
+    ssl_sslv3: flag(false), [Greeter], Server,
+        Inert("SSL 3 is broken and offered no more; TLS 1.2 and 1.3 are, as ssl_tlsv1_2 and ssl_tlsv1_3 say");
 
     /// Allow TLS 1.0.
-    ssl_tlsv1: flag(false), [Greeter Worker], Server, Under("ssl_enable");
+    ssl_tlsv1: flag(false), [Greeter], Server,
+        Inert("TLS 1.0 is broken and offered no more; TLS 1.2 and 1.3 are, as ssl_tlsv1_2 and ssl_tlsv1_3 say");
 
     /// Allow TLS 1.1.
-    ssl_tlsv11 | "ssl_tlsv1_1": flag(false), [Greeter Worker], Server, Under("ssl_enable");
+    ssl_tlsv11 | "ssl_tlsv1_1": flag(false), [Greeter], Server,
+        Inert("TLS 1.1 is broken and offered no more; TLS 1.2 and 1.3 are, as ssl_tlsv1_2 and ssl_tlsv1_3 say");
 
     /// Allow TLS 1.2.
     ssl_tlsv12 | "ssl_tlsv1_2": flag(true), [Greeter Worker], Server, Under("ssl_enable");

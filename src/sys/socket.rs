@@ -59,6 +59,19 @@ pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
+/// A connected pair for a stream of bytes, close-on-exec: the control connection between its carrier and the worker.
+///
+/// # Errors
+/// No descriptors or memory left.
+pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socket::socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
+}
+
 /// Sends one datagram with at most one descriptor; blocks while the peer is behind.
 ///
 /// # Errors
@@ -266,6 +279,14 @@ pub fn control_options(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
     socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
     Ok(socket::setsockopt(&socket, sockopt::OobInline, &true)?)
+}
+
+/// Has every piece sent at once: records that wait for the acknowledgement of those before cost 40 ms (attacks, reference §9.6).
+///
+/// # Errors
+/// The peer is gone.
+pub fn at_once(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?)
 }
 
 /// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.

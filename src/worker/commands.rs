@@ -32,6 +32,8 @@ pub enum Gate {
     Port,
     /// No anonymous rules.
     Known,
+    /// `ssl_enable`.
+    Tls,
 }
 
 /// What the client is told when the gate is closed.
@@ -58,6 +60,17 @@ const fn row(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Fl
         gate,
         closed: Closed::Denied,
         help: true,
+        run,
+    }
+}
+
+/// Not in HELP, as in the original.
+const fn tls(verb: &'static [u8], run: fn(&mut Session, &[u8]) -> Flow) -> Row {
+    Row {
+        verb,
+        gate: Gate::Tls,
+        closed: Closed::Denied,
+        help: false,
         run,
     }
 }
@@ -95,7 +108,9 @@ const TABLE: &[Row] = &[
     unlisted(b"P@SW", Gate::Pasv, data::pasv),
     row(b"PASS", Gate::Open, plain::pass),
     row(b"PASV", Gate::Pasv, data::pasv),
+    tls(b"PBSZ", plain::pbsz),
     row(b"PORT", Gate::Port, data::port),
+    tls(b"PROT", plain::prot),
     row(b"PWD", Gate::Open, navigate::pwd),
     row(b"QUIT", Gate::Open, plain::quit),
     row(b"REIN", Gate::Open, plain::rein),
@@ -121,9 +136,6 @@ const TABLE: &[Row] = &[
     row(b"XRMD", Gate::OtherWrite, change::rmd),
 ];
 
-/// Verbs that exist only with TLS, and are refused rather than unknown without it (reference §3.3).
-const REFUSED: &[&[u8]] = &[b"PBSZ", b"PROT"];
-
 /// Whether this session may use the gate now: the one place where permission is decided.
 pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
     let config = &session.config;
@@ -142,6 +154,7 @@ pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
         Gate::Eprt => config.port_enable,
         Gate::Port => config.port_enable && !session.epsv_all,
         Gate::Known => !session.anonymous(),
+        Gate::Tls => config.ssl_enable,
     }
 }
 
@@ -164,8 +177,9 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
             Closed::Denied => session.reply(550, b"Permission denied."),
             Closed::Unknown => session.reply(500, b"Unknown command."),
         }
-    } else if REFUSED.contains(&verb) {
-        session.reply(550, b"Permission denied.");
+    } else if verb == b"CCC" && session.data_side.is_some() {
+        let (code, text) = CCC;
+        session.reply(code, text);
     } else if is_http(verb) {
         session.reply(500, b"HTTP protocol commands not allowed.");
         return Err(Over(1));
@@ -202,12 +216,17 @@ pub fn is_http(verb: &[u8]) -> bool {
 
 /// The lines of FEAT (RFC 2389), each with its CRLF, in the original's order (reference §3.5).
 pub fn features(config: &Config) -> Vec<&'static str> {
-    let rows: [(bool, &'static str); 8] = [
+    let tls = config.ssl_enable;
+    let rows: [(bool, &'static str); 11] = [
+        // Under implicit TLS there is nothing left to ask for.
+        (tls && !config.implicit_ssl, " AUTH TLS\r\n"),
         (config.utf8_filesystem, " UTF8\r\n"),
         (config.port_enable, " EPRT\r\n"),
         (config.pasv_enable, " EPSV\r\n"),
         (true, " MDTM\r\n"),
         (config.pasv_enable, " PASV\r\n"),
+        (tls, " PBSZ\r\n"),
+        (tls, " PROT\r\n"),
         (true, " REST STREAM\r\n"),
         (true, " SIZE\r\n"),
         (true, " TVFS\r\n"),
@@ -242,6 +261,37 @@ pub fn help() -> Vec<Vec<u8>> {
             line
         })
         .collect()
+}
+
+/// CCC (RFC 4217, 15.3): a control connection that is protected stays protected.
+pub const CCC: (u16, &[u8]) = (534, b"The control connection stays protected.");
+
+/// PBSZ (RFC 4217, 8), the same before and after login.
+pub fn pbsz(protected: bool) -> (u16, &'static [u8]) {
+    if protected {
+        (200, b"PBSZ set to 0.")
+    } else {
+        (503, b"PBSZ needs a secure connection.")
+    }
+}
+
+/// PROT (RFC 4217, 9), the same before and after login.
+pub fn prot(protected: bool, arg: &[u8], protect: &mut bool) -> (u16, &'static [u8]) {
+    if !protected {
+        return (503, b"PROT needs a secure connection.");
+    }
+    match arg.to_ascii_uppercase().as_slice() {
+        b"C" => {
+            *protect = false;
+            (200, b"PROT now Clear.")
+        }
+        b"P" => {
+            *protect = true;
+            (200, b"PROT now Private.")
+        }
+        b"S" | b"E" => (536, b"PROT not supported."),
+        _ => (504, b"PROT not recognized."),
+    }
 }
 
 /// OPTS, the same before and after login (reference §3.2).

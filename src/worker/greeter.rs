@@ -1,17 +1,20 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
 use super::control::{Control, Input};
-use super::{Client, Greeting, commands};
+use super::{Client, Greeting, commands, relay};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::process;
 use crate::sys::title;
-use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event};
+use crate::tls::{self, Asker, Made, Secure};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, SESSION};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Its resource limits: it makes no process, no file and hardly any memory.
@@ -33,6 +36,12 @@ struct Greeter<'a> {
     pending: Option<Vec<u8>>,
     strange: u32,
     peer: IpAddr,
+    /// What TLS needs, until it is there.
+    secure: Option<Secure>,
+    /// PROT P was said, or an AUTH that means it.
+    protect: bool,
+    /// The way to the worker, once a login over TLS holds.
+    worker: Option<OwnedFd>,
 }
 
 /// The session is over for this process, with this status.
@@ -62,6 +71,11 @@ pub fn greet(
     };
     // The empty directory has been entered: nothing names it any more.
     process::close_inherited(empty);
+    let secure = client.secure.as_ref().and_then(|secure| {
+        let own = secure.share().ok();
+        process::close_inherited(&secure.keys);
+        own
+    });
     let idle = config.idle_session_timeout;
     let control = Control::new(client.socket.lend(confined), &[], idle, confined);
     let mut greeter = Greeter {
@@ -71,18 +85,42 @@ pub fn greet(
         pending: None,
         strange: 0,
         peer: client.peer.ip(),
+        secure,
+        protect: false,
+        worker: None,
     };
     let Exit(status) = match greeter.talk(greeting) {
         Ok(never) => match never {},
         Err(exit) => exit,
     };
-    let _ = greeter.control.flush(greeter.channel.as_fd());
-    status
+    end(greeter, status)
+}
+
+/// After the dialogue: ends, or with TLS carries what the worker and the client say.
+fn end(greeter: Greeter<'_>, status: i32) -> i32 {
+    let Greeter {
+        mut control,
+        channel,
+        worker,
+        ..
+    } = greeter;
+    let Some(worker) = worker else {
+        let _ = control.close(channel.as_fd());
+        return status;
+    };
+    match control.into_tls() {
+        Some((socket, tls)) => relay::carry(socket, tls, worker, channel.as_fd()),
+        None => status,
+    }
 }
 
 impl Greeter<'_> {
     fn talk(&mut self, greeting: Greeting) -> Result<Infallible, Exit> {
         let writable = nix::unistd::access("/", nix::unistd::AccessFlags::W_OK).is_ok();
+        if self.config.ssl_enable && self.config.implicit_ssl {
+            self.secure()?;
+            self.protect = true;
+        }
         match greeting {
             Greeting::Oops(text) => return Err(self.oops(text.as_bytes())),
             Greeting::Banner(_) if writable => {
@@ -154,6 +192,25 @@ impl Greeter<'_> {
                 self.reply(code, text);
                 Ok(())
             }
+            b"AUTH" if self.config.ssl_enable && !self.control.protected() => {
+                self.auth(&command.arg)
+            }
+            b"PBSZ" if self.config.ssl_enable => {
+                let (code, text) = commands::pbsz(self.control.protected());
+                self.reply(code, text);
+                Ok(())
+            }
+            b"PROT" if self.config.ssl_enable => {
+                let protected = self.control.protected();
+                let (code, text) = commands::prot(protected, &command.arg, &mut self.protect);
+                self.reply(code, text);
+                Ok(())
+            }
+            b"CCC" if self.control.protected() => {
+                let (code, text) = commands::CCC;
+                self.reply(code, text);
+                Ok(())
+            }
             verb if commands::is_http(verb) => {
                 self.reply(500, b"HTTP protocol commands not allowed.");
                 Err(Exit(1))
@@ -179,11 +236,21 @@ impl Greeter<'_> {
             self.reply(530, b"This FTP server is anonymous only.");
             return Ok(());
         }
+        self.encrypted(anonymous)?;
+        if anonymous
+            && self.config.anonymous_enable
+            && self.control.protected()
+            && !self.config.allow_anon_ssl
+            && !self.config.force_anon_logins_ssl
+        {
+            self.reply(530, b"Anonymous sessions may not use encryption.");
+            return Ok(());
+        }
         if self.config.userlist_enable && self.config.local_enable {
             let reply = self.ask(&BeforeLogin::User {
                 name: name.to_vec(),
             })?;
-            if reply != BeforeLoginReply::Ask {
+            if !matches!(reply, BeforeLoginReply::Ask) {
                 return self.conclude(reply);
             }
         }
@@ -193,6 +260,112 @@ impl Greeter<'_> {
         }
         self.pend(Some(name.to_vec()).filter(|name| !name.is_empty()));
         self.reply(331, b"Please specify the password.");
+        Ok(())
+    }
+
+    /// Ends the session of a client that should have asked for TLS: its password must not follow in clear. What it will be decides, not
+    /// what its name looks like (reference §10, 1).
+    fn encrypted(&mut self, anonymous: bool) -> Result<(), Exit> {
+        if !self.config.ssl_enable || self.control.protected() {
+            return Ok(());
+        }
+        if anonymous && self.config.anonymous_enable {
+            if self.config.force_anon_logins_ssl {
+                self.reply(530, b"Anonymous sessions must use encryption.");
+                return Err(Exit(1));
+            }
+        } else if self.config.force_local_logins_ssl {
+            self.reply(530, b"Non-anonymous sessions must use encryption.");
+            return Err(Exit(1));
+        }
+        Ok(())
+    }
+
+    /// AUTH (RFC 4217): the handshake follows the reply, and nothing said before it counts.
+    fn auth(&mut self, kind: &[u8]) -> Result<(), Exit> {
+        let protect = match kind.to_ascii_uppercase().as_slice() {
+            b"TLS" | b"TLS-C" => false,
+            b"SSL" | b"TLS-P" => true,
+            _ => {
+                self.reply(504, b"Unknown AUTH type.");
+                return Ok(());
+            }
+        };
+        if self.secure.is_none() {
+            self.reply(431, b"TLS is not available now.");
+            return Ok(());
+        }
+        if !self.control.rest().is_empty() {
+            // A client waits for the 234. What stands behind AUTH is somebody else's, put there to be taken as said under TLS (B-090).
+            self.note("commands behind AUTH in clear: somebody injects them; session ended");
+            self.reply(421, b"Nothing may follow AUTH before its reply.");
+            return Err(Exit(1));
+        }
+        self.reply(234, b"Proceed with negotiation.");
+        self.pend(None);
+        self.secure()?;
+        self.protect = protect;
+        Ok(())
+    }
+
+    /// The handshake on the control connection.
+    fn secure(&mut self) -> Result<(), Exit> {
+        let sent = self.control.flush(self.channel.as_fd());
+        sent.map_err(|_| Exit(1))?;
+        let Some(secure) = self.secure.take() else {
+            self.note("TLS is not available: the server has no keyholder for this session");
+            return Err(Exit(1));
+        };
+        let asker = Arc::new(Asker::new(secure.keys));
+        let made = Arc::new(Made::default());
+        let connection = secure
+            .settings
+            .control(self.config, &asker, Arc::clone(&made))
+            .and_then(|server| rustls::ServerConnection::new(Arc::new(server)));
+        let mut connection = connection.map_err(|error| {
+            self.note(&format!("TLS: {error}"));
+            Exit(1)
+        })?;
+        let deadline = Instant::now().checked_add(tls::HANDSHAKE).ok_or(Exit(1))?;
+        let lifeline = Some(self.channel.as_fd());
+        let done = tls::handshake(&mut connection, self.control.fd(), lifeline, deadline);
+        if let Err(failure) = done {
+            // The client has its alert: words in clear would be taken for TLS (reference §10, 14).
+            self.note(&format!("TLS handshake failed: {failure}"));
+            return Err(Exit(1));
+        }
+        asker.close();
+        if self.config.debug_ssl {
+            self.note(&tls::describe(&connection));
+        }
+        let shown = connection.peer_certificates();
+        let certificate = shown.and_then(|chain| chain.first().map(|first| first.to_vec()));
+        self.control.protect(connection);
+        self.report(certificate, made.take())
+    }
+
+    /// Tells helper, and what the worker's data connections need.
+    fn report(
+        &mut self,
+        certificate: Option<Vec<u8>>,
+        sessions: Vec<tls::Entry>,
+    ) -> Result<(), Exit> {
+        let fits = |bytes: &[u8]| bytes.len() <= SESSION;
+        if certificate.as_deref().is_some_and(|one| !fits(one)) {
+            self.note("TLS: the client's certificate is too long");
+            return Err(Exit(1));
+        }
+        let secured = BeforeLogin::Secured { certificate };
+        self.channel.send(&secured).map_err(|_| Exit(1))?;
+        for (name, value) in sessions {
+            if !fits(&value) {
+                self.note("TLS: the client's certificates are too long to be remembered; its data connections cannot resume");
+                continue;
+            }
+            let value = Zeroizing::new(value);
+            let resumable = BeforeLogin::Resumable { name, value };
+            self.channel.send(&resumable).map_err(|_| Exit(1))?;
+        }
         Ok(())
     }
 
@@ -207,6 +380,7 @@ impl Greeter<'_> {
             name,
             password,
             rest,
+            protect: self.protect,
         })?;
         self.conclude(reply)
     }
@@ -216,6 +390,11 @@ impl Greeter<'_> {
         match reply {
             BeforeLoginReply::Granted => {
                 self.control.wipe();
+                Err(Exit(0))
+            }
+            BeforeLoginReply::Carry { worker } => {
+                self.control.wipe();
+                self.worker = Some(worker);
                 Err(Exit(0))
             }
             BeforeLoginReply::Ask => Err(Exit(1)),
@@ -259,6 +438,10 @@ impl Greeter<'_> {
             self.event(Event::Pending(name.clone().unwrap_or_default()));
         }
         self.pending = name;
+    }
+
+    fn note(&mut self, text: &str) {
+        self.event(Event::Note(text.as_bytes().to_vec()));
     }
 
     fn reply(&mut self, code: u16, text: &[u8]) {

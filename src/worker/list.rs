@@ -49,9 +49,14 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
     match result {
         Ok(()) | Err(End::NoDirectory) => {}
         Err(End::Local(_)) => session.note("STAT: the directory has too many entries"),
-        Err(End::Network | End::Stalled | End::Done | End::Deserted) => {
-            return Err(super::state::Over(1));
-        }
+        Err(
+            End::Network
+            | End::Stalled
+            | End::Stranger
+            | End::Handshake
+            | End::Done
+            | End::Deserted,
+        ) => return Err(super::state::Over(1)),
     }
     session.reply(213, b"End of status");
     Ok(())

@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod data;
 mod greeter;
+mod guard;
 mod jail;
 mod list;
 mod mover;
@@ -12,6 +13,7 @@ mod names;
 mod navigate;
 mod pace;
 mod plain;
+mod relay;
 mod site;
 mod state;
 mod transfer;
@@ -22,6 +24,7 @@ use crate::config::Config;
 use crate::sys::confine::Isolation;
 use crate::sys::process;
 use crate::sys::socket::Parcel;
+use crate::tls::{Entry, Secure};
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
@@ -38,6 +41,28 @@ pub struct Client {
     pub local: SocketAddr,
     /// How many sessions there were when it came, this one included; none when nobody counts.
     pub clients: Option<u32>,
+    /// What TLS needs, if there is TLS.
+    pub secure: Option<Secure>,
+}
+
+/// What a greeter leaves to the worker.
+#[derive(Debug, Default)]
+pub struct Handover {
+    /// Input it has received and not obeyed.
+    pub rest: Vec<u8>,
+    /// The TLS of the control connection, if it has any.
+    pub tls: Option<Secured>,
+}
+
+/// What data connections must know of the control connection's TLS.
+#[derive(Debug, Default)]
+pub struct Secured {
+    /// The certificate the client has shown.
+    pub certificate: Option<Vec<u8>>,
+    /// What they may resume.
+    pub sessions: Vec<Entry>,
+    /// Whether they are to be protected (PROT).
+    pub protect: bool,
 }
 
 /// What greeter says first.
@@ -103,12 +128,15 @@ pub fn work(
     isolation: Isolation,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    rest: Vec<u8>,
+    handover: Handover,
 ) -> i32 {
     process::one_arena();
+    if handover.tls.is_some() {
+        process::keep_heap();
+    }
     match jail::enter(&config, &verdict, isolation, helper) {
         Ok(jail) => {
-            let session = state::Session::new(config, client, verdict, jail, channel, &rest);
+            let session = state::Session::new(config, client, verdict, jail, channel, handover);
             session.serve()
         }
         Err(oops) => {

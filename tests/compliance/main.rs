@@ -22,4 +22,5 @@ mod login;
 mod logs;
 mod mended;
 mod session;
+mod tls;
 mod transfer;
