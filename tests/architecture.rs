@@ -313,3 +313,45 @@ fn nothing_gives_up_by_panicking() {
     }
     report(mistakes);
 }
+
+/// vsftpd(8) decides about each of the 54 known weaknesses of the original, and what is mended has a test that exists.
+#[test]
+fn every_known_weakness_is_decided() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = fs::read_to_string(root.join("etc/man/vsftpd.8")).unwrap();
+    let section = manual.split(".SS The weaknesses of 3.0.5").nth(1).unwrap();
+    let mut tests = String::new();
+    let mut open = vec![root.join("tests"), root.join("src")];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                tests += &fs::read_to_string(&path).unwrap();
+            }
+        }
+    }
+    let mut mistakes = Vec::new();
+    let entries: Vec<&str> = section.split(".TP\n.B ").skip(1).collect();
+    for (number, entry) in (1..).zip(&entries) {
+        let mut head = entry.lines().next().unwrap().splitn(2, ". ");
+        assert_eq!(head.next(), Some(number.to_string().as_str()), "{entry}");
+        let decision = head.next().unwrap();
+        let test = entry
+            .lines()
+            .find_map(|line| line.strip_prefix(".\\\" test: "));
+        match (decision, test) {
+            ("mended" | "kept", Some(test)) => {
+                let name = test.rsplit("::").next().unwrap();
+                if !tests.contains(&format!("fn {name}()")) {
+                    mistakes.push(format!("{number}: there is no test {test}"));
+                }
+            }
+            ("later", None) => {}
+            _ => mistakes.push(format!("{number}: {decision} {test:?}")),
+        }
+    }
+    assert_eq!(entries.len(), 54);
+    report(mistakes);
+}

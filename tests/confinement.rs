@@ -297,6 +297,33 @@ fn anonymous_sessions() {
 }
 
 #[test]
+fn name_spaces_when_asked_for() {
+    for (lines, asked) in [("isolate=YES\nisolate_network=YES\n", true), ("", false)] {
+        let host = Host::new();
+        let server = Server::start(&host, lines);
+        let space = |pid: i32, kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
+        {
+            let _client = Client::connect();
+            let (_, greeter) = session(&server, NOBODY);
+            for kind in ["net", "ipc"] {
+                let apart = space(greeter.pid, kind) != space(server.pid(), kind);
+                assert_eq!(apart, asked, "the greeter's {kind}");
+            }
+        }
+        alone(&server);
+        let mut client = Client::alice();
+        let (second, worker) = logged_in(&server, ALICE);
+        // Data connections are the helper's to make.
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+        for kind in ["net", "ipc"] {
+            let own = space(server.pid(), kind);
+            assert_eq!(space(second.pid, kind), own, "the helper's {kind}");
+            assert_eq!(space(worker.pid, kind) != own, asked, "the worker's {kind}");
+        }
+    }
+}
+
+#[test]
 fn the_helper_keeps_what_the_options_need() {
     for (lines, kept) in [
         ("connect_from_port_20=YES\n", BIND),

@@ -161,6 +161,34 @@ fn drop_box() {
     assert!(!host.exists("/var/ftp/incoming/half"));
 }
 
+#[test]
+fn per_address() {
+    let example = Example::read("examples/per-address.conf");
+    let inner = Example::read("examples/inner-network.conf");
+    let (allow, deny) = (
+        Example::read("tcp-wrappers/hosts.allow"),
+        Example::read("tcp-wrappers/hosts.deny"),
+    );
+    let host = prepared();
+    inner.install(&host, "/etc/vsftpd/inner-network.conf");
+    // The network of the rules is the loopback's here, and the rule with the file of settings is the one that counts.
+    let rules = allow.0.replace("\nvsftpd: 192.168.24.\n", "\n").replace(
+        "#vsftpd: 192.168.24. : setenv",
+        "vsftpd: 127.0.0.2 : setenv",
+    );
+    host.write("/etc/hosts.allow", &format!("{rules}vsftpd: 127.0.0.1\n"));
+    host.write("/etc/hosts.deny", &deny.0);
+    let _server = example.serve(&host);
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    let from = |last| Client::dial_from([127, 0, 0, last].into(), here);
+    from(3).next("421 Service not available.");
+    let mut stranger = from(1).greeted();
+    stranger.says("USER alice", "530 This FTP server is anonymous only.");
+    let mut neighbour = from(2);
+    neighbour.next("220 Welcome, neighbour.");
+    neighbour.login("alice");
+}
+
 /// A database for pam_userdb, by the tool the example names.
 fn database(users: &str) {
     let mut child = Command::new("db_load")

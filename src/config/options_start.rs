@@ -67,7 +67,7 @@ macro_rules! rows_start {
 
     /// Ask `/etc/hosts.allow` and `/etc/hosts.deny`, under the daemon name `vsftpd`, whether a client may connect. A rule there may
     /// name a file of settings for the clients it is about: `vsftpd: 192.168.24. : setenv VSFTPD_LOAD_CONF /etc/vsftpd/lan.conf`.
-    tcp_wrappers: flag(false), [Master Helper], Server, Refused("hosts.allow and hosts.deny are not read yet");
+    tcp_wrappers: flag(false), [Master Helper], Server, Works;
 
     /// Speak FTP. The original allows NO together with `http_enable`.
     ftp_enable: flag(true), [Helper Greeter], Server, Refused("this server speaks nothing but FTP");

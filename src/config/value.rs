@@ -4,8 +4,11 @@ use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The largest octal value: all permission bits. The original cuts umasks and modes to these.
+/// All permission bits: umasks and modes are cut to these, as by the original.
 const MODE: u32 = 0o777;
+
+/// The largest octal value: a fourth digit names set-id bits, which are never set.
+const LARGEST_MODE: u32 = 0o7777;
 
 /// What values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub enum Wrong {
         /// The largest value.
         most: u32,
     },
-    /// More than all permission bits; set if the value was written without the leading 0 that makes it octal.
+    /// More than four octal digits, or more than 0777 in decimal; set if the value was written without the leading 0 that makes it octal.
     Mode {
         /// Whether it was read as decimal.
         decimal: bool,
@@ -81,12 +84,14 @@ impl Kind {
                     .ok_or(Wrong::Range { least, most })
             }
             Self::Octal => {
+                let decimal = !text.starts_with(b"0");
+                // Decimal by mistake: 777 would be 01411.
+                let most = if decimal { MODE } else { LARGEST_MODE };
                 let mode = u32::try_from(number(text)?)
                     .ok()
-                    .filter(|mode| *mode <= MODE);
-                mode.map(Value::Octal).ok_or(Wrong::Mode {
-                    decimal: !text.starts_with(b"0"),
-                })
+                    .filter(|mode| *mode <= most);
+                mode.map(|mode| Value::Octal(mode & MODE))
+                    .ok_or(Wrong::Mode { decimal })
             }
         }
     }
@@ -114,7 +119,7 @@ impl fmt::Display for Wrong {
             Self::Flag => out.write_str("expected YES or NO"),
             Self::Number(why) => out.write_str(why),
             Self::Range { least, most } => write!(out, "out of range {least} to {most}"),
-            Self::Mode { decimal: false } => out.write_str("more than 0777"),
+            Self::Mode { decimal: false } => out.write_str("more than 07777"),
             Self::Mode { decimal: true } => {
                 out.write_str("more than 0777; octal is written with a leading 0")
             }
@@ -268,7 +273,12 @@ mod tests {
             Err(Wrong::Mode { decimal: true })
         );
         assert_eq!(
-            Kind::Octal.parse(b"01777"),
+            Kind::Octal.parse(b"04755"),
+            Ok(Value::Octal(0o755)),
+            "set-id bits are never set"
+        );
+        assert_eq!(
+            Kind::Octal.parse(b"017777"),
             Err(Wrong::Mode { decimal: false })
         );
         assert_eq!(Value::Octal(0o22).printed(), b"0022");

@@ -1,11 +1,13 @@
 //! Who may connect, before anything is said: the file for this address, the limits with it, hosts.allow and hosts.deny; helper, root.
 
 use super::prepared::Prepared;
+use super::wrappers::{self, Answer, Query, System};
 use crate::config::options::Scope;
 use crate::sys::confine;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// How many sessions there are, this one included; only a standalone server counts them.
@@ -97,7 +99,7 @@ pub fn examine<'a>(
     }
     let mut file = load_conf.map(OsStr::to_owned);
     let denied = prepared.config().tcp_wrappers && arrival.denied(peer, local, &mut file);
-    if let Some(file) = file.filter(|file| !file.is_empty()) {
+    if let Some(file) = file {
         arrival.load(Path::new(&file));
     }
     let config = arrival.prepared.config();
@@ -109,8 +111,34 @@ pub fn examine<'a>(
 
 impl Arrival<'_> {
     /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
-    fn denied(&mut self, _: SocketAddr, _: SocketAddr, _: &mut Option<OsString>) -> bool {
-        true
+    fn denied(
+        &mut self,
+        client: SocketAddr,
+        server: SocketAddr,
+        file: &mut Option<OsString>,
+    ) -> bool {
+        let query = Query {
+            daemon: "vsftpd",
+            client,
+            server,
+        };
+        let system = System {
+            nopriv: &self.prepared.nopriv,
+            kept: self.prepared.config().run_as_launching_user,
+        };
+        let decision = wrappers::ask(&query, system);
+        if let Some(named) = decision.variable(b"VSFTPD_LOAD_CONF") {
+            *file = Some(OsStr::from_bytes(named).to_owned());
+        }
+        self.notes.extend(decision.notes);
+        match decision.answer {
+            Answer::Granted => false,
+            Answer::Denied => {
+                let rule = decision.rule.as_deref().unwrap_or("tcp_wrappers");
+                self.notes.push(format!("{rule} refuses this client"));
+                true
+            }
+        }
     }
 
     /// Reads the file for this address over the settings; its mistakes end the session (reference §2.6).

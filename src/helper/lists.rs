@@ -1,6 +1,6 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
-use crate::sys::confine;
+use crate::sys::{confine, logfile};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
@@ -42,8 +42,20 @@ pub fn read(path: &Path) -> io::Result<List> {
 /// Reads a small file, the last line's end left away.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or is too long.
+/// As [`bytes`].
 pub fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = bytes(path)?;
+    if text.last() == Some(&b'\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// Reads a small file as it is.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too long. /dev/null is an empty file: settings name it for "none".
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let open = || nix::fcntl::open(path, flags, Mode::empty());
     let file = match open() {
@@ -51,6 +63,9 @@ pub fn text(path: &Path) -> io::Result<Vec<u8>> {
         opened => opened?,
     };
     let meta = nix::sys::stat::fstat(&file)?;
+    if logfile::is_null(&meta) {
+        return Ok(Vec::new());
+    }
     if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -64,9 +79,6 @@ pub fn text(path: &Path) -> io::Result<Vec<u8>> {
             io::ErrorKind::InvalidData,
             "longer than 1 MiB",
         ));
-    }
-    if text.last() == Some(&b'\n') {
-        text.pop();
     }
     Ok(text)
 }
@@ -90,7 +102,8 @@ mod tests {
 
     #[test]
     fn only_regular_files_are_read() {
-        assert!(text(Path::new("/dev/null")).is_err());
+        assert!(text(Path::new("/dev/null")).unwrap().is_empty());
+        assert!(text(Path::new("/dev/zero")).is_err());
         assert!(text(Path::new("/")).is_err());
     }
 }

@@ -464,8 +464,9 @@ pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
     let Some(path) = config.banner_file.as_deref() else {
         return Ok(None);
     };
+    // An empty one is none.
     lists::text(Path::new(path))
-        .map(Some)
+        .map(|text| Some(text).filter(|text| !text.is_empty()))
         .map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
 }
 

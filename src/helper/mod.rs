@@ -12,6 +12,7 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::Prepared;

@@ -4,10 +4,15 @@ use crate::sys::process;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Ends every child that is no session's helper. One that is still root is an auth that closes a PAM session: it ends by itself.
+/// Ends every child of our name that is no session's helper: as the first process of a container master adopts others as well. One
+/// that is still root is an auth that closes a PAM session: it ends by itself.
 pub fn end(is_helper: impl Fn(Pid) -> bool) {
+    let own = process::name(Pid::this());
     for child in process::children() {
-        if !is_helper(child) && process::real_uid(child).is_some_and(|uid| !uid.is_root()) {
+        let stray = !is_helper(child)
+            && process::name(child) == own
+            && process::real_uid(child).is_some_and(|uid| !uid.is_root());
+        if stray {
             // It may be gone by now.
             let _ = kill(child, Signal::SIGKILL);
         }

@@ -2,12 +2,13 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device is refused (attacks B-124).
+/// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device other than /dev/null is
+/// refused (attacks B-124).
 ///
 /// # Errors
 /// The kernel's word, or `InvalidInput` for what is no regular file.
@@ -21,7 +22,7 @@ pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
         | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
     let meta = nix::sys::stat::fstat(&file)?;
-    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() {
+    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() || is_null(&meta) {
         Ok(file)
     } else {
         Err(io::Error::new(
@@ -29,6 +30,12 @@ pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
             "not a regular file",
         ))
     }
+}
+
+/// Whether a file is /dev/null (null(4)): settings name it for "none".
+pub fn is_null(meta: &FileStat) -> bool {
+    let device = meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits();
+    device && meta.st_rdev == nix::sys::stat::makedev(1, 3)
 }
 
 /// Appends one line; under the whole-file lock the original takes when `lock`. A full disk loses the line, as there.

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod logfile;
 pub mod pam;
 pub mod process;
+pub mod resolve;
 pub mod socket;
 pub mod syslog;
 pub mod title;

@@ -273,6 +273,11 @@ pub fn children() -> Vec<Pid> {
         .collect()
 }
 
+/// The name of a process (proc(5), comm).
+pub fn name(pid: Pid) -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{pid}/comm")).ok()
+}
+
 /// The real user id of a process.
 pub fn real_uid(pid: Pid) -> Option<Uid> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -11,6 +11,7 @@ mod channel;
 mod codec;
 mod event;
 mod keys;
+mod lookup;
 
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
@@ -19,3 +20,4 @@ pub use channel::{Broken, Channel};
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
+pub use lookup::Found;

@@ -194,7 +194,8 @@ fn dial_2121() -> Client {
     wait("the server of an ordinary user", || {
         std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, 2121)).ok()
     });
-    Client::dial_port(IpAddr::V4(Ipv4Addr::LOCALHOST), 2121)
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Client::dial_port(here, 2121)
 }
 
 #[test]

@@ -21,6 +21,8 @@ mod listing;
 mod login;
 mod logs;
 mod mended;
+mod options;
 mod session;
 mod tls;
 mod transfer;
+mod wrappers;

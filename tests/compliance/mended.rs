@@ -250,3 +250,17 @@ fn port_promiscuous_with_a_low_port_and_from_port_20() {
     assert_eq!(from.port(), 20);
     assert_eq!(c.reply().code(), "150");
 }
+
+/// Not a weakness: /dev/null is how people say "none", and ours must not take it for a device.
+#[test]
+fn null_is_an_empty_file() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        "banner_file=/dev/null\nvsftpd_log_file=/dev/null\nuserlist_enable=YES\nuserlist_file=/dev/null\n\
+         chroot_list_enable=YES\nchroot_list_file=/dev/null\n",
+    );
+    let greeting = Client::dial().reply().text();
+    assert!(greeting.starts_with("220 (vsFTPd 3.0."), "{greeting}");
+    Client::alice().says("PWD", "257 \"/home/alice\" is the current directory");
+}

@@ -189,6 +189,20 @@ impl Client {
         }
     }
 
+    /// Nothing is said for as long as this; "not earlier than" is all that can be tested of a long time.
+    #[track_caller]
+    pub fn quiet(&mut self, time: std::time::Duration) {
+        assert!(self.input.buffer().is_empty(), "something was said already");
+        self.stream().set_read_timeout(Some(time)).unwrap();
+        let mut byte = [0];
+        match self.stream().peek(&mut byte) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) => panic!("the server closed"),
+            other => panic!("{other:?}: {}", self.reply().text()),
+        }
+        self.stream().set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+
     pub fn stream(&self) -> &TcpStream {
         self.input.get_ref()
     }

@@ -35,25 +35,45 @@ impl Server {
         Server::listen(Server::launch(path, &[]))
     }
 
-    fn listen(mut server: Server) -> Server {
+    /// Starts it with this configuration and nothing else; returns once it listens on `port`.
+    pub fn exactly(host: &Host, text: &str, port: u16) -> Server {
+        Server::bare(host, 0, text).up(port)
+    }
+
+    /// Starts it with this configuration and nothing else, as the user to whom it belongs, and waits for nothing.
+    pub fn bare(host: &Host, uid: u32, text: &str) -> Server {
+        fs::write(CONFIG, text).unwrap();
+        host.own(CONFIG, uid);
+        Server::launch_as(uid, CONFIG, &[])
+    }
+
+    fn listen(server: Server) -> Server {
+        server.up(21)
+    }
+
+    /// Waits until it listens on `port`.
+    pub fn up(mut self, port: u16) -> Server {
         wait("the server to listen", || {
-            if let Some(status) = server.master.try_wait().unwrap() {
+            if let Some(status) = self.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
             }
-            listening().then_some(())
+            listening_on(port).then_some(())
         });
-        server
+        self
     }
 
     /// Starts a server that must not come up; its exit status and all it said.
     pub fn refused(_: &Host, lines: &str) -> (ExitStatus, String) {
         fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
         let mut server = Server::launch(CONFIG, &[]);
-        let status = wait("the server to refuse", || server.master.try_wait().unwrap());
-        (status, output())
+        (server.wait_master(), output())
     }
 
     fn launch(path: &str, environment: &[(&str, &str)]) -> Server {
+        Server::launch_as(0, path, environment)
+    }
+
+    fn launch_as(uid: u32, path: &str, environment: &[(&str, &str)]) -> Server {
         // The original writes its complaints to descriptor 0.
         let out = File::options()
             .create(true)
@@ -70,6 +90,9 @@ impl Server {
             .stdout(Stdio::from(out.try_clone().unwrap()))
             .stderr(Stdio::from(out));
         command.process_group(0);
+        if uid != 0 {
+            command.uid(uid).gid(uid);
+        }
         Server {
             master: command.spawn().expect("start the server under test"),
         }
@@ -80,8 +103,8 @@ impl Server {
     }
 
     /// Waits for the master, and nothing else, to end.
-    pub fn wait_master(&mut self) {
-        wait("the master to end", || self.master.try_wait().unwrap());
+    pub fn wait_master(&mut self) -> ExitStatus {
+        wait("the master to end", || self.master.try_wait().unwrap())
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
@@ -126,18 +149,25 @@ impl Drop for Server {
 
 /// Whether port 21 is listened on in this network; looked up, because a probing connection would be counted.
 pub fn listening() -> bool {
+    listening_on(21)
+}
+
+/// Whether `port` is listened on in this network.
+pub fn listening_on(port: u16) -> bool {
+    let port = format!(":{port:04X}");
     ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
         .iter()
         .any(|table| {
             let text = fs::read_to_string(table).unwrap_or_default();
             text.lines().any(|line| {
                 let mut fields = line.split_whitespace().skip(1);
-                fields.next().is_some_and(|local| local.ends_with(":0015"))
+                fields.next().is_some_and(|local| local.ends_with(&port))
                     && fields.nth(1) == Some("0A")
             })
         })
 }
 
-fn output() -> String {
+/// All that the last server has said to its descriptors.
+pub fn output() -> String {
     String::from_utf8_lossy(&fs::read(OUTPUT).unwrap_or_default()).into_owned()
 }
