@@ -331,7 +331,7 @@ fn unfit_files_are_refused() {
 #[test]
 fn lacks_of_the_host_are_all_named() {
     let text = "listen=YES\nlocal_enable=YES\nftp_username=nobody-of-this-name\nnopriv_user=root\nsecure_chroot_dir=/nonexistent\n\
-                banner_file=/nonexistent/b\nuserlist_enable=YES\nuserlist_file=/dev/null\nchroot_list_file=/nonexistent/c\n";
+                banner_file=/nonexistent/b\nuserlist_enable=YES\nuserlist_file=/dev/zero\nchroot_list_file=/nonexistent/c\n";
     let loaded = settings("host", text).unwrap();
     let texts: Vec<String> = check_system(&loaded)
         .into_iter()
@@ -347,7 +347,7 @@ fn lacks_of_the_host_are_all_named() {
     assert!(texts[1].contains("nopriv_user=root has uid 0"));
     assert!(texts[2].contains("not found: directory given in 'secure_chroot_dir':/nonexistent"));
     assert!(texts[3].starts_with("cannot read banner file:/nonexistent/b: No such file"));
-    assert!(texts[4].starts_with("cannot read user list file:/dev/null: not a regular file"));
+    assert!(texts[4].starts_with("cannot read user list file:/dev/zero: not a regular file"));
     assert_eq!(texts.len(), 5);
     assert_eq!(
         loaded.config.nopriv_user.as_deref(),
