@@ -1,7 +1,7 @@
 //! TLS on data connections: resumed from this session's control connection, and moved in large pieces; worker, data thread.
 
 use super::asker::Asker;
-use super::link::{self, Patient, Ready};
+use super::link::{self, Patient};
 use super::settings::Secure;
 use super::store::{Entry, Made, Sessions, Staged};
 use super::{HANDSHAKE, describe};
@@ -78,7 +78,7 @@ impl Side {
             .map_err(|failure| failed(failure.to_string()))?;
         if let Err(why) = self.belongs(&connection) {
             connection.send_close_notify();
-            let _ = connection.write_tls(&mut Ready(fd));
+            link::last_words(&mut connection, fd);
             return Err(Refused::Stranger(why));
         }
         staged.commit();
@@ -208,7 +208,7 @@ impl Stream {
         take: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> io::Result<Result<(), E>> {
         let state = self.connection.process_new_packets().map_err(|error| {
-            let _ = self.connection.write_tls(&mut Ready(fd));
+            link::last_words(&mut self.connection, fd);
             io::Error::new(ErrorKind::InvalidData, error)
         })?;
         self.ended = state.peer_has_closed();

@@ -76,6 +76,11 @@ impl Write for Patient<'_> {
     }
 }
 
+/// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.
+pub fn last_words(connection: &mut ServerConnection, fd: BorrowedFd<'_>) {
+    while connection.wants_write() && connection.write_tls(&mut Ready(fd)).is_ok() {}
+}
+
 /// Performs the handshake. What is left to be sent after it is left: the first answer carries it. The end of `lifeline` ends it.
 ///
 /// # Errors
@@ -105,8 +110,7 @@ pub fn handshake(
             Err(error) => return Err(error.into()),
         }
         if let Err(error) = connection.process_new_packets() {
-            // The alert: if the client does not take it, nothing is lost.
-            let _ = connection.write_tls(&mut Ready(fd));
+            last_words(connection, fd);
             return Err(Failure::Tls(error));
         }
     }

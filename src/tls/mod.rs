@@ -12,7 +12,7 @@ mod store;
 pub use asker::{Asker, Identity};
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
-pub use link::{Ready, handshake};
+pub use link::{Ready, handshake, last_words};
 pub use settings::{Secure, Settings};
 pub use shape::is_handshake;
 pub use store::{Entry, Made};

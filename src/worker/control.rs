@@ -4,7 +4,7 @@ use crate::ftp::line::{Line, LineBuffer, TooLong};
 use crate::ftp::reply;
 use crate::sys::confine::Confined;
 use crate::sys::socket;
-use crate::tls::Ready;
+use crate::tls::{Ready, last_words};
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
 use std::io::{self, ErrorKind, Read, Write};
@@ -192,8 +192,7 @@ impl<S: AsFd> Control<S> {
         let mut ready = Ready(self.socket.as_fd());
         tls.read_tls(&mut ready)?;
         if let Err(error) = tls.process_new_packets() {
-            // The alert: if the client does not take it, nothing is lost.
-            let _ = tls.write_tls(&mut ready);
+            last_words(tls, self.socket.as_fd());
             return Err(io::Error::new(ErrorKind::InvalidData, error));
         }
         self.take_decrypted().map(drop)

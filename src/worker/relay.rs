@@ -1,7 +1,7 @@
 //! Carries the control connection of a logged-in session between TLS and the worker, byte for byte; greeter, after login.
 
 use crate::sys::socket;
-use crate::tls::Ready;
+use crate::tls::{Ready, last_words};
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
 use std::io::{ErrorKind, Read, Write};
@@ -160,8 +160,7 @@ impl Relay<'_> {
             }
         }
         if self.tls.process_new_packets().is_err() {
-            // The alert: if the client does not take it, nothing is lost.
-            let _ = self.tls.write_tls(&mut Ready(self.client));
+            last_words(&mut self.tls, self.client);
             return Err(Broken);
         }
         Ok(())
