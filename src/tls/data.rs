@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Clear bytes that gather before their records are handed to the kernel.
-const GATHER: usize = 128 * 1024;
+const GATHER: usize = 64 * 1024;
 
 /// Tickets a data connection brings: one for itself, and one for an upload whose client did not read its own.
 const TICKETS: usize = 2;

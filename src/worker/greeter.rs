@@ -5,8 +5,8 @@ use super::{Client, Greeting, commands, relay};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
-use crate::sys::process;
 use crate::sys::title;
+use crate::sys::{process, socket};
 use crate::tls::{self, Asker, Made, Secure};
 use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, SESSION};
 use nix::sys::resource::Resource;
@@ -316,6 +316,8 @@ impl Greeter<'_> {
             self.note("TLS is not available: the server has no keyholder for this session");
             return Err(Exit(1));
         };
+        // Tickets and the first reply are two pieces: the second must not wait for the first one's acknowledgement.
+        let _ = socket::at_once(self.control.fd());
         let asker = Arc::new(Asker::new(secure.keys));
         let made = Arc::new(Made::default());
         let connection = secure

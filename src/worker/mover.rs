@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// One piece of a download that is not limited: large, so that the calls cost nothing beside the bytes.
 const SENDFILE: usize = 8 << 20;
 
+/// One piece under TLS: what is copied and then ciphered should still be in the processor's own memory.
+const GUARDED: usize = 64 * 1024;
+
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
 
@@ -236,9 +239,11 @@ impl Job {
             Err(end) => return (end, None),
         };
         let pace = self.rate.map(Pace::new);
-        let chunk = pace
-            .as_ref()
-            .map_or(self.chunk, |pace| pace.piece().min(self.chunk));
+        let most = match &guarded {
+            Some(_) => self.chunk.min(GUARDED),
+            None => self.chunk,
+        };
+        let chunk = pace.as_ref().map_or(most, |pace| pace.piece().min(most));
         let mut run = Run {
             line: &self.line,
             guarded,
