@@ -5,6 +5,9 @@
 //! restart of the server with all it needs, and after SIGHUP the sessions of the old certificate end with the old keyholder.
 
 mod load;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod validity;
 
 use crate::config::Config;
