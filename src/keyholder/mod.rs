@@ -14,11 +14,12 @@ use crate::config::Config;
 use crate::sys::confine::{self, Plan};
 use crate::sys::{process, socket, title};
 use crate::tls::is_handshake;
-use crate::wire::{Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
+use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::resource::Resource;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -29,6 +30,9 @@ pub const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_CORE, 0),
     (Resource::RLIMIT_DATA, 256 << 20),
 ];
+
+/// New sessions taken before those that are there are answered again.
+const BURST: usize = 256;
 
 /// Its end of master's channel.
 pub type Master = Channel<FromKeyholder, ToKeyholder>;
@@ -49,6 +53,10 @@ pub fn run(
 ) -> i32 {
     let _ = nix::unistd::setsid();
     process::silence_session();
+    // One descriptor for each session: as many as the system lets this process have.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
     let Ok(keys) = load::load(config, &mut master) else {
         return 1;
     };
@@ -119,29 +127,31 @@ fn waited<Out, In>(channel: &Channel<Out, In>) -> PollFd<'_> {
     PollFd::new(channel.as_fd(), PollFlags::POLLIN)
 }
 
-/// Takes a new session from master; false when master has closed its channel.
+/// Takes the new sessions that wait; false when master has closed its channel.
 fn admit(master: &mut Master, sessions: &mut Vec<Session>) -> bool {
-    match master.receive() {
-        Ok(None) => false,
-        Ok(Some(ToKeyholder::Session {
-            signatures,
-            channel,
-        })) => {
-            if socket::nonblocking(channel.as_fd()).is_ok() {
-                sessions.push(Session {
-                    channel: Channel::new(channel),
-                    left: signatures,
-                });
+    for _ in 0..BURST {
+        match master.receive() {
+            Ok(None) => return false,
+            Ok(Some(ToKeyholder::Session {
+                signatures,
+                channel,
+            })) => {
+                if socket::nonblocking(channel.as_fd()).is_ok() {
+                    sessions.push(Session {
+                        channel: Channel::new(channel),
+                        left: signatures,
+                    });
+                }
             }
-            true
-        }
-        // A descriptor there was no room for: that session goes without, and the next may find room.
-        Err(broken) => {
-            let note = format!("a session has no signatures: {broken}");
-            let _ = master.send(&FromKeyholder::Note(note.into_bytes()));
-            true
+            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => return true,
+            // A descriptor there was no room for: that session goes without, and the next may find room.
+            Err(broken) => {
+                let note = format!("a session has no signatures: {broken}");
+                let _ = master.send(&FromKeyholder::Note(note.into_bytes()));
+            }
         }
     }
+    true
 }
 
 impl Session {

@@ -6,8 +6,9 @@ use crate::keyholder;
 use crate::sys::confine::{Isolation, Plan, Root};
 use crate::sys::{process, socket};
 use crate::tls::{Identity, Secure, Settings};
-use crate::wire::{Channel, FromKeyholder, ToKeyholder};
+use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -76,6 +77,9 @@ impl Keys {
             log::warn!("{remark}");
         }
         let settings = report.settings(loaded)?;
+        // A keyholder that is behind is not waited for: the session it does not take goes without TLS.
+        socket::nonblocking(channel.as_fd())
+            .map_err(|error| failed(format!("cannot speak to the keyholder: {error}")))?;
         Ok(Some(Self {
             channel,
             pid,
@@ -101,6 +105,7 @@ impl Keys {
     /// Writes down what it has to say, once; false when it has gone.
     pub fn hear(&mut self) -> bool {
         match self.channel.receive() {
+            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
             Ok(Some(FromKeyholder::Note(text))) => {
                 log::warn!("keyholder: {}", String::from_utf8_lossy(&text));
                 true

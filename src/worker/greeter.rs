@@ -99,9 +99,11 @@ pub fn greet(
 /// After the dialogue: ends, or with TLS carries what the worker and the client say.
 fn end(greeter: Greeter<'_>, status: i32) -> i32 {
     let Greeter {
+        config,
         mut control,
         channel,
         worker,
+        peer,
         ..
     } = greeter;
     let Some(worker) = worker else {
@@ -109,7 +111,10 @@ fn end(greeter: Greeter<'_>, status: i32) -> i32 {
         return status;
     };
     match control.into_tls() {
-        Some((socket, tls)) => relay::carry(socket, tls, worker, channel.as_fd()),
+        Some((socket, tls)) => {
+            title::set(config.setproctitle_enable, &format!("{peer}: TLS"));
+            relay::carry(socket, tls, worker, channel.as_fd())
+        }
         None => status,
     }
 }

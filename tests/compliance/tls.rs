@@ -605,3 +605,56 @@ fn abor_during_a_transfer() {
     drop(stream);
     assert_eq!(client.fetch("RETR f"), b"hello world\n");
 }
+
+/// The original's words, one line for each connection.
+#[test]
+fn debug_ssl() {
+    let host = Host::new();
+    let _server = start(&host, "debug_ssl=YES\n");
+    let mut client = Ftps::alice(offer(TLS13, None));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    client.says("QUIT", "221 Goodbye.");
+    logged(&host, "SSL version: TLSv1.3, SSL cipher: ");
+    logged(&host, ", not reused, ");
+    logged(&host, ", reused, ");
+}
+
+/// An idle client is told so under TLS too (reference §10, 36).
+#[test]
+fn an_idle_client() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "idle_session_timeout=1\n");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.next("421 Timeout.");
+    assert_eq!(client.reply(), "");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    client.next("421 Timeout.");
+    assert_eq!(client.reply(), "");
+}
+
+/// Downloads a client must confirm (strict_ssl_write_shutdown); without that option nobody waits for it.
+#[test]
+fn unconfirmed_downloads() {
+    for (lines, expected) in [("strict_ssl_write_shutdown=YES\n", "426 "), ("", "226 ")] {
+        let host = Host::new();
+        let _server = start(&host, lines);
+        let mut client = Ftps::alice(offer(TLS12, None));
+        let mut stream = client.begin("RETR f");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"hello world\n");
+        stream.sock.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(stream);
+        let end = client.reply();
+        assert!(end.starts_with(expected), "{lines}: {end}");
+        if lines.is_empty() && host.ours() {
+            // Not even one that never closes.
+            let stream = client.begin("RETR f");
+            client.next("226 Transfer complete.");
+            drop(stream);
+        }
+    }
+}
