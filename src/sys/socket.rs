@@ -289,6 +289,23 @@ pub fn at_once(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?)
 }
 
+/// Acknowledges what has come at once, until the kernel thinks otherwise (tcp(7), TCP_QUICKACK): a peer that sends the end of its
+/// handshake in two pieces holds the second back until then, 40 ms (RFC 896).
+pub fn acknowledge(socket: BorrowedFd<'_>) {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(0);
+    // SAFETY: the kernel reads `size` bytes of `on`, which outlives the call; a refusal leaves the default.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const on).cast(),
+            size,
+        );
+    }
+}
+
 /// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.
 ///
 /// # Errors

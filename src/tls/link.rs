@@ -102,6 +102,7 @@ pub fn handshake(
             }
             continue;
         }
+        socket::acknowledge(fd);
         wait(fd, PollFlags::POLLIN, lifeline, deadline)?;
         match connection.read_tls(&mut Ready(fd)) {
             Ok(0) => return Err(Failure::Gone),
