@@ -26,8 +26,9 @@ use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::Parcel;
 use crate::sys::title;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
-use crate::worker::{self, Client, Greeting};
+use crate::tls::Secure;
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::worker::{self, Client, Greeting, Handover, Secured};
 use ask::Accounting;
 use caps::Capability;
 use journal::Journal;
@@ -42,6 +43,9 @@ use std::time::{Duration, Instant};
 /// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
+/// How many TLS sessions a control connection leaves to be resumed.
+const RESUMABLE: usize = 8;
+
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -50,6 +54,8 @@ pub const LEFT_ONE: i32 = 3;
 pub struct Session<'a> {
     /// The configuration and the accounts it names.
     pub prepared: &'a Prepared,
+    /// What it needs for TLS, if there is TLS.
+    pub secure: Option<Secure>,
     /// The client's socket, unopened.
     pub client: Parcel,
     /// The client's address.
@@ -86,6 +92,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let _ = nix::sys::prctl::set_dumpable(false);
     let Session {
         prepared,
+        secure,
         client,
         peer,
         local,
@@ -125,9 +132,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         clients: counts.map(|counts| counts.all),
+        secure: secure.filter(|_| config.ssl_enable),
     };
-    let (grant, rest, empty) = log_in(arrival.prepared, &client, greeting, &mut journal)?;
-    after_login(grant, client, rest, &empty, &mut journal)
+    let entry = log_in(arrival.prepared, &client, greeting, &mut journal)?;
+    after_login(entry, client, &mut journal)
 }
 
 /// Writes down why the session ends.
@@ -138,13 +146,28 @@ fn fail<E: std::fmt::Display>(journal: &mut Journal, what: &str) -> impl FnOnce(
     }
 }
 
-/// Has a greeter talk to the client until a login holds; gives what was decided and the input the greeter has not read.
+/// A login that holds.
+struct Entry<'a> {
+    grant: Box<Grant<'a>>,
+    handover: Handover,
+    empty: OwnedFd,
+    carrier: Option<Carrier>,
+}
+
+/// A greeter that stays and ends TLS, and the worker's end of the connection it carries.
+struct Carrier {
+    channel: Channel<BeforeLoginReply, BeforeLogin>,
+    greeter: Pid,
+    worker: OwnedFd,
+}
+
+/// Has a greeter talk to the client until a login holds.
 fn log_in<'a>(
     prepared: Cow<'a, Prepared>,
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-) -> Result<(Box<Grant<'a>>, Handover, OwnedFd), Over> {
+) -> Result<Entry<'a>, Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
     if !prepared.config().local_enable {
@@ -155,49 +178,77 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    let granted = before(prepared, journal, &mut channel);
-    if granted.is_none() {
-        let until = Instant::now().checked_add(LAST_WORD);
-        let _ = crate::sys::socket::readable(channel.as_fd(), until);
-        // One that does not end by itself: its user is another, so that only this right ends it.
-        let _ = confine::raise_effective();
-        let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
+    match before(prepared, journal, &mut channel) {
+        Some(Granted {
+            grant,
+            handover,
+            worker,
+        }) => {
+            let carrier = worker.map(|worker| Carrier {
+                channel,
+                greeter,
+                worker,
+            });
+            if carrier.is_none() {
+                let _ = process::wait_for(greeter);
+            }
+            Ok(Entry {
+                grant,
+                handover,
+                empty,
+                carrier,
+            })
+        }
+        None => {
+            // Its user may be another, so that only this right ends it.
+            let _ = confine::raise_effective();
+            dismiss(channel, greeter, journal);
+            Err(Over::Early)
+        }
     }
+}
+
+/// Lets a greeter say its last word, and ends it.
+fn dismiss(channel: Channel<BeforeLoginReply, BeforeLogin>, greeter: Pid, journal: &mut Journal) {
+    let until = Instant::now().checked_add(LAST_WORD);
+    let _ = crate::sys::socket::readable(channel.as_fd(), until);
+    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
     drop(channel);
     let ended = process::wait_for(greeter);
-    // Ours, unless a login held.
-    let own = matches!(ended, Ok(process::Ended::Killed(9)));
-    if !own || granted.is_some() {
+    // Ours, most likely.
+    if !matches!(ended, Ok(process::Ended::Killed(9))) {
         note_death("greeter", ended, journal);
     }
-    granted
-        .map(|(grant, rest)| (grant, rest, empty))
-        .ok_or(Over::Early)
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
-fn after_login(
-    grant: Box<Grant<'_>>,
-    client: Client,
-    rest: Handover,
-    empty: &OwnedFd,
-    journal: &mut Journal,
-) -> Result<(), Over> {
+fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> Result<(), Over> {
+    let Entry {
+        grant,
+        handover,
+        empty,
+        carrier,
+    } = entry;
     let Grant {
         verdict,
         prepared,
         accounting,
     } = *grant;
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
+    let carrier = carrier.map(|carrier| {
+        // The client's socket stays with the greeter alone.
+        client.socket = Parcel::new(carrier.worker);
+        (carrier.channel, carrier.greeter)
+    });
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
         ..verdict
     };
-    let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
+    let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
-    let given_up = give_up(&prepared, empty);
+    let given_up = give_up(&prepared, &empty);
     given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
     let text = format!("{}/{name}: helper", journal.address());
     title::set(prepared.config().setproctitle_enable, &text);
@@ -215,6 +266,9 @@ fn after_login(
         return Err(Over::Broken);
     }
     note_death("worker", process::wait_for(worker), journal);
+    if let Some((channel, greeter)) = carrier {
+        dismiss(channel, greeter, journal);
+    }
     Ok(())
 }
 
@@ -236,13 +290,21 @@ fn note_death(who: &str, ended: std::io::Result<process::Ended>, journal: &mut J
     }
 }
 
+/// A login that holds, before the greeter has gone or stays.
+struct Granted<'a> {
+    grant: Box<Grant<'a>>,
+    handover: Handover,
+    worker: Option<OwnedFd>,
+}
+
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
 fn before<'a>(
     prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(Box<Grant<'a>>, Handover)> {
+) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared);
+    let mut tls: Option<Secured> = None;
     loop {
         let reply = match channel.receive() {
             Ok(None) => return None,
@@ -251,16 +313,31 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
+            Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
+                gate.secured();
+                tls = Some(Secured {
+                    certificate,
+                    ..Secured::default()
+                });
+                continue;
+            }
+            Ok(Some(BeforeLogin::Resumable { name, value })) => {
+                let sessions = tls.as_mut().map(|tls| &mut tls.sessions);
+                sessions
+                    .filter(|sessions| sessions.len() < RESUMABLE)?
+                    .push((name, value.to_vec()));
+                continue;
+            }
+            Ok(Some(BeforeLogin::Secured { certificate: _ })) => {
+                journal.note(b"greeter: TLS twice; session ended");
+                return None;
+            }
             Ok(Some(BeforeLogin::Login {
                 name,
                 mut password,
                 rest,
             })) => match gate.login(&name, &mut password, journal) {
-                Decision::Granted(grant) => {
-                    // The greeter may be gone already; the worker will find out.
-                    let _ = channel.send(&BeforeLoginReply::Granted);
-                    return Some((grant, rest));
-                }
+                Decision::Granted(grant) => return grant_to(channel, grant, rest, tls),
                 Decision::Reply(reply) => reply,
             },
             Err(broken) => {
@@ -268,20 +345,49 @@ fn before<'a>(
                 return None;
             }
         };
-        let last = match &reply {
-            BeforeLoginReply::DeniedLast
-            | BeforeLoginReply::FailedLast
-            | BeforeLoginReply::Oops(_) => true,
-            BeforeLoginReply::Ask
-            | BeforeLoginReply::Denied
-            | BeforeLoginReply::Failed
-            | BeforeLoginReply::Granted => false,
-        };
+        let last = reply.ends();
         channel.send(&reply).ok()?;
         if last {
             return None;
         }
     }
+}
+
+/// Tells the greeter that a login holds: it ends, or with TLS stays as the carrier of the control connection.
+fn grant_to<'a>(
+    channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
+    grant: Box<Grant<'a>>,
+    rest: crate::wire::Handover,
+    tls: Option<Secured>,
+) -> Option<Granted<'a>> {
+    let crate::wire::Handover {
+        unread: rest,
+        utf8,
+        protect,
+    } = rest;
+    let Some(mut tls) = tls else {
+        // The greeter may be gone already; the worker will find out.
+        let _ = channel.send(&BeforeLoginReply::Granted);
+        let handover = Handover { rest, utf8, tls };
+        return Some(Granted {
+            grant,
+            handover,
+            worker: None,
+        });
+    };
+    tls.protect = protect;
+    let (theirs, worker) = crate::sys::socket::stream_pair().ok()?;
+    let _ = channel.send(&BeforeLoginReply::Carry { worker: theirs });
+    let handover = Handover {
+        rest,
+        utf8,
+        tls: Some(tls),
+    };
+    Some(Granted {
+        grant,
+        handover,
+        worker: Some(worker),
+    })
 }
 
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
@@ -296,11 +402,12 @@ fn fork_greeter(
     let (ours, theirs) = Channel::<BeforeLoginReply, BeforeLogin>::pair()?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let keep = [
+    let mut keep = vec![
         client.socket.number(),
         theirs.as_raw_fd(),
         empty.as_raw_fd(),
     ];
+    keep.extend(client.secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
     let pid = process::spawn(&keep, || {
         process::silence_session();
         let wanted = prepared.wanted();
@@ -330,15 +437,19 @@ fn fork_greeter(
 
 fn fork_worker(
     prepared: &Prepared,
-    client: Client,
+    mut client: Client,
     verdict: worker::Verdict,
-    rest: Handover,
+    handover: Handover,
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let keep = [client.socket.number(), theirs.as_raw_fd()];
+    let mut keep = vec![client.socket.number(), theirs.as_raw_fd()];
+    // Without TLS on its control connection a session needs no signature.
+    let secure = client.secure.take().filter(|_| handover.tls.is_some());
+    keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
+    client.secure = secure;
     let pid = process::spawn(&keep, || {
         process::silence_session();
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
@@ -351,7 +462,7 @@ fn fork_worker(
             prepared.wanted(),
             parent,
             Channel::new(theirs),
-            rest,
+            handover,
         )
     })?;
     Ok((ours, pid))

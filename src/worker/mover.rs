@@ -1,5 +1,6 @@
 //! The data thread: moves the bytes of one job at a time with blocking calls and wakes the control thread at the end; worker.
 
+use super::guard::{Guard, Guarded, errno};
 use super::pace::Pace;
 use crate::ftp::ascii::{FromNetwork, ToNetwork};
 use crate::sys::{process, socket};
@@ -10,8 +11,8 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One piece of a download that is not limited: large, so that the calls cost nothing beside the bytes.
@@ -25,6 +26,8 @@ const PIPE: usize = 1 << 20;
 const PIPE_SIZE: i32 = 1 << 20;
 /// A pipe that is smaller saves nothing.
 const PIPE_LEAST: i32 = 1 << 16;
+/// One piece under TLS: what is copied and then ciphered should still be in the processor's own memory.
+const GUARDED: usize = 64 * 1024;
 
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
@@ -35,6 +38,7 @@ pub struct Line {
     socket: OwnedFd,
     cut: AtomicBool,
     moved: AtomicU64,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Line {
@@ -44,6 +48,7 @@ impl Line {
             socket,
             cut: AtomicBool::new(false),
             moved: AtomicU64::new(0),
+            notes: Mutex::default(),
         }
     }
 
@@ -59,8 +64,32 @@ impl Line {
     }
 
     /// The connection.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Leaves a line for the log.
+    pub fn note(&self, text: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(text);
+    }
+
+    /// Takes the lines for the log.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What an error of the socket means.
+    pub fn broken(&self, error: Errno) -> End {
+        if error == Errno::EAGAIN && !self.is_cut() {
+            End::Stalled
+        } else {
+            End::Network
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Books bytes that were moved.
@@ -83,6 +112,10 @@ pub enum End {
     Stalled,
     /// The directory could not be read: LIST says so with its success.
     NoDirectory,
+    /// The connection does not prove that it belongs to this session.
+    Stranger,
+    /// There is no TLS on it.
+    Handshake,
     /// The client or helper has gone, or spoke nonsense: nobody is left to be told.
     Deserted,
 }
@@ -116,6 +149,8 @@ pub enum Work {
         file: OwnedFd,
         /// TYPE A is converted.
         ascii: bool,
+        /// What it holds is given up first, once the connection is known to be the client's.
+        truncate: bool,
     },
     /// A listing.
     Listing(Produce),
@@ -136,6 +171,8 @@ impl Work {
 pub struct Job {
     /// The connection.
     pub line: Arc<Line>,
+    /// What protects it, if TLS does.
+    pub guard: Option<Guard>,
     /// What to move.
     pub work: Work,
     /// Bytes per second.
@@ -171,9 +208,13 @@ impl Mover {
             .spawn(move || {
                 let mut buffers = Buffers::default();
                 for job in todo {
-                    let end = job.run(&mut buffers);
+                    let line = Arc::clone(&job.line);
+                    let (end, guarded) = job.run(&mut buffers);
                     if done.send(end).is_err() || theirs.write(1).is_err() {
                         return;
+                    }
+                    if let Some(guarded) = guarded.filter(|_| end == End::Done) {
+                        guarded.farewell(&line);
                     }
                 }
             })?;
@@ -214,58 +255,39 @@ struct Buffers {
 }
 
 impl Job {
-    fn run(self, buffers: &mut Buffers) -> End {
-        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err()
-        {
-            return End::Network;
+    fn run(self, buffers: &mut Buffers) -> (End, Option<Guarded>) {
+        if self.work.moves() && socket::data_options(self.line.socket(), self.stall).is_err() {
+            return (End::Network, None);
         }
+        let guarded = match self.guard.map(|guard| guard.accept(&self.line)).transpose() {
+            Ok(guarded) => guarded,
+            Err(end) => return (end, None),
+        };
         let pace = self.rate.map(Pace::new);
         let whole = self.chunk.is_none() && pace.is_none();
-        let chunk = self.chunk.unwrap_or(CHUNK);
-        let chunk = pace.as_ref().map_or(chunk, |pace| pace.piece().min(chunk));
+        let most = match (self.chunk, &guarded) {
+            (Some(chunk), Some(_)) => chunk.min(GUARDED),
+            (None, Some(_)) => GUARDED,
+            (chunk, None) => chunk.unwrap_or(CHUNK),
+        };
+        let chunk = pace.as_ref().map_or(most, |pace| pace.piece().min(most));
         let mut run = Run {
             line: &self.line,
+            guarded,
             pace,
             chunk,
             whole,
             stall: self.stall,
         };
-        let result = match self.work {
-            Work::Download {
-                file,
-                offset,
-                end,
-                ascii: false,
-                sendfile: true,
-            } => run.sendfile(&file, offset, end),
-            Work::Download {
-                file,
-                offset,
-                end,
-                ascii,
-                sendfile: _,
-            } => run.read_file(&file, end.saturating_sub(offset), ascii, buffers),
-            Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
-            Work::Listing(produce) | Work::ShortListing(produce) => {
-                produce(&mut |text| run.send(text))
-            }
-            Work::Reckon(reckon) => {
-                return reckon(run.chunk, &mut |count| run.moved(count, true))
-                    .err()
-                    .unwrap_or(End::Done);
-            }
-        };
-        match result {
-            Ok(()) => run.drain(End::Done),
-            Err(End::NoDirectory) => run.drain(End::NoDirectory),
-            Err(end) => end,
-        }
+        let end = run.work(self.work, buffers);
+        (end, run.guarded)
     }
 }
 
 /// A job that runs.
 struct Run<'a> {
     line: &'a Line,
+    guarded: Option<Guarded>,
     pace: Option<Pace>,
     chunk: usize,
     /// No size of pieces is asked for.
@@ -274,17 +296,54 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.line.socket.as_fd()
+    fn work(&mut self, work: Work, buffers: &mut Buffers) -> End {
+        let result = match work {
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii: false,
+                sendfile: true,
+            } if self.guarded.is_none() => self.sendfile(&file, offset, end),
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii,
+                sendfile: _,
+            } => self.read_file(&file, end.saturating_sub(offset), ascii, buffers),
+            Work::Upload {
+                file,
+                ascii,
+                truncate,
+            } => return self.upload(file, ascii, truncate, buffers),
+            Work::Listing(produce) | Work::ShortListing(produce) => {
+                produce(&mut |text| self.send(text))
+            }
+            Work::Reckon(reckon) => {
+                return reckon(self.chunk, &mut |count| self.moved(count, true))
+                    .err()
+                    .unwrap_or(End::Done);
+            }
+        };
+        let end = match result {
+            Ok(()) => End::Done,
+            Err(End::NoDirectory) => End::NoDirectory,
+            Err(end) => return end,
+        };
+        let closed = self
+            .guarded
+            .as_mut()
+            .map_or(Ok(()), |guarded| guarded.close(self.line, self.stall));
+        closed.map_or_else(|end| end, |()| self.drain(end))
     }
 
-    /// What an error of the data socket means.
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.line.socket()
+    }
+
     fn broken(&self, error: Errno) -> End {
-        if error == Errno::EAGAIN && !self.line.cut.load(Ordering::Relaxed) {
-            End::Stalled
-        } else {
-            End::Network
-        }
+        self.line.broken(error)
     }
 
     fn sendfile(&mut self, file: &OwnedFd, from: u64, end: u64) -> Result<(), End> {
@@ -355,6 +414,9 @@ impl Run<'_> {
     }
 
     fn send(&mut self, text: &[u8]) -> Result<(), End> {
+        if self.guarded.is_some() {
+            return self.send_guarded(text);
+        }
         let mut rest = text;
         while !rest.is_empty() {
             let piece = rest.get(..self.chunk).unwrap_or(rest);
@@ -370,8 +432,34 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn upload(mut self, file: OwnedFd, ascii: bool, buffers: &mut Buffers) -> End {
-        let received = self.receive(&file, ascii, buffers);
+    fn send_guarded(&mut self, text: &[u8]) -> Result<(), End> {
+        for piece in text.chunks(self.chunk) {
+            let fd = self.line.socket();
+            if let Some(guarded) = &mut self.guarded {
+                let mut sent = guarded.stream.write(fd, piece);
+                if self.pace.is_some() {
+                    sent = sent.and_then(|()| guarded.stream.flush(fd));
+                }
+                sent.map_err(|error| self.line.broken(errno(&error)))?;
+            }
+            self.moved(piece.len(), true)?;
+        }
+        Ok(())
+    }
+
+    fn upload(&mut self, file: OwnedFd, ascii: bool, truncate: bool, buffers: &mut Buffers) -> End {
+        if truncate && let Err(error) = nix::unistd::ftruncate(&file, 0) {
+            return End::Local(error);
+        }
+        let received = match self.guarded.take() {
+            Some(mut guarded) => {
+                let received = self.receive_guarded(&mut guarded, &file, ascii, buffers);
+                // Announced whether the client waits for it or not.
+                let _ = guarded.stream.close(self.socket());
+                received
+            }
+            None => self.receive(&file, ascii, buffers),
+        };
         // A file system may hold its error back until here: quota, NFS, a full disk.
         let closed = nix::unistd::close(file);
         match (received, closed) {
@@ -404,17 +492,27 @@ impl Run<'_> {
             }
             self.moved(count, true)?;
         }
-        if ascii {
-            buffers.converted.clear();
-            convert.finish(&mut buffers.converted);
-            write_all(file, &buffers.converted)?;
+        self.received(file, ascii.then_some(convert), &mut buffers.converted)
+    }
+
+    /// The end of an upload.
+    fn received(
+        &self,
+        file: &OwnedFd,
+        convert: Option<FromNetwork>,
+        converted: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        if let Some(mut convert) = convert {
+            converted.clear();
+            convert.finish(converted);
+            write_all(file, converted)?;
         }
         self.uncut()
     }
 
     /// The end may be ours: a cut connection reads as an end too.
     fn uncut(&self) -> Result<(), End> {
-        if self.line.cut.load(Ordering::Relaxed) {
+        if self.line.is_cut() {
             Err(End::Network)
         } else {
             Ok(())
@@ -453,6 +551,46 @@ impl Run<'_> {
         }
     }
 
+    /// As [`Run::receive`], each record written from where it was decrypted.
+    fn receive_guarded(
+        &mut self,
+        guarded: &mut Guarded,
+        file: &OwnedFd,
+        ascii: bool,
+        buffers: &mut Buffers,
+    ) -> Result<(), End> {
+        let mut convert = FromNetwork::new();
+        let line = self.line;
+        let Buffers { raw, converted } = buffers;
+        raw.resize(self.chunk, 0);
+        guarded
+            .stream
+            .begin_upload(line.socket())
+            .map_err(|error| line.broken(errno(&error)))?;
+        loop {
+            let read = guarded.stream.read(line.socket(), raw, |clear| {
+                if ascii {
+                    converted.clear();
+                    convert.convert(clear, converted);
+                    write_all(file, converted)?;
+                } else {
+                    write_all(file, clear)?;
+                }
+                self.moved(clear.len(), true)
+            });
+            match read {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break,
+                Ok(Err(end)) => return Err(end),
+                Err(error) => {
+                    guarded.ended(line, &error)?;
+                    break;
+                }
+            }
+        }
+        self.received(file, ascii.then_some(convert), converted)
+    }
+
     /// Books what was moved and waits if that was too fast; a cut connection ends the wait.
     fn moved(&mut self, count: usize, more: bool) -> Result<(), End> {
         self.line.add(count);
@@ -465,7 +603,7 @@ impl Run<'_> {
             let mut fds = [PollFd::new(self.line.socket.as_fd(), PollFlags::empty())];
             let _ = socket::wait(&mut fds, Some(until));
         }
-        if self.line.cut.load(Ordering::Relaxed) {
+        if self.line.is_cut() {
             Err(End::Network)
         } else {
             Ok(())
@@ -513,7 +651,7 @@ impl<'a> Drain<'a> {
     /// # Errors
     /// The connection has gone.
     pub fn begin(line: &'a Line, end: End, stall: Option<Duration>) -> Result<Self, End> {
-        socket::finish(line.fd()).map_err(|_| End::Network)?;
+        socket::finish(line.socket()).map_err(|_| End::Network)?;
         Ok(Self {
             line,
             end,
@@ -526,9 +664,8 @@ impl<'a> Drain<'a> {
 
     /// How it has ended, if it has.
     pub fn look(&mut self) -> Option<End> {
-        let healthy =
-            || socket::connected(self.line.fd()).is_ok() && !self.line.cut.load(Ordering::Relaxed);
-        let Ok(now) = socket::unacknowledged(self.line.fd()) else {
+        let healthy = || socket::connected(self.line.socket()).is_ok() && !self.line.is_cut();
+        let Ok(now) = socket::unacknowledged(self.line.socket()) else {
             return Some(End::Network);
         };
         // Acknowledged, unless a reset has emptied the queue; after a reset that has not, only the error tells.

@@ -2,6 +2,7 @@
 
 use super::brief::Brief;
 use super::data::{Wish, ask};
+use super::guard::Guard;
 use super::mover::{End, Job, Line, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
@@ -230,7 +231,9 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
         return Ok(());
     };
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
-    if !place(&target, manner) {
+    // Over TLS that is known only after the handshake, which follows the reply.
+    let guarded = session.protect;
+    if !place(&target, manner, guarded) {
         session.reply(553, b"Could not create file.");
         return Ok(());
     }
@@ -243,9 +246,15 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
     }
     let ascii =
         session.representation == Representation::Ascii && session.config.ascii_upload_enable;
+    let truncate = guarded && manner == Manner::Store { offset: 0 } && target.meta.size > 0;
     let file = target.file;
     entry.begun = true;
-    let (mut end, moved) = session.run(connection, Work::Upload { file, ascii })?;
+    let work = Work::Upload {
+        file,
+        ascii,
+        truncate,
+    };
+    let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
     // A killed client's data connection ends like a finished one's; its control connection ends with it.
     if end == End::Done && session.deserted() {
@@ -325,13 +334,13 @@ fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
     })?
 }
 
-/// Puts the file where the first byte belongs.
-fn place(target: &Target, manner: Manner) -> bool {
+/// Puts the file where the first byte belongs; `later` leaves what it holds to whoever has seen the client prove itself.
+fn place(target: &Target, manner: Manner, later: bool) -> bool {
     match manner {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
         Manner::Store { offset: 0 } => {
-            target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok()
+            later || target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok()
         }
         Manner::Store { offset } => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -417,6 +426,11 @@ impl Session {
                 self.reply(426, b"Failure reading network stream.")
             }
             End::Network => self.reply(426, b"Failure writing network stream."),
+            End::Stranger => self.reply(
+                522,
+                b"TLS session reuse or client certificate required; see the server's log.",
+            ),
+            End::Handshake => self.reply(425, b"TLS handshake failed on the data connection."),
             End::Deserted => return Err(Over(1)),
             End::Stalled => {
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
@@ -435,7 +449,16 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
-        let work = match self.brief(&line, work) {
+        let guard = match &self.data_side {
+            Some(side) if self.protect && work.moves() => Some(Guard::new(&self.config, side)),
+            Some(_) | None => None,
+        };
+        // What is protected is the data thread's: a handshake takes its time.
+        let brief = match guard {
+            Some(_) => Ok(Brief::Left(work)),
+            None => self.brief(&line, work),
+        };
+        let work = match brief {
             Ok(Brief::Over(end)) => return Ok((end, line.moved())),
             Ok(Brief::Left(work)) => work,
             Err(Over(_)) => return Ok((End::Deserted, line.moved())),
@@ -451,6 +474,7 @@ impl Session {
         }
         let job = Job {
             line: Arc::clone(&line),
+            guard,
             work,
             rate: self.rate(),
             stall: self.stall(),
@@ -465,6 +489,7 @@ impl Session {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
         })?;
+        line.notes().iter().for_each(|note| self.note(note));
         Ok((end, line.moved()))
     }
 

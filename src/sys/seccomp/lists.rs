@@ -157,6 +157,32 @@ pub(super) const SPEAK: &[Row] = &[
     ),
 ];
 
+/// Greeter with TLS: the handshake, and the control connection carried to and from the worker.
+pub(super) const CARRY: &[Row] = &[
+    only(
+        named!(SYS_setsockopt),
+        &[
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_NODELAY)],
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_QUICKACK)],
+        ],
+        "no delay in a handshake",
+    ),
+    only(
+        named!(SYS_fcntl),
+        &[&[
+            int(1, libc::F_SETFL),
+            within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+        ]],
+        "both ends of what is carried",
+    ),
+    only(
+        named!(SYS_recvfrom),
+        &[CONNECTED],
+        "what is to be carried; never with an address",
+    ),
+    allow(named!(SYS_shutdown), "the end of what is carried"),
+];
+
 const fn stream(family: i32) -> [Test; 3] {
     [
         int(0, family),
@@ -260,6 +286,7 @@ pub(super) const READ: &[Row] = &[
         named!(SYS_setsockopt),
         &[
             &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_NODELAY)],
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_QUICKACK)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_KEEPALIVE)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_OOBINLINE)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_SNDTIMEO)],
