@@ -157,6 +157,16 @@ pub(super) const SPEAK: &[Row] = &[
     ),
 ];
 
+/// Keyholder: its channels do not block.
+pub(super) const SIGN: &[Row] = &[only(
+    named!(SYS_fcntl),
+    &[&[
+        int(1, libc::F_SETFL),
+        within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+    ]],
+    "a session that does not read must not hold it up",
+)];
+
 /// Greeter with TLS: the handshake, and the control connection carried to and from the worker.
 pub(super) const CARRY: &[Row] = &[
     only(
@@ -169,11 +179,14 @@ pub(super) const CARRY: &[Row] = &[
     ),
     only(
         named!(SYS_fcntl),
-        &[&[
-            int(1, libc::F_SETFL),
-            within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
-        ]],
-        "both ends of what is carried",
+        &[
+            &[
+                int(1, libc::F_SETFL),
+                within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+            ],
+            &[int(1, libc::F_DUPFD_CLOEXEC)],
+        ],
+        "both ends of what is carried, the way to the keyholder",
     ),
     only(
         named!(SYS_recvfrom),

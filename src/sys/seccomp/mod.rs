@@ -89,7 +89,7 @@ impl List {
     fn rows(self) -> Vec<&'static Row> {
         let mut parts: Vec<&'static [Row]> = vec![lists::BASE, lists::SPEAK];
         match self {
-            Self::Keyholder => parts.push(lists::NO_PATHS),
+            Self::Keyholder => parts.extend([lists::NO_PATHS, lists::SIGN]),
             Self::Greeter => parts.extend([lists::NO_PATHS, lists::CARRY]),
             Self::Helper { gives } => {
                 parts.extend([lists::HELPER, lists::NO_PATHS]);
