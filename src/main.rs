@@ -17,6 +17,7 @@ use config::{Mistake, Source};
 use lexopt::Arg;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -169,17 +170,21 @@ fn check(sources: &[Source]) -> ExitCode {
 }
 
 fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
+    // First of all: with SIGCHLD ignored, as some programs leave it, no child's end is ever told.
+    sys::process::reset_signals();
     let inherited = master::Inherited::take();
     // Under inetd the standard descriptors are the client, which learns no more than that it cannot be served.
-    let client = inherited.is_connection();
+    let client = inherited.connection().is_some();
     if client {
         master::diagnostics::start(true);
     }
-    let refuse = |mistakes: Vec<String>| {
+    let refuse = |socket: Option<BorrowedFd<'_>>, mistakes: Vec<String>| {
         if client {
             mistakes.iter().for_each(|mistake| log::error!("{mistake}"));
             let oops = b"500 OOPS: vsftpd: the configuration is wrong\r\n";
-            sys::socket::send_now(std::os::fd::AsFd::as_fd(&io::stdin()), oops);
+            if let Some(socket) = socket {
+                sys::socket::send_now(socket, oops);
+            }
         } else {
             complain(&mistakes);
         }
@@ -188,7 +193,10 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
     let loaded = match read(&sources) {
         // The keyholder that serves makes its remarks again.
         Ok((loaded, _)) => loaded,
-        Err(mistakes) => return refuse(mistakes.iter().map(ToString::to_string).collect()),
+        Err(mistakes) => {
+            let mistakes = mistakes.iter().map(ToString::to_string);
+            return refuse(inherited.connection(), mistakes.collect());
+        }
     };
     if !client {
         master::diagnostics::start(loaded.config.background);
@@ -203,7 +211,7 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         inherited,
     }) {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(REFUSED)),
-        Err(refusal) => refuse(vec![refusal]),
+        Err(refusal) => refuse(Some(io::stdin().as_fd()), vec![refusal]),
     }
 }
 

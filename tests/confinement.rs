@@ -351,6 +351,12 @@ fn the_helper_keeps_what_the_options_need() {
         assert_eq!(helper.capabilities("CapBnd") & !kept, 0, "{lines}");
         worker.powerless();
     }
+    // A local user's uploads are given to nobody.
+    let host = Host::new();
+    let server = Server::start(&host, "chown_uploads=YES\nchown_username=bob\n");
+    let _client = Client::alice();
+    let (helper, _) = logged_in(&server, "1001");
+    assert_eq!(helper.capabilities("CapPrm"), 0);
 }
 
 fn upload() -> (Client, Data) {

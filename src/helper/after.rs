@@ -6,7 +6,7 @@ use super::journal::Journal;
 use super::ports;
 use crate::config::Config;
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel};
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::Uid;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -51,6 +51,11 @@ pub fn serve(
         }
         let reply = match channel.receive() {
             Ok(None) => return End::Gone,
+            // Whose session it is has been decided.
+            Ok(Some(AfterLogin::Event(Event::Pending(_)))) => {
+                journal.note(b"worker named another user; session ended");
+                return End::Broken;
+            }
             Ok(Some(AfterLogin::Event(event))) => {
                 journal.event(event);
                 continue;

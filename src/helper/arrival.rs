@@ -1,6 +1,6 @@
 //! Who may connect, before anything is said: the file for this address, the limits with it, hosts.allow and hosts.deny; helper, root.
 
-use super::prepared::Prepared;
+use super::prepared::{Prepared, TOO_LATE};
 use super::wrappers::{self, Answer, Query, System};
 use crate::config::options::Scope;
 use crate::sys::confine;
@@ -147,6 +147,9 @@ impl Arrival<'_> {
         let failed = match read {
             Ok((loaded, _)) => match self.prepared.with(loaded) {
                 Ok(prepared) => {
+                    if prepared.isolation_is_too_late() {
+                        self.notes.push(TOO_LATE.to_owned());
+                    }
                     self.prepared = Cow::Owned(prepared);
                     return;
                 }

@@ -12,28 +12,30 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+mod rights;
 #[cfg(test)]
 mod tests;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
-pub use prepared::{Prepared, filters};
+pub use prepared::{Prepared, TOO_LATE, filters};
 
 use crate::config::Config;
-use crate::sys::confine::{self, Isolation, Plan, Root};
+use crate::sys::capability;
+use crate::sys::confine::{self, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::seccomp::List;
-use crate::sys::socket::Parcel;
+use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
 use crate::tls::Secure;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
 use ask::Accounting;
-use caps::Capability;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
+use rights::{before_login, give_up, unbind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -158,6 +160,8 @@ struct Entry<'a> {
 struct Carrier {
     channel: Channel<BeforeLoginReply, BeforeLogin>,
     greeter: Pid,
+    /// Its end is waited for with this, made while there was the right to.
+    watch: Option<OwnedFd>,
     worker: OwnedFd,
 }
 
@@ -184,14 +188,18 @@ fn log_in<'a>(
             handover,
             worker,
         }) => {
-            let carrier = worker.map(|worker| Carrier {
-                channel,
-                greeter,
-                worker,
-            });
-            if carrier.is_none() {
-                let _ = process::wait_for(greeter);
-            }
+            let carrier = match worker {
+                Some(worker) => Some(Carrier {
+                    channel,
+                    greeter,
+                    watch: process::watch(greeter),
+                    worker,
+                }),
+                None => {
+                    part(greeter, channel, journal);
+                    None
+                }
+            };
             Ok(Entry {
                 grant,
                 handover,
@@ -200,25 +208,53 @@ fn log_in<'a>(
             })
         }
         None => {
-            // Its user may be another, so that only this right ends it.
-            let _ = confine::raise_effective();
-            dismiss(channel, greeter, journal);
+            let (ended, own) = end_of(greeter, channel);
+            if !own {
+                note_death("greeter", ended, journal);
+            }
             Err(Over::Early)
         }
     }
 }
 
-/// Lets a greeter say its last word, and ends it.
-fn dismiss(channel: Channel<BeforeLoginReply, BeforeLogin>, greeter: Pid, journal: &mut Journal) {
-    let until = Instant::now().checked_add(LAST_WORD);
-    let _ = crate::sys::socket::readable(channel.as_fd(), until);
-    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
-    drop(channel);
-    let ended = process::wait_for(greeter);
-    // Ours, most likely.
-    if !matches!(ended, Ok(process::Ended::Killed(9))) {
+/// Sees off a greeter whose login holds.
+fn part(greeter: Pid, channel: Channel<BeforeLoginReply, BeforeLogin>, journal: &mut Journal) {
+    let (ended, own) = end_of(greeter, channel);
+    if own {
+        journal.note(b"greeter did not end by itself and was killed");
+    } else {
         note_death("greeter", ended, journal);
     }
+}
+
+/// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, then it is killed, which is also told.
+fn end_of(
+    greeter: Pid,
+    mut channel: Channel<BeforeLoginReply, BeforeLogin>,
+) -> (std::io::Result<process::Ended>, bool) {
+    let until = Instant::now().checked_add(LAST_WORD);
+    let late = || until.is_some_and(|until| Instant::now() >= until);
+    let speaks = |channel: &Channel<_, _>| {
+        matches!(
+            crate::sys::socket::readable(channel.as_fd(), until),
+            Ok(true)
+        )
+    };
+    // Nothing that it says now counts.
+    while !late() && speaks(&channel) && matches!(channel.receive(), Ok(Some(_))) {}
+    drop(channel);
+    let watch = process::watch(greeter);
+    match process::wait_until(greeter, watch.as_ref(), until) {
+        Ok(Some(ended)) => return (Ok(ended), false),
+        Err(error) => return (Err(error), false),
+        Ok(None) => {}
+    }
+    // Its user is another, so that only this right ends it.
+    let before = capability::read();
+    let _ = confine::raise_effective();
+    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
+    let _ = before.and_then(capability::set);
+    (process::wait_for(greeter), true)
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
@@ -238,38 +274,79 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let carrier = carrier.map(|carrier| {
         // The client's socket stays with the greeter alone.
         client.socket = Parcel::new(carrier.worker);
-        (carrier.channel, carrier.greeter)
+        (carrier.channel, carrier.greeter, carrier.watch)
     });
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
+    let heir = heir_of(&prepared, &verdict);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
         ..verdict
     };
+    // Nobody counts under inetd: there is no master to end a worker that this process cannot.
+    let alone = client.clients.is_none();
+    let fuse = alone.then(|| client.socket.fuse().ok()).flatten();
     let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
-    let given_up = give_up(&prepared, &empty);
-    given_up.map_err(fail(journal, "helper cannot give up its rights"))?;
-    let text = format!("{}/{name}: helper", journal.address());
-    title::set(prepared.config().setproctitle_enable, &text);
+    let watch = process::watch(worker);
+    if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
+        let _ = fail(journal, "helper cannot give up its rights")(error);
+        return Err(abandon(accounting, fuse));
+    }
+    name_process(&prepared, &format!("{}/{name}: helper", journal.address()));
     let facts = after::Facts {
         config: prepared.config(),
         peer,
         local,
         session,
-        heir: prepared.heir.as_ref().map(|account| account.uid),
+        heir,
     };
     let end = after::serve(&facts, channel, accounting.as_ref(), journal);
     if matches!(end, after::End::Broken) {
-        // The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
-        std::mem::forget(accounting);
-        return Err(Over::Broken);
+        return Err(abandon(accounting, fuse));
     }
-    note_death("worker", process::wait_for(worker), journal);
-    if let Some((channel, greeter)) = carrier {
-        dismiss(channel, greeter, journal);
+    if !has_ended("worker", worker, watch.as_ref(), journal) {
+        journal.note(b"worker has closed its channel and goes on; session ended");
+        return Err(abandon(accounting, fuse));
+    }
+    if let Some((channel, greeter, watch)) = carrier {
+        drop(channel);
+        if !has_ended("greeter", greeter, watch.as_ref(), journal) {
+            return Err(abandon(accounting, fuse));
+        }
     }
     Ok(())
+}
+
+/// Waits for a process that has nothing left to do; false: it goes on all the same.
+fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Journal) -> bool {
+    let until = Instant::now().checked_add(LAST_WORD);
+    match process::wait_until(process, watch, until) {
+        Ok(Some(ended)) => note_death(who, Ok(ended), journal),
+        Ok(None) => return false,
+        Err(_) => {}
+    }
+    true
+}
+
+/// What ps(1) shows for this process after login.
+fn name_process(prepared: &Prepared, text: &str) {
+    title::set(prepared.config().setproctitle_enable, text);
+}
+
+/// Whom uploads are given to: a local user's own stay the user's (reference §3.4.2, step 7).
+fn heir_of(prepared: &Prepared, verdict: &worker::Verdict) -> Option<nix::unistd::Uid> {
+    let heir = prepared.heir.as_ref().map(|account| account.uid);
+    heir.filter(|_| verdict.rules == worker::Rules::Anonymous)
+}
+
+/// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
+fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow();
+    }
+    std::mem::forget(accounting);
+    Over::Broken
 }
 
 /// Writes down that a process that speaks with the client was killed, and what to do about it.
@@ -487,71 +564,6 @@ fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
         Root::Directory(empty.as_fd())
     }
 }
-
-/// What helper needs before login; auth, its child, takes back more.
-fn before_login(prepared: &Prepared) -> Vec<Capability> {
-    let mut needed = vec![
-        Capability::CAP_SETUID,
-        Capability::CAP_SETGID,
-        Capability::CAP_SETPCAP,
-        Capability::CAP_SYS_CHROOT,
-        Capability::CAP_NET_BIND_SERVICE,
-    ];
-    if prepared.config().chown_uploads {
-        needed.push(Capability::CAP_CHOWN);
-    }
-    if prepared.isolation() != (false, false) {
-        needed.push(Capability::CAP_SYS_ADMIN);
-    }
-    needed
-}
-
-/// Empties the bounding set, which children inherit, once no auth is to come: what its PAM modules start may need some of it.
-fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
-    if prepared.config().run_as_launching_user {
-        return Ok(());
-    }
-    confine::drop_bounding_set(&[])
-}
-
-/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for.
-fn give_up(prepared: &Prepared, empty: &OwnedFd) -> Result<confine::Confined, confine::Failure> {
-    let config = prepared.config();
-    let mut keep = Vec::new();
-    if config.connect_from_port_20 && config.ftp_data_port < 1024 {
-        keep.push(Capability::CAP_NET_BIND_SERVICE);
-    }
-    if config.chown_uploads {
-        keep.push(Capability::CAP_CHOWN);
-    }
-    let wanted = prepared.wanted();
-    let list = List::Helper {
-        gives: config.chown_uploads,
-    };
-    confine::confine(&Plan {
-        root: empty_root(prepared, empty),
-        uid: prepared.nopriv.uid,
-        gid: prepared.nopriv.gid,
-        groups: &[],
-        keep: &keep,
-        limits: HELPER_LIMITS,
-        // It makes the data sockets: in an empty network there are none to make.
-        isolation: Isolation::default(),
-        // It outlives master: a restart of the service leaves sessions alone.
-        parent: None,
-        fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
-    })
-}
-
-const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
-    use nix::sys::resource::Resource;
-    &[
-        (Resource::RLIMIT_NPROC, 0),
-        (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_NOFILE, 16),
-        (Resource::RLIMIT_DATA, 64 << 20),
-    ]
-};
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {

@@ -31,7 +31,12 @@ pub fn settings<'a>(
     confine::with_search(|| {
         match std::fs::metadata(&file) {
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(unchanged()),
+            // No file there, or what should be a directory is none.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(unchanged());
+            }
             Err(error) => {
                 let why = format!("{}: {error}", file.display());
                 return Err(("error opening per-user config file".to_owned(), vec![why]));

@@ -2,8 +2,10 @@
 //! for them; helper looks up again only what a file for one address or user changes.
 
 use super::ask::Silence;
+use super::wrappers::System;
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
+use crate::sys::capability;
 use crate::sys::confine::{Isolation, Wanted};
 use crate::sys::process;
 use crate::sys::{landlock, seccomp};
@@ -13,11 +15,15 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// For the log, when [`Prepared::isolation_is_too_late`].
+pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
 
 /// What a session starts from.
 #[derive(Debug, Clone)]
@@ -32,7 +38,12 @@ pub struct Prepared {
     pub guest: Option<Account>,
     /// Whom uploads are given to; present when `chown_uploads`.
     pub heir: Option<Account>,
+    /// The host name that stood in `pasv_address`, and the address it was replaced by.
+    passive: Option<(OsString, OsString)>,
 }
+
+/// How long a name that SIGHUP or a file of settings brings may take to look up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Something that the configuration names does not exist, or could not be looked up.
 #[derive(Debug)]
@@ -74,8 +85,21 @@ impl Prepared {
     ///
     /// # Errors
     /// The first one that is missing.
-    pub fn new(mut loaded: Loaded) -> Result<Self, Unprepared> {
-        resolve_passive_address(Arc::make_mut(&mut loaded.config))?;
+    pub fn new(loaded: Loaded) -> Result<Self, Unprepared> {
+        Self::after(None, loaded)
+    }
+
+    /// As [`Prepared::new`], for a server that has served already and goes on meanwhile: a host name in `pasv_address` keeps its
+    /// address, and another is looked up in a child, for which there is little time.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn anew(&self, loaded: Loaded) -> Result<Self, Unprepared> {
+        Self::after(Some(self), loaded)
+    }
+
+    fn after(before: Option<&Self>, mut loaded: Loaded) -> Result<Self, Unprepared> {
+        let passive = resolve_passive_address(Arc::make_mut(&mut loaded.config), before)?;
         let config = &loaded.config;
         if config.run_as_launching_user {
             let own = launching_user();
@@ -95,6 +119,7 @@ impl Prepared {
                 }),
                 guest: None,
                 heir: None,
+                passive,
                 loaded,
             });
         }
@@ -121,6 +146,7 @@ impl Prepared {
                 "chown_username",
                 &config.chown_username,
             )?,
+            passive,
             loaded,
         })
     }
@@ -141,12 +167,14 @@ impl Prepared {
     /// As [`Prepared::new`].
     pub fn with(&self, mut loaded: Loaded) -> Result<Self, Unprepared> {
         let old = self.config();
+        let mut passive = self.passive.clone();
         if loaded.config.pasv_address != old.pasv_address {
-            resolve_passive_address(Arc::make_mut(&mut loaded.config))?;
+            passive = resolve_passive_address(Arc::make_mut(&mut loaded.config), Some(self))?;
         }
         let config = &loaded.config;
         if config.run_as_launching_user {
             return Ok(Self {
+                passive,
                 loaded,
                 ..self.clone()
             });
@@ -167,7 +195,7 @@ impl Prepared {
             nopriv: if config.nopriv_user == old.nopriv_user {
                 self.nopriv.clone()
             } else {
-                find(lookups, "nopriv_user", config.nopriv_user.as_deref())?
+                unprivileged(find(lookups, "nopriv_user", config.nopriv_user.as_deref())?)?
             },
             anonymous: again(
                 config.anonymous_enable,
@@ -190,6 +218,7 @@ impl Prepared {
                 &old.chown_username,
                 &config.chown_username,
             )?,
+            passive,
             loaded,
         })
     }
@@ -222,6 +251,13 @@ impl Prepared {
         )
     }
 
+    /// Whether name spaces are asked for that cannot be had: by a file that was read after the right to make them was given up.
+    pub fn isolation_is_too_late(&self) -> bool {
+        let right = caps::Capability::CAP_SYS_ADMIN.bitmask();
+        let held = capability::read().is_ok_and(|sets| sets.permitted & right != 0);
+        self.isolation() != (false, false) && !held
+    }
+
     /// The fences around a session's processes, as far as this kernel has them.
     pub fn wanted(&self) -> Wanted {
         let (ipc, network) = self.isolation();
@@ -240,29 +276,67 @@ pub fn filters(loaded: &Loaded) -> bool {
     config.seccomp_sandbox || !loaded.is_set("seccomp_sandbox") || config.sandbox_minimum > 0
 }
 
-/// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that.
-fn resolve_passive_address(config: &mut Config) -> Result<(), Unprepared> {
-    if !config.pasv_addr_resolve {
-        return Ok(());
-    }
-    let Some(name) = &config.pasv_address else {
-        return Ok(());
+/// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that; gives both.
+fn resolve_passive_address(
+    config: &mut Config,
+    before: Option<&Prepared>,
+) -> Result<Option<(OsString, OsString)>, Unprepared> {
+    let known = before.and_then(|before| before.passive.clone());
+    let (true, Some(name)) = (config.pasv_addr_resolve, config.pasv_address.clone()) else {
+        return Ok(known);
     };
-    let name = name.to_string_lossy().into_owned();
-    if name.parse::<Ipv4Addr>().is_ok() {
-        return Ok(());
+    let text = name.to_string_lossy();
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Ok(known);
     }
-    let failed = |why: String| Unprepared::Host {
-        name: name.clone(),
-        why,
+    if let Some((_, address)) = known.as_ref().filter(|(known, _)| *known == name) {
+        config.pasv_address = Some(address.clone());
+        return Ok(known);
+    }
+    let found = match before {
+        None => first_address(&text),
+        Some(before) => first_address_apart(&text, before),
     };
-    let found = (name.as_str(), 0_u16)
-        .to_socket_addrs()
-        .map_err(|error| failed(error.to_string()))?
-        .find(SocketAddr::is_ipv4)
-        .ok_or_else(|| failed("it has no IPv4 address".to_owned()))?;
-    config.pasv_address = Some(found.ip().to_string().into());
-    Ok(())
+    match (found, known) {
+        (Ok(address), _) => {
+            let address = OsString::from(address.to_string());
+            config.pasv_address = Some(address.clone());
+            Ok(Some((name, address)))
+        }
+        (Err(why), Some((old, address))) => {
+            let old_name = old.to_string_lossy();
+            log::error!(
+                "cannot resolve host:{text} (pasv_address: {why}); that of {old_name} stays"
+            );
+            config.pasv_address = Some(address.clone());
+            Ok(Some((old, address)))
+        }
+        (Err(why), None) => Err(Unprepared::Host {
+            name: text.into_owned(),
+            why,
+        }),
+    }
+}
+
+const NO_ADDRESS: &str = "it has no IPv4 address";
+
+/// At the start, when nobody is served yet.
+fn first_address(name: &str) -> Result<IpAddr, String> {
+    let mut found = (name, 0_u16).to_socket_addrs();
+    let found = found.as_mut().map_err(|error| error.to_string())?;
+    let found = found.map(|address| address.ip()).find(IpAddr::is_ipv4);
+    found.ok_or_else(|| NO_ADDRESS.to_owned())
+}
+
+/// Later: in a child without rights, because what answers may be anybody, or nobody.
+fn first_address_apart(name: &str, before: &Prepared) -> Result<IpAddr, String> {
+    let system = System {
+        nopriv: &before.nopriv,
+        kept: before.config().run_as_launching_user,
+    };
+    let found = system.addresses_within(PATIENCE, name);
+    let found = found.into_iter().find(IpAddr::is_ipv4);
+    found.ok_or_else(|| format!("{NO_ADDRESS}, or there was no answer"))
 }
 
 /// The account this program was started by, for `run_as_launching_user`.
@@ -332,6 +406,18 @@ fn find(
     found
         .map_err(&failed)?
         .ok_or_else(|| failed("there is no such account".to_owned()))
+}
+
+/// The rule of `check_system`, for a file of settings that is read later.
+fn unprivileged(account: Account) -> Result<Account, Unprepared> {
+    if !account.uid.is_root() {
+        return Ok(account);
+    }
+    Err(Unprepared::Account {
+        option: "nopriv_user",
+        name: account.name.to_string_lossy().into_owned(),
+        why: "it has uid 0; it must be an account without privilege".to_owned(),
+    })
 }
 
 fn look_up(name: &[u8]) -> Result<Option<Account>, String> {

@@ -301,6 +301,17 @@ fn login(name: &[u8]) -> Vec<u8> {
     })
 }
 
+/// The user of the log lines is the one who has logged in, whatever a worker says.
+#[test]
+fn a_worker_does_not_choose_its_name() {
+    let forged = bytes(&AfterLogin::Event(Event::Pending(b"bob".to_vec())));
+    let played = against_helper(&Config::default(), None, &[(&forged, &[])]);
+    assert_eq!(played.end, End::Broken);
+    let note = bytes(&AfterLogin::Event(Event::Note(b"fine".to_vec())));
+    let played = against_helper(&Config::default(), None, &[(&note, &[])]);
+    assert_eq!(played.end, End::Gone);
+}
+
 /// Helper counts, whatever a greeter sends: after the last failure nothing is answered any more (attacks A78, B-085).
 #[test]
 fn a_greeter_cannot_guess_for_ever() {

@@ -95,10 +95,12 @@ impl Found {
 
 /// Builds what sessions of these settings will most likely install; they inherit it.
 fn prepare(config: &Config) {
-    let gives = config.chown_uploads;
     List::Keyholder.prepare();
     List::Greeter.prepare();
-    List::Helper { gives }.prepare();
+    List::Helper { gives: false }.prepare();
+    if config.chown_uploads {
+        List::Helper { gives: true }.prepare();
+    }
     for list in helper::likely_lists(config) {
         list.prepare();
     }

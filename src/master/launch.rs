@@ -4,7 +4,7 @@ use super::listen;
 use crate::config::Config;
 use crate::sys::{process, socket};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What there is to serve.
 #[derive(Debug)]
@@ -45,11 +45,11 @@ impl Inherited {
         Self { passed, input }
     }
 
-    /// Whether standard input, and with it standard error most likely, is a client.
-    pub fn is_connection(&self) -> bool {
-        self.input
-            .as_ref()
-            .is_some_and(|input| socket::peer(input.as_fd()).is_ok())
+    /// The client, if this program was started for one: passed by systemd, or standard input and most likely standard error.
+    pub fn connection(&self) -> Option<BorrowedFd<'_>> {
+        let all = self.passed.iter().chain(&self.input).map(AsFd::as_fd);
+        all.into_iter()
+            .find(|one| !socket::is_listening(*one) && socket::peer(*one).is_ok())
     }
 
     /// What to serve, as far as that was inherited.
@@ -81,7 +81,7 @@ impl Inherited {
 /// A sentence for the terminal that begins with the original's words.
 pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
     let own = config.listen || config.listen_ipv6;
-    if own && inherited.passed.is_empty() && !inherited.is_connection() {
+    if own && inherited.passed.is_empty() && inherited.connection().is_none() {
         return Ok(Service::Listen(vec![listen::open(config)?]));
     }
     inherited.service().ok_or_else(|| {

@@ -88,11 +88,12 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
     let standalone = matches!(service, Service::Listen(_));
     let background = background && standalone;
-    if background && detach(start.pid_file.as_ref())? {
-        return Ok(0);
+    if standalone {
+        // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
+        hold_signals()?;
     }
-    if !background && let Some(path) = &start.pid_file {
-        write_pid(path, std::process::id())?;
+    if go(start.pid_file.as_ref(), background)? {
+        return Ok(0);
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
@@ -157,7 +158,6 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    process::reset_signals();
     process::one_arena();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
@@ -255,13 +255,16 @@ impl Master {
 
     /// Reads every source and the certificates again; a mistake leaves everything old in force and says so.
     fn reload(&mut self) {
-        let fresh = renewed(&self.sources).and_then(|prepared| {
+        let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys))
         });
         match fresh {
             Ok((prepared, keys)) => {
                 title::set(prepared.config().setproctitle_enable, "LISTENER");
+                if prepared.isolation_is_too_late() {
+                    log::warn!("{}", helper::TOO_LATE);
+                }
                 self.prepared = prepared;
                 self.retire();
                 self.keys = keys;
@@ -340,14 +343,14 @@ impl Master {
 }
 
 /// The configuration as its sources have it now.
-fn renewed(sources: &[Source]) -> Result<Prepared, Vec<Mistake>> {
+fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>> {
     let loaded = config::load(sources)?;
     let mistakes = config::check_system(&loaded);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
     let origin = loaded.origin("nopriv_user").clone();
-    Prepared::new(loaded).map_err(|error| {
+    old.anew(loaded).map_err(|error| {
         vec![Mistake {
             origin,
             text: error.to_string(),
@@ -362,6 +365,15 @@ fn sentence(mistakes: &[Mistake]) -> String {
 
 fn keys_fd(keys: Option<&Keys>) -> Option<PollFd<'_>> {
     keys.map(|keys| PollFd::new(keys.fd(), PollFlags::POLLIN))
+}
+
+/// Goes into the background, or stays, and has its process id written down; true in the process that launched it.
+fn go(pid_file: Option<&OsString>, background: bool) -> Result<bool, Refusal> {
+    if background {
+        return detach(pid_file);
+    }
+    pid_file.map_or(Ok(()), |path| write_pid(path, std::process::id()))?;
+    Ok(false)
 }
 
 /// Forks the background server; true in the process that launched it.
@@ -385,7 +397,7 @@ fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
         .map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
-fn signals() -> Result<SignalFd, Refusal> {
+fn hold_signals() -> Result<SigSet, Refusal> {
     let mut set = SigSet::empty();
     for signal in [
         Signal::SIGCHLD,
@@ -397,6 +409,11 @@ fn signals() -> Result<SignalFd, Refusal> {
         set.add(signal);
     }
     process::block(&set).map_err(|error| format!("signals: {error}"))?;
+    Ok(set)
+}
+
+fn signals() -> Result<SignalFd, Refusal> {
+    let set = hold_signals()?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(|error| format!("signalfd: {error}"))
 }

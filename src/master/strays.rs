@@ -5,13 +5,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// Ends every child of our name that is no session's helper: as the first process of a container master adopts others as well. One
-/// that is still root is an auth that closes a PAM session: it ends by itself.
+/// that has rights is an auth that closes a PAM session: it ends by itself. A worker has none, also as root.
 pub fn end(is_helper: impl Fn(Pid) -> bool) {
     let own = process::name(Pid::this());
     for child in process::children() {
         let stray = !is_helper(child)
             && process::name(child) == own
-            && process::real_uid(child).is_some_and(|uid| !uid.is_root());
+            && process::is_capable(child) == Some(false);
         if stray {
             // It may be gone by now.
             let _ = kill(child, Signal::SIGKILL);

@@ -1,14 +1,16 @@
 //! Making, naming, waiting for and ending processes; used by every process that has children.
 
+use super::socket;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::{ForkResult, Pid, Uid};
+use nix::unistd::{ForkResult, Pid};
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,46 @@ pub fn wait_for(child: Pid) -> io::Result<Ended> {
             }
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A descriptor that becomes readable when this child has ended (pidfd_open(2)); `None` before Linux 5.3.
+pub fn watch(child: Pid) -> Option<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.as_raw(), 0) };
+    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just made it for this caller.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits for this child until then; `None` if it still lives. `watch` is what [`watch`] gave.
+///
+/// # Errors
+/// It is not a child of ours.
+pub fn wait_until(
+    child: Pid,
+    watch: Option<&OwnedFd>,
+    until: Option<Instant>,
+) -> io::Result<Option<Ended>> {
+    const NAP: Duration = Duration::from_millis(5);
+    loop {
+        match nix::sys::wait::waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+            Ok(status) => {
+                if let Some((_, ended)) = ended(status) {
+                    return Ok(Some(ended));
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let now = Instant::now();
+        if until.is_some_and(|until| now >= until) {
+            return Ok(None);
+        }
+        match watch {
+            Some(watch) => _ = socket::readable(watch.as_fd(), until)?,
+            None => _ = socket::wait(&mut [], now.checked_add(NAP))?,
         }
     }
 }
@@ -282,12 +324,12 @@ pub fn name(pid: Pid) -> Option<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/comm")).ok()
 }
 
-/// The real user id of a process.
-pub fn real_uid(pid: Pid) -> Option<Uid> {
+/// Whether a process has any capability in effect (proc(5), status).
+pub fn is_capable(pid: Pid) -> Option<bool> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let uid = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Uid::from_raw(uid))
+    let line = text.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let bits = u64::from_str_radix(line.trim(), 16).ok()?;
+    Some(bits != 0)
 }
 
 fn single_threaded() -> bool {

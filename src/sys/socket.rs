@@ -39,9 +39,28 @@ impl Parcel {
         send_now(self.0.as_fd(), bytes);
     }
 
+    /// What ends the connection, for a helper without a master that would end what is left of a session.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn fuse(&self) -> io::Result<Fuse> {
+        duplicate(self.0.as_fd()).map(Fuse)
+    }
+
     /// The number to keep open across a fork.
     pub fn number(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+/// The client's socket for nothing but its end.
+#[derive(Debug)]
+pub struct Fuse(OwnedFd);
+
+impl Fuse {
+    /// Ends the connection, whoever else has its socket.
+    pub fn blow(self) {
+        shut(self.0.as_fd());
     }
 }
 

@@ -200,15 +200,7 @@ impl Greeter<'_> {
                 Err(Exit(0))
             }
             b"FEAT" => {
-                self.dash(211, b"Features:");
-                let offer = commands::Offer {
-                    config: self.config,
-                    session: None,
-                };
-                for line in commands::features(&offer) {
-                    self.raw(line.as_bytes());
-                }
-                self.reply(211, b"End");
+                self.features();
                 Ok(())
             }
             b"OPTS" => {
@@ -250,6 +242,18 @@ impl Greeter<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn features(&mut self) {
+        self.dash(211, b"Features:");
+        let offer = commands::Offer {
+            config: self.config,
+            session: None,
+        };
+        for line in commands::features(&offer) {
+            self.raw(line.as_bytes());
+        }
+        self.reply(211, b"End");
     }
 
     /// The decisions of reference §3.2 that need nothing but the options; helper decides the rest, and all of it again.

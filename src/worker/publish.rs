@@ -2,12 +2,14 @@
 //!
 //! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
 
+use super::lock::whole;
 use super::state::{Over, Session};
 use super::transfer::{Manner, Target};
 use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::Mode;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What a partial's name ends in; it begins with a dot.
 const SUFFIX: &[u8] = b".uploading";
@@ -221,6 +223,32 @@ fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
     match (named, open) {
         (Ok(named), Ok(open)) => named.is_file() && (named.dev, named.ino) == (open.dev, open.ino),
         _ => false,
+    }
+}
+
+/// Removes what a failed upload has left under its name: only if it is the very file this session has made, which no other session
+/// is writing, nor, should this one not have begun, has written.
+pub fn discard(session: &Session, target: &Target, begun: bool) {
+    let written = target
+        .partial
+        .as_ref()
+        .map_or(&target.path, |partial| &partial.path);
+    let Some(path) = session.tree.canonical(&session.cwd, written) else {
+        return;
+    };
+    let stamp = |meta: Meta| (meta.size, meta.mtime, meta.mtime_nsec);
+    let kept = meta_of(&target.file).map(stamp) == Ok(stamp(target.meta));
+    // Ours is this very lock already, if it was got.
+    let lock = || {
+        fcntl(
+            target.file.as_fd(),
+            FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK)),
+        )
+    };
+    let busy =
+        session.config.lock_upload_files && matches!(lock(), Err(Errno::EACCES | Errno::EAGAIN));
+    if (begun || kept) && !busy && same(session, &path, &target.file) {
+        let _ = session.tree.unlink(&VirtualPath::root(), &path);
     }
 }
 

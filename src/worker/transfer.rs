@@ -7,19 +7,21 @@ use super::mover::{End, Job, Line, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
-use crate::sys::tree::{Create, Meta, kernel_fs};
+use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
-use nix::fcntl::FcntlArg;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Names STOU tries before it gives up (attacks B-056).
 const TRIES: u32 = 10_000;
+
+/// How often a file that was removed while its lock was waited for is made anew.
+const ANEW: u32 = 8;
 
 /// A transfer that is logged when it ends, however it ends.
 struct Entry {
@@ -65,8 +67,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     if session.denied(&path) || !session.wanted(session.config.download_file.clone(), &path) {
         return session.close(&mut entry, Ok(()));
     }
-    let (file, meta) = match source(session, &path, offset) {
-        Source::Ready(file, meta) => (file, meta),
+    let file = match source(session, &path, offset) {
+        Source::Ready(file, _) => file,
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -80,7 +82,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     let work = Work::Download {
         file,
         offset,
-        end: range.map_or(meta.size, |(_, last)| meta.size.min(last.saturating_add(1))),
+        end: range.map_or(u64::MAX, |(_, last)| last.saturating_add(1)),
         ascii,
         sendfile: session.config.use_sendfile,
     };
@@ -89,10 +91,10 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
 }
 
 /// Sends the file of a download.
-fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Flow {
+fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -> Flow {
     let Work::Download {
         file, end, ascii, ..
-    } = &work
+    } = &mut work
     else {
         return Ok(());
     };
@@ -102,6 +104,12 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], work: Work) -> Fl
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
+    // Only now: while its lock and the data connection were waited for, an upload may have gone on.
+    let Ok(meta) = meta_of(&*file) else {
+        session.reply(550, b"Failed to open file.");
+        return Ok(());
+    };
+    *end = meta.size.min(*end);
     let mode = if *ascii { "ASCII" } else { "BINARY" };
     let text = [
         format!("Opening {mode} mode data connection for ").as_bytes(),
@@ -197,34 +205,50 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
         Opening::Said => return session.close(&mut entry, Ok(())),
         Opening::Hidden(target) => Some(target),
     };
-    let Some(target) = target else {
+    let Some(mut target) = target else {
         session.reply(553, b"Could not create file.");
         return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
-    let written = target
-        .partial
-        .as_ref()
-        .map_or(&target.path, |partial| &partial.path);
-    let (created, name) = (target.created, written.clone());
-    let flow = receive(session, &mut entry, target, manner);
+    let flow = receive(session, &mut entry, &mut target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
-    if created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
-        let _ = session.tree.unlink(&session.cwd, &name);
+    if target.created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
+        publish::discard(session, &target, entry.begun);
     }
     session.close(&mut entry, flow)
 }
 
-/// Receives the file of an upload.
-fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Manner) -> Flow {
-    if !bequeath(session, &target.file)? {
-        session.reply(553, b"Could not create file.");
-        return Ok(());
+/// Has the file of an upload given away and locked; one that has lost its name while its lock was waited for, because another upload
+/// has failed, is made anew. False: the reply has been said.
+fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bool, Over> {
+    for _ in 0..ANEW {
+        if !bequeath(session, &target.file)? {
+            break;
+        }
+        // A partial has a lock of its own.
+        if target.partial.is_some() || !session.config.lock_upload_files {
+            return Ok(true);
+        }
+        if !session.lock_own(&target.file)? {
+            return Ok(false);
+        }
+        let named = meta_of(&target.file).is_ok_and(|meta| meta.nlink > 0);
+        if named || manner == Manner::Unique {
+            return Ok(true);
+        }
+        match create(session, &target.path, manner) {
+            Some(fresh) => *target = fresh,
+            None => break,
+        }
     }
-    // A partial has a lock of its own.
-    let lock = session.config.lock_upload_files && target.partial.is_none();
-    if lock && !session.lock(&target.file, libc::F_WRLCK)? {
+    session.reply(553, b"Could not create file.");
+    Ok(false)
+}
+
+/// Receives the file of an upload; its descriptor, and with it its lock, stays open.
+fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner: Manner) -> Flow {
+    if !hold(session, target, manner)? {
         return Ok(());
     }
     let Some(connection) = session.open_data()? else {
@@ -233,10 +257,11 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
-    if !place(&target, manner, guarded) {
+    let file = target.file.try_clone();
+    let (true, Ok(file)) = (place(target, manner, guarded), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
-    }
+    };
     match manner {
         Manner::Unique => {
             let text = [b"FILE: ".as_slice(), &target.path].concat();
@@ -246,8 +271,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: Target, manner: Man
     }
     let ascii =
         session.representation == Representation::Ascii && session.config.ascii_upload_enable;
-    let truncate = guarded && manner == Manner::Store { offset: 0 } && target.meta.size > 0;
-    let file = target.file;
+    let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
         file,
@@ -340,7 +364,10 @@ fn place(target: &Target, manner: Manner, later: bool) -> bool {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
         Manner::Store { offset: 0 } => {
-            later || target.meta.size == 0 || nix::unistd::ftruncate(&target.file, 0).is_ok()
+            // Its size from before its lock was waited for says nothing. A file without any may refuse.
+            later
+                || nix::unistd::ftruncate(&target.file, 0).is_ok()
+                || meta_of(&target.file).is_ok_and(|meta| meta.size == 0)
         }
         Manner::Store { offset } => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -524,62 +551,6 @@ impl Session {
             .held
             .as_ref()
             .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
-    }
-
-    /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
-    /// has been said.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
-        self.lock_by(kind, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
-        })
-    }
-
-    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub fn lock_own(&mut self, file: &OwnedFd) -> Result<bool, Over> {
-        self.lock_by(libc::F_WRLCK, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(range))
-        })
-    }
-
-    fn lock_by(
-        &mut self,
-        kind: libc::c_int,
-        set: impl Fn(&libc::flock) -> nix::Result<libc::c_int>,
-    ) -> Result<bool, Over> {
-        let deadline = match self.config.data_connection_timeout {
-            0 => None,
-            seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
-        };
-        loop {
-            let range = libc::flock {
-                l_type: i16::try_from(kind).unwrap_or_default(),
-                l_whence: 0,
-                l_start: 0,
-                l_len: 0,
-                l_pid: 0,
-            };
-            match set(&range) {
-                Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
-                // File systems without locks are used without them, as by the original.
-                Ok(_) | Err(_) => return Ok(true),
-            }
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                self.reply(450, b"File is in use by another session.");
-                return Ok(false);
-            }
-            let nap = Instant::now().checked_add(Duration::from_millis(50));
-            if self.watch(None, nap)?.spoken && self.hear(None)? == Wish::Abort {
-                self.reply(426, b"Failure waiting for the file.");
-                self.reply(226, b"ABOR successful.");
-                return Ok(false);
-            }
-        }
     }
 }
 

@@ -124,6 +124,24 @@ fn a_worker_that_may_write() {
     });
 }
 
+/// Whoever closes the channel to helper does not stay (review, 12).
+#[test]
+fn a_worker_without_a_channel_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let _client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    for number in 3..16 {
+        puppet.call(libc::SYS_close, &[number]);
+    }
+    // It goes on, and waits for nobody any more.
+    std::mem::forget(puppet);
+    wait("the session to go", || {
+        (Server::processes() == [server.pid()]).then_some(())
+    });
+}
+
 #[test]
 fn a_worker_that_may_only_read() {
     let calls = [

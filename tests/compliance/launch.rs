@@ -59,6 +59,20 @@ fn inetd_tells_the_client_that_something_is_wrong() {
 }
 
 #[test]
+fn a_passed_connection_is_told_too_that_something_is_wrong() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (mut client, socket) = accepted();
+    let mut child = passed(&[high(socket)], "no_such_option=YES\n");
+    let said = client.reply().text();
+    assert_eq!(said, "500 OOPS: vsftpd: the configuration is wrong");
+    client.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+#[test]
 fn without_a_socket_it_must_listen() {
     let host = Host::new();
     let (status, said) = Server::refused(&host, "listen=NO\n");
@@ -279,4 +293,36 @@ fn a_file_for_this_address_that_is_wrong_ends_the_session() {
     let said = c.reply().text();
     assert!(said.starts_with("500 OOPS: "), "{said}");
     c.closed();
+}
+
+/// Some programs leave SIGCHLD ignored; what they start inherits that.
+#[test]
+fn ended_sessions_are_noticed_with_sigchld_ignored() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, format!("{BASE}max_clients=1\n")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null());
+    command.stderr(Stdio::from(fs::File::create("/run/said").unwrap()));
+    // SAFETY: signal is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    let mut master = command.spawn().unwrap();
+    wait("the server to listen", || listening().then_some(()));
+    for _ in 0..3 {
+        wait("a place", || {
+            (Client::dial().reply().code() == "220").then_some(())
+        });
+    }
+    let said = host.read("/run/said");
+    let said = String::from_utf8_lossy(&said);
+    assert!(!said.contains("No child processes"), "{said}");
+    master.kill().unwrap();
+    master.wait().unwrap();
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{Client, Host, Server, wait};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 const PASSWORD: &str = "331 Please specify the password.";
@@ -263,4 +264,107 @@ fn null_is_an_empty_file() {
     let greeting = Client::dial().reply().text();
     assert!(greeting.starts_with("220 (vsFTPd 3.0."), "{greeting}");
     Client::alice().says("PWD", "257 \"/home/alice\" is the current directory");
+}
+
+/// Waits until a command that waits for a lock does so.
+const A_WHILE: std::time::Duration = std::time::Duration::from_millis(300);
+
+#[test]
+fn an_upload_that_waited_for_another_replaces_it() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "");
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, data) = a.begin("STOR x");
+    let mut stream = b.passive();
+    b.send(b"STOR x\r\n");
+    b.quiet(A_WHILE);
+    data.write(&[b'a'; 100]);
+    a.next("226 Transfer complete.");
+    assert_eq!(b.reply().code(), "150");
+    stream.write_all(b"bbb").unwrap();
+    drop(stream);
+    b.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/x"), b"bbb");
+}
+
+#[test]
+fn a_download_that_waited_for_an_upload_gets_all_of_it() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "");
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, data) = a.begin("STOR x");
+    let mut stream = b.passive();
+    b.send(b"RETR x\r\n");
+    b.quiet(A_WHILE);
+    data.write(&[b'a'; 100]);
+    a.next("226 Transfer complete.");
+    b.next("150 Opening BINARY mode data connection for x (100 bytes).");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, [b'a'; 100]);
+}
+
+#[test]
+fn an_upload_that_fails_takes_nobody_elses_file_away() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(
+        &host,
+        "accept_timeout=1\ndelete_failed_uploads=YES\nlocal_umask=022\n",
+    );
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    // It is never connected to.
+    a.pasv();
+    a.send(b"STOR x\r\n");
+    wait("the file", || host.exists("/home/alice/x").then_some(()));
+    let mut stream = b.passive();
+    b.send(b"STOR x\r\n");
+    assert_eq!(a.reply().code(), "425");
+    assert_eq!(b.reply().code(), "150");
+    stream.write_all(b"whole").unwrap();
+    drop(stream);
+    b.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/x"), b"whole");
+    // The name leads to another file by then.
+    a.pasv();
+    a.send(b"STOR y\r\n");
+    wait("the file", || host.exists("/home/alice/y").then_some(()));
+    b.says("DELE y", "250 Delete operation successful.");
+    host.write("/home/alice/y", "another");
+    assert_eq!(a.reply().code(), "425");
+    assert_eq!(host.read("/home/alice/y"), b"another");
+}
+
+#[test]
+fn a_directory_of_settings_that_is_none() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/users", "");
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    Client::alice().says("NOOP", "200 NOOP ok.");
+}
+
+#[test]
+fn a_file_for_one_address_does_not_make_root_the_unprivileged_account() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/extra", "nopriv_user=root\n");
+    let _server = Server::start_with(&host, "", &[("VSFTPD_LOAD_CONF", "/etc/extra")]);
+    let said = Client::dial().reply().text();
+    assert!(
+        said.starts_with("500 OOPS: cannot read config file"),
+        "{said}"
+    );
 }

@@ -35,23 +35,28 @@ pub struct System<'a> {
 
 impl Resolver for System<'_> {
     fn name(&self, address: IpAddr) -> Option<String> {
-        let found = self.apart(|| resolve::name(address).into_iter().collect());
+        let found = self.apart(PATIENCE, || resolve::name(address).into_iter().collect());
         found.into_iter().next()
     }
 
     fn addresses(&self, name: &str) -> Vec<IpAddr> {
-        let texts = self.apart(|| {
+        self.addresses_within(PATIENCE, name)
+    }
+}
+
+impl System<'_> {
+    /// All addresses of a name; none without an answer in time.
+    pub fn addresses_within(&self, patience: Duration, name: &str) -> Vec<IpAddr> {
+        let texts = self.apart(patience, || {
             let found = resolve::addresses(name).into_iter();
             found.map(|address| address.to_string()).collect()
         });
         let parsed = texts.iter().filter_map(|text| text.parse().ok());
         parsed.collect()
     }
-}
 
-impl System<'_> {
     /// Runs a look-up in a child; no answer in time, or nonsense, is none.
-    fn apart(&self, look_up: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    fn apart(&self, patience: Duration, look_up: impl FnOnce() -> Vec<String>) -> Vec<String> {
         let Ok((mut ours, theirs)) = Channel::<Silence, Found>::pair() else {
             return Vec::new();
         };
@@ -79,7 +84,7 @@ impl System<'_> {
         let Ok(child) = spawned else {
             return Vec::new();
         };
-        let deadline = Instant::now().checked_add(PATIENCE);
+        let deadline = Instant::now().checked_add(patience);
         let found = match socket::readable(ours.as_fd(), deadline) {
             Ok(true) => ours.receive().ok().flatten(),
             Ok(false) | Err(_) => None,

@@ -178,6 +178,14 @@ pub(super) const CARRY: &[Row] = &[
         "no delay in a handshake",
     ),
     only(
+        named!(SYS_setsockopt),
+        &[
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_KEEPALIVE)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_OOBINLINE)],
+        ],
+        "the client's connection",
+    ),
+    only(
         named!(SYS_fcntl),
         &[
             &[
@@ -239,6 +247,10 @@ pub(super) const HELPER: &[Row] = &[
         "the lock on a log file",
     ),
     allow(named!(SYS_wait4), "the worker's end"),
+    allow(
+        named!(SYS_shutdown),
+        "the end of a connection that a worker without a master must not keep",
+    ),
 ];
 
 /// Helper with `chown_uploads`.
@@ -320,6 +332,7 @@ pub(super) const READ: &[Row] = &[
                 within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
             ],
             &[int(1, libc::F_SETLK)],
+            &[int(1, libc::F_OFD_SETLK)],
             &[int(1, libc::F_DUPFD_CLOEXEC)],
         ],
         "blocking data connections, lock_upload_files",

@@ -127,6 +127,46 @@ fn pasv_address() {
     });
 }
 
+/// The name service is not asked again while sessions are served, nor is one that does not answer waited for in vain.
+#[test]
+fn pasv_addr_resolve_and_sighup() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/hosts", "127.0.0.1 localhost\n10.9.8.7 one.test\n");
+    let lines = "pasv_min_port=4000\npasv_max_port=4000\npasv_addr_resolve=YES\npasv_address=one.test\nftpd_banner=0\n";
+    let server = Server::start(&host, lines);
+    let reload = |name: &str, hosts: &str, banner: &str, address: &str| {
+        host.write("/etc/hosts", hosts);
+        let text = fs::read_to_string(crate::support::host::CONFIG).unwrap();
+        let kept = text
+            .lines()
+            .filter(|line| !line.starts_with("pasv_address") && !line.starts_with("ftpd_banner"));
+        let kept: Vec<&str> = kept.collect();
+        let text = format!(
+            "{}\npasv_address={name}\nftpd_banner={banner}\n",
+            kept.join("\n")
+        );
+        fs::write(crate::support::host::CONFIG, text).unwrap();
+        server.signal(nix::sys::signal::Signal::SIGHUP);
+        crate::support::wait("the new banner", || {
+            (Client::dial().reply().text() == format!("220 {banner}")).then_some(())
+        });
+        let expected = format!("227 Entering Passive Mode ({address},15,160).");
+        let mut c = Client::dial();
+        c.reply();
+        c.login("alice");
+        c.says("PASV", &expected);
+    };
+    let none = "127.0.0.1 localhost\n";
+    reload("one.test", none, "1", "10,9,8,7");
+    reload("two.test", none, "2", "10,9,8,7");
+    let two = "127.0.0.1 localhost\n10.9.8.6 two.test\n";
+    reload("two.test", two, "3", "10,9,8,6");
+    reload("10.9.8.5", none, "4", "10,9,8,5");
+}
+
 #[test]
 fn pasv_addr_resolve() {
     let host = Host::new();
