@@ -5,9 +5,11 @@ mod ftp;
 #[cfg(test)]
 mod fuzz;
 mod helper;
+mod keyholder;
 mod master;
 mod record;
 mod sys;
+mod tls;
 mod wire;
 mod worker;
 
@@ -136,22 +138,24 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
     }
 }
 
-/// Reads the configuration and looks at what it names on this host.
-fn read(sources: &[Source]) -> Result<config::Loaded, Vec<Mistake>> {
+/// Reads the configuration and looks at what it names on this host; gives remarks about certificates with it.
+fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<Mistake>), Vec<Mistake>> {
     let loaded = config::load(sources)?;
-    let mistakes = config::check_system(&loaded);
-    if mistakes.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(mistakes)
+    let mut mistakes = config::check_system(&loaded);
+    match master::keys::try_out(&loaded) {
+        Ok(remarks) if mistakes.is_empty() => return Ok((loaded, remarks)),
+        Ok(_) => {}
+        Err(more) => mistakes.extend(more),
     }
+    Err(mistakes)
 }
 
 fn check(sources: &[Source]) -> ExitCode {
     match read(sources) {
-        Ok(loaded) => {
+        Ok((loaded, remarks)) => {
             let warnings: Vec<String> = config::remarks(&loaded)
                 .iter()
+                .chain(&remarks)
                 .chain(&config::waits_to_be_started(&loaded))
                 .map(|mistake| format!("warning: {mistake}"))
                 .collect();
@@ -187,7 +191,8 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         ExitCode::from(REFUSED)
     };
     let loaded = match read(&sources) {
-        Ok(loaded) => loaded,
+        // The keyholder that serves makes its remarks again.
+        Ok((loaded, _)) => loaded,
         Err(mistakes) => {
             let mistakes = mistakes.iter().map(ToString::to_string);
             return refuse(inherited.connection(), mistakes.collect());

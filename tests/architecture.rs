@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of the program and the parts it may use. A part always may use itself.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     (
         "main",
         &["config", "helper", "keyholder", "master", "record", "sys"],
@@ -22,8 +22,15 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("wire", &["sys", "record", "config"]),
     ("sys", &[]),
     ("tls", &["sys", "wire", "config"]),
-    ("master", &["config", "wire", "sys", "helper"]),
-    ("helper", &["config", "record", "wire", "sys", "worker"]),
+    (
+        "master",
+        &["config", "wire", "sys", "tls", "helper", "keyholder"],
+    ),
+    ("keyholder", &["config", "wire", "sys", "tls"]),
+    (
+        "helper",
+        &["config", "record", "wire", "sys", "tls", "worker"],
+    ),
     ("worker", &["ftp", "config", "record", "wire", "sys", "tls"]),
 ];
 

@@ -483,3 +483,211 @@ fn eight_clients_at_once() {
         assert!(fs::read(format!("/mnt/local/{n}")).unwrap() == bytes);
     }
 }
+
+/// A key of the kind most servers have, and its certificate, made as the manual says.
+fn rsa_certificate() {
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        .args(["-keyout", "/etc/vsftpd.pem", "-out", "/mnt/cert.pem"])
+        .output()
+        .expect("openssl is needed");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let both = [
+        fs::read("/etc/vsftpd.pem").unwrap(),
+        fs::read("/mnt/cert.pem").unwrap(),
+    ]
+    .concat();
+    fs::write("/etc/vsftpd.pem", both).unwrap();
+}
+
+const TLS: &str = "ssl_enable=YES\nrsa_cert_file=/etc/vsftpd.pem\n";
+
+#[test]
+fn curl_over_tls() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    let bytes = big("/home/alice/big", 3_000_000);
+    let _server = Server::start(&host, TLS);
+    for version in ["1.2", "1.3"] {
+        let max = format!("--tls-max {version} --ssl-reqd -k -sS -u alice:secret");
+        let curl = |more: &[&str]| {
+            let mut all: Vec<&str> = max.split(' ').collect();
+            all.extend(more);
+            run("curl", &all, "")
+        };
+        // Several files over one control connection: the same ticket is offered again.
+        curl(&[
+            "-o",
+            "one",
+            "ftp://127.0.0.1/big",
+            "-o",
+            "two",
+            "ftp://127.0.0.1/big",
+            "-o",
+            "three",
+            "ftp://127.0.0.1/f",
+        ]);
+        assert!(fs::read("/mnt/local/one").unwrap() == bytes, "{version}");
+        assert!(fs::read("/mnt/local/two").unwrap() == bytes, "{version}");
+        curl(&["-T", "one", "ftp://127.0.0.1/up"]);
+        assert!(fs::read("/home/alice/up").unwrap() == bytes, "{version}");
+        assert!(curl(&["ftp://127.0.0.1/"]).contains(" big"));
+    }
+}
+
+#[test]
+fn curl_over_implicit_tls() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    let bytes = big("/home/alice/big", 100_000);
+    let _server = Server::start(&host, &format!("{TLS}implicit_ssl=YES\n"));
+    run(
+        "curl",
+        &[
+            "-k",
+            "-sS",
+            "-u",
+            "alice:secret",
+            "-o",
+            "big",
+            "ftps://127.0.0.1:21/big",
+        ],
+        "",
+    );
+    assert!(fs::read("/mnt/local/big").unwrap() == bytes);
+}
+
+#[test]
+fn lftp_over_tls() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    fill("/mnt/local/tree");
+    let _server = Server::start(&host, TLS);
+    let open = "set net:max-retries 1; set net:timeout 20; set ftp:ssl-force yes; set ftp:ssl-protect-data yes; \
+                set ssl:verify-certificate no; open -u alice,secret 127.0.0.1;";
+    run(
+        "lftp",
+        &[
+            "-c",
+            &format!("{open} mirror -R --parallel=2 tree up; mirror up down; bye"),
+        ],
+        "",
+    );
+    assert!(tree("/home/alice/up") == tree("/mnt/local/tree"));
+    assert!(tree("/mnt/local/down") == tree("/mnt/local/tree"));
+}
+
+/// Python resumes nothing by itself: with the few lines its users know it does, and without them require_ssl_reuse must be NO.
+const PYTHON: &str = r#"
+import ftplib, io, ssl, sys
+class Reuse(ftplib.FTP_TLS):
+    def ntransfercmd(self, cmd, rest=None):
+        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        if self._prot_p:
+            conn = self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
+        return conn, size
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+if sys.argv[2] == "1.2":
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+ftp = (Reuse if sys.argv[1] == "reuse" else ftplib.FTP_TLS)(context=context)
+ftp.connect("127.0.0.1", 21, timeout=20)
+ftp.login("alice", "secret")
+ftp.prot_p()
+for number in range(5):
+    got = io.BytesIO()
+    ftp.retrbinary("RETR big", got.write)
+    ftp.storbinary(f"STOR up{number}", io.BytesIO(got.getvalue()))
+    assert "big" in ftp.nlst()
+print(len(got.getvalue()))
+ftp.quit()
+"#;
+
+#[test]
+fn python_over_tls() {
+    for (kind, option) in [("reuse", ""), ("plain", "require_ssl_reuse=NO\n")] {
+        let host = Host::new();
+        place();
+        rsa_certificate();
+        let bytes = big("/home/alice/big", 1_000_000);
+        let _server = Server::start(&host, &format!("{TLS}{option}"));
+        for version in ["1.2", "1.3"] {
+            let said = run("python3", &["-c", PYTHON, kind, version], "");
+            assert_eq!(said.trim(), "1000000");
+            assert!(fs::read("/home/alice/up4").unwrap() == bytes);
+        }
+    }
+}
+
+#[test]
+fn python_without_reuse_is_told() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    big("/home/alice/big", 1000);
+    let _server = Server::start(&host, TLS);
+    let (ok, said) = attempt("python3", &["-c", PYTHON, "plain", "1.2"], "");
+    assert!(!ok && said.contains("522 "), "{said}");
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(log.contains("set require_ssl_reuse=NO"), "{log}");
+}
+
+/// What old clients and scanners try: nothing below TLS 1.2, no renegotiation, no compression (attacks B-092).
+#[test]
+fn openssl_s_client() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    let _server = Server::start(&host, TLS);
+    let connect = ["s_client", "-connect", "127.0.0.1:21", "-starttls", "ftp"];
+    let with = |more: &[&str], input: &str| {
+        let all: Vec<&str> = connect.iter().chain(more).copied().collect();
+        attempt("openssl", &all, input).1
+    };
+    let said = with(&["-tls1_3", "-ign_eof"], "QUIT\r\n");
+    assert!(
+        said.contains("TLSv1.3") && said.contains("221 Goodbye."),
+        "{said}"
+    );
+    let said = with(&["-tls1_2", "-ign_eof"], "QUIT\r\n");
+    assert!(
+        said.contains("Cipher is ECDHE-RSA-AES256-GCM-SHA384"),
+        "{said}"
+    );
+    assert!(said.contains("Compression: NONE"), "{said}");
+    for old in ["-tls1", "-tls1_1"] {
+        let said = with(&[old, "-cipher", "ALL:@SECLEVEL=0"], "");
+        assert!(
+            said.contains("protocol version") || said.contains("Cipher is (NONE)"),
+            "{said}"
+        );
+    }
+    let said = with(
+        &[
+            "-tls1_2",
+            "-cipher",
+            "AES128-SHA:DHE-RSA-AES128-SHA:@SECLEVEL=0",
+        ],
+        "",
+    );
+    assert!(said.contains("Cipher is (NONE)"), "{said}");
+    // `R` asks for renegotiation.
+    let said = with(&["-tls1_2"], "R\n");
+    assert!(said.contains("no renegotiation"), "{said}");
+}

@@ -11,6 +11,8 @@
 
 #[path = "confinement/accounting.rs"]
 mod accounting;
+#[path = "confinement/keys.rs"]
+mod keys;
 #[path = "support/mod.rs"]
 mod support;
 

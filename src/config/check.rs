@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::ciphers;
 use super::file::{Loaded, Mistake, Origin, shown};
 use super::network::Networks;
 use super::options::{Config, Standing, TABLE};
@@ -24,6 +25,7 @@ pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
     classes(&mut found);
     addresses(&mut found);
     ports(&mut found);
+    protocols(&mut found);
     necessary(&mut found);
     fences(&mut found);
     networks(&mut found);
@@ -55,6 +57,7 @@ pub fn remarks(loaded: &Loaded) -> Vec<Mistake> {
         mistakes: Vec::new(),
     };
     inert(&mut found);
+    certificates(&mut found);
     launching(&mut found);
     lists(&mut found);
     found.mistakes
@@ -247,6 +250,46 @@ fn fences(found: &mut Found<'_>) {
             &["seccomp_sandbox", "sandbox_minimum"],
             format!("seccomp_sandbox=NO, but sandbox_minimum={least} demands the filter"),
         );
+    }
+}
+
+/// TLS needs a version and, up to 1.2, a cipher.
+fn protocols(found: &mut Found<'_>) {
+    let config = found.config();
+    if !config.ssl_enable {
+        return;
+    }
+    if !config.ssl_tlsv12 && !config.ssl_tlsv13 {
+        let text = "ssl_enable=YES, but ssl_tlsv1_2=NO and ssl_tlsv1_3=NO: no version of TLS is left that is safe to offer";
+        found.add(&["ssl_tlsv12", "ssl_tlsv13", "ssl_enable"], text.to_owned());
+    }
+    if config.ssl_tlsv12 && ciphers::chosen(found.loaded).is_empty() {
+        let text = config.ssl_ciphers.as_deref().unwrap_or_default();
+        let text = format!(
+            "SSL: could not set cipher list: ssl_ciphers={} names none of the ciphers for TLS 1.2 that are there \
+             (ECDHE with AES-GCM or CHACHA20; HIGH is all of them); leave it out, or set ssl_tlsv1_2=NO",
+            shown(text.as_bytes())
+        );
+        found.add(&["ssl_ciphers"], text);
+    }
+}
+
+/// Settings about clients' certificates that do more or less than they seem to.
+fn certificates(found: &mut Found<'_>) {
+    let config = found.config();
+    let asked = config.ssl_request_cert || config.require_cert;
+    if !config.ssl_enable {
+        return;
+    }
+    if config.validate_cert && asked && config.ca_certs_file.is_none() {
+        let text =
+            "validate_cert=YES without ca_certs_file: every certificate of a client is refused";
+        found.add(&["validate_cert"], text.to_owned());
+    }
+    if config.require_cert && !config.ssl_request_cert {
+        let text =
+            "require_cert=YES: clients are asked for a certificate, whatever ssl_request_cert says";
+        found.add(&["require_cert", "ssl_request_cert"], text.to_owned());
     }
 }
 

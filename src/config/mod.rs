@@ -16,6 +16,7 @@ mod options_tls;
 mod options_ours;
 
 mod check;
+pub mod ciphers;
 pub mod file;
 mod manual;
 pub mod network;

@@ -173,7 +173,7 @@ fn faults_have_the_original_texts() {
 fn all_mistakes_in_one_run() {
     let file = Scratch::new(
         "all",
-        "listen=YES\nlisten_ipv6=YES\nwrite_enable=maybe\n\nlokal_enable=YES\npasv_min_port=7000\npasv_max_port=6000\nssl_enable=YES\n",
+        "listen=YES\nlisten_ipv6=YES\nwrite_enable=maybe\n\nlokal_enable=YES\npasv_min_port=7000\npasv_max_port=6000\nssl_enable=YES\nssl_ciphers=DES-CBC3-SHA\n",
     );
     let lines: Vec<String> = load(&[file.source(), Source::Setting(b"max_clients=-1".to_vec())])
         .unwrap_err()
@@ -192,14 +192,15 @@ fn all_mistakes_in_one_run() {
         lines[2],
         "-o: bad integer value in config file for: max_clients=-1: numbers cannot be negative"
     );
+    assert!(lines[3].starts_with("F:1: run two copies of vsftpd for IPv4 and IPv6"));
     assert_eq!(
-        lines[3],
-        "F:8: ssl_enable=YES cannot be served: TLS is not there yet"
-    );
-    assert!(lines[4].starts_with("F:1: run two copies of vsftpd for IPv4 and IPv6"));
-    assert_eq!(
-        lines[5],
+        lines[4],
         "F:7: pasv_max_port=6000 is below the lowest port used, 7000 (pasv_min_port=7000)"
+    );
+    assert!(
+        lines[5].starts_with(
+            "F:9: SSL: could not set cipher list: ssl_ciphers=DES-CBC3-SHA names none"
+        )
     );
     assert_eq!(lines.len(), 6);
 }

@@ -52,6 +52,8 @@ enum Who {
 pub struct Gate<'a> {
     prepared: Cow<'a, Prepared>,
     failures: u32,
+    /// Whether TLS protects the control connection, as the greeter says.
+    secured: bool,
     userlist: Option<Result<lists::List, String>>,
     accounting: Option<Accounting>,
 }
@@ -62,6 +64,7 @@ impl<'a> Gate<'a> {
         Self {
             prepared,
             failures: 0,
+            secured: false,
             userlist: None,
             accounting: None,
         }
@@ -87,6 +90,11 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// The control connection is protected by TLS from now on.
+    pub fn secured(&mut self) {
+        self.secured = true;
+    }
+
     /// PASS: the whole decision. A login that does not hold leaves no session open.
     pub fn login(
         &mut self,
@@ -106,6 +114,11 @@ impl<'a> Gate<'a> {
         journal: &mut Journal,
     ) -> Decision<'a> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
+        if let Some(reason) = self.unprotected(anonymous) {
+            // Greeter has refused that already, unless it is not what it was.
+            journal.login_failed(name, None, reason);
+            return Decision::Reply(BeforeLoginReply::FailedLast);
+        }
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
             Ok(None) => auth::acceptable(name, password)
@@ -156,6 +169,30 @@ impl<'a> Gate<'a> {
 
     fn config(&self) -> &Config {
         self.prepared.config()
+    }
+
+    /// Why this kind of login may not be protected as it is, or must be (reference §3.2, decisions 2 to 4).
+    fn unprotected(&self, anonymous: bool) -> Option<&'static str> {
+        let config = self.config();
+        if !config.ssl_enable {
+            return None;
+        }
+        let (force, name) = if anonymous {
+            (
+                config.force_anon_logins_ssl,
+                "force_anon_logins_ssl=YES and no TLS",
+            )
+        } else {
+            (
+                config.force_local_logins_ssl,
+                "force_local_logins_ssl=YES and no TLS",
+            )
+        };
+        if force && !self.secured {
+            return Some(name);
+        }
+        (anonymous && self.secured && !config.allow_anon_ssl && !force)
+            .then_some("allow_anon_ssl=NO and TLS")
     }
 
     /// The name of anonymous sessions in logs.

@@ -12,6 +12,7 @@ mod login;
 mod per_user;
 mod ports;
 mod prepared;
+mod rights;
 #[cfg(test)]
 mod tests;
 mod wrappers;
@@ -21,19 +22,20 @@ pub use prepared::{Prepared, TOO_LATE, filters};
 
 use crate::config::Config;
 use crate::sys::capability;
-use crate::sys::confine::{self, Isolation, Plan, Root};
+use crate::sys::confine::{self, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Handover};
-use crate::worker::{self, Client, Greeting};
+use crate::tls::Secure;
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::worker::{self, Client, Greeting, Handover, Secured};
 use ask::Accounting;
-use caps::Capability;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
+use rights::{before_login, give_up, unbind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -43,6 +45,9 @@ use std::time::{Duration, Instant};
 /// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
+/// How many TLS sessions a control connection leaves to be resumed.
+const RESUMABLE: usize = 8;
+
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -51,6 +56,8 @@ pub const LEFT_ONE: i32 = 3;
 pub struct Session<'a> {
     /// The configuration and the accounts it names.
     pub prepared: &'a Prepared,
+    /// What it needs for TLS, if there is TLS.
+    pub secure: Option<Secure>,
     /// The client's socket, unopened.
     pub client: Parcel,
     /// The client's address.
@@ -87,6 +94,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let _ = nix::sys::prctl::set_dumpable(false);
     let Session {
         prepared,
+        secure,
         client,
         peer,
         local,
@@ -126,9 +134,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         clients: counts.map(|counts| counts.all),
+        secure: secure.filter(|_| config.ssl_enable),
     };
-    let (grant, rest, empty) = log_in(arrival.prepared, &client, greeting, &mut journal)?;
-    after_login(grant, client, rest, &empty, &mut journal)
+    let entry = log_in(arrival.prepared, &client, greeting, &mut journal)?;
+    after_login(entry, client, &mut journal)
 }
 
 /// Writes down why the session ends.
@@ -139,13 +148,30 @@ fn fail<E: std::fmt::Display>(journal: &mut Journal, what: &str) -> impl FnOnce(
     }
 }
 
-/// Has a greeter talk to the client until a login holds; gives what was decided and the input the greeter has not read.
+/// A login that holds.
+struct Entry<'a> {
+    grant: Box<Grant<'a>>,
+    handover: Handover,
+    empty: OwnedFd,
+    carrier: Option<Carrier>,
+}
+
+/// A greeter that stays and ends TLS, and the worker's end of the connection it carries.
+struct Carrier {
+    channel: Channel<BeforeLoginReply, BeforeLogin>,
+    greeter: Pid,
+    /// Its end is waited for with this, made while there was the right to.
+    watch: Option<OwnedFd>,
+    worker: OwnedFd,
+}
+
+/// Has a greeter talk to the client until a login holds.
 fn log_in<'a>(
     prepared: Cow<'a, Prepared>,
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-) -> Result<(Box<Grant<'a>>, Handover, OwnedFd), Over> {
+) -> Result<Entry<'a>, Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
     if !prepared.config().local_enable {
@@ -156,16 +182,49 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    let granted = before(prepared, journal, &mut channel);
+    match before(prepared, journal, &mut channel) {
+        Some(Granted {
+            grant,
+            handover,
+            worker,
+        }) => {
+            let carrier = match worker {
+                Some(worker) => Some(Carrier {
+                    channel,
+                    greeter,
+                    watch: process::watch(greeter),
+                    worker,
+                }),
+                None => {
+                    part(greeter, channel, journal);
+                    None
+                }
+            };
+            Ok(Entry {
+                grant,
+                handover,
+                empty,
+                carrier,
+            })
+        }
+        None => {
+            let (ended, own) = end_of(greeter, channel);
+            if !own {
+                note_death("greeter", ended, journal);
+            }
+            Err(Over::Early)
+        }
+    }
+}
+
+/// Sees off a greeter whose login holds.
+fn part(greeter: Pid, channel: Channel<BeforeLoginReply, BeforeLogin>, journal: &mut Journal) {
     let (ended, own) = end_of(greeter, channel);
-    if own && granted.is_some() {
+    if own {
         journal.note(b"greeter did not end by itself and was killed");
-    } else if !own {
+    } else {
         note_death("greeter", ended, journal);
     }
-    granted
-        .map(|(grant, rest)| (grant, rest, empty))
-        .ok_or(Over::Early)
 }
 
 /// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, then it is killed, which is also told.
@@ -199,23 +258,26 @@ fn end_of(
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
-fn after_login(
-    grant: Box<Grant<'_>>,
-    client: Client,
-    rest: Handover,
-    empty: &OwnedFd,
-    journal: &mut Journal,
-) -> Result<(), Over> {
+fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> Result<(), Over> {
+    let Entry {
+        grant,
+        handover,
+        empty,
+        carrier,
+    } = entry;
     let Grant {
         verdict,
         prepared,
         accounting,
     } = *grant;
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
+    let carrier = carrier.map(|carrier| {
+        // The client's socket stays with the greeter alone.
+        client.socket = Parcel::new(carrier.worker);
+        (carrier.channel, carrier.greeter, carrier.watch)
+    });
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
-    // A local user's uploads are the user's own (reference §3.4.2, step 7).
-    let heir = prepared.heir.as_ref().map(|account| account.uid);
-    let heir = heir.filter(|_| verdict.rules == worker::Rules::Anonymous);
+    let heir = heir_of(&prepared, &verdict);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
@@ -224,15 +286,14 @@ fn after_login(
     // Nobody counts under inetd: there is no master to end a worker that this process cannot.
     let alone = client.clients.is_none();
     let fuse = alone.then(|| client.socket.fuse().ok()).flatten();
-    let forked = fork_worker(&prepared, client, verdict, rest, accounting.as_ref());
+    let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let watch = process::watch(worker);
-    if let Err(error) = give_up(&prepared, empty, heir.is_some()) {
+    if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(abandon(accounting, fuse));
     }
-    let text = format!("{}/{name}: helper", journal.address());
-    title::set(prepared.config().setproctitle_enable, &text);
+    name_process(&prepared, &format!("{}/{name}: helper", journal.address()));
     let facts = after::Facts {
         config: prepared.config(),
         peer,
@@ -244,16 +305,39 @@ fn after_login(
     if matches!(end, after::End::Broken) {
         return Err(abandon(accounting, fuse));
     }
-    let until = Instant::now().checked_add(LAST_WORD);
-    match process::wait_until(worker, watch.as_ref(), until) {
-        Ok(Some(ended)) => note_death("worker", Ok(ended), journal),
-        Ok(None) => {
-            journal.note(b"worker has closed its channel and goes on; session ended");
+    if !has_ended("worker", worker, watch.as_ref(), journal) {
+        journal.note(b"worker has closed its channel and goes on; session ended");
+        return Err(abandon(accounting, fuse));
+    }
+    if let Some((channel, greeter, watch)) = carrier {
+        drop(channel);
+        if !has_ended("greeter", greeter, watch.as_ref(), journal) {
             return Err(abandon(accounting, fuse));
         }
-        Err(_) => {}
     }
     Ok(())
+}
+
+/// Waits for a process that has nothing left to do; false: it goes on all the same.
+fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Journal) -> bool {
+    let until = Instant::now().checked_add(LAST_WORD);
+    match process::wait_until(process, watch, until) {
+        Ok(Some(ended)) => note_death(who, Ok(ended), journal),
+        Ok(None) => return false,
+        Err(_) => {}
+    }
+    true
+}
+
+/// What ps(1) shows for this process after login.
+fn name_process(prepared: &Prepared, text: &str) {
+    title::set(prepared.config().setproctitle_enable, text);
+}
+
+/// Whom uploads are given to: a local user's own stay the user's (reference §3.4.2, step 7).
+fn heir_of(prepared: &Prepared, verdict: &worker::Verdict) -> Option<nix::unistd::Uid> {
+    let heir = prepared.heir.as_ref().map(|account| account.uid);
+    heir.filter(|_| verdict.rules == worker::Rules::Anonymous)
 }
 
 /// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
@@ -283,13 +367,21 @@ fn note_death(who: &str, ended: std::io::Result<process::Ended>, journal: &mut J
     }
 }
 
+/// A login that holds, before the greeter has gone or stays.
+struct Granted<'a> {
+    grant: Box<Grant<'a>>,
+    handover: Handover,
+    worker: Option<OwnedFd>,
+}
+
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
 fn before<'a>(
     prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-) -> Option<(Box<Grant<'a>>, Handover)> {
+) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared);
+    let mut tls: Option<Secured> = None;
     loop {
         let reply = match channel.receive() {
             Ok(None) => return None,
@@ -298,16 +390,31 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
+            Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
+                gate.secured();
+                tls = Some(Secured {
+                    certificate,
+                    ..Secured::default()
+                });
+                continue;
+            }
+            Ok(Some(BeforeLogin::Resumable { name, value })) => {
+                let sessions = tls.as_mut().map(|tls| &mut tls.sessions);
+                sessions
+                    .filter(|sessions| sessions.len() < RESUMABLE)?
+                    .push((name, value.to_vec()));
+                continue;
+            }
+            Ok(Some(BeforeLogin::Secured { certificate: _ })) => {
+                journal.note(b"greeter: TLS twice; session ended");
+                return None;
+            }
             Ok(Some(BeforeLogin::Login {
                 name,
                 mut password,
                 rest,
             })) => match gate.login(&name, &mut password, journal) {
-                Decision::Granted(grant) => {
-                    // The greeter may be gone already; the worker will find out.
-                    let _ = channel.send(&BeforeLoginReply::Granted);
-                    return Some((grant, rest));
-                }
+                Decision::Granted(grant) => return grant_to(channel, grant, rest, tls),
                 Decision::Reply(reply) => reply,
             },
             Err(broken) => {
@@ -315,20 +422,49 @@ fn before<'a>(
                 return None;
             }
         };
-        let last = match &reply {
-            BeforeLoginReply::DeniedLast
-            | BeforeLoginReply::FailedLast
-            | BeforeLoginReply::Oops(_) => true,
-            BeforeLoginReply::Ask
-            | BeforeLoginReply::Denied
-            | BeforeLoginReply::Failed
-            | BeforeLoginReply::Granted => false,
-        };
+        let last = reply.ends();
         channel.send(&reply).ok()?;
         if last {
             return None;
         }
     }
+}
+
+/// Tells the greeter that a login holds: it ends, or with TLS stays as the carrier of the control connection.
+fn grant_to<'a>(
+    channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
+    grant: Box<Grant<'a>>,
+    rest: crate::wire::Handover,
+    tls: Option<Secured>,
+) -> Option<Granted<'a>> {
+    let crate::wire::Handover {
+        unread: rest,
+        utf8,
+        protect,
+    } = rest;
+    let Some(mut tls) = tls else {
+        // The greeter may be gone already; the worker will find out.
+        let _ = channel.send(&BeforeLoginReply::Granted);
+        let handover = Handover { rest, utf8, tls };
+        return Some(Granted {
+            grant,
+            handover,
+            worker: None,
+        });
+    };
+    tls.protect = protect;
+    let (theirs, worker) = crate::sys::socket::stream_pair().ok()?;
+    let _ = channel.send(&BeforeLoginReply::Carry { worker: theirs });
+    let handover = Handover {
+        rest,
+        utf8,
+        tls: Some(tls),
+    };
+    Some(Granted {
+        grant,
+        handover,
+        worker: Some(worker),
+    })
 }
 
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
@@ -343,11 +479,12 @@ fn fork_greeter(
     let (ours, theirs) = Channel::<BeforeLoginReply, BeforeLogin>::pair()?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let keep = [
+    let mut keep = vec![
         client.socket.number(),
         theirs.as_raw_fd(),
         empty.as_raw_fd(),
     ];
+    keep.extend(client.secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
     let pid = process::spawn(&keep, || {
         process::silence_session();
         let wanted = prepared.wanted();
@@ -377,15 +514,19 @@ fn fork_greeter(
 
 fn fork_worker(
     prepared: &Prepared,
-    client: Client,
+    mut client: Client,
     verdict: worker::Verdict,
-    rest: Handover,
+    handover: Handover,
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let keep = [client.socket.number(), theirs.as_raw_fd()];
+    let mut keep = vec![client.socket.number(), theirs.as_raw_fd()];
+    // Without TLS on its control connection a session needs no signature.
+    let secure = client.secure.take().filter(|_| handover.tls.is_some());
+    keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
+    client.secure = secure;
     let pid = process::spawn(&keep, || {
         process::silence_session();
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
@@ -398,7 +539,7 @@ fn fork_worker(
             prepared.wanted(),
             parent,
             Channel::new(theirs),
-            rest,
+            handover,
         )
     })?;
     Ok((ours, pid))
@@ -423,73 +564,6 @@ fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
         Root::Directory(empty.as_fd())
     }
 }
-
-/// What helper needs before login; auth, its child, takes back more.
-fn before_login(prepared: &Prepared) -> Vec<Capability> {
-    let mut needed = vec![
-        Capability::CAP_SETUID,
-        Capability::CAP_SETGID,
-        Capability::CAP_SETPCAP,
-        Capability::CAP_SYS_CHROOT,
-        Capability::CAP_NET_BIND_SERVICE,
-    ];
-    if prepared.config().chown_uploads {
-        needed.push(Capability::CAP_CHOWN);
-    }
-    if prepared.isolation() != (false, false) {
-        needed.push(Capability::CAP_SYS_ADMIN);
-    }
-    needed
-}
-
-/// Empties the bounding set, which children inherit, once no auth is to come: what its PAM modules start may need some of it.
-fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
-    if prepared.config().run_as_launching_user {
-        return Ok(());
-    }
-    confine::drop_bounding_set(&[])
-}
-
-/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.
-fn give_up(
-    prepared: &Prepared,
-    empty: &OwnedFd,
-    gives: bool,
-) -> Result<confine::Confined, confine::Failure> {
-    let config = prepared.config();
-    let mut keep = Vec::new();
-    if config.connect_from_port_20 && config.ftp_data_port < 1024 {
-        keep.push(Capability::CAP_NET_BIND_SERVICE);
-    }
-    if gives {
-        keep.push(Capability::CAP_CHOWN);
-    }
-    let wanted = prepared.wanted();
-    let list = List::Helper { gives };
-    confine::confine(&Plan {
-        root: empty_root(prepared, empty),
-        uid: prepared.nopriv.uid,
-        gid: prepared.nopriv.gid,
-        groups: &[],
-        keep: &keep,
-        limits: HELPER_LIMITS,
-        // It makes the data sockets: in an empty network there are none to make.
-        isolation: Isolation::default(),
-        // It outlives master: a restart of the service leaves sessions alone.
-        parent: None,
-        fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
-    })
-}
-
-const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
-    use nix::sys::resource::Resource;
-    &[
-        (Resource::RLIMIT_NPROC, 0),
-        (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_NOFILE, 16),
-        (Resource::RLIMIT_DATA, 64 << 20),
-    ]
-};
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {

@@ -296,6 +296,7 @@ fn login(name: &[u8]) -> Vec<u8> {
         rest: Handover {
             unread: Vec::new(),
             utf8: false,
+            protect: false,
         },
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 mod fences;
+pub mod keys;
 mod launch;
 mod listen;
 mod roster;
@@ -10,7 +11,7 @@ mod strays;
 pub use fences::report;
 pub use launch::Inherited;
 
-use crate::config::{self, Loaded, Source};
+use crate::config::{self, Loaded, Mistake, Source};
 use crate::helper::{self, Prepared, Session};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
@@ -19,19 +20,23 @@ use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use caps::Capability;
+use keys::Keys;
 use launch::Service;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, Pid};
 use roster::Roster;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long to leave the listener alone when the kernel has no descriptor or memory for another connection.
 const RELIEF: Duration = Duration::from_millis(100);
+
+/// How long to leave a keyholder that has ended before another is started.
+const RECOVERY: Duration = Duration::from_secs(5);
 
 /// What the command line asked for.
 #[derive(Debug)]
@@ -53,6 +58,12 @@ pub type Refusal = String;
 struct Master {
     sources: Vec<Source>,
     prepared: Prepared,
+    /// Who signs for new sessions, if there is TLS.
+    keys: Option<Keys>,
+    /// When that was last started.
+    tried: Instant,
+    /// Keyholders of earlier certificates, which end with their last session.
+    retired: Vec<Pid>,
     listeners: Vec<OwnedFd>,
     signals: SignalFd,
     roster: Roster,
@@ -86,7 +97,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
-    settle(&prepared, standalone && !background)?;
+    let keys = settle(&prepared, standalone && !background)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service));
     let listeners = match service {
@@ -95,22 +106,16 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             client,
             peer,
             local,
-        } => {
-            return Ok(helper::run(Session {
-                prepared: &prepared,
-                client: Parcel::new(client),
-                peer,
-                local,
-                counts: None,
-                load_conf: load_conf.as_deref(),
-            }));
-        }
+        } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
     process::fill_heap_gaps();
     Master {
         sources: start.sources,
         prepared,
+        keys,
+        tried: Instant::now(),
+        retired: Vec::new(),
         listeners,
         signals: signals()?,
         roster: Roster::default(),
@@ -123,8 +128,31 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     Ok(0)
 }
 
-/// Gives up what the launching environment left, and every right that no session will need.
-fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
+/// Serves the one connection this process was started for; gives the exit status.
+fn serve_one(
+    prepared: &Prepared,
+    mut keys: Option<Keys>,
+    client: OwnedFd,
+    peer: SocketAddr,
+    local: SocketAddr,
+    load_conf: Option<OsString>,
+) -> i32 {
+    let secure = keys.as_mut().and_then(Keys::session);
+    // The keyholder ends with its one session.
+    drop(keys);
+    helper::run(Session {
+        prepared,
+        secure,
+        client: Parcel::new(client),
+        peer,
+        local,
+        counts: None,
+        load_conf: load_conf.as_deref(),
+    })
+}
+
+/// Gives up what the launching environment left, and every right that no session will need; then starts the keyholder.
+fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal> {
     let failed =
         |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
     clock::load_zone();
@@ -136,7 +164,8 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<(), Refusal> {
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|error| failed("cannot forbid core dumps")(&error))?;
-    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))
+    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
+    Keys::start(prepared).map_err(|mistakes| sentence(&mistakes))
 }
 
 impl Master {
@@ -145,6 +174,7 @@ impl Master {
         let mut relief: Option<Instant> = None;
         loop {
             let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            fds.extend(keys_fd(self.keys.as_ref()));
             if relief.is_none() {
                 let listeners = self.listeners.iter();
                 fds.extend(listeners.map(|one| PollFd::new(one.as_fd(), PollFlags::POLLIN)));
@@ -153,10 +183,14 @@ impl Master {
                 log::error!("poll: {error}");
                 return;
             }
+            let keys = fds.get(1).filter(|_| self.keys.is_some());
+            if keys.is_some_and(|fd| fd.any() == Some(true)) {
+                self.hear_keyholder();
+            }
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                     Ok(Signal::SIGCHLD) => {}
-                    Ok(Signal::SIGHUP) => reload(&self.sources, &mut self.prepared),
+                    Ok(Signal::SIGHUP) => self.reload(),
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");
                         return;
@@ -175,6 +209,7 @@ impl Master {
     fn reap(&mut self) {
         let mut stray = false;
         while let Some((pid, ended)) = process::reap() {
+            self.retired.retain(|retired| *retired != pid);
             let known = self.roster.left(pid);
             stray |= known
                 && match ended {
@@ -183,7 +218,65 @@ impl Master {
                 };
         }
         if stray {
-            strays::end(|pid| self.roster.is_helper(pid));
+            let keyholder = self.keys.as_ref().map(Keys::pid);
+            strays::end(|pid| {
+                self.roster.is_helper(pid) || keyholder == Some(pid) || self.retired.contains(&pid)
+            });
+        }
+    }
+
+    /// Writes down what the keyholder has to say; one that has ended is replaced.
+    fn hear_keyholder(&mut self) {
+        if self.keys.as_mut().is_some_and(|keys| !keys.hear()) {
+            log::error!("the keyholder has ended");
+            self.retire();
+            self.recover();
+        }
+    }
+
+    /// Gives up the keyholder of new sessions; it ends when its last one has.
+    fn retire(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            self.retired.push(keys.pid());
+        }
+    }
+
+    /// Starts the keyholder that is missing, but not again and again.
+    fn recover(&mut self) {
+        if !self.prepared.config().ssl_enable || self.tried.elapsed() < RECOVERY {
+            return;
+        }
+        self.tried = Instant::now();
+        match Keys::start(&self.prepared) {
+            Ok(keys) => self.keys = keys,
+            Err(mistakes) => log::error!("no TLS: {}", sentence(&mistakes)),
+        }
+    }
+
+    /// Reads every source and the certificates again; a mistake leaves everything old in force and says so.
+    fn reload(&mut self) {
+        let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
+            let keys = Keys::start(&prepared)?;
+            Ok((prepared, keys))
+        });
+        match fresh {
+            Ok((prepared, keys)) => {
+                title::set(prepared.config().setproctitle_enable, "LISTENER");
+                if prepared.isolation_is_too_late() {
+                    log::warn!("{}", helper::TOO_LATE);
+                }
+                self.prepared = prepared;
+                self.retire();
+                self.keys = keys;
+                self.tried = Instant::now();
+                log::info!("configuration and certificates read again; new sessions use them");
+            }
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    log::error!("{mistake}");
+                }
+                log::error!("configuration not reloaded, the old one stays");
+            }
         }
     }
 
@@ -215,6 +308,9 @@ impl Master {
             return;
         };
         let client = Parcel::new(client);
+        if self.keys.is_none() {
+            self.recover();
+        }
         let config = self.prepared.config();
         let counts = self.roster.with(peer.ip());
         // Where a file for the address may set other limits, helper judges.
@@ -224,10 +320,13 @@ impl Master {
         {
             return helper::turn_away(config, &client, peer, refused);
         }
-        let number = client.number();
-        let forked = process::spawn(&[number], || {
+        let secure = self.keys.as_mut().and_then(Keys::session);
+        let mut kept = vec![client.number()];
+        kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
+        let forked = process::spawn(&kept, || {
             helper::run(Session {
                 prepared: &self.prepared,
+                secure,
                 client,
                 peer,
                 local,
@@ -243,35 +342,29 @@ impl Master {
     }
 }
 
-/// Reads every source again; a mistake leaves the old configuration in force and says so.
-fn reload(sources: &[Source], prepared: &mut Prepared) {
-    let fresh = config::load(sources).and_then(|loaded| {
-        let mistakes = config::check_system(&loaded);
-        if mistakes.is_empty() {
-            Ok(loaded)
-        } else {
-            Err(mistakes)
-        }
-    });
-    match fresh {
-        Ok(loaded) => match prepared.anew(loaded) {
-            Ok(new) => {
-                title::set(new.config().setproctitle_enable, "LISTENER");
-                if new.isolation_is_too_late() {
-                    log::warn!("{}", helper::TOO_LATE);
-                }
-                *prepared = new;
-                log::info!("configuration read again; new sessions use it");
-            }
-            Err(error) => log::error!("configuration not reloaded, the old one stays: {error}"),
-        },
-        Err(mistakes) => {
-            for mistake in mistakes {
-                log::error!("{mistake}");
-            }
-            log::error!("configuration not reloaded, the old one stays");
-        }
+/// The configuration as its sources have it now.
+fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>> {
+    let loaded = config::load(sources)?;
+    let mistakes = config::check_system(&loaded);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
     }
+    let origin = loaded.origin("nopriv_user").clone();
+    old.anew(loaded).map_err(|error| {
+        vec![Mistake {
+            origin,
+            text: error.to_string(),
+        }]
+    })
+}
+
+fn sentence(mistakes: &[Mistake]) -> String {
+    let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+fn keys_fd(keys: Option<&Keys>) -> Option<PollFd<'_>> {
+    keys.map(|keys| PollFd::new(keys.fd(), PollFlags::POLLIN))
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

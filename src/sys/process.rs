@@ -376,6 +376,12 @@ pub fn fill_heap_gaps() {
     }
 }
 
+/// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).
+pub fn keep_heap() {
+    // SAFETY: mallopt takes two integers; a refusal leaves the default.
+    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20) };
+}
+
 /// Forbids this process and its user any further process or thread: worker, once its data thread runs.
 pub fn no_more_threads() {
     // A refusal leaves the limit of the system.

@@ -77,6 +77,19 @@ pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
+/// A connected pair for a stream of bytes, close-on-exec: the control connection between its carrier and the worker.
+///
+/// # Errors
+/// No descriptors or memory left.
+pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socket::socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
+}
+
 /// Sends one datagram with at most one descriptor; blocks while the peer is behind.
 ///
 /// # Errors
@@ -332,6 +345,31 @@ pub fn control_options(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
     socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
     Ok(socket::setsockopt(&socket, sockopt::OobInline, &true)?)
+}
+
+/// Has every piece sent at once: records that wait for the acknowledgement of those before cost 40 ms (attacks, reference §9.6).
+///
+/// # Errors
+/// The peer is gone.
+pub fn at_once(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?)
+}
+
+/// Acknowledges what has come at once, until the kernel thinks otherwise (tcp(7), TCP_QUICKACK): a peer that sends the end of its
+/// handshake in two pieces holds the second back until then, 40 ms (RFC 896).
+pub fn acknowledge(socket: BorrowedFd<'_>) {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(0);
+    // SAFETY: the kernel reads `size` bytes of `on`, which outlives the call; a refusal leaves the default.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const on).cast(),
+            size,
+        );
+    }
 }
 
 /// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.

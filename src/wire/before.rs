@@ -2,6 +2,7 @@
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::event::Event;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
 /// The longest user name, password and unread input a greeter may send: one command line each.
@@ -14,7 +15,14 @@ pub struct Handover {
     pub unread: Vec<u8>,
     /// It has said OPTS UTF8 ON.
     pub utf8: bool,
+    /// Data connections are to be protected (PROT).
+    pub protect: bool,
 }
+/// The longest certificate of a client, and the longest TLS session with a client's certificates in it.
+pub const SESSION: usize = 16 * 1024;
+
+/// The longest name of a TLS session.
+const NAME: usize = 64;
 
 /// From greeter to helper.
 #[derive(Debug)]
@@ -35,10 +43,22 @@ pub enum BeforeLogin {
     },
     /// Something for the log; no reply.
     Event(Event),
+    /// The control connection is protected by TLS from now on; said once, no reply.
+    Secured {
+        /// The certificate the client has shown.
+        certificate: Option<Vec<u8>>,
+    },
+    /// A TLS session that data connections may resume: for the worker, no reply.
+    Resumable {
+        /// What the client calls it.
+        name: Vec<u8>,
+        /// Its secrets.
+        value: Zeroizing<Vec<u8>>,
+    },
 }
 
 /// From helper to greeter.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum BeforeLoginReply {
     /// Ask for the password: 331.
     Ask,
@@ -52,12 +72,29 @@ pub enum BeforeLoginReply {
     FailedLast,
     /// The login holds; a worker takes over the client and the greeter ends.
     Granted,
+    /// The same over TLS: the greeter stays and carries the control connection to and from the worker.
+    Carry {
+        /// Its end of the connection to the worker.
+        worker: OwnedFd,
+    },
     /// The server cannot serve this login: `500 OOPS: ` and this text, then close.
     Oops(Vec<u8>),
 }
 
+impl BeforeLoginReply {
+    /// Whether the greeter's dialogue ends with it without a login.
+    pub fn ends(&self) -> bool {
+        match self {
+            Self::DeniedLast | Self::FailedLast | Self::Oops(_) => true,
+            Self::Ask | Self::Denied | Self::Failed | Self::Carry { worker: _ } | Self::Granted => {
+                false
+            }
+        }
+    }
+}
+
 impl Message for BeforeLogin {
-    const MAX: usize = 3 * (LINE + 2) + 2;
+    const MAX: usize = SESSION + NAME + 5;
 
     fn encode(&self, out: &mut Encoder) {
         match self {
@@ -69,13 +106,19 @@ impl Message for BeforeLogin {
                 password,
                 rest,
             } => {
-                out.tag(2)
-                    .text(name)
-                    .text(password)
-                    .text(&rest.unread)
-                    .flag(rest.utf8);
+                let out = out.tag(2).text(name).text(password);
+                out.text(&rest.unread).flag(rest.utf8).flag(rest.protect);
             }
             Self::Event(event) => event.encode(out.tag(3)),
+            Self::Secured { certificate } => {
+                out.tag(4).flag(certificate.is_some());
+                if let Some(certificate) = certificate {
+                    out.text(certificate);
+                }
+            }
+            Self::Resumable { name, value } => {
+                out.tag(5).text(name).text(value);
+            }
         }
     }
 
@@ -90,9 +133,17 @@ impl Message for BeforeLogin {
                 rest: Handover {
                     unread: from.text(LINE)?,
                     utf8: from.flag()?,
+                    protect: from.flag()?,
                 },
             },
             3 => Self::Event(Event::decode(from)?),
+            4 => Self::Secured {
+                certificate: from.flag()?.then(|| from.text(SESSION)).transpose()?,
+            },
+            5 => Self::Resumable {
+                name: from.text(NAME)?,
+                value: Zeroizing::new(from.text(SESSION)?),
+            },
             _ => return Err(Malformed),
         })
     }
@@ -110,6 +161,7 @@ impl Message for BeforeLoginReply {
             Self::FailedLast => out.tag(5),
             Self::Granted => out.tag(6),
             Self::Oops(text) => out.tag(7).text(text),
+            Self::Carry { worker: _ } => out.tag(8),
         };
     }
 
@@ -122,7 +174,23 @@ impl Message for BeforeLoginReply {
             5 => Self::FailedLast,
             6 => Self::Granted,
             7 => Self::Oops(from.text(LINE)?),
+            8 => Self::Carry {
+                worker: from.descriptor()?,
+            },
             _ => return Err(Malformed),
         })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Carry { worker } => Some(worker.as_fd()),
+            Self::Ask
+            | Self::Denied
+            | Self::Failed
+            | Self::DeniedLast
+            | Self::FailedLast
+            | Self::Granted
+            | Self::Oops(_) => None,
+        }
     }
 }

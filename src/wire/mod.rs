@@ -1,4 +1,5 @@
-//! The messages between the processes of one session, one set per phase; linked into helper, auth, greeter and worker.
+//! The messages between the processes of one session, one set per phase; and those with the keyholder;
+//! linked into every process.
 //!
 //! A message is one datagram on a `SOCK_SEQPACKET` pair, a tag byte and its fields, with at most one descriptor. Requests
 //! and replies are different types, so a process cannot even say what only its peer may say.
@@ -9,14 +10,16 @@ mod before;
 mod channel;
 mod codec;
 mod event;
+mod keys;
 mod lookup;
 #[cfg(test)]
 mod tests;
 
 pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
-pub use before::{BeforeLogin, BeforeLoginReply, Handover};
+pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
 pub use channel::{Broken, Channel};
 pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};
+pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
 pub use lookup::Found;

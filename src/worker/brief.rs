@@ -57,7 +57,11 @@ impl Session {
             } if end.saturating_sub(offset) <= MOST as u64 => {
                 self.brief_download(line, file, offset, end)
             }
-            Work::Upload { file, ascii: false } => self.brief_upload(line, file),
+            Work::Upload {
+                file,
+                ascii: false,
+                truncate: false,
+            } => self.brief_upload(line, file),
             Work::ShortListing(produce) => self.brief_listing(line, produce),
             Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) | Work::Reckon(_) => {
                 Ok(Brief::Left(work))
@@ -77,7 +81,7 @@ impl Session {
         };
         while at < last {
             let left = usize::try_from(last.saturating_sub(at)).unwrap_or(MOST);
-            match nix::sys::sendfile::sendfile(line.fd(), &file, Some(&mut at), left) {
+            match nix::sys::sendfile::sendfile(line.socket(), &file, Some(&mut at), left) {
                 Ok(count) if count > 0 => line.add(count),
                 Err(Errno::EINTR) => {}
                 // The socket is full, or the file is none for sendfile(2), or shorter now: the data thread deals with it.
@@ -109,7 +113,7 @@ impl Session {
         };
         let mut rest = text.as_slice();
         while !rest.is_empty() {
-            match socket::send_some(line.fd(), rest) {
+            match socket::send_some(line.socket(), rest) {
                 Ok(Some(count)) => {
                     line.add(count);
                     rest = rest.get(count..).unwrap_or_default();
@@ -157,7 +161,7 @@ impl Session {
                 Look::Nothing => return Ok(Brief::Over(End::Stalled)),
                 Look::Cut => return Ok(Brief::Over(End::Network)),
             }
-            match nix::unistd::read(line.fd(), &mut buffer) {
+            match nix::unistd::read(line.socket(), &mut buffer) {
                 Ok(0) => return Ok(Brief::Over(closed(file))),
                 Ok(count) => {
                     if let Err(end) = write_all(&file, buffer.get(..count).unwrap_or_default()) {
@@ -170,7 +174,11 @@ impl Session {
                 Err(_) => return Ok(Brief::Over(End::Network)),
             }
         }
-        Ok(Brief::Left(Work::Upload { file, ascii: false }))
+        Ok(Brief::Left(Work::Upload {
+            file,
+            ascii: false,
+            truncate: false,
+        }))
     }
 
     /// Waits for the data connection, hearing the client.
@@ -180,7 +188,7 @@ impl Session {
         events: Option<PollFlags>,
         until: Option<Instant>,
     ) -> Result<Look, Over> {
-        let seen = self.watch(events.map(|events| (line.fd(), events)), until)?;
+        let seen = self.watch(events.map(|events| (line.socket(), events)), until)?;
         if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
             self.aborting = true;
             line.cut();

@@ -43,6 +43,8 @@ pub enum Gate {
     Digest,
     /// What `SetTime` or `SetMode` needs.
     SetFacts,
+    /// `ssl_enable`.
+    Tls,
 }
 
 /// What the client is told when the gate is closed.
@@ -111,6 +113,14 @@ const fn added(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> 
     }
 }
 
+/// A command of RFC 4217: not in HELP, as in the original.
+const fn tls(verb: &'static [u8], run: fn(&mut Session, &[u8]) -> Flow) -> Row {
+    Row {
+        help: Help::Never,
+        ..row(verb, Gate::Tls, run)
+    }
+}
+
 const fn unlisted(verb: &'static [u8], gate: Gate, run: fn(&mut Session, &[u8]) -> Flow) -> Row {
     Row {
         closed: Closed::Unknown,
@@ -174,7 +184,9 @@ const TABLE: &[Row] = &[
     unlisted(b"P@SW", Gate::Pasv, data::pasv),
     row(b"PASS", Gate::Open, plain::pass),
     row(b"PASV", Gate::Pasv, data::pasv).feat(Feature::Old("PASV")),
+    tls(b"PBSZ", plain::pbsz).feat(Feature::Old("PBSZ")),
     row(b"PORT", Gate::Port, data::port),
+    tls(b"PROT", plain::prot).feat(Feature::Old("PROT")),
     row(b"PWD", Gate::Open, navigate::pwd),
     row(b"QUIT", Gate::Open, plain::quit),
     added(b"RANG", Gate::Download, digest::rang)
@@ -217,9 +229,6 @@ const TABLE: &[Row] = &[
         .like(b"RETR")
         .feat(Feature::New(|_| said("XSHA512"))),
 ];
-
-/// Verbs that exist only with TLS, and are refused rather than unknown without it (reference §3.3).
-const REFUSED: &[&[u8]] = &[b"PBSZ", b"PROT"];
 
 /// Whether this session may use the gate now: the one place where permission is decided.
 pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
@@ -266,6 +275,7 @@ fn open(config: &Config, who: Who, gate: Gate) -> bool {
                 && (!who.anonymous || config.anon_hash_enable)
         }
         Gate::SetFacts => set_time || set_mode,
+        Gate::Tls => config.ssl_enable,
     }
 }
 
@@ -288,8 +298,9 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
             Closed::Denied => session.reply(550, b"Permission denied."),
             Closed::Unknown => session.reply(500, b"Unknown command."),
         }
-    } else if REFUSED.contains(&verb) {
-        session.reply(550, b"Permission denied.");
+    } else if verb == b"CCC" && session.data_side.is_some() {
+        let (code, text) = CCC;
+        session.reply(code, text);
     } else if is_http(verb) {
         session.reply(500, b"HTTP protocol commands not allowed.");
         return Err(Over(1));
@@ -396,6 +407,10 @@ pub fn features(offer: &Offer<'_>) -> Vec<String> {
             Feature::New(text) => text(offer).map(|text| (2, text)),
         })
         .collect();
+    // No command of a session: it is said before login. Under implicit TLS there is nothing left to ask for.
+    if offer.config.ssl_enable && !offer.config.implicit_ssl {
+        lines.push((0, Cow::Borrowed("AUTH TLS")));
+    }
     lines.sort();
     lines
         .into_iter()
@@ -433,6 +448,37 @@ fn block(verbs: &[&[u8]]) -> Vec<Vec<u8>> {
             line
         })
         .collect()
+}
+
+/// CCC (RFC 4217, 15.3): a control connection that is protected stays protected.
+pub const CCC: (u16, &[u8]) = (534, b"The control connection stays protected.");
+
+/// PBSZ (RFC 4217, 8), the same before and after login.
+pub fn pbsz(protected: bool) -> (u16, &'static [u8]) {
+    if protected {
+        (200, b"PBSZ set to 0.")
+    } else {
+        (503, b"PBSZ needs a secure connection.")
+    }
+}
+
+/// PROT (RFC 4217, 9), the same before and after login.
+pub fn prot(protected: bool, arg: &[u8], protect: &mut bool) -> (u16, &'static [u8]) {
+    if !protected {
+        return (503, b"PROT needs a secure connection.");
+    }
+    match arg.to_ascii_uppercase().as_slice() {
+        b"C" => {
+            *protect = false;
+            (200, b"PROT now Clear.")
+        }
+        b"P" => {
+            *protect = true;
+            (200, b"PROT now Private.")
+        }
+        b"S" | b"E" => (536, b"PROT not supported."),
+        _ => (504, b"PROT not recognized."),
+    }
 }
 
 /// A command line as the log shows it, the password covered.

@@ -4,8 +4,10 @@ use crate::ftp::line::{Line, LineBuffer, TooLong};
 use crate::ftp::reply;
 use crate::sys::confine::Confined;
 use crate::sys::socket;
+use crate::tls::{Ready, last_words};
 use nix::poll::{PollFd, PollFlags};
-use std::io;
+use rustls::ServerConnection;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,8 @@ pub enum Input {
 #[derive(Debug)]
 pub struct Control<S> {
     socket: S,
+    /// TLS, which only a greeter ends here: a worker's control connection comes through it.
+    tls: Option<Box<ServerConnection>>,
     lines: LineBuffer,
     out: Vec<u8>,
     ended: bool,
@@ -42,6 +46,7 @@ impl<S: AsFd> Control<S> {
     pub fn new(socket: S, rest: &[u8], idle: u32, _: Confined) -> Self {
         Self {
             socket,
+            tls: None,
             lines: LineBuffer::with(rest),
             out: Vec::new(),
             ended: false,
@@ -96,18 +101,71 @@ impl<S: AsFd> Control<S> {
     /// The client or helper is gone, or the client has taken nothing for as long as it may be idle.
     pub fn flush(&mut self, helper: BorrowedFd<'_>) -> io::Result<()> {
         let out = std::mem::take(&mut self.out);
-        let mut rest = out.as_slice();
-        while !rest.is_empty() {
-            match socket::send_some(self.socket.as_fd(), rest)? {
-                Some(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                None if self.wait(PollFlags::POLLOUT, helper, self.deadline())? => {}
-                None => return Err(io::ErrorKind::TimedOut.into()),
-            }
+        if let Some(tls) = &mut self.tls {
+            tls.writer().write_all(&out)?;
+            self.flush_records(helper)?;
+        } else {
+            self.flush_clear(&out, helper)?;
         }
         // The room is kept for the next replies.
         self.out = out;
         self.out.clear();
         Ok(())
+    }
+
+    fn flush_clear(&self, out: &[u8], helper: BorrowedFd<'_>) -> io::Result<()> {
+        let mut rest = out;
+        while !rest.is_empty() {
+            match socket::send_some(self.socket.as_fd(), rest)? {
+                Some(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                None if self.wait(PollFlags::POLLOUT, helper, self.deadline())? => {}
+                None => return Err(ErrorKind::TimedOut.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_records(&mut self, helper: BorrowedFd<'_>) -> io::Result<()> {
+        while let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
+            match tls.write_tls(&mut Ready(self.socket.as_fd())) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !self.wait(PollFlags::POLLOUT, helper, self.deadline())? {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has TLS protect what is said and heard from now on.
+    pub fn protect(&mut self, mut tls: ServerConnection) {
+        tls.set_buffer_limit(None);
+        self.tls = Some(Box::new(tls));
+    }
+
+    /// Whether TLS protects it.
+    pub fn protected(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Sends what has gathered and announces the end, where there is TLS to announce it.
+    ///
+    /// # Errors
+    /// As [`Control::flush`].
+    pub fn close(&mut self, helper: BorrowedFd<'_>) -> io::Result<()> {
+        self.flush(helper)?;
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        self.flush_records(helper)
+    }
+
+    /// Takes TLS and the socket apart from the lines, which have been handed on.
+    pub fn into_tls(self) -> Option<(S, Box<ServerConnection>)> {
+        Some((self.socket, self.tls?))
     }
 
     /// Waits for the client until its patience has run out, which is false.
@@ -144,10 +202,37 @@ impl<S: AsFd> Control<S> {
     /// # Errors
     /// The client is gone.
     pub fn fill(&mut self) -> io::Result<()> {
-        let count = socket::receive(self.socket.as_fd(), self.lines.space())?;
-        self.lines.filled(count);
-        self.ended = count == 0;
-        Ok(())
+        let Some(tls) = &mut self.tls else {
+            let count = socket::receive(self.socket.as_fd(), self.lines.space())?;
+            self.lines.filled(count);
+            self.ended = count == 0;
+            return Ok(());
+        };
+        let mut ready = Ready(self.socket.as_fd());
+        tls.read_tls(&mut ready)?;
+        if let Err(error) = tls.process_new_packets() {
+            last_words(tls, self.socket.as_fd());
+            return Err(io::Error::new(ErrorKind::InvalidData, error));
+        }
+        self.take_decrypted().map(drop)
+    }
+
+    /// Takes what TLS has decrypted; false if there is nothing.
+    fn take_decrypted(&mut self) -> io::Result<bool> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(false);
+        };
+        match tls.reader().read(self.lines.space()) {
+            Ok(count) => {
+                self.lines.filled(count);
+                self.ended = count == 0;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            // An end without announcement ends the session as any other.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.ended = true,
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// The next line, waiting for it as long as the client may be idle; everything said so far is sent before.
@@ -168,6 +253,9 @@ impl<S: AsFd> Control<S> {
                 return Ok(Input::End);
             }
             self.flush(helper)?;
+            if self.take_decrypted()? {
+                continue;
+            }
             if !self.wait(PollFlags::POLLIN, helper, deadline)? {
                 return Ok(Input::TimedOut);
             }

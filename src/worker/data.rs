@@ -173,6 +173,17 @@ impl Session {
             self.reply(425, b"Use PORT or PASV first.");
             return false;
         }
+        let forced = if self.anonymous() {
+            self.config.force_anon_data_ssl
+        } else {
+            self.config.force_local_data_ssl
+        };
+        // Protected is never served in clear, whatever has become of the means.
+        let broken = self.protect && self.data_side.is_none();
+        if self.config.ssl_enable && forced && !self.protect || broken {
+            self.reply(522, b"Data connections must be encrypted.");
+            return false;
+        }
         true
     }
 

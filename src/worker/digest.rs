@@ -181,7 +181,7 @@ fn compute(
             session.note(&format!("local file: {}", why.desc()));
             session.reply(451, b"Failure reading local file.");
         }
-        End::Network | End::Stalled | End::NoDirectory => {
+        End::Network | End::Stalled | End::Stranger | End::Handshake | End::NoDirectory => {
             session.reply(426, b"Checksum aborted.");
         }
     }

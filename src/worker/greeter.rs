@@ -1,17 +1,19 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
 use super::control::{Control, Input};
-use super::{Client, Greeting, commands, options};
+use super::{Client, Greeting, commands, options, relay};
 use crate::config::Config;
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
-use crate::sys::process;
 use crate::sys::title;
-use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, Handover};
+use crate::sys::{process, socket};
+use crate::tls::{self, Asker, Made, Secure};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, Handover, SESSION};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -46,6 +48,12 @@ struct Greeter<'a> {
     strange: u32,
     utf8: bool,
     peer: IpAddr,
+    /// What TLS needs, until it is there.
+    secure: Option<Secure>,
+    /// PROT P was said, or an AUTH that means it.
+    protect: bool,
+    /// The way to the worker, once a login over TLS holds.
+    worker: Option<OwnedFd>,
 }
 
 /// The session is over for this process, with this status.
@@ -75,6 +83,11 @@ pub fn greet(
     };
     // The empty directory has been entered: nothing names it any more.
     process::close_inherited(empty);
+    let secure = client.secure.as_ref().and_then(|secure| {
+        let own = secure.share().ok();
+        process::close_inherited(&secure.keys);
+        own
+    });
     let idle = config.idle_session_timeout;
     let mut control = Control::new(client.socket.lend(confined), &[], idle, confined);
     control.end_at(Instant::now().checked_add(login_limit(idle)));
@@ -86,6 +99,9 @@ pub fn greet(
         strange: 0,
         utf8: false,
         peer: client.peer.ip(),
+        secure,
+        protect: false,
+        worker: None,
     };
     // Where no root is changed there is none that must be empty.
     let writable = confined.root_is_writable() && !config.run_as_launching_user;
@@ -93,12 +109,38 @@ pub fn greet(
         Ok(never) => match never {},
         Err(exit) => exit,
     };
-    let _ = greeter.control.flush(greeter.channel.as_fd());
-    status
+    end(greeter, status)
+}
+
+/// After the dialogue: ends, or with TLS carries what the worker and the client say.
+fn end(greeter: Greeter<'_>, status: i32) -> i32 {
+    let Greeter {
+        config,
+        mut control,
+        channel,
+        worker,
+        peer,
+        ..
+    } = greeter;
+    let Some(worker) = worker else {
+        let _ = control.close(channel.as_fd());
+        return status;
+    };
+    match control.into_tls() {
+        Some((socket, tls)) => {
+            title::set(config.setproctitle_enable, &format!("{peer}: TLS"));
+            relay::carry(socket, tls, worker, channel.as_fd())
+        }
+        None => status,
+    }
 }
 
 impl Greeter<'_> {
     fn talk(&mut self, greeting: Greeting, writable: bool) -> Result<Infallible, Exit> {
+        if self.config.ssl_enable && self.config.implicit_ssl {
+            self.secure()?;
+            self.protect = true;
+        }
         match greeting {
             Greeting::Oops(text) => return Err(self.oops(text.as_bytes())),
             Greeting::Banner(_) if writable => {
@@ -158,20 +200,31 @@ impl Greeter<'_> {
                 Err(Exit(0))
             }
             b"FEAT" => {
-                self.dash(211, b"Features:");
-                let offer = commands::Offer {
-                    config: self.config,
-                    session: None,
-                };
-                for line in commands::features(&offer) {
-                    self.raw(line.as_bytes());
-                }
-                self.reply(211, b"End");
+                self.features();
                 Ok(())
             }
             b"OPTS" => {
                 let (code, text) = options::utf8_reply(&command.arg);
                 self.utf8 |= code == 200;
+                self.reply(code, text);
+                Ok(())
+            }
+            b"AUTH" if self.config.ssl_enable && !self.control.protected() => {
+                self.auth(&command.arg)
+            }
+            b"PBSZ" if self.config.ssl_enable => {
+                let (code, text) = commands::pbsz(self.control.protected());
+                self.reply(code, text);
+                Ok(())
+            }
+            b"PROT" if self.config.ssl_enable => {
+                let protected = self.control.protected();
+                let (code, text) = commands::prot(protected, &command.arg, &mut self.protect);
+                self.reply(code, text);
+                Ok(())
+            }
+            b"CCC" if self.control.protected() => {
+                let (code, text) = commands::CCC;
                 self.reply(code, text);
                 Ok(())
             }
@@ -191,6 +244,18 @@ impl Greeter<'_> {
         }
     }
 
+    fn features(&mut self) {
+        self.dash(211, b"Features:");
+        let offer = commands::Offer {
+            config: self.config,
+            session: None,
+        };
+        for line in commands::features(&offer) {
+            self.raw(line.as_bytes());
+        }
+        self.reply(211, b"End");
+    }
+
     /// The decisions of reference §3.2 that need nothing but the options; helper decides the rest, and all of it again.
     fn user(&mut self, name: &[u8]) -> Result<(), Exit> {
         self.pend(None);
@@ -200,11 +265,21 @@ impl Greeter<'_> {
             self.reply(530, b"This FTP server is anonymous only.");
             return Ok(());
         }
+        self.encrypted(anonymous)?;
+        if anonymous
+            && self.config.anonymous_enable
+            && self.control.protected()
+            && !self.config.allow_anon_ssl
+            && !self.config.force_anon_logins_ssl
+        {
+            self.reply(530, b"Anonymous sessions may not use encryption.");
+            return Ok(());
+        }
         if self.config.userlist_enable && self.config.local_enable {
             let reply = self.ask(&BeforeLogin::User {
                 name: name.to_vec(),
             })?;
-            if reply != BeforeLoginReply::Ask {
+            if !matches!(reply, BeforeLoginReply::Ask) {
                 return self.conclude(reply);
             }
         }
@@ -217,6 +292,114 @@ impl Greeter<'_> {
         Ok(())
     }
 
+    /// Ends the session of a client that should have asked for TLS: its password must not follow in clear. What it will be decides, not
+    /// what its name looks like (reference §10, 1).
+    fn encrypted(&mut self, anonymous: bool) -> Result<(), Exit> {
+        if !self.config.ssl_enable || self.control.protected() {
+            return Ok(());
+        }
+        if anonymous && self.config.anonymous_enable {
+            if self.config.force_anon_logins_ssl {
+                self.reply(530, b"Anonymous sessions must use encryption.");
+                return Err(Exit(1));
+            }
+        } else if self.config.force_local_logins_ssl {
+            self.reply(530, b"Non-anonymous sessions must use encryption.");
+            return Err(Exit(1));
+        }
+        Ok(())
+    }
+
+    /// AUTH (RFC 4217): the handshake follows the reply, and nothing said before it counts.
+    fn auth(&mut self, kind: &[u8]) -> Result<(), Exit> {
+        let protect = match kind.to_ascii_uppercase().as_slice() {
+            b"TLS" | b"TLS-C" => false,
+            b"SSL" | b"TLS-P" => true,
+            _ => {
+                self.reply(504, b"Unknown AUTH type.");
+                return Ok(());
+            }
+        };
+        if self.secure.is_none() {
+            self.reply(431, b"TLS is not available now.");
+            return Ok(());
+        }
+        if !self.control.rest().is_empty() {
+            // A client waits for the 234. What stands behind AUTH is somebody else's, put there to be taken as said under TLS (B-090).
+            self.note("commands behind AUTH in clear: somebody injects them; session ended");
+            self.reply(421, b"Nothing may follow AUTH before its reply.");
+            return Err(Exit(1));
+        }
+        self.reply(234, b"Proceed with negotiation.");
+        self.pend(None);
+        self.secure()?;
+        self.protect = protect;
+        Ok(())
+    }
+
+    /// The handshake on the control connection.
+    fn secure(&mut self) -> Result<(), Exit> {
+        let sent = self.control.flush(self.channel.as_fd());
+        sent.map_err(|_| Exit(1))?;
+        let Some(secure) = self.secure.take() else {
+            self.note("TLS is not available: the server has no keyholder for this session");
+            return Err(Exit(1));
+        };
+        // Tickets and the first reply are two pieces: the second must not wait for the first one's acknowledgement.
+        let _ = socket::at_once(self.control.fd());
+        let asker = Arc::new(Asker::new(secure.keys));
+        let made = Arc::new(Made::default());
+        let connection = secure
+            .settings
+            .control(self.config, &asker, Arc::clone(&made))
+            .and_then(|server| rustls::ServerConnection::new(Arc::new(server)));
+        let mut connection = connection.map_err(|error| {
+            self.note(&format!("TLS: {error}"));
+            Exit(1)
+        })?;
+        let deadline = Instant::now().checked_add(tls::HANDSHAKE).ok_or(Exit(1))?;
+        let lifeline = Some(self.channel.as_fd());
+        let done = tls::handshake(&mut connection, self.control.fd(), lifeline, deadline);
+        if let Err(failure) = done {
+            // The client has its alert: words in clear would be taken for TLS (reference §10, 14).
+            self.note(&format!("TLS handshake failed: {failure}"));
+            return Err(Exit(1));
+        }
+        asker.close();
+        if self.config.debug_ssl {
+            self.note(&tls::describe(&connection));
+        }
+        let shown = connection.peer_certificates();
+        let certificate = shown.and_then(|chain| chain.first().map(|first| first.to_vec()));
+        self.control.protect(connection);
+        self.report(certificate, made.take())
+    }
+
+    /// Tells helper, and what the worker's data connections need.
+    fn report(
+        &mut self,
+        certificate: Option<Vec<u8>>,
+        sessions: Vec<tls::Entry>,
+    ) -> Result<(), Exit> {
+        let fits = |bytes: &[u8]| bytes.len() <= SESSION;
+        if certificate.as_deref().is_some_and(|one| !fits(one)) {
+            self.note("TLS: the client's certificate is too long");
+            return Err(Exit(1));
+        }
+        let secured = BeforeLogin::Secured { certificate };
+        self.channel.send(&secured).map_err(|_| Exit(1))?;
+        for (name, value) in sessions {
+            if !fits(&value) {
+                self.note("TLS: the client's certificates are too long to be remembered; its data connections cannot resume");
+                continue;
+            }
+            let value = Zeroizing::new(value);
+            let resumable = BeforeLogin::Resumable { name, value };
+            self.channel.send(&resumable).map_err(|_| Exit(1))?;
+        }
+        Ok(())
+    }
+
     fn pass(&mut self, password: &[u8]) -> Result<(), Exit> {
         let Some(name) = self.pending.take() else {
             self.reply(503, b"Login with USER first.");
@@ -226,6 +409,7 @@ impl Greeter<'_> {
         let rest = Handover {
             unread: self.control.rest().to_vec(),
             utf8: self.utf8,
+            protect: self.protect,
         };
         let reply = self.ask(&BeforeLogin::Login {
             name,
@@ -240,6 +424,11 @@ impl Greeter<'_> {
         match reply {
             BeforeLoginReply::Granted => {
                 self.control.wipe();
+                Err(Exit(0))
+            }
+            BeforeLoginReply::Carry { worker } => {
+                self.control.wipe();
+                self.worker = Some(worker);
                 Err(Exit(0))
             }
             BeforeLoginReply::Ask => Err(Exit(1)),
@@ -283,6 +472,10 @@ impl Greeter<'_> {
             self.event(Event::Pending(name.clone().unwrap_or_default()));
         }
         self.pending = name;
+    }
+
+    fn note(&mut self, text: &str) {
+        self.event(Event::Note(text.as_bytes().to_vec()));
     }
 
     fn reply(&mut self, code: u16, text: &[u8]) {

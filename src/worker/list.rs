@@ -60,9 +60,14 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         Err(End::Local(_)) => {
             session.note("STAT: the directory has too many entries, or the pattern takes too long")
         }
-        Err(End::Network | End::Stalled | End::Done | End::Deserted) => {
-            return Err(super::state::Over(1));
-        }
+        Err(
+            End::Network
+            | End::Stalled
+            | End::Stranger
+            | End::Handshake
+            | End::Done
+            | End::Deserted,
+        ) => return Err(super::state::Over(1)),
     }
     session.reply(213, b"End of status");
     Ok(())

@@ -8,8 +8,11 @@ mod data;
 mod digest;
 mod facts;
 mod greeter;
+mod guard;
 mod jail;
+mod line;
 mod list;
+mod lock;
 mod modern;
 mod mover;
 mod names;
@@ -18,6 +21,7 @@ mod options;
 mod pace;
 mod plain;
 mod publish;
+mod relay;
 mod site;
 mod space;
 mod stamp;
@@ -28,9 +32,11 @@ pub use greeter::{GREETER_LIMITS, greet};
 
 use crate::config::Config;
 use crate::sys::confine::Wanted;
+use crate::sys::process;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Handover};
+use crate::tls::{Entry, Secure};
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -47,6 +53,30 @@ pub struct Client {
     pub local: SocketAddr,
     /// How many sessions there were when it came, this one included; none when nobody counts.
     pub clients: Option<u32>,
+    /// What TLS needs, if there is TLS.
+    pub secure: Option<Secure>,
+}
+
+/// What a greeter leaves to the worker.
+#[derive(Debug, Default)]
+pub struct Handover {
+    /// Input it has received and not obeyed.
+    pub rest: Vec<u8>,
+    /// It has said OPTS UTF8 ON.
+    pub utf8: bool,
+    /// The TLS of the control connection, if it has any.
+    pub tls: Option<Secured>,
+}
+
+/// What data connections must know of the control connection's TLS.
+#[derive(Debug, Default)]
+pub struct Secured {
+    /// The certificate the client has shown.
+    pub certificate: Option<Vec<u8>>,
+    /// What they may resume.
+    pub sessions: Vec<Entry>,
+    /// Whether they are to be protected (PROT).
+    pub protect: bool,
 }
 
 /// What greeter says first.
@@ -133,11 +163,14 @@ pub fn work(
     wanted: Wanted,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    rest: Handover,
+    handover: Handover,
 ) -> i32 {
+    if handover.tls.is_some() {
+        process::keep_heap();
+    }
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {
-            let session = state::Session::new(config, client, verdict, jail, channel, &rest);
+            let session = state::Session::new(config, client, verdict, jail, channel, handover);
             session.serve()
         }
         Err(oops) => {

@@ -1,5 +1,8 @@
 //! The data thread: moves the bytes of one job at a time with blocking calls and wakes the control thread at the end; worker.
 
+pub use super::line::{Drain, End, Line};
+
+use super::guard::{Guard, Guarded, errno};
 use super::pace::Pace;
 use crate::ftp::ascii::{FromNetwork, ToNetwork};
 use crate::sys::{process, socket};
@@ -11,7 +14,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// One piece of a download that is not limited: large, so that the calls cost nothing beside the bytes.
@@ -25,67 +27,11 @@ const PIPE: usize = 1 << 20;
 const PIPE_SIZE: i32 = 1 << 20;
 /// A pipe that is smaller saves nothing.
 const PIPE_LEAST: i32 = 1 << 16;
+/// One piece under TLS: what is copied and then ciphered should still be in the processor's own memory.
+const GUARDED: usize = 64 * 1024;
 
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
-
-/// A data connection both threads know: one moves bytes, the other may cut it off.
-#[derive(Debug)]
-pub struct Line {
-    socket: OwnedFd,
-    cut: AtomicBool,
-    moved: AtomicU64,
-}
-
-impl Line {
-    /// Over a connected socket.
-    pub fn new(socket: OwnedFd) -> Self {
-        Self {
-            socket,
-            cut: AtomicBool::new(false),
-            moved: AtomicU64::new(0),
-        }
-    }
-
-    /// Cuts it off: the blocked call of the data thread returns.
-    pub fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
-        socket::shut(self.socket.as_fd());
-    }
-
-    /// Bytes moved so far.
-    pub fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Relaxed)
-    }
-
-    /// The connection.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-
-    /// Books bytes that were moved.
-    pub fn add(&self, count: usize) {
-        self.moved
-            .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
-/// How a transfer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Every byte arrived: the peer's kernel has acknowledged them, or the file is written and closed.
-    Done,
-    /// The local file could not be read or written.
-    Local(Errno),
-    /// The connection broke.
-    Network,
-    /// Nothing moved for `data_connection_timeout`.
-    Stalled,
-    /// The directory could not be read: LIST says so with its success.
-    NoDirectory,
-    /// The client or helper has gone, or spoke nonsense: nobody is left to be told.
-    Deserted,
-}
 
 /// Text of a listing, made piece by piece; sent as it comes.
 pub type Produce =
@@ -116,6 +62,8 @@ pub enum Work {
         file: OwnedFd,
         /// TYPE A is converted.
         ascii: bool,
+        /// What it holds is given up first, once the connection is known to be the client's.
+        truncate: bool,
     },
     /// A listing.
     Listing(Produce),
@@ -136,6 +84,8 @@ impl Work {
 pub struct Job {
     /// The connection.
     pub line: Arc<Line>,
+    /// What protects it, if TLS does.
+    pub guard: Option<Guard>,
     /// What to move.
     pub work: Work,
     /// Bytes per second.
@@ -171,9 +121,13 @@ impl Mover {
             .spawn(move || {
                 let mut buffers = Buffers::default();
                 for job in todo {
-                    let end = job.run(&mut buffers);
+                    let line = Arc::clone(&job.line);
+                    let (end, guarded) = job.run(&mut buffers);
                     if done.send(end).is_err() || theirs.write(1).is_err() {
                         return;
+                    }
+                    if let Some(guarded) = guarded.filter(|_| end == End::Done) {
+                        guarded.farewell(&line);
                     }
                 }
             })?;
@@ -214,58 +168,39 @@ struct Buffers {
 }
 
 impl Job {
-    fn run(self, buffers: &mut Buffers) -> End {
-        if self.work.moves() && socket::data_options(self.line.socket.as_fd(), self.stall).is_err()
-        {
-            return End::Network;
+    fn run(self, buffers: &mut Buffers) -> (End, Option<Guarded>) {
+        if self.work.moves() && socket::data_options(self.line.socket(), self.stall).is_err() {
+            return (End::Network, None);
         }
+        let guarded = match self.guard.map(|guard| guard.accept(&self.line)).transpose() {
+            Ok(guarded) => guarded,
+            Err(end) => return (end, None),
+        };
         let pace = self.rate.map(Pace::new);
         let whole = self.chunk.is_none() && pace.is_none();
-        let chunk = self.chunk.unwrap_or(CHUNK);
-        let chunk = pace.as_ref().map_or(chunk, |pace| pace.piece().min(chunk));
+        let most = match (self.chunk, &guarded) {
+            (Some(chunk), Some(_)) => chunk.min(GUARDED),
+            (None, Some(_)) => GUARDED,
+            (chunk, None) => chunk.unwrap_or(CHUNK),
+        };
+        let chunk = pace.as_ref().map_or(most, |pace| pace.piece().min(most));
         let mut run = Run {
             line: &self.line,
+            guarded,
             pace,
             chunk,
             whole,
             stall: self.stall,
         };
-        let result = match self.work {
-            Work::Download {
-                file,
-                offset,
-                end,
-                ascii: false,
-                sendfile: true,
-            } => run.sendfile(&file, offset, end),
-            Work::Download {
-                file,
-                offset,
-                end,
-                ascii,
-                sendfile: _,
-            } => run.read_file(&file, end.saturating_sub(offset), ascii, buffers),
-            Work::Upload { file, ascii } => return run.upload(file, ascii, buffers),
-            Work::Listing(produce) | Work::ShortListing(produce) => {
-                produce(&mut |text| run.send(text))
-            }
-            Work::Reckon(reckon) => {
-                return reckon(run.chunk, &mut |count| run.moved(count, true))
-                    .err()
-                    .unwrap_or(End::Done);
-            }
-        };
-        match result {
-            Ok(()) => run.drain(End::Done),
-            Err(End::NoDirectory) => run.drain(End::NoDirectory),
-            Err(end) => end,
-        }
+        let end = run.work(self.work, buffers);
+        (end, run.guarded)
     }
 }
 
 /// A job that runs.
 struct Run<'a> {
     line: &'a Line,
+    guarded: Option<Guarded>,
     pace: Option<Pace>,
     chunk: usize,
     /// No size of pieces is asked for.
@@ -274,17 +209,54 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.line.socket.as_fd()
+    fn work(&mut self, work: Work, buffers: &mut Buffers) -> End {
+        let result = match work {
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii: false,
+                sendfile: true,
+            } if self.guarded.is_none() => self.sendfile(&file, offset, end),
+            Work::Download {
+                file,
+                offset,
+                end,
+                ascii,
+                sendfile: _,
+            } => self.read_file(&file, end.saturating_sub(offset), ascii, buffers),
+            Work::Upload {
+                file,
+                ascii,
+                truncate,
+            } => return self.upload(file, ascii, truncate, buffers),
+            Work::Listing(produce) | Work::ShortListing(produce) => {
+                produce(&mut |text| self.send(text))
+            }
+            Work::Reckon(reckon) => {
+                return reckon(self.chunk, &mut |count| self.moved(count, true))
+                    .err()
+                    .unwrap_or(End::Done);
+            }
+        };
+        let end = match result {
+            Ok(()) => End::Done,
+            Err(End::NoDirectory) => End::NoDirectory,
+            Err(end) => return end,
+        };
+        let closed = self
+            .guarded
+            .as_mut()
+            .map_or(Ok(()), |guarded| guarded.close(self.line, self.stall));
+        closed.map_or_else(|end| end, |()| self.drain(end))
     }
 
-    /// What an error of the data socket means.
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.line.socket()
+    }
+
     fn broken(&self, error: Errno) -> End {
-        if error == Errno::EAGAIN && !self.line.cut.load(Ordering::Relaxed) {
-            End::Stalled
-        } else {
-            End::Network
-        }
+        self.line.broken(error)
     }
 
     fn sendfile(&mut self, file: &OwnedFd, from: u64, end: u64) -> Result<(), End> {
@@ -355,6 +327,9 @@ impl Run<'_> {
     }
 
     fn send(&mut self, text: &[u8]) -> Result<(), End> {
+        if self.guarded.is_some() {
+            return self.send_guarded(text);
+        }
         let mut rest = text;
         while !rest.is_empty() {
             let piece = rest.get(..self.chunk).unwrap_or(rest);
@@ -370,8 +345,34 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn upload(mut self, file: OwnedFd, ascii: bool, buffers: &mut Buffers) -> End {
-        let received = self.receive(&file, ascii, buffers);
+    fn send_guarded(&mut self, text: &[u8]) -> Result<(), End> {
+        for piece in text.chunks(self.chunk) {
+            let fd = self.line.socket();
+            if let Some(guarded) = &mut self.guarded {
+                let mut sent = guarded.stream.write(fd, piece);
+                if self.pace.is_some() {
+                    sent = sent.and_then(|()| guarded.stream.flush(fd));
+                }
+                sent.map_err(|error| self.line.broken(errno(&error)))?;
+            }
+            self.moved(piece.len(), true)?;
+        }
+        Ok(())
+    }
+
+    fn upload(&mut self, file: OwnedFd, ascii: bool, truncate: bool, buffers: &mut Buffers) -> End {
+        if truncate && let Err(error) = nix::unistd::ftruncate(&file, 0) {
+            return End::Local(error);
+        }
+        let received = match self.guarded.take() {
+            Some(mut guarded) => {
+                let received = self.receive_guarded(&mut guarded, &file, ascii, buffers);
+                // Announced whether the client waits for it or not.
+                let _ = guarded.stream.close(self.socket());
+                received
+            }
+            None => self.receive(&file, ascii, buffers),
+        };
         // A file system may hold its error back until here: quota, NFS, a full disk.
         let closed = nix::unistd::close(file);
         match (received, closed) {
@@ -404,17 +405,27 @@ impl Run<'_> {
             }
             self.moved(count, true)?;
         }
-        if ascii {
-            buffers.converted.clear();
-            convert.finish(&mut buffers.converted);
-            write_all(file, &buffers.converted)?;
+        self.received(file, ascii.then_some(convert), &mut buffers.converted)
+    }
+
+    /// The end of an upload.
+    fn received(
+        &self,
+        file: &OwnedFd,
+        convert: Option<FromNetwork>,
+        converted: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        if let Some(mut convert) = convert {
+            converted.clear();
+            convert.finish(converted);
+            write_all(file, converted)?;
         }
         self.uncut()
     }
 
     /// The end may be ours: a cut connection reads as an end too.
     fn uncut(&self) -> Result<(), End> {
-        if self.line.cut.load(Ordering::Relaxed) {
+        if self.line.is_cut() {
             Err(End::Network)
         } else {
             Ok(())
@@ -453,6 +464,46 @@ impl Run<'_> {
         }
     }
 
+    /// As [`Run::receive`], each record written from where it was decrypted.
+    fn receive_guarded(
+        &mut self,
+        guarded: &mut Guarded,
+        file: &OwnedFd,
+        ascii: bool,
+        buffers: &mut Buffers,
+    ) -> Result<(), End> {
+        let mut convert = FromNetwork::new();
+        let line = self.line;
+        let Buffers { raw, converted } = buffers;
+        raw.resize(self.chunk, 0);
+        guarded
+            .stream
+            .begin_upload(line.socket())
+            .map_err(|error| line.broken(errno(&error)))?;
+        loop {
+            let read = guarded.stream.read(line.socket(), raw, |clear| {
+                if ascii {
+                    converted.clear();
+                    convert.convert(clear, converted);
+                    write_all(file, converted)?;
+                } else {
+                    write_all(file, clear)?;
+                }
+                self.moved(clear.len(), true)
+            });
+            match read {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break,
+                Ok(Err(end)) => return Err(end),
+                Err(error) => {
+                    guarded.ended(line, &error)?;
+                    break;
+                }
+            }
+        }
+        self.received(file, ascii.then_some(convert), converted)
+    }
+
     /// Books what was moved and waits if that was too fast; a cut connection ends the wait.
     fn moved(&mut self, count: usize, more: bool) -> Result<(), End> {
         self.line.add(count);
@@ -462,10 +513,10 @@ impl Run<'_> {
         let until = pace.book(u64::try_from(count).unwrap_or(u64::MAX));
         if more {
             // No event is asked for: only the hang-up of a cut connection is reported.
-            let mut fds = [PollFd::new(self.line.socket.as_fd(), PollFlags::empty())];
+            let mut fds = [PollFd::new(self.line.socket(), PollFlags::empty())];
             let _ = socket::wait(&mut fds, Some(until));
         }
-        if self.line.cut.load(Ordering::Relaxed) {
+        if self.line.is_cut() {
             Err(End::Network)
         } else {
             Ok(())
@@ -493,74 +544,6 @@ impl Run<'_> {
                 drain.woken();
             }
         }
-    }
-}
-
-/// The wait for the last acknowledgement, of which the kernel gives no sign by itself.
-pub struct Drain<'a> {
-    line: &'a Line,
-    end: End,
-    patience: Duration,
-    left: usize,
-    since: Instant,
-    /// The peer has ended its side: what is left is an acknowledgement on its way.
-    ended: bool,
-}
-
-impl<'a> Drain<'a> {
-    /// Ends our side; `end` is what it comes to if all goes well.
-    ///
-    /// # Errors
-    /// The connection has gone.
-    pub fn begin(line: &'a Line, end: End, stall: Option<Duration>) -> Result<Self, End> {
-        socket::finish(line.fd()).map_err(|_| End::Network)?;
-        Ok(Self {
-            line,
-            end,
-            patience: stall.unwrap_or(Duration::from_secs(600)),
-            left: usize::MAX,
-            since: Instant::now(),
-            ended: false,
-        })
-    }
-
-    /// How it has ended, if it has.
-    pub fn look(&mut self) -> Option<End> {
-        let healthy =
-            || socket::connected(self.line.fd()).is_ok() && !self.line.cut.load(Ordering::Relaxed);
-        let Ok(now) = socket::unacknowledged(self.line.fd()) else {
-            return Some(End::Network);
-        };
-        // Acknowledged, unless a reset has emptied the queue; after a reset that has not, only the error tells.
-        if now == 0 || self.ended {
-            match (healthy(), now) {
-                (false, _) => return Some(End::Network),
-                (true, 0) => return Some(self.end),
-                (true, _) => {}
-            }
-        }
-        if now < self.left {
-            (self.left, self.since) = (now, Instant::now());
-        } else if self.since.elapsed() >= self.patience {
-            return Some(End::Stalled);
-        }
-        None
-    }
-
-    /// How long to wait before the next look: little beside what has been waited.
-    pub fn nap(&self) -> Duration {
-        let waited = self.since.elapsed() / 4;
-        waited.clamp(Duration::from_millis(1), Duration::from_millis(50))
-    }
-
-    /// The peer's end, a reset or a cut has woken whoever waited.
-    pub fn woken(&mut self) {
-        self.ended = true;
-    }
-
-    /// Whether the peer has ended its side, so that waiting for that is over.
-    pub fn ended(&self) -> bool {
-        self.ended
     }
 }
 

@@ -22,6 +22,21 @@ pub fn pass(session: &mut Session, _: &[u8]) -> Flow {
     Ok(())
 }
 
+/// PBSZ (RFC 4217).
+pub fn pbsz(session: &mut Session, _: &[u8]) -> Flow {
+    let (code, text) = commands::pbsz(session.data_side.is_some());
+    session.reply(code, text);
+    Ok(())
+}
+
+/// PROT (RFC 4217).
+pub fn prot(session: &mut Session, arg: &[u8]) -> Flow {
+    let protected = session.data_side.is_some();
+    let (code, text) = commands::prot(protected, arg, &mut session.protect);
+    session.reply(code, text);
+    Ok(())
+}
+
 /// QUIT (RFC 959).
 pub fn quit(session: &mut Session, _: &[u8]) -> Flow {
     session.reply(221, b"Goodbye.");
@@ -169,8 +184,16 @@ pub fn status(session: &mut Session, moved: Option<u64>) {
         format!("TYPE: {kind}").into_bytes(),
         limit.into_bytes(),
         idle.into_bytes(),
-        b"Control connection is plain text".to_vec(),
-        b"Data connections will be plain text".to_vec(),
+        if session.data_side.is_some() {
+            b"Control connection is encrypted".to_vec()
+        } else {
+            b"Control connection is plain text".to_vec()
+        },
+        if session.protect {
+            b"Data connections will be encrypted".to_vec()
+        } else {
+            b"Data connections will be plain text".to_vec()
+        },
     ];
     if let Some(clients) = session.clients {
         lines.push(format!("At session startup, client count was {clients}").into_bytes());

@@ -6,14 +6,15 @@ use super::jail::Jail;
 use super::modern::Modern;
 use super::mover::Mover;
 use super::names::Names;
-use super::{Client, Rules, Verdict, commands};
+use super::{Client, Handover, Rules, Secured, Verdict, commands};
 use crate::config::Config;
 use crate::ftp::line::{Command, Line};
 use crate::ftp::pattern::Pattern;
 use crate::sys::socket;
 use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
-use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Handover, Outcome};
+use crate::tls::{Secure, Side};
+use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome};
 use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -77,6 +78,10 @@ pub struct Session {
     pub rename_from: Option<(VirtualPath, Vec<u8>)>,
     /// The data connection to come.
     pub data: Data,
+    /// What protects data connections, if TLS protects the control connection.
+    pub data_side: Option<Arc<Side>>,
+    /// Whether data connections are to be protected: PROT P.
+    pub protect: bool,
     /// EPSV ALL was said.
     pub epsv_all: bool,
     /// SITE UMASK's current value.
@@ -105,31 +110,28 @@ impl Session {
         verdict: Verdict,
         jail: Jail,
         channel: Channel<AfterLogin, AfterLoginReply>,
-        rest: &Handover,
+        handover: Handover,
     ) -> Self {
         let Jail {
             confined,
             tree,
             start,
         } = jail;
+        let Handover { rest, utf8, tls } = handover;
+        let protect = tls.as_ref().is_some_and(|tls| tls.protect);
+        let data_side = data_side(&config, client.secure, tls);
         let tree = Arc::new(tree);
         let umask = match verdict.rules {
             Rules::Local => config.local_umask,
             Rules::Anonymous => config.anon_umask,
         } & 0o777;
-        let deny = config
-            .deny_file
-            .as_deref()
-            .map(|text| Pattern::new(text.as_bytes()));
-        let names = Arc::new(Mutex::new(Names::new(
-            &config,
-            Arc::clone(&tree),
-            verdict.chroot,
-        )));
+        let deny = config.deny_file.as_deref();
+        let deny = deny.map(|text| Pattern::new(text.as_bytes()));
+        let names = Names::new(&config, Arc::clone(&tree), verdict.chroot);
         Self {
             control: Control::new(
                 client.socket.open(confined),
-                &rest.unread,
+                &rest,
                 config.idle_session_timeout,
                 confined,
             ),
@@ -141,19 +143,21 @@ impl Session {
             restart: 0,
             rename_from: None,
             data: Data::None,
+            data_side,
+            protect,
             epsv_all: false,
             mover: None,
             seen: HashSet::new(),
             held: None,
             aborting: false,
-            modern: Modern::new(&config, rest.utf8),
+            modern: Modern::new(&config, utf8),
             config,
             verdict,
             channel,
             tree,
             start,
             umask,
-            names,
+            names: Arc::new(Mutex::new(names)),
             deny,
         }
     }
@@ -399,4 +403,16 @@ impl Session {
     pub fn matches(&self, pattern: &Pattern, arg: &[u8]) -> bool {
         pattern.denies(arg, self.tree.canonical(&self.cwd, arg).as_deref())
     }
+}
+
+/// What protects data connections; nothing for a session without TLS, whose channel to the keyholder is closed with that.
+fn data_side(config: &Config, secure: Option<Secure>, tls: Option<Secured>) -> Option<Arc<Side>> {
+    let Secured {
+        certificate,
+        sessions,
+        protect: _,
+    } = tls?;
+    let side = Side::new(config, secure?, sessions, certificate);
+    // The same settings have just served the control connection.
+    side.ok().map(Arc::new)
 }

@@ -2,20 +2,20 @@
 
 use super::brief::Brief;
 use super::data::{Wish, ask};
+use super::guard::Guard;
 use super::mover::{End, Job, Line, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
-use nix::fcntl::FcntlArg;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Names STOU tries before it gives up (attacks B-056).
 const TRIES: u32 = 10_000;
@@ -255,8 +255,10 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         return Ok(());
     };
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
+    // Over TLS that is known only after the handshake, which follows the reply.
+    let guarded = session.protect;
     let file = target.file.try_clone();
-    let (true, Ok(file)) = (place(target, manner), file) else {
+    let (true, Ok(file)) = (place(target, manner, guarded), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
     };
@@ -269,8 +271,14 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     }
     let ascii =
         session.representation == Representation::Ascii && session.config.ascii_upload_enable;
+    let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
-    let (mut end, moved) = session.run(connection, Work::Upload { file, ascii })?;
+    let work = Work::Upload {
+        file,
+        ascii,
+        truncate,
+    };
+    let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
     // A killed client's data connection ends like a finished one's; its control connection ends with it.
     if end == End::Done && session.deserted() {
@@ -350,14 +358,15 @@ fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
     })?
 }
 
-/// Puts the file where the first byte belongs.
-fn place(target: &Target, manner: Manner) -> bool {
+/// Puts the file where the first byte belongs; `later` leaves what it holds to whoever has seen the client prove itself.
+fn place(target: &Target, manner: Manner, later: bool) -> bool {
     match manner {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse.
-            nix::unistd::ftruncate(&target.file, 0).is_ok()
+            later
+                || nix::unistd::ftruncate(&target.file, 0).is_ok()
                 || meta_of(&target.file).is_ok_and(|meta| meta.size == 0)
         }
         Manner::Store { offset } => {
@@ -444,6 +453,11 @@ impl Session {
                 self.reply(426, b"Failure reading network stream.")
             }
             End::Network => self.reply(426, b"Failure writing network stream."),
+            End::Stranger => self.reply(
+                522,
+                b"TLS session reuse or client certificate required; see the server's log.",
+            ),
+            End::Handshake => self.reply(425, b"TLS handshake failed on the data connection."),
             End::Deserted => return Err(Over(1)),
             End::Stalled => {
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
@@ -462,7 +476,16 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
-        let work = match self.brief(&line, work) {
+        let guard = match &self.data_side {
+            Some(side) if self.protect && work.moves() => Some(Guard::new(&self.config, side)),
+            Some(_) | None => None,
+        };
+        // What is protected is the data thread's: a handshake takes its time.
+        let brief = match guard {
+            Some(_) => Ok(Brief::Left(work)),
+            None => self.brief(&line, work),
+        };
+        let work = match brief {
             Ok(Brief::Over(end)) => return Ok((end, line.moved())),
             Ok(Brief::Left(work)) => work,
             Err(Over(_)) => return Ok((End::Deserted, line.moved())),
@@ -478,6 +501,7 @@ impl Session {
         }
         let job = Job {
             line: Arc::clone(&line),
+            guard,
             work,
             rate: self.rate(),
             stall: self.stall(),
@@ -492,6 +516,7 @@ impl Session {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
         })?;
+        line.notes().iter().for_each(|note| self.note(note));
         Ok((end, line.moved()))
     }
 
@@ -526,66 +551,6 @@ impl Session {
             .held
             .as_ref()
             .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
-    }
-
-    /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
-    /// has been said.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
-        self.lock_by(kind, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
-        })
-    }
-
-    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
-    ///
-    /// # Errors
-    /// The session is over.
-    pub fn lock_own(&mut self, file: &OwnedFd) -> Result<bool, Over> {
-        self.lock_by(libc::F_WRLCK, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(range))
-        })
-    }
-
-    fn lock_by(
-        &mut self,
-        kind: libc::c_int,
-        set: impl Fn(&libc::flock) -> nix::Result<libc::c_int>,
-    ) -> Result<bool, Over> {
-        let deadline = match self.config.data_connection_timeout {
-            0 => None,
-            seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
-        };
-        loop {
-            match set(&whole(kind)) {
-                Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
-                // File systems without locks are used without them, as by the original.
-                Ok(_) | Err(_) => return Ok(true),
-            }
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                self.reply(450, b"File is in use by another session.");
-                return Ok(false);
-            }
-            let nap = Instant::now().checked_add(Duration::from_millis(50));
-            if self.watch(None, nap)?.spoken && self.hear(None)? == Wish::Abort {
-                self.reply(426, b"Failure waiting for the file.");
-                self.reply(226, b"ABOR successful.");
-                return Ok(false);
-            }
-        }
-    }
-}
-
-/// A lock on a whole file.
-pub fn whole(kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(kind).unwrap_or_default(),
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
     }
 }
 

@@ -23,5 +23,6 @@ mod logs;
 mod mended;
 mod options;
 mod session;
+mod tls;
 mod transfer;
 mod wrappers;

@@ -17,6 +17,7 @@ pub mod host;
 pub mod listing;
 pub mod log;
 pub mod server;
+pub mod tls;
 pub mod utmp;
 
 pub use client::{Client, Data};

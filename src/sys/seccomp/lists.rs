@@ -157,6 +157,53 @@ pub(super) const SPEAK: &[Row] = &[
     ),
 ];
 
+/// Keyholder: its channels do not block.
+pub(super) const SIGN: &[Row] = &[only(
+    named!(SYS_fcntl),
+    &[&[
+        int(1, libc::F_SETFL),
+        within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+    ]],
+    "a session that does not read must not hold it up",
+)];
+
+/// Greeter with TLS: the handshake, and the control connection carried to and from the worker.
+pub(super) const CARRY: &[Row] = &[
+    only(
+        named!(SYS_setsockopt),
+        &[
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_NODELAY)],
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_QUICKACK)],
+        ],
+        "no delay in a handshake",
+    ),
+    only(
+        named!(SYS_setsockopt),
+        &[
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_KEEPALIVE)],
+            &[int(1, libc::SOL_SOCKET), int(2, libc::SO_OOBINLINE)],
+        ],
+        "the client's connection",
+    ),
+    only(
+        named!(SYS_fcntl),
+        &[
+            &[
+                int(1, libc::F_SETFL),
+                within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+            ],
+            &[int(1, libc::F_DUPFD_CLOEXEC)],
+        ],
+        "both ends of what is carried, the way to the keyholder",
+    ),
+    only(
+        named!(SYS_recvfrom),
+        &[CONNECTED],
+        "what is to be carried; never with an address",
+    ),
+    allow(named!(SYS_shutdown), "the end of what is carried"),
+];
+
 const fn stream(family: i32) -> [Test; 3] {
     [
         int(0, family),
@@ -264,6 +311,7 @@ pub(super) const READ: &[Row] = &[
         named!(SYS_setsockopt),
         &[
             &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_NODELAY)],
+            &[int(1, libc::IPPROTO_TCP), int(2, libc::TCP_QUICKACK)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_KEEPALIVE)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_OOBINLINE)],
             &[int(1, libc::SOL_SOCKET), int(2, libc::SO_SNDTIMEO)],

@@ -34,7 +34,9 @@ pub struct Rights {
 /// Whose list it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum List {
-    /// Before login.
+    /// Signs, and nothing else.
+    Keyholder,
+    /// Before login; with TLS also the carrier of the control connection after it.
     Greeter,
     /// Helper, after login.
     Helper {
@@ -51,7 +53,7 @@ pub enum List {
 }
 
 /// How many lists there are, and with it places for their programs.
-const PLACES: usize = 3 + 64;
+const PLACES: usize = 4 + 64;
 
 static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
 
@@ -67,8 +69,9 @@ static BROKEN: AtomicBool = AtomicBool::new(false);
 impl List {
     fn place(self) -> usize {
         match self {
-            Self::Greeter => 0,
-            Self::Helper { gives } => 1 + usize::from(gives),
+            Self::Keyholder => 0,
+            Self::Greeter => 1,
+            Self::Helper { gives } => 2 + usize::from(gives),
             Self::Worker { rights, names } => [
                 rights.upload,
                 rights.make,
@@ -79,14 +82,15 @@ impl List {
             ]
             .iter()
             .fold(0, |sum: usize, one| sum.wrapping_mul(2) | usize::from(*one))
-            .wrapping_add(3),
+            .wrapping_add(4),
         }
     }
 
     fn rows(self) -> Vec<&'static Row> {
         let mut parts: Vec<&'static [Row]> = vec![lists::BASE, lists::SPEAK];
         match self {
-            Self::Greeter => parts.push(lists::NO_PATHS),
+            Self::Keyholder => parts.extend([lists::NO_PATHS, lists::SIGN]),
+            Self::Greeter => parts.extend([lists::NO_PATHS, lists::CARRY]),
             Self::Helper { gives } => {
                 parts.extend([lists::HELPER, lists::NO_PATHS]);
                 if gives {
@@ -113,7 +117,10 @@ impl List {
     fn otherwise(self) -> Answer {
         match self {
             Self::Worker { names: true, .. } => Answer::Errno(1),
-            Self::Greeter | Self::Helper { .. } | Self::Worker { names: false, .. } => Answer::Kill,
+            Self::Keyholder
+            | Self::Greeter
+            | Self::Helper { .. }
+            | Self::Worker { names: false, .. } => Answer::Kill,
         }
     }
 

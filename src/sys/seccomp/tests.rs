@@ -37,6 +37,7 @@ const READER: List = List::Worker {
 
 fn every() -> Vec<List> {
     let mut lists = vec![
+        List::Keyholder,
         List::Greeter,
         List::Helper { gives: false },
         List::Helper { gives: true },
@@ -296,7 +297,12 @@ fn the_kernel_agrees() {
     if !super::available() {
         return;
     }
-    for list in [List::Greeter, READER, List::Helper { gives: false }] {
+    for list in [
+        List::Keyholder,
+        List::Greeter,
+        READER,
+        List::Helper { gives: false },
+    ] {
         list.prepare();
         let rows = list.rows();
         for call in (0..480).chain([0x4000_0000, 0x4000_0027]) {

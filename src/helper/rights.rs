@@ -1,0 +1,77 @@
+//! The rights helper has before login, and the few it keeps after it; runs in the helper.
+
+use super::empty_root;
+use super::prepared::Prepared;
+use crate::sys::confine::{self, Isolation, Plan};
+use crate::sys::landlock::Reach;
+use crate::sys::seccomp::List;
+use caps::Capability;
+use std::os::fd::OwnedFd;
+
+/// What helper needs before login; auth, its child, takes back more.
+pub fn before_login(prepared: &Prepared) -> Vec<Capability> {
+    let mut needed = vec![
+        Capability::CAP_SETUID,
+        Capability::CAP_SETGID,
+        Capability::CAP_SETPCAP,
+        Capability::CAP_SYS_CHROOT,
+        Capability::CAP_NET_BIND_SERVICE,
+    ];
+    if prepared.config().chown_uploads {
+        needed.push(Capability::CAP_CHOWN);
+    }
+    if prepared.isolation() != (false, false) {
+        needed.push(Capability::CAP_SYS_ADMIN);
+    }
+    needed
+}
+
+/// Empties the bounding set, which children inherit, once no auth is to come: what its PAM modules start may need some of it.
+pub fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
+    if prepared.config().run_as_launching_user {
+        return Ok(());
+    }
+    confine::drop_bounding_set(&[])
+}
+
+/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.
+pub fn give_up(
+    prepared: &Prepared,
+    empty: &OwnedFd,
+    gives: bool,
+) -> Result<confine::Confined, confine::Failure> {
+    let config = prepared.config();
+    let mut keep = Vec::new();
+    if config.connect_from_port_20 && config.ftp_data_port < 1024 {
+        keep.push(Capability::CAP_NET_BIND_SERVICE);
+    }
+    if gives {
+        keep.push(Capability::CAP_CHOWN);
+    }
+    let wanted = prepared.wanted();
+    let list = List::Helper { gives };
+    confine::confine(&Plan {
+        root: empty_root(prepared, empty),
+        uid: prepared.nopriv.uid,
+        gid: prepared.nopriv.gid,
+        groups: &[],
+        keep: &keep,
+        limits: HELPER_LIMITS,
+        // It makes the data sockets: in an empty network there are none to make.
+        isolation: Isolation::default(),
+        // It outlives master: a restart of the service leaves sessions alone.
+        parent: None,
+        fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
+    })
+}
+
+/// What helper may use after login.
+const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
+    use nix::sys::resource::Resource;
+    &[
+        (Resource::RLIMIT_NPROC, 0),
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_NOFILE, 16),
+        (Resource::RLIMIT_DATA, 64 << 20),
+    ]
+};

@@ -1,0 +1,233 @@
+//! Reads certificates and keys and makes sure that they fit, with a sentence about everything that does not; keyholder, as root.
+
+use super::Master;
+use super::validity;
+use crate::config::Config;
+use crate::tls;
+use crate::wire::FromKeyholder;
+use rustls::SignatureScheme;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey};
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
+
+/// More than any file of certificates.
+const LONGEST: u64 = 1 << 20;
+
+/// Every scheme a key may know, the best first (RFC 8446, 4.2.3): ECDSA, Ed25519, RSA-PSS, RSA-PKCS1.
+const SCHEMES: [u16; 10] = [
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601,
+];
+
+/// Something is wrong, and master has been told.
+pub struct Unusable;
+
+/// A pair of options.
+struct Pair<'a> {
+    certificate_option: &'static str,
+    key_option: &'static str,
+    certificate: &'a OsStr,
+    key: &'a OsStr,
+}
+
+/// Loads every pair the options name and reports it.
+///
+/// # Errors
+/// One of them cannot be used, or there is none; all mistakes have been reported.
+pub fn load(config: &Config, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
+    let provider = tls::provider();
+    let mut keys = Vec::new();
+    let mut wrong = false;
+    let pairs = pairs(config);
+    if pairs.is_empty() {
+        wrong = true;
+        let text = "ssl_enable=YES needs a certificate: name one".to_owned();
+        mistake(master, "rsa_cert_file", text)?;
+    }
+    for pair in pairs {
+        match pair.load(&provider) {
+            Ok((certified, remarks)) => {
+                for text in remarks {
+                    let option = pair.certificate_option.into();
+                    say(
+                        master,
+                        &FromKeyholder::Remark {
+                            option,
+                            text: text.into(),
+                        },
+                    )?;
+                }
+                keys.push(report(certified, master)?);
+            }
+            Err((option, text)) => {
+                wrong = true;
+                mistake(master, option, text)?;
+            }
+        }
+    }
+    if wrong { Err(Unusable) } else { Ok(keys) }
+}
+
+fn pairs(config: &Config) -> Vec<Pair<'_>> {
+    let all: [(_, _, &Option<OsString>, &Option<OsString>); 2] = [
+        (
+            "rsa_cert_file",
+            "rsa_private_key_file",
+            &config.rsa_cert_file,
+            &config.rsa_private_key_file,
+        ),
+        (
+            "dsa_cert_file",
+            "dsa_private_key_file",
+            &config.dsa_cert_file,
+            &config.dsa_private_key_file,
+        ),
+    ];
+    all.into_iter()
+        .filter_map(|(certificate_option, key_option, certificate, key)| {
+            let certificate = certificate.as_deref()?;
+            Some(Pair {
+                certificate_option,
+                // Without one the key stands with the certificate.
+                key_option: if key.is_some() {
+                    key_option
+                } else {
+                    certificate_option
+                },
+                certificate,
+                key: key.as_deref().unwrap_or(certificate),
+            })
+        })
+        .collect()
+}
+
+/// The option and what is wrong with it.
+type Fault = (&'static str, String);
+
+impl Pair<'_> {
+    fn load(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<String>), Fault> {
+        let (cert_file, key_file) = (
+            self.certificate.to_string_lossy(),
+            self.key.to_string_lossy(),
+        );
+        let certificate = |text: String| {
+            let text = format!("SSL: cannot load certificate {cert_file}: {text}");
+            (self.certificate_option, text)
+        };
+        let key = |text: String| {
+            let text = format!("SSL: cannot load private key {key_file}: {text}");
+            (self.key_option, text)
+        };
+        let bytes = read(self.certificate).map_err(certificate)?;
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|error| certificate(error.to_string()))?;
+        let Some(first) = chain.first() else {
+            return Err(certificate(
+                "there is no certificate in PEM in it".to_owned(),
+            ));
+        };
+        let remarks = dates(first, &cert_file);
+        let bytes = read(self.key).map_err(key)?;
+        let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| key(no_key(&bytes)))?;
+        let signing = provider.key_provider.load_private_key(private);
+        let signing = signing.map_err(|error| key(error.to_string()))?;
+        let certified = CertifiedKey::new(chain, signing);
+        match certified.keys_match() {
+            Ok(()) => Ok((certified, remarks)),
+            Err(rustls::Error::InconsistentKeys(_)) => Err(key(format!(
+                "it is not the key of the certificate in {cert_file}"
+            ))),
+            Err(error) => Err(certificate(error.to_string())),
+        }
+    }
+}
+
+/// What the administrator should know of a certificate's dates. An expired one is used: clients may accept it, and none is worse.
+fn dates(certificate: &CertificateDer<'_>, file: &str) -> Vec<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let Some((from, until)) = validity::of(certificate) else {
+        return Vec::new();
+    };
+    let days = |seconds: i64| seconds.unsigned_abs().div_ceil(86_400);
+    if until < now {
+        let ago = days(now.saturating_sub(until));
+        vec![format!(
+            "the certificate in {file} has expired {ago} day(s) ago: renew it; most clients refuse it"
+        )]
+    } else if from > now {
+        let ahead = days(from.saturating_sub(now));
+        vec![format!(
+            "the certificate in {file} is valid only in {ahead} day(s): is the clock right?"
+        )]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Why there is no key in a file.
+fn no_key(bytes: &[u8]) -> String {
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {
+        "it is encrypted, and nobody is there to ask for the passphrase; write one without: openssl pkey -in KEY -out NEW".to_owned()
+    } else if has(b"BEGIN DSA PRIVATE KEY") {
+        "it is a DSA key, which TLS does not use any more: use ECDSA or RSA".to_owned()
+    } else {
+        "there is no private key in PEM in it".to_owned()
+    }
+}
+
+fn read(path: &OsStr) -> Result<Zeroizing<Vec<u8>>, String> {
+    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path);
+    let file = file.map_err(|error| error.to_string())?;
+    let facts = file.metadata().map_err(|error| error.to_string())?;
+    if !facts.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    let room = usize::try_from(facts.size().min(LONGEST)).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    let read = file.take(LONGEST).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// Tells master the public half.
+fn report(certified: CertifiedKey, master: &mut Master) -> Result<Arc<dyn SigningKey>, Unusable> {
+    let known = |scheme: &u16| {
+        let scheme = SignatureScheme::from(*scheme);
+        certified.key.choose_scheme(&[scheme]).is_some()
+    };
+    let schemes = SCHEMES.into_iter().filter(known).collect();
+    say(master, &FromKeyholder::Key { schemes })?;
+    for certificate in &certified.cert {
+        say(master, &FromKeyholder::Certificate(certificate.to_vec()))?;
+    }
+    Ok(certified.key)
+}
+
+fn mistake(master: &mut Master, option: &str, text: String) -> Result<(), Unusable> {
+    let option = option.as_bytes().to_vec();
+    say(
+        master,
+        &FromKeyholder::Mistake {
+            option,
+            text: text.into(),
+        },
+    )
+}
+
+fn say(master: &mut Master, message: &FromKeyholder) -> Result<(), Unusable> {
+    master.send(message).map_err(|_| Unusable)
+}

@@ -1,0 +1,187 @@
+//! The keyholder: reads the private keys as root, gives everything up, and signs handshakes for sessions; the only process that ever
+//! has a key in its memory.
+//!
+//! It lives as long as anybody may still ask it: until master has closed its channel and every session has. So a session outlives a
+//! restart of the server with all it needs, and after SIGHUP the sessions of the old certificate end with the old keyholder.
+
+mod load;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+mod validity;
+
+use crate::config::Config;
+use crate::sys::confine::{self, Plan};
+use crate::sys::{process, socket, title};
+use crate::tls::is_handshake;
+use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::SignatureScheme;
+use rustls::sign::SigningKey;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Its resource limits. Its descriptors are one for each session: that limit is the system's.
+pub const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_NPROC, 0),
+    (Resource::RLIMIT_FSIZE, 0),
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_DATA, 256 << 20),
+];
+
+/// New sessions taken before those that are there are answered again.
+const BURST: usize = 256;
+
+/// Its end of master's channel.
+pub type Master = Channel<FromKeyholder, ToKeyholder>;
+
+/// A session that may ask.
+struct Session {
+    channel: Channel<SignReply, Sign>,
+    left: u32,
+}
+
+/// Loads the keys and tells master what it has found. With a plan it then gives everything up and serves, without one that was all;
+/// gives the exit status.
+pub fn run(
+    config: &Config,
+    plan: Option<&Plan<'_>>,
+    empty: Option<&OwnedFd>,
+    mut master: Master,
+) -> i32 {
+    let _ = nix::unistd::setsid();
+    process::silence_session();
+    // One descriptor for each session: as many as the system lets this process have.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+    let Ok(keys) = load::load(config, &mut master) else {
+        return 1;
+    };
+    let Some(plan) = plan else {
+        return i32::from(master.send(&FromKeyholder::Ready).is_err());
+    };
+    if let Err(failure) = confine::confine(plan) {
+        let mistake = FromKeyholder::Mistake {
+            option: b"secure_chroot_dir".to_vec(),
+            text: failure.to_string().into_bytes(),
+        };
+        let _ = master.send(&mistake);
+        return 1;
+    }
+    // The empty directory has been entered: nothing names it any more.
+    if let Some(empty) = empty {
+        process::close_inherited(empty);
+    }
+    title::set(config.setproctitle_enable, "KEYHOLDER");
+    if master.send(&FromKeyholder::Ready).is_err() {
+        return 1;
+    }
+    serve(&keys, master);
+    0
+}
+
+/// Answers until nobody is left who could ask.
+fn serve(keys: &[Arc<dyn SigningKey>], master: Master) {
+    // A peer that does not read is given up, never waited for.
+    if socket::nonblocking(master.as_fd()).is_err() {
+        return;
+    }
+    let mut master = Some(master);
+    let mut sessions: Vec<Session> = Vec::new();
+    while master.is_some() || !sessions.is_empty() {
+        let mut fds: Vec<PollFd<'_>> = sessions.iter().map(|s| waited(&s.channel)).collect();
+        fds.extend(master.as_ref().map(waited));
+        if socket::wait(&mut fds, None).is_err() {
+            return;
+        }
+        let happened: Vec<bool> = fds.iter().map(|fd| fd.any() == Some(true)).collect();
+        let mut spoken = happened.iter().copied();
+        let mut notes = Vec::new();
+        sessions.retain_mut(|session| {
+            if !spoken.next().unwrap_or(false) {
+                return true;
+            }
+            match session.answer(keys) {
+                Ok(more) => more,
+                Err(note) => {
+                    notes.push(note);
+                    false
+                }
+            }
+        });
+        if let Some(channel) = &mut master {
+            for note in notes {
+                let _ = channel.send(&FromKeyholder::Note(note.into_bytes()));
+            }
+            if spoken.next().unwrap_or(false) && !admit(channel, &mut sessions) {
+                master = None;
+            }
+        }
+    }
+}
+
+fn waited<Out, In>(channel: &Channel<Out, In>) -> PollFd<'_> {
+    PollFd::new(channel.as_fd(), PollFlags::POLLIN)
+}
+
+/// Takes the new sessions that wait; false when master has closed its channel.
+fn admit(master: &mut Master, sessions: &mut Vec<Session>) -> bool {
+    for _ in 0..BURST {
+        match master.receive() {
+            Ok(None) => return false,
+            Ok(Some(ToKeyholder::Session {
+                signatures,
+                channel,
+            })) => {
+                if socket::nonblocking(channel.as_fd()).is_ok() {
+                    sessions.push(Session {
+                        channel: Channel::new(channel),
+                        left: signatures,
+                    });
+                }
+            }
+            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => return true,
+            // A descriptor there was no room for: that session goes without, and the next may find room.
+            Err(broken) => {
+                let note = format!("a session has no signatures: {broken}");
+                let _ = master.send(&FromKeyholder::Note(note.into_bytes()));
+            }
+        }
+    }
+    true
+}
+
+impl Session {
+    /// One question; false at the session's end. An error is for the log, and ends it for us too.
+    fn answer(&mut self, keys: &[Arc<dyn SigningKey>]) -> Result<bool, String> {
+        let question = match self.channel.receive() {
+            Ok(None) => return Ok(false),
+            Ok(Some(question)) => question,
+            Err(broken) => return Err(format!("a session asked for a signature with {broken}")),
+        };
+        if !is_handshake(&question.content) {
+            return Err(
+                "a session asked for a signature of what is no TLS handshake; refused, and it gets no other"
+                    .to_owned(),
+            );
+        }
+        let reply = match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                sign(keys, &question).map_or(SignReply::Refused, SignReply::Signed)
+            }
+            None => SignReply::Refused,
+        };
+        Ok(self.channel.send(&reply).is_ok())
+    }
+}
+
+fn sign(keys: &[Arc<dyn SigningKey>], question: &Sign) -> Option<Vec<u8>> {
+    let key = keys.get(usize::from(question.key))?;
+    let scheme = SignatureScheme::from(question.scheme);
+    let signer = key.choose_scheme(&[scheme])?;
+    signer.sign(&question.content).ok()
+}

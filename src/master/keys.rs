@@ -1,0 +1,247 @@
+//! The keyholder as master knows it: started first, given one channel for each session, heard when it has a note; master.
+
+use crate::config::{Loaded, Mistake};
+use crate::helper::Prepared;
+use crate::keyholder;
+use crate::sys::confine::{Isolation, Plan, Root};
+use crate::sys::landlock::Reach;
+use crate::sys::seccomp::List;
+use crate::sys::{process, socket};
+use crate::tls::{Identity, Secure, Settings};
+use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
+use nix::unistd::Pid;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// Signatures for one session where data connections must resume the control connection's: one handshake there, and strangers.
+const FEW: u32 = 64;
+/// Where every data connection may need one.
+const MANY: u32 = 100_000;
+
+/// A keyholder that has loaded its keys.
+#[derive(Debug)]
+pub struct Keys {
+    channel: Channel<ToKeyholder, FromKeyholder>,
+    pid: Pid,
+    settings: Arc<Settings>,
+    signatures: u32,
+}
+
+/// What a keyholder has said until it was ready, or has ended.
+#[derive(Default)]
+struct Report {
+    keys: Vec<(Vec<u16>, Vec<Vec<u8>>)>,
+    remarks: Vec<(String, String)>,
+    mistakes: Vec<(String, String)>,
+    ready: bool,
+}
+
+/// Loads the keys in a process that ends at once, to see whether that would work; gives remarks.
+///
+/// # Errors
+/// Every mistake in certificates, keys, and authorities.
+pub fn try_out(loaded: &Loaded) -> Result<Vec<Mistake>, Vec<Mistake>> {
+    if !loaded.config.ssl_enable {
+        return Ok(Vec::new());
+    }
+    let (channel, pid) = fork(loaded, None).map_err(|error| {
+        vec![mistake(
+            loaded,
+            "ssl_enable",
+            format!("cannot fork the keyholder: {error}"),
+        )]
+    })?;
+    let (report, _) = listen(channel);
+    let _ = process::wait_for(pid);
+    let remarks = report.remarks(loaded);
+    report.settings(loaded).map(|_| remarks)
+}
+
+impl Keys {
+    /// Starts the keyholder, if there is TLS.
+    ///
+    /// # Errors
+    /// Every mistake in certificates, keys, and authorities.
+    pub fn start(prepared: &Prepared) -> Result<Option<Self>, Vec<Mistake>> {
+        let loaded = &prepared.loaded;
+        if !loaded.config.ssl_enable {
+            return Ok(None);
+        }
+        let failed = |why: String| vec![mistake(loaded, "ssl_enable", why)];
+        let empty = prepared
+            .secure_chroot()
+            .map_err(|error| failed(format!("cannot open secure_chroot_dir: {error}")))?;
+        let (channel, pid) = fork(loaded, Some((prepared, &empty)))
+            .map_err(|error| failed(format!("cannot fork the keyholder: {error}")))?;
+        let (report, channel) = listen(channel);
+        for remark in report.remarks(loaded) {
+            log::warn!("{remark}");
+        }
+        let settings = report.settings(loaded)?;
+        // A keyholder that is behind is not waited for: the session it does not take goes without TLS.
+        socket::nonblocking(channel.as_fd())
+            .map_err(|error| failed(format!("cannot speak to the keyholder: {error}")))?;
+        Ok(Some(Self {
+            channel,
+            pid,
+            settings: Arc::new(settings),
+            signatures: if loaded.config.require_ssl_reuse {
+                FEW
+            } else {
+                MANY
+            },
+        }))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Its channel, to be waited on.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+
+    /// Writes down what it has to say, once; false when it has gone.
+    pub fn hear(&mut self) -> bool {
+        match self.channel.receive() {
+            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
+            Ok(Some(FromKeyholder::Note(text))) => {
+                log::warn!("keyholder: {}", String::from_utf8_lossy(&text));
+                true
+            }
+            Ok(Some(
+                FromKeyholder::Key { schemes: _ }
+                | FromKeyholder::Certificate(_)
+                | FromKeyholder::Remark { option: _, text: _ }
+                | FromKeyholder::Mistake { option: _, text: _ }
+                | FromKeyholder::Ready,
+            ))
+            | Ok(None)
+            | Err(_) => false,
+        }
+    }
+
+    /// What a new session needs; nothing when the keyholder does not take it.
+    pub fn session(&mut self) -> Option<Secure> {
+        let (keys, theirs) = socket::message_pair().ok()?;
+        let session = ToKeyholder::Session {
+            signatures: self.signatures,
+            channel: theirs,
+        };
+        if let Err(error) = self.channel.send(&session) {
+            log::error!("the keyholder takes no session: {error}");
+            return None;
+        }
+        Some(Secure {
+            settings: Arc::clone(&self.settings),
+            keys,
+        })
+    }
+}
+
+type Forked = (Channel<ToKeyholder, FromKeyholder>, Pid);
+
+fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Result<Forked> {
+    let (ours, theirs) = Channel::<ToKeyholder, FromKeyholder>::pair()?;
+    let theirs = theirs.into_descriptor();
+    let mut keep = vec![theirs.as_raw_fd()];
+    keep.extend(serve.map(|(_, empty)| empty.as_raw_fd()));
+    let pid = process::spawn(&keep, || {
+        let plan = serve.map(|(prepared, empty)| Plan {
+            root: if loaded.config.run_as_launching_user {
+                Root::Kept
+            } else {
+                Root::Directory(empty.as_fd())
+            },
+            uid: prepared.nopriv.uid,
+            gid: prepared.nopriv.gid,
+            groups: &[],
+            keep: &[],
+            limits: keyholder::LIMITS,
+            isolation: Isolation::default(),
+            fences: prepared.wanted().fences(
+                List::Keyholder,
+                Reach::Nothing { connects: false },
+                None,
+            ),
+            // It outlives master: sessions go on, and may still need it.
+            parent: None,
+        });
+        let empty = serve.map(|(_, empty)| empty);
+        keyholder::run(&loaded.config, plan.as_ref(), empty, Channel::new(theirs))
+    })?;
+    Ok((ours, pid))
+}
+
+/// Hears a keyholder until it is ready or has ended.
+fn listen(
+    mut channel: Channel<ToKeyholder, FromKeyholder>,
+) -> (Report, Channel<ToKeyholder, FromKeyholder>) {
+    let mut report = Report::default();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    loop {
+        match channel.receive() {
+            Ok(Some(FromKeyholder::Key { schemes })) => report.keys.push((schemes, Vec::new())),
+            Ok(Some(FromKeyholder::Certificate(der))) => {
+                if let Some((_, chain)) = report.keys.last_mut() {
+                    chain.push(der);
+                }
+            }
+            Ok(Some(FromKeyholder::Remark { option, text: said })) => {
+                report.remarks.push((text(option), text(said)));
+            }
+            Ok(Some(FromKeyholder::Mistake { option, text: said })) => {
+                report.mistakes.push((text(option), text(said)));
+            }
+            Ok(Some(FromKeyholder::Ready)) => {
+                report.ready = true;
+                return (report, channel);
+            }
+            Ok(Some(FromKeyholder::Note(_))) => {}
+            Ok(None) | Err(_) => return (report, channel),
+        }
+    }
+}
+
+impl Report {
+    fn remarks(&self, loaded: &Loaded) -> Vec<Mistake> {
+        let all = self.remarks.iter();
+        all.map(|(option, text)| mistake(loaded, option, text.clone()))
+            .collect()
+    }
+
+    /// What holds for every connection with these keys.
+    fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<Mistake>> {
+        let mut mistakes: Vec<Mistake> = self
+            .mistakes
+            .into_iter()
+            .map(|(option, text)| mistake(loaded, &option, text))
+            .collect();
+        if mistakes.is_empty() && !self.ready {
+            let text = "the keyholder has ended at once".to_owned();
+            mistakes.push(mistake(loaded, "ssl_enable", text));
+        }
+        let identities = self.keys.into_iter();
+        let identities = identities.map(|(schemes, chain)| Identity::new(&schemes, chain));
+        match Settings::new(loaded, identities.collect()) {
+            Ok(settings) if mistakes.is_empty() => return Ok(settings),
+            Ok(_) => {}
+            Err(why) => {
+                let file = loaded.config.ca_certs_file.as_deref().unwrap_or_default();
+                let text = format!("SSL: cannot load CA file {}: {why}", file.to_string_lossy());
+                mistakes.push(mistake(loaded, "ca_certs_file", text));
+            }
+        }
+        Err(mistakes)
+    }
+}
+
+fn mistake(loaded: &Loaded, option: &str, text: String) -> Mistake {
+    Mistake {
+        origin: loaded.origin(option).clone(),
+        text,
+    }
+}

@@ -1,0 +1,190 @@
+//! A key that is somewhere else: what rustls wants signed is sent to the keyholder; greeter and worker.
+
+use crate::sys::socket;
+use crate::wire::{Channel, Sign, SignReply};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::{Error, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the keyholder may take: it signs for one session after the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A certificate with its chain, and what its key can sign.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The server's certificate and those above it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The schemes of the key, the best first.
+    pub schemes: Vec<SignatureScheme>,
+}
+
+impl Identity {
+    /// Of one that the keyholder has described.
+    pub fn new(schemes: &[u16], chain: Vec<Vec<u8>>) -> Self {
+        Self {
+            chain: chain.into_iter().map(CertificateDer::from).collect(),
+            schemes: schemes.iter().copied().map(SignatureScheme::from).collect(),
+        }
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        algorithm(self.schemes.first().copied())
+    }
+}
+
+fn algorithm(scheme: Option<SignatureScheme>) -> SignatureAlgorithm {
+    match scheme.map(u16::from) {
+        // RFC 8446, 4.2.3.
+        Some(0x0403 | 0x0503 | 0x0603) => SignatureAlgorithm::ECDSA,
+        Some(0x0807) => SignatureAlgorithm::ED25519,
+        Some(_) | None => SignatureAlgorithm::RSA,
+    }
+}
+
+/// A session's channel to the keyholder.
+#[derive(Debug)]
+pub struct Asker(Mutex<Option<Channel<Sign, SignReply>>>);
+
+impl Asker {
+    /// Over the session's end of the channel.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(Mutex::new(Some(Channel::new(socket))))
+    }
+
+    /// Closes the channel: this process needs no signature any more.
+    pub fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn ask(&self, question: &Sign) -> Result<Vec<u8>, String> {
+        let mut channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = channel.as_mut().ok_or("no signature is due any more")?;
+        let gone = || "the keyholder is gone; restart the server".to_owned();
+        channel.send(question).map_err(|_| gone())?;
+        let deadline = Instant::now().checked_add(PATIENCE);
+        if !socket::readable(channel.as_fd(), deadline).map_err(|error| error.to_string())? {
+            return Err("the keyholder does not answer".to_owned());
+        }
+        match channel.receive().map_err(|broken| broken.to_string())? {
+            Some(SignReply::Signed(signature)) => Ok(signature),
+            Some(SignReply::Refused) => {
+                Err("the keyholder refuses another signature to this session".to_owned())
+            }
+            None => Err(gone()),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RemoteKey {
+    asker: Arc<Asker>,
+    number: u8,
+    schemes: Vec<SignatureScheme>,
+}
+
+impl SigningKey for RemoteKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let scheme = self
+            .schemes
+            .iter()
+            .find(|scheme| offered.contains(scheme))?;
+        Some(Box::new(RemoteSigner {
+            asker: Arc::clone(&self.asker),
+            number: self.number,
+            scheme: *scheme,
+        }))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        algorithm(self.schemes.first().copied())
+    }
+}
+
+#[derive(Debug)]
+struct RemoteSigner {
+    asker: Arc<Asker>,
+    number: u8,
+    scheme: SignatureScheme,
+}
+
+impl Signer for RemoteSigner {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let question = Sign {
+            key: self.number,
+            scheme: self.scheme.into(),
+            content: message.to_vec(),
+        };
+        self.asker.ask(&question).map_err(Error::General)
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+}
+
+/// Chooses the certificate for a client, and turns away one that asks for another host.
+#[derive(Debug)]
+pub struct Resolver {
+    host: Option<String>,
+    suites: Vec<SupportedCipherSuite>,
+    keys: Vec<Arc<CertifiedKey>>,
+}
+
+impl Resolver {
+    /// Over the identities in the keyholder's order; `host` is `ssl_sni_hostname`, `suites` what is offered.
+    pub fn new(
+        identities: &[Identity],
+        asker: &Arc<Asker>,
+        host: Option<String>,
+        suites: Vec<SupportedCipherSuite>,
+    ) -> Self {
+        let mut keys: Vec<_> = identities
+            .iter()
+            .zip(0_u8..)
+            .map(|(identity, number)| {
+                let key = RemoteKey {
+                    asker: Arc::clone(asker),
+                    number,
+                    schemes: identity.schemes.clone(),
+                };
+                let rsa = identity.algorithm() == SignatureAlgorithm::RSA;
+                let certified = CertifiedKey::new(identity.chain.clone(), Arc::new(key));
+                (rsa, Arc::new(certified))
+            })
+            .collect();
+        // An elliptic curve's signature costs a tenth of RSA's.
+        keys.sort_by_key(|(rsa, _)| *rsa);
+        Self {
+            host,
+            suites,
+            keys: keys.into_iter().map(|(_, key)| key).collect(),
+        }
+    }
+
+    fn usable(&self, key: &CertifiedKey, hello: &ClientHello<'_>) -> bool {
+        let algorithm = key.key.algorithm();
+        let suite = self.suites.iter().any(|suite| {
+            hello.cipher_suites().contains(&suite.suite())
+                && suite.usable_for_signature_algorithm(algorithm)
+        });
+        suite && key.key.choose_scheme(hello.signature_schemes()).is_some()
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(host) = &self.host
+            && !hello
+                .server_name()
+                .is_some_and(|name| name.eq_ignore_ascii_case(host))
+        {
+            return None;
+        }
+        let fits = self.keys.iter().find(|key| self.usable(key, &hello));
+        fits.or(self.keys.first()).cloned()
+    }
+}

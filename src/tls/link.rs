@@ -1,0 +1,140 @@
+//! TLS records to and from a socket, and the handshake with its deadline; greeter and worker.
+
+use crate::sys::socket;
+use nix::poll::{PollFd, PollFlags};
+use rustls::ServerConnection;
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+/// Why there is no TLS connection.
+#[derive(Debug)]
+pub enum Failure {
+    /// The peer has gone.
+    Gone,
+    /// It took too long.
+    Late,
+    /// What it said was no TLS, or none that is acceptable; it has been told by an alert.
+    Tls(rustls::Error),
+    /// The kernel's word.
+    Io(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the client closed the connection"),
+            Self::Late => f.write_str("the client took too long"),
+            Self::Tls(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A socket as rustls wants it: what is there is read, and what fits is written without waiting.
+#[derive(Debug)]
+pub struct Ready<'a>(pub BorrowedFd<'a>);
+
+impl Read for Ready<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        socket::receive(self.0, into)
+    }
+}
+
+impl Write for Ready<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        socket::send_some(self.0, bytes)?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket whose writes wait, many records at a time.
+#[derive(Debug)]
+pub struct Patient<'a>(pub BorrowedFd<'a>);
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(nix::sys::uio::writev(self.0, pieces)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.
+pub fn last_words(connection: &mut ServerConnection, fd: BorrowedFd<'_>) {
+    while connection.wants_write() && connection.write_tls(&mut Ready(fd)).is_ok() {}
+}
+
+/// Performs the handshake. What is left to be sent after it is left: the first answer carries it. The end of `lifeline` ends it.
+///
+/// # Errors
+/// Why there is none; the client has been sent the alert, if one is due.
+pub fn handshake(
+    connection: &mut ServerConnection,
+    fd: BorrowedFd<'_>,
+    lifeline: Option<BorrowedFd<'_>>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    while connection.is_handshaking() {
+        if connection.wants_write() {
+            match connection.write_tls(&mut Ready(fd)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    wait(fd, PollFlags::POLLOUT, lifeline, deadline)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            continue;
+        }
+        socket::acknowledge(fd);
+        wait(fd, PollFlags::POLLIN, lifeline, deadline)?;
+        match connection.read_tls(&mut Ready(fd)) {
+            Ok(0) => return Err(Failure::Gone),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Err(error) = connection.process_new_packets() {
+            last_words(connection, fd);
+            return Err(Failure::Tls(error));
+        }
+    }
+    Ok(())
+}
+
+fn wait(
+    fd: BorrowedFd<'_>,
+    events: PollFlags,
+    lifeline: Option<BorrowedFd<'_>>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let mut fds = [
+        PollFd::new(fd, events),
+        PollFd::new(lifeline.unwrap_or(fd), PollFlags::empty()),
+    ];
+    if !socket::wait(&mut fds, Some(deadline))? {
+        return Err(Failure::Late);
+    }
+    let [client, _] = &fds;
+    if client.any().unwrap_or(false) {
+        Ok(())
+    } else {
+        Err(Failure::Gone)
+    }
+}

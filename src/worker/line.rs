@@ -1,0 +1,163 @@
+//! A data connection as both threads know it, how a transfer on it ends, and the wait for its last acknowledgement; worker.
+
+use crate::sys::socket;
+use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A data connection both threads know: one moves bytes, the other may cut it off.
+#[derive(Debug)]
+pub struct Line {
+    socket: OwnedFd,
+    cut: AtomicBool,
+    moved: AtomicU64,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Line {
+    /// Over a connected socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            cut: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            notes: Mutex::default(),
+        }
+    }
+
+    /// Cuts it off: the blocked call of the data thread returns.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        socket::shut(self.socket.as_fd());
+    }
+
+    /// Bytes moved so far.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// The connection.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Leaves a line for the log.
+    pub fn note(&self, text: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(text);
+    }
+
+    /// Takes the lines for the log.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What an error of the socket means.
+    pub fn broken(&self, error: Errno) -> End {
+        if error == Errno::EAGAIN && !self.is_cut() {
+            End::Stalled
+        } else {
+            End::Network
+        }
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Books bytes that were moved.
+    pub fn add(&self, count: usize) {
+        self.moved
+            .fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every byte arrived: the peer's kernel has acknowledged them, or the file is written and closed.
+    Done,
+    /// The local file could not be read or written.
+    Local(Errno),
+    /// The connection broke.
+    Network,
+    /// Nothing moved for `data_connection_timeout`.
+    Stalled,
+    /// The directory could not be read: LIST says so with its success.
+    NoDirectory,
+    /// The connection does not prove that it belongs to this session.
+    Stranger,
+    /// There is no TLS on it.
+    Handshake,
+    /// The client or helper has gone, or spoke nonsense: nobody is left to be told.
+    Deserted,
+}
+
+/// The wait for the last acknowledgement, of which the kernel gives no sign by itself.
+pub struct Drain<'a> {
+    line: &'a Line,
+    end: End,
+    patience: Duration,
+    left: usize,
+    since: Instant,
+    /// The peer has ended its side: what is left is an acknowledgement on its way.
+    ended: bool,
+}
+
+impl<'a> Drain<'a> {
+    /// Ends our side; `end` is what it comes to if all goes well.
+    ///
+    /// # Errors
+    /// The connection has gone.
+    pub fn begin(line: &'a Line, end: End, stall: Option<Duration>) -> Result<Self, End> {
+        socket::finish(line.socket()).map_err(|_| End::Network)?;
+        Ok(Self {
+            line,
+            end,
+            patience: stall.unwrap_or(Duration::from_secs(600)),
+            left: usize::MAX,
+            since: Instant::now(),
+            ended: false,
+        })
+    }
+
+    /// How it has ended, if it has.
+    pub fn look(&mut self) -> Option<End> {
+        let healthy = || socket::connected(self.line.socket()).is_ok() && !self.line.is_cut();
+        let Ok(now) = socket::unacknowledged(self.line.socket()) else {
+            return Some(End::Network);
+        };
+        // Acknowledged, unless a reset has emptied the queue; after a reset that has not, only the error tells.
+        if now == 0 || self.ended {
+            match (healthy(), now) {
+                (false, _) => return Some(End::Network),
+                (true, 0) => return Some(self.end),
+                (true, _) => {}
+            }
+        }
+        if now < self.left {
+            (self.left, self.since) = (now, Instant::now());
+        } else if self.since.elapsed() >= self.patience {
+            return Some(End::Stalled);
+        }
+        None
+    }
+
+    /// How long to wait before the next look: little beside what has been waited.
+    pub fn nap(&self) -> Duration {
+        let waited = self.since.elapsed() / 4;
+        waited.clamp(Duration::from_millis(1), Duration::from_millis(50))
+    }
+
+    /// The peer's end, a reset or a cut has woken whoever waited.
+    pub fn woken(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the peer has ended its side, so that waiting for that is over.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+}

@@ -1,0 +1,71 @@
+//! Locks on whole files that a transfer waits for while it hears its client; runs in the worker.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::FcntlArg;
+
+use super::data::Wish;
+use super::state::{Over, Session};
+
+impl Session {
+    /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
+    /// has been said.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
+        self.lock_by(kind, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
+        })
+    }
+
+    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn lock_own(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        self.lock_by(libc::F_WRLCK, |range| {
+            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(range))
+        })
+    }
+
+    fn lock_by(
+        &mut self,
+        kind: libc::c_int,
+        set: impl Fn(&libc::flock) -> nix::Result<libc::c_int>,
+    ) -> Result<bool, Over> {
+        let deadline = match self.config.data_connection_timeout {
+            0 => None,
+            seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
+        };
+        loop {
+            match set(&whole(kind)) {
+                Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
+                // File systems without locks are used without them, as by the original.
+                Ok(_) | Err(_) => return Ok(true),
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                self.reply(450, b"File is in use by another session.");
+                return Ok(false);
+            }
+            let nap = Instant::now().checked_add(Duration::from_millis(50));
+            if self.watch(None, nap)?.spoken && self.hear(None)? == Wish::Abort {
+                self.reply(426, b"Failure waiting for the file.");
+                self.reply(226, b"ABOR successful.");
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// A lock on a whole file.
+pub fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}

@@ -1,0 +1,660 @@
+//! FTPS: AUTH, PBSZ and PROT, what must be protected, transfers under TLS, and whose data connections are taken (RFC 4217).
+
+use crate::support::log::VSFTPD;
+use crate::support::tls::{self, BOTH, Ftps, ON, TLS12, TLS13, clear_line, offer};
+use crate::support::{Client, DEADLINE, Host, Server, wait};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+/// The certificate is an elliptic curve's, which the original's cipher does not serve with TLS 1.2.
+const CIPHERS: &str = "ssl_ciphers=ECDHE-ECDSA-AES256-GCM-SHA384\n";
+
+fn start(host: &Host, lines: &str) -> Server {
+    tls::certificate(host);
+    Server::start(host, &format!("{ON}{CIPHERS}{lines}"))
+}
+
+fn logged(host: &Host, text: &str) {
+    wait(text, || {
+        String::from_utf8_lossy(&host.read(VSFTPD))
+            .contains(text)
+            .then_some(())
+    });
+}
+
+#[test]
+fn before_auth() {
+    let host = Host::new();
+    let _server = start(&host, "force_local_logins_ssl=NO\n");
+    let mut client = Client::connect();
+    client.script(&[
+        ("PBSZ 0", "503 PBSZ needs a secure connection."),
+        ("PROT P", "503 PROT needs a secure connection."),
+        ("AUTH KERBEROS", "504 Unknown AUTH type."),
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "230 Login successful."),
+        ("PROT P", "503 PROT needs a secure connection."),
+        ("AUTH TLS", "500 Unknown command."),
+    ]);
+}
+
+#[test]
+fn under_tls() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.says("PBSZ 0", "200 PBSZ set to 0.");
+    client.says("PROT S", "536 PROT not supported.");
+    client.says("PROT X", "504 PROT not recognized.");
+    client.says("PROT C", "200 PROT now Clear.");
+    client.says("AUTH TLS", "530 Please login with USER and PASS.");
+    client.login("alice");
+    client.says("PWD", "257 \"/home/alice\" is the current directory");
+    let status = client.cmd("STAT");
+    assert!(
+        status.contains("Control connection is encrypted"),
+        "{status}"
+    );
+    assert!(
+        status.contains("Data connections will be plain text"),
+        "{status}"
+    );
+    client.says("PROT P", "200 PROT now Private.");
+    client.says("QUIT", "221 Goodbye.");
+    assert_eq!(client.reply(), "");
+}
+
+#[test]
+fn transfers() {
+    for versions in [TLS12, TLS13] {
+        let host = Host::new();
+        let _server = start(&host, "");
+        let mut client = Ftps::alice(offer(versions, None));
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+        let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        client.says("TYPE I", "200 Switching to Binary mode.");
+        assert_eq!(client.store("STOR big", &big), "226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/big"), big);
+        assert_eq!(client.fetch("RETR big"), big);
+        assert_eq!(client.store("APPE big", b"more"), "226 Transfer complete.");
+        let listing = String::from_utf8(client.fetch("NLST d")).unwrap();
+        assert_eq!(listing, "d/1\r\nd/2\r\nd/sub\r\n");
+        client.says("REST 3000000", "350 Restart position accepted (3000000).");
+        assert_eq!(client.fetch("RETR big"), b"more");
+        assert_eq!(client.store("STOR big", b"short"), "226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/big"), b"short");
+    }
+}
+
+#[test]
+fn active_mode() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reply = client.cmd(&format!("PORT 127,0,0,1,{},{}", port >> 8, port & 255));
+    assert!(reply.starts_with("200 "), "{reply}");
+    client.send(b"RETR f\r\n");
+    let (stream, _) = listener.accept().unwrap();
+    assert!(client.reply().starts_with("150 "));
+    let config = Arc::clone(&client.config);
+    let mut data = tls::handshake(&config, stream).unwrap();
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    tls::farewell(data);
+    client.next("226 Transfer complete.");
+    assert_eq!(bytes, b"hello world\n");
+}
+
+#[test]
+fn what_must_be_protected() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let mut client = Client::connect();
+    client.says(
+        "USER alice",
+        "530 Non-anonymous sessions must use encryption.",
+    );
+    client.closed();
+    let mut client = Client::anonymous();
+    assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.login("alice");
+    let _waits = client.passive();
+    client.says("RETR f", "522 Data connections must be encrypted.");
+}
+
+#[test]
+fn anonymous_logins_that_must_be_protected() {
+    let host = Host::new();
+    let _server = start(
+        &host,
+        "force_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n",
+    );
+    let mut client = Client::connect();
+    client.says("USER ftp", "530 Anonymous sessions must use encryption.");
+    client.closed();
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.login("ftp");
+    let _waits = client.passive();
+    client.says("RETR pub/file", "522 Data connections must be encrypted.");
+    client.says("PROT P", "200 PROT now Private.");
+    assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+}
+
+#[test]
+fn anonymous_clients_without_leave_to_use_tls() {
+    let host = Host::new();
+    let _server = start(&host, "allow_anon_ssl=NO\n");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.says("USER ftp", "530 Anonymous sessions may not use encryption.");
+    client.login("alice");
+}
+
+/// The original asks the name alone, so that an account called ftp may send its password in clear (reference §10, 1).
+#[test]
+fn a_local_account_with_an_anonymous_name() {
+    let host = Host::new();
+    let _server = start(&host, "anonymous_enable=NO\n");
+    let mut client = Client::connect();
+    if host.ours() {
+        client.says(
+            "USER anonymous",
+            "530 Non-anonymous sessions must use encryption.",
+        );
+        client.closed();
+    } else {
+        client.says("USER anonymous", "331 Please specify the password.");
+    }
+}
+
+#[test]
+fn implicit() {
+    let host = Host::new();
+    let _server = start(&host, "implicit_ssl=YES\n");
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    let mut client = Ftps::over(Arc::new(offer(BOTH, None)), stream);
+    let greeting = client.reply();
+    assert!(greeting.starts_with("220 (vsFTPd 3.0."), "{greeting}");
+    client.login("alice");
+    client.says("PROT P", "200 PROT now Private.");
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+/// The original never says AUTH TLS unless TLS 1.0 is on (reference §10, 23).
+#[test]
+fn features() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let text = Client::connect().cmd("FEAT").text();
+    assert!(text.contains("\r\n PBSZ\r\n PROT\r\n"), "{text}");
+    if host.ours() {
+        assert!(text.starts_with("211-Features:\r\n AUTH TLS\r\n"), "{text}");
+    }
+}
+
+/// What stands behind AUTH in clear is never taken as said under TLS (attacks B-090); ours says so and closes.
+#[test]
+fn injected_commands() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    for tail in ["USER evil\r\nPASS x\r\n", "NOOP\r\n", "\u{16}\u{3}\u{1}"] {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        clear_line(&mut stream);
+        stream
+            .write_all(format!("AUTH TLS\r\n{tail}").as_bytes())
+            .unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains("331") && !said.contains("530"), "{said}");
+        if host.ours() {
+            assert_eq!(said, "421 Nothing may follow AUTH before its reply.\r\n");
+        }
+    }
+}
+
+/// A name given in clear is nobody's under TLS (attacks B-091): the original goes on with it.
+#[test]
+fn what_was_said_before_is_forgotten() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "force_local_logins_ssl=NO\n");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    clear_line(&mut stream);
+    stream.write_all(b"USER alice\r\n").unwrap();
+    assert!(clear_line(&mut stream).starts_with("331 "));
+    stream.write_all(b"AUTH TLS\r\n").unwrap();
+    assert!(clear_line(&mut stream).starts_with("234 "));
+    let mut client = Ftps::over(Arc::new(offer(BOTH, None)), stream);
+    client.says("PASS secret", "503 Login with USER first.");
+}
+
+/// A data connection that does not resume this session's TLS is refused, and the session goes on; the original ends it
+/// (reference §10, 21).
+#[test]
+fn strangers() {
+    for versions in [TLS12, TLS13] {
+        let host = Host::new();
+        let _server = start(&host, "");
+        let mut client = Ftps::alice(offer(versions, None));
+        let fresh = Arc::new(offer(versions, None));
+        // Twice: a first, refused one must not have left it what a second could resume.
+        for _ in 0..2 {
+            let stream = client.begin_with("RETR f", &fresh);
+            let mut bytes = Vec::new();
+            if let Ok(mut stream) = stream {
+                let _ = stream.read_to_end(&mut bytes);
+            }
+            assert!(bytes.is_empty());
+            assert!(client.reply().starts_with("522 "));
+            if !host.ours() {
+                return;
+            }
+        }
+        logged(
+            &host,
+            "does not resume the TLS session of its control connection",
+        );
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    }
+}
+
+/// A session of another control connection, even of the same user, is a stranger's (reference §10, 3): the original takes it.
+#[test]
+fn another_sessions_tickets() {
+    for versions in [TLS12, TLS13] {
+        let host = Host::new();
+        let _server = start(&host, "");
+        let mut first = Ftps::alice(offer(versions, None));
+        let mut second = Ftps::alice(offer(versions, None));
+        assert_eq!(second.fetch("RETR f"), b"hello world\n");
+        let theirs = Arc::clone(&second.config);
+        let stream = first.begin_with("RETR f", &theirs);
+        let mut bytes = Vec::new();
+        if let Ok(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        let end = first.reply();
+        if host.ours() {
+            assert!(bytes.is_empty() && end.starts_with("522 "), "{end}");
+        } else {
+            assert!(end.starts_with("226 "), "{end}");
+        }
+    }
+}
+
+#[test]
+fn without_reuse() {
+    let host = Host::new();
+    let _server = start(&host, "require_ssl_reuse=NO\n");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    for _ in 0..3 {
+        let fresh = Arc::new(offer(BOTH, None));
+        let mut stream = client.begin_with("RETR f", &fresh).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        tls::farewell(stream);
+        assert_eq!(bytes, b"hello world\n");
+        client.next("226 Transfer complete.");
+    }
+}
+
+/// Clients that use each ticket once never run out of them.
+#[test]
+fn many_files() {
+    for versions in [TLS12, TLS13] {
+        let host = Host::new();
+        let _server = start(&host, "");
+        let mut client = Ftps::alice(offer(versions, None));
+        for number in 0..60 {
+            let mut stream = client.begin("RETR f");
+            assert!(Ftps::resumed(&stream), "file {number}");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            tls::farewell(stream);
+            client.next("226 Transfer complete.");
+            let end = client.store("STOR small", b"small");
+            assert_eq!(end, "226 Transfer complete.");
+        }
+    }
+}
+
+/// A client that uploads and closes without ever having read: no ticket of TLS 1.3 waits for it, so that nothing is reset and lost.
+#[test]
+fn uploads_of_clients_that_do_not_read() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let mut client = Ftps::alice(offer(TLS13, None));
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    client.says("TYPE I", "200 Switching to Binary mode.");
+    for number in 0..5 {
+        let mut stream = client.begin(&format!("STOR big{number}"));
+        stream.write_all(&big).unwrap();
+        tls::farewell(stream);
+        client.next("226 Transfer complete.");
+        assert!(host.read(&format!("/home/alice/big{number}")) == big);
+    }
+}
+
+/// An upload whose end is not announced may be cut off (attacks B-098).
+#[test]
+fn cut_off_uploads() {
+    for (lines, expected) in [("", "426 "), ("strict_ssl_read_eof=NO\n", "226 ")] {
+        let host = Host::new();
+        let _server = start(&host, lines);
+        let mut client = Ftps::alice(offer(BOTH, None));
+        let mut stream = client.begin("STOR part");
+        stream.write_all(b"half").unwrap();
+        stream.flush().unwrap();
+        stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+        let end = client.reply();
+        assert!(end.starts_with(expected), "{lines}: {end}");
+        assert_eq!(host.read("/home/alice/part"), b"half");
+    }
+}
+
+/// A client that asks for a protocol that is not FTP is somebody led here (attacks B-093).
+#[test]
+fn application_protocols() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let try_with = |names: &[&[u8]]| {
+        let mut config = offer(BOTH, None);
+        config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        clear_line(&mut stream);
+        stream.write_all(b"AUTH TLS\r\n").unwrap();
+        clear_line(&mut stream);
+        tls::handshake(&Arc::new(config), stream)
+    };
+    if host.ours() {
+        assert!(try_with(&[b"http/1.1", b"h2"]).is_err());
+        let both = try_with(&[b"h2", b"ftp"]).unwrap();
+        assert_eq!(both.conn.alpn_protocol(), Some(b"ftp".as_slice()));
+    }
+    assert!(try_with(&[]).is_ok());
+}
+
+/// The rest is ours alone: options the older original on the reference host does not know, and mends.
+#[test]
+fn host_names() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "ssl_sni_hostname=ftp.example.org\n");
+    let try_as = |name: &str| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        clear_line(&mut stream);
+        stream.write_all(b"AUTH TLS\r\n").unwrap();
+        clear_line(&mut stream);
+        tls::handshake_as(&Arc::new(offer(BOTH, None)), stream, name)
+    };
+    assert!(try_as("localhost").is_err());
+    assert!(try_as("127.0.0.1").is_err());
+    assert!(try_as("ftp.example.org").is_ok());
+}
+
+#[test]
+fn garbage_and_slow_handshakes() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let mut slow = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    clear_line(&mut slow);
+    slow.write_all(b"AUTH TLS\r\n").unwrap();
+    clear_line(&mut slow);
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0x16, 3, 1, 0xff, 0xff],
+        &[0x80, 0x2e, 1],
+    ] {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        clear_line(&mut stream);
+        stream.write_all(b"AUTH TLS\r\n").unwrap();
+        clear_line(&mut stream);
+        stream.write_all(garbage).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        assert!(
+            !said.windows(3).any(|w| w == b"220" || w == b"530"),
+            "{said:?}"
+        );
+    }
+    // One that says nothing is not waited for for ever.
+    slow.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    logged(&host, "the client took too long");
+}
+
+#[test]
+fn ccc_is_refused() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.says("CCC", "534 The control connection stays protected.");
+    client.login("alice");
+    client.says("CCC", "534 The control connection stays protected.");
+    client.says("PWD", "257 \"/home/alice\" is the current directory");
+}
+
+#[test]
+fn certificates_of_clients() {
+    let host = Host::new();
+    let _server = start(&host, "require_cert=YES\n");
+    let fails = std::panic::catch_unwind(|| {
+        Ftps::upgrade(offer(TLS12, None));
+    });
+    assert!(fails.is_err());
+    let own = tls::pair();
+    let mut client = Ftps::alice(offer(BOTH, Some(&own)));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+/// The certificate of a data connection must be that of its control connection (attacks B-156).
+#[test]
+fn another_certificate() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "require_ssl_reuse=NO\n");
+    let (own, other) = (tls::pair(), tls::pair());
+    let mut client = Ftps::alice(offer(BOTH, Some(&own)));
+    for wrong in [offer(BOTH, Some(&other)), offer(BOTH, None)] {
+        if let Ok(mut stream) = client.begin_with("RETR f", &Arc::new(wrong)) {
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes);
+            assert!(bytes.is_empty());
+        }
+        assert!(client.reply().starts_with("522 "));
+    }
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn certificates_that_an_authority_vouches_for() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    host.write("/etc/ca.pem", &authority.pem());
+    let issuer = rcgen::Issuer::from_params(&params, &key);
+    let own = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    let good = tls::Pair {
+        certificate: certificate.der().clone(),
+        key: own.serialize_der(),
+        pem: String::new(),
+        key_pem: String::new(),
+    };
+    let _server = start(&host, "validate_cert=YES\nca_certs_file=/etc/ca.pem\n");
+    let mut client = Ftps::alice(offer(BOTH, Some(&good)));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let stranger = tls::pair();
+    let fails = std::panic::catch_unwind(|| {
+        let mut client = Ftps::upgrade(offer(BOTH, Some(&stranger)));
+        client.login("alice");
+    });
+    assert!(fails.is_err());
+    // Without one a client may come: none is required.
+    Ftps::alice(offer(BOTH, None));
+}
+
+/// A ClientHello in pieces of one byte is one still; a client that only renews its keys is not served for ever (attacks B-095, B-097).
+#[test]
+fn pieces_and_floods() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    clear_line(&mut stream);
+    stream.write_all(b"AUTH TLS\r\n").unwrap();
+    clear_line(&mut stream);
+    let name = "localhost".try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(offer(TLS13, None)), name).unwrap();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).unwrap();
+    // One record for each byte of the message in it.
+    for byte in &hello[5..] {
+        stream.write_all(&[0x16, 3, 1, 0, 1, *byte]).unwrap();
+    }
+    while tls.is_handshaking() || tls.wants_write() {
+        tls.complete_io(&mut stream).unwrap();
+    }
+    for _ in 0..200 {
+        if tls.refresh_traffic_keys().is_err() || tls.complete_io(&mut stream).is_err() {
+            break;
+        }
+    }
+    let mut rest = Vec::new();
+    let ended = tls.complete_io(&mut stream);
+    let _ = stream.read_to_end(&mut rest);
+    assert!(ended.is_err() || rest.len() < 10_000, "{ended:?}");
+}
+
+/// Explicit and implicit TLS on two ports, by two servers with a file each.
+#[test]
+fn side_by_side() {
+    let host = Host::new();
+    let _server = start(&host, "");
+    let second = "/etc/implicit.conf";
+    let text = String::from_utf8(host.read(crate::support::host::CONFIG)).unwrap();
+    host.write(
+        second,
+        &format!("{text}implicit_ssl=YES\nlisten_port=990\n"),
+    );
+    let _second = Server::start_file(&host, second);
+    let stream = wait("port 990", || {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).ok()
+    });
+    let mut implicit = Ftps::over(Arc::new(offer(BOTH, None)), stream);
+    assert!(implicit.reply().starts_with("220 "));
+    implicit.login("alice");
+    implicit.says("PROT P", "200 PROT now Private.");
+    let mut explicit = Ftps::alice(offer(BOTH, None));
+    assert_eq!(implicit.fetch("RETR f"), b"hello world\n");
+    assert_eq!(explicit.fetch("RETR f"), b"hello world\n");
+}
+
+/// ABOR is heard while bytes flow, though there are no urgent bytes in TLS (reference §10, 34): 3.0.5 hears it afterwards.
+#[test]
+fn abor_during_a_transfer() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let big = std::fs::File::create("/home/alice/huge").unwrap();
+    big.set_len(1 << 30).unwrap();
+    let mut client = Ftps::alice(offer(BOTH, None));
+    client.says("TYPE I", "200 Switching to Binary mode.");
+    let mut stream = client.begin("RETR huge");
+    let mut some = [0; 4096];
+    stream.read_exact(&mut some).unwrap();
+    client.says("NOOP", "200 NOOP ok.");
+    client.says("ABOR", "426 Failure writing network stream.");
+    client.next("226 ABOR successful.");
+    drop(stream);
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+/// The original's words, one line for each connection.
+#[test]
+fn debug_ssl() {
+    let host = Host::new();
+    let _server = start(&host, "debug_ssl=YES\n");
+    let mut client = Ftps::alice(offer(TLS13, None));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    client.says("QUIT", "221 Goodbye.");
+    logged(&host, "SSL version: TLSv1.3, SSL cipher: ");
+    logged(&host, ", not reused, ");
+    logged(&host, ", reused, ");
+}
+
+/// An idle client is told so under TLS too (reference §10, 36).
+#[test]
+fn an_idle_client() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "idle_session_timeout=1\n");
+    let mut client = Ftps::upgrade(offer(BOTH, None));
+    client.next("421 Timeout.");
+    assert_eq!(client.reply(), "");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    client.next("421 Timeout.");
+    assert_eq!(client.reply(), "");
+}
+
+/// Downloads a client must confirm (strict_ssl_write_shutdown); without that option nobody waits for it.
+#[test]
+fn unconfirmed_downloads() {
+    for (lines, expected) in [("strict_ssl_write_shutdown=YES\n", "426 "), ("", "226 ")] {
+        let host = Host::new();
+        let _server = start(&host, lines);
+        let mut client = Ftps::alice(offer(TLS12, None));
+        let mut stream = client.begin("RETR f");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"hello world\n");
+        stream.sock.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(stream);
+        let end = client.reply();
+        assert!(end.starts_with(expected), "{lines}: {end}");
+        if lines.is_empty() && host.ours() {
+            // Not even one that never closes.
+            let stream = client.begin("RETR f");
+            client.next("226 Transfer complete.");
+            drop(stream);
+        }
+    }
+}

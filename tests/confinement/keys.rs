@@ -1,0 +1,403 @@
+//! The private key: in one process and in no other; what that process is, what it signs, and how long it lives. Ours only.
+
+use super::{ALICE, EMPTY, NOBODY, Seen, children, parent, uid};
+use crate::support::tls::{self, BOTH, Ftps, ON, Pair, TLS12, TLS13, clear_line, offer};
+use crate::support::{Client, Host, Server, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+/// The one child of master that is not root and has none of its own.
+fn keyholder(server: &Server) -> Seen {
+    let pid = wait("the keyholder", || {
+        let all = children(server.pid());
+        let mut own = all
+            .into_iter()
+            .filter(|pid| uid(*pid).as_deref() == Some(NOBODY) && children(*pid).is_empty());
+        own.next()
+    });
+    Seen::of(pid)
+}
+
+/// Every process of the one session of a user under TLS: helper, greeter, worker.
+fn session(server: &Server) -> [i32; 3] {
+    let holder = keyholder(server).pid;
+    wait("the session's three processes", || {
+        let mut helpers = children(server.pid());
+        helpers.retain(|pid| *pid != holder);
+        let [helper] = helpers[..] else { return None };
+        let below = children(helper);
+        let as_user = |wanted: &str| {
+            let found = below
+                .iter()
+                .find(|pid| uid(**pid).as_deref() == Some(wanted));
+            found.copied()
+        };
+        (uid(helper).as_deref() == Some(NOBODY)).then_some([
+            helper,
+            as_user(NOBODY)?,
+            as_user(ALICE)?,
+        ])
+    })
+}
+
+fn start(host: &Host, lines: &str) -> (Server, Pair) {
+    let pair = tls::certificate(host);
+    (Server::start(host, &format!("{ON}{lines}")), pair)
+}
+
+/// All a process could read of its own memory.
+fn memory(pid: i32) -> Vec<u8> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut file = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut all = Vec::new();
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (range, rights) = (words.next().unwrap(), words.next().unwrap());
+        if !rights.starts_with('r') || line.ends_with("[vvar]") || line.contains("[vvar_vclock]") {
+            continue;
+        }
+        let (from, to) = range.split_once('-').unwrap();
+        let from = u64::from_str_radix(from, 16).unwrap();
+        let to = u64::from_str_radix(to, 16).unwrap();
+        let mut piece = vec![0; (to - from) as usize];
+        file.seek(SeekFrom::Start(from)).unwrap();
+        if file.read_exact(&mut piece).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    assert!(all.len() > 100_000, "the memory of {pid} cannot be read");
+    all
+}
+
+/// What of the key is nowhere else: its PEM, and the number itself in both orders of bytes.
+fn secrets(pair: &Pair) -> Vec<Vec<u8>> {
+    // PKCS#8 of P-256 (RFC 5915): the number stands behind these bytes.
+    let mark = [0x02, 0x01, 0x01, 0x04, 0x20];
+    let at = pair.key.windows(5).position(|w| w == mark).unwrap() + 5;
+    let number = pair.key[at..at + 32].to_vec();
+    let reversed: Vec<u8> = number.iter().rev().copied().collect();
+    // Eight bytes at a time from the other end, as libraries hold large numbers.
+    let limbs: Vec<u8> = reversed.chunks(8).flat_map(|limb| limb.to_vec()).collect();
+    let line = pair.key_pem.lines().nth(1).unwrap();
+    vec![
+        number[..16].to_vec(),
+        limbs[..16].to_vec(),
+        line.as_bytes()[20..60].to_vec(),
+    ]
+}
+
+fn has(memory: &[u8], secret: &[u8]) -> bool {
+    memory.windows(secret.len()).any(|window| window == secret)
+}
+
+#[test]
+fn no_other_process_has_a_byte_of_the_key() {
+    let host = Host::new();
+    let (server, pair) = start(&host, "");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let secrets = secrets(&pair);
+    let holder = keyholder(&server).pid;
+    let held = memory(holder);
+    assert!(
+        secrets.iter().any(|secret| has(&held, secret)),
+        "the search does not find the key where it is"
+    );
+    let mut others = vec![server.pid()];
+    others.extend(session(&server));
+    // And one that has not logged in.
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    let _greeted = Ftps::upgrade(offer(BOTH, None));
+    others.extend(Server::processes());
+    others.retain(|pid| *pid != holder);
+    others.sort_unstable();
+    others.dedup();
+    assert!(others.len() >= 7, "{others:?}");
+    for pid in others {
+        let memory = memory(pid);
+        for secret in &secrets {
+            assert!(!has(&memory, secret), "process {pid} has the key");
+        }
+    }
+    drop(stream);
+}
+
+#[test]
+fn the_keyholder_has_nothing_else() {
+    let host = Host::new();
+    let (server, _) = start(&host, "");
+    let holder = keyholder(&server);
+    holder.ids(NOBODY, NOBODY, &[]);
+    holder.powerless();
+    assert_eq!(
+        (
+            holder.root().as_str(),
+            holder.cwd().as_str(),
+            holder.threads()
+        ),
+        (EMPTY, EMPTY, 1)
+    );
+    holder.holds(None, 1);
+    let client = Ftps::alice(offer(BOTH, None));
+    Seen::of(holder.pid).holds(None, 2);
+    drop(client);
+    wait("the session's channel to be closed", || {
+        let sockets = holder
+            .files()
+            .iter()
+            .filter(|f| f.starts_with("socket:"))
+            .count();
+        (sockets == 1).then_some(())
+    });
+}
+
+#[test]
+fn the_greeter_carries_and_the_helper_only_answers() {
+    let host = Host::new();
+    let (server, _) = start(&host, "chroot_local_user=YES\nallow_writeable_chroot=YES\n");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    let [helper, greeter, worker] = session(&server).map(Seen::of);
+    helper.ids(NOBODY, NOBODY, &[]);
+    helper.powerless();
+    assert_eq!(helper.root(), EMPTY);
+    // The two channels, to worker and to greeter: neither the client nor the keyholder.
+    let sockets = helper
+        .files()
+        .iter()
+        .filter(|f| f.starts_with("socket:"))
+        .count();
+    assert_eq!(sockets, 2, "{:?}", helper.files());
+    greeter.ids(NOBODY, NOBODY, &[]);
+    greeter.powerless();
+    assert_eq!((greeter.root().as_str(), greeter.threads()), (EMPTY, 1));
+    // The client, helper, and the worker it carries for.
+    greeter.holds(None, 3);
+    worker.ids(ALICE, ALICE, &["1001", "2000"]);
+    worker.powerless();
+    // The greeter instead of the client, helper, and the keyholder.
+    worker.holds(Some("/home/alice"), 3);
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    client.says("QUIT", "221 Goodbye.");
+    assert_eq!(client.reply(), "");
+    gone(&server);
+}
+
+/// Only master and its keyholder are left.
+fn gone(server: &Server) {
+    wait("the session to end", || {
+        (Server::processes().len() == 2 && parent(keyholder(server).pid).is_some()).then_some(())
+    });
+}
+
+#[test]
+fn what_dies_with_what() {
+    let host = Host::new();
+    let (server, _) = start(&host, "");
+    // Whoever of the three goes, the others go and the client is told the end.
+    for which in 0..3 {
+        let mut client = Ftps::alice(offer(BOTH, None));
+        let victim = session(&server)[which];
+        kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+        assert_eq!(client.reply(), "");
+        gone(&server);
+    }
+    // A client that vanishes takes its session along.
+    drop(Ftps::alice(offer(BOTH, None)));
+    gone(&server);
+}
+
+#[test]
+fn a_keyholder_that_ends_is_replaced() {
+    let host = Host::new();
+    let (server, _) = start(&host, "");
+    let first = keyholder(&server).pid;
+    // No other is started at once: one that cannot live would be tried for ever.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    wait("another keyholder", || {
+        (keyholder(&server).pid != first).then_some(())
+    });
+    let mut client = Ftps::alice(offer(BOTH, None));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+/// The certificate the server shows now.
+fn shown() -> Vec<u8> {
+    let client = Ftps::upgrade(offer(BOTH, None));
+    client.input.get_ref().conn.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn renewed_certificates() {
+    let host = Host::new();
+    let (server, first) = start(&host, "");
+    let old = keyholder(&server).pid;
+    let mut client = Ftps::alice(offer(BOTH, None));
+    assert_eq!(shown(), first.certificate.to_vec());
+    let second = tls::certificate(&host);
+    server.signal(Signal::SIGHUP);
+    wait("the renewed certificate", || {
+        (shown() == second.certificate.to_vec()).then_some(())
+    });
+    // The session that was there goes on, and its keyholder with it.
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    assert!(parent(old).is_some());
+    client.says("QUIT", "221 Goodbye.");
+    wait("the old keyholder to end", || {
+        parent(old).is_none().then_some(())
+    });
+    // A key that does not fit changes nothing.
+    let (third, other) = (tls::pair(), tls::pair());
+    host.write(tls::PEM, &format!("{}{}", third.key_pem, other.pem));
+    server.signal(Signal::SIGHUP);
+    wait("the refusal", || {
+        let said = fs::read_to_string("/mnt/output").unwrap();
+        (said.contains("it is not the key of the certificate in")
+            && said.contains("configuration not reloaded, the old one stays"))
+        .then_some(())
+    });
+    assert_eq!(shown(), second.certificate.to_vec());
+}
+
+#[test]
+fn sessions_outlive_the_server() {
+    let host = Host::new();
+    let (mut server, _) = start(&host, "require_ssl_reuse=NO\n");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    server.signal(Signal::SIGTERM);
+    server.wait_master();
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    // A full handshake needs a signature still.
+    let fresh = Arc::new(offer(BOTH, None));
+    let mut stream = client.begin_with("RETR f", &fresh).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    tls::farewell(stream);
+    client.next("226 Transfer complete.");
+    assert_eq!(bytes, b"hello world\n");
+    client.says("QUIT", "221 Goodbye.");
+    wait("every process to end", || {
+        Server::processes().is_empty().then_some(())
+    });
+}
+
+/// Strangers on data connections cost signatures; a session has its share of them and no more (attacks B-157).
+#[test]
+fn signatures_are_counted() {
+    let host = Host::new();
+    let (_server, _) = start(&host, "");
+    let mut client = Ftps::alice(offer(TLS12, None));
+    let mut refused = 0;
+    for _ in 0..70 {
+        let fresh = Arc::new(offer(TLS12, None));
+        let _ = client.begin_with("RETR f", &fresh);
+        let end = client.reply();
+        refused += usize::from(end.starts_with("425 "));
+        assert!(end.starts_with("522 ") || end.starts_with("425 "), "{end}");
+    }
+    assert!((5..=10).contains(&refused), "{refused}");
+    // Its own connections resume and need none.
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn clear_sessions_have_two_processes_still() {
+    let host = Host::new();
+    let (server, _) = start(
+        &host,
+        "force_local_logins_ssl=NO\nforce_local_data_ssl=NO\n",
+    );
+    let mut client = Client::alice();
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let holder = keyholder(&server);
+    wait("the greeter to end", || {
+        (Server::processes().len() == 4).then_some(())
+    });
+    // And no channel to the keyholder.
+    wait("the channel to be closed", || {
+        let sockets = holder
+            .files()
+            .iter()
+            .filter(|f| f.starts_with("socket:"))
+            .count();
+        (sockets == 1).then_some(())
+    });
+}
+
+/// What is wrong with certificates and keys is said at the start.
+#[test]
+fn certificates_that_cannot_be_used() {
+    let host = Host::new();
+    let (good, other) = (tls::pair(), tls::pair());
+    let locked =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for (text, expected) in [
+        (
+            format!("{}{}", good.pem, other.key_pem),
+            "it is not the key of the certificate in",
+        ),
+        (good.pem.clone(), "there is no private key in PEM in it"),
+        (good.key_pem.clone(), "there is no certificate in PEM in it"),
+        (format!("{}{locked}", good.pem), "it is encrypted"),
+    ] {
+        host.write(tls::PEM, &text);
+        let (status, said) = Server::refused(&host, ON);
+        assert_eq!(status.code(), Some(2));
+        assert!(said.contains(expected), "{said}");
+    }
+    fs::remove_file(tls::PEM).unwrap();
+    let (_, said) = Server::refused(&host, ON);
+    assert!(
+        said.contains("SSL: cannot load certificate /etc/vsftpd.pem: No such file"),
+        "{said}"
+    );
+    let (_, said) = Server::refused(&host, "ssl_enable=YES\nrsa_cert_file=\n");
+    assert!(
+        said.contains("ssl_enable=YES needs a certificate"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_expired_certificate_is_served_and_said() {
+    let host = Host::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    host.write(
+        tls::PEM,
+        &format!("{}{}", key.serialize_pem(), certificate.pem()),
+    );
+    let _server = Server::start(&host, ON);
+    let said = fs::read_to_string("/mnt/output").unwrap();
+    assert!(
+        said.contains("has expired") && said.contains("renew it"),
+        "{said}"
+    );
+    Ftps::alice(offer(TLS13, None));
+}
+
+/// Bytes that are no TLS end a session under TLS, before and after login.
+#[test]
+fn records_that_are_none() {
+    let host = Host::new();
+    let (server, _) = start(&host, "");
+    for logged_in in [false, true] {
+        let mut client = Ftps::upgrade(offer(BOTH, None));
+        if logged_in {
+            client.login("alice");
+        }
+        let socket = &mut client.input.get_mut().sock;
+        socket.write_all(b"NOOP\r\nNOOP\r\nNOOP\r\n").unwrap();
+        let mut rest = Vec::new();
+        let _ = socket.read_to_end(&mut rest);
+        gone(&server);
+    }
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    assert!(clear_line(&mut stream).starts_with("220 "));
+}
