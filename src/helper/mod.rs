@@ -125,8 +125,8 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         journal.turned_away(refused.reason());
         return Ok(());
     }
-    title::set(
-        config.setproctitle_enable,
+    name_process(
+        &arrival.prepared,
         &format!("{}: connected", journal.address()),
     );
     let client = Client {
@@ -329,7 +329,7 @@ fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Jou
     true
 }
 
-/// What ps(1) shows for this process after login.
+/// What ps(1) shows for this process.
 fn name_process(prepared: &Prepared, text: &str) {
     title::set(prepared.config().setproctitle_enable, text);
 }
