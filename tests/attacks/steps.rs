@@ -214,22 +214,7 @@ fn a_kernel_that_lacks_something() {
         let host = Host::new();
         host.write(CONFIG, BASE);
         let output = std::fs::File::create("/mnt/said").unwrap();
-        let mut strace = Command::new("strace")
-            .args([
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &format!("trace={call}"),
-            ])
-            .args(["-e", &format!("inject={call}:error={error}")])
-            .args([PROGRAM, CONFIG])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .unwrap();
+        let mut strace = without(call, error).stderr(output).spawn().unwrap();
         wait("the server to listen", || listening().then_some(()));
         let mut c = Client::alice();
         assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));

@@ -22,6 +22,18 @@ fn keyholder(server: &Server) -> Seen {
     Seen::of(pid)
 }
 
+/// Waits until the keyholder serves no session: its one socket is master's.
+fn without_sessions(holder: &Seen) {
+    wait("the session's channel to be closed", || {
+        let sockets = holder
+            .files()
+            .iter()
+            .filter(|f| f.starts_with("socket:"))
+            .count();
+        (sockets == 1).then_some(())
+    });
+}
+
 /// Every process of the one session of a user under TLS: helper, greeter, worker.
 fn session(server: &Server) -> [i32; 3] {
     let holder = keyholder(server).pid;
@@ -145,14 +157,7 @@ fn the_keyholder_has_nothing_else() {
     let client = Ftps::alice(offer(BOTH, None));
     Seen::of(holder.pid).holds(None, 2);
     drop(client);
-    wait("the session's channel to be closed", || {
-        let sockets = holder
-            .files()
-            .iter()
-            .filter(|f| f.starts_with("socket:"))
-            .count();
-        (sockets == 1).then_some(())
-    });
+    without_sessions(&holder);
 }
 
 #[test]
@@ -318,14 +323,7 @@ fn clear_sessions_have_two_processes_still() {
         (Server::processes().len() == 4).then_some(())
     });
     // And no channel to the keyholder.
-    wait("the channel to be closed", || {
-        let sockets = holder
-            .files()
-            .iter()
-            .filter(|f| f.starts_with("socket:"))
-            .count();
-        (sockets == 1).then_some(())
-    });
+    without_sessions(&holder);
 }
 
 /// What is wrong with certificates and keys is said at the start.
