@@ -253,32 +253,21 @@ fn curl_uploads_and_resumes() {
         "",
     );
     assert!(fs::read("/home/alice/new/dir/big").unwrap() == bytes);
-    run(
-        "curl",
-        &[
-            "-sS",
-            "-a",
-            "-u",
-            "alice:secret",
-            "-T",
-            "big",
-            "ftp://127.0.0.1/twice",
-        ],
-        "",
-    );
-    run(
-        "curl",
-        &[
-            "-sS",
-            "-a",
-            "-u",
-            "alice:secret",
-            "-T",
-            "big",
-            "ftp://127.0.0.1/twice",
-        ],
-        "",
-    );
+    for _ in 0..2 {
+        run(
+            "curl",
+            &[
+                "-sS",
+                "-a",
+                "-u",
+                "alice:secret",
+                "-T",
+                "big",
+                "ftp://127.0.0.1/twice",
+            ],
+            "",
+        );
+    }
     assert_eq!(fs::metadata("/home/alice/twice").unwrap().len(), 6_000_000);
 }
 
