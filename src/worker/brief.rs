@@ -3,7 +3,8 @@
 //! thread as it stands; worker, control thread.
 
 use super::data::Wish;
-use super::mover::{Drain, End, Line, Produce, Work, write_all};
+use super::line::{Drain, End, Line};
+use super::mover::{Produce, Work, write_all};
 use super::state::{Over, Session};
 use super::transfer::chunk;
 use crate::sys::socket;

@@ -1,7 +1,8 @@
 //! Checksums: HASH, XCRC and its like, and RANG; the data thread reads, the client is heard meanwhile; worker.
 
 use super::commands::Offer;
-use super::mover::{End, Work};
+use super::line::End;
+use super::mover::Work;
 use super::state::{Flow, Over, Session};
 use super::transfer::{Source, source};
 use crate::ftp::digest::{self, Algorithm};

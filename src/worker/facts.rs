@@ -1,8 +1,9 @@
 //! MLSD and MLST (RFC 3659 §7): the facts of entries, with rights that tell the truth for this session; worker, both threads.
 
 use super::commands::{self, Gate, Offer, permitted};
+use super::line::End;
 use super::modern::shown;
-use super::mover::{End, Work};
+use super::mover::Work;
 use super::names::Names;
 use super::publish::is_partial;
 use super::state::{Flow, Session};

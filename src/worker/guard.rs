@@ -1,6 +1,6 @@
 //! TLS on a data connection as its job sees it: who may use it, and what an end means; worker, data thread.
 
-use super::mover::{End, Line};
+use super::line::{End, Line};
 use crate::config::Config;
 use crate::sys::socket;
 use crate::tls::{Refused, Side, Stream};

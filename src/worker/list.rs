@@ -1,7 +1,8 @@
 //! LIST, NLST and STAT with a path: which directory, which entries, in which form (reference §8); worker, both threads.
 
+use super::line::End;
 use super::modern::shown;
-use super::mover::{End, Work};
+use super::mover::Work;
 use super::names::Names;
 use super::publish::is_partial;
 use super::state::{Flow, Session};

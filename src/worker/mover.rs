@@ -1,8 +1,7 @@
 //! The data thread: moves the bytes of one job at a time with blocking calls and wakes the control thread at the end; worker.
 
-pub use super::line::{Drain, End, Line};
-
 use super::guard::{Guard, Guarded, errno};
+use super::line::{Drain, End, Line};
 use super::pace::Pace;
 use crate::ftp::ascii::{FromNetwork, ToNetwork};
 use crate::sys::{process, socket};

@@ -3,7 +3,8 @@
 use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::guard::Guard;
-use super::mover::{End, Job, Line, Mover, Work};
+use super::line::{End, Line};
+use super::mover::{Job, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use crate::ftp::pattern::Pattern;
