@@ -3,10 +3,11 @@
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
-    sockopt,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrLike,
+    SockaddrStorage, sockopt,
 };
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -217,11 +218,19 @@ pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)
 }
 
 fn accept_with(listener: BorrowedFd<'_>, flags: SockFlag) -> io::Result<(OwnedFd, SocketAddr)> {
-    let raw = socket::accept4(listener.as_raw_fd(), flags)?;
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let room = size_of::<libc::sockaddr_storage>();
+    let mut length = libc::socklen_t::try_from(room).unwrap_or(0);
+    let address = storage.as_mut_ptr().cast::<libc::sockaddr>();
+    // SAFETY: address points to as many writable bytes as length says, and both outlive the call.
+    let raw =
+        unsafe { libc::accept4(listener.as_raw_fd(), address, &raw mut length, flags.bits()) };
+    let raw = Errno::result(raw)?;
     // SAFETY: accept4 has just made this descriptor and nothing else knows it.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-    let peer = peer(socket.as_fd())?;
-    Ok((socket, peer))
+    // SAFETY: address points to a whole sockaddr_storage, zeroed, into which the kernel has written what length says.
+    let peer = unsafe { SockaddrStorage::from_raw(address, Some(length)) };
+    Ok((socket, plain(peer.ok_or(Errno::EAFNOSUPPORT)?)?))
 }
 
 /// The address at the other end.
@@ -457,12 +466,22 @@ pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<boo
 /// # Errors
 /// The peer is gone.
 pub fn send_some(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    send_with(on, bytes, MsgFlags::empty())
+}
+
+/// As [`send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
+/// both are acknowledged at once.
+///
+/// # Errors
+/// The peer is gone.
+pub fn send_last(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    send_with(on, bytes, MsgFlags::from_bits_retain(libc::MSG_MORE))
+}
+
+fn send_with(on: BorrowedFd<'_>, bytes: &[u8], flags: MsgFlags) -> io::Result<Option<usize>> {
+    let flags = flags | MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     loop {
-        match socket::send(
-            on.as_raw_fd(),
-            bytes,
-            MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
-        ) {
+        match socket::send(on.as_raw_fd(), bytes, flags) {
             Ok(sent) => return Ok(Some(sent)),
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Ok(None),

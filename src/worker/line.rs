@@ -95,6 +95,9 @@ pub enum End {
     Deserted,
 }
 
+/// What the end mark counts for among what is not acknowledged (tcp(7), SIOCOUTQ).
+const END_MARK: usize = 1;
+
 /// The wait for the last acknowledgement, of which the kernel gives no sign by itself.
 pub struct Drain<'a> {
     line: &'a Line,
@@ -129,11 +132,12 @@ impl<'a> Drain<'a> {
         let Ok(now) = socket::unacknowledged(self.line.socket()) else {
             return Some(End::Network);
         };
-        // Acknowledged, unless a reset has emptied the queue; after a reset that has not, only the error tells.
-        if now == 0 || self.ended {
+        // Every byte is acknowledged when at most our end mark is not, unless a reset has emptied the queue; after a reset that has
+        // not, only the error tells.
+        if now <= END_MARK || self.ended {
             match (healthy(), now) {
                 (false, _) => return Some(End::Network),
-                (true, 0) => return Some(self.end),
+                (true, ..=END_MARK) => return Some(self.end),
                 (true, _) => {}
             }
         }

@@ -100,6 +100,8 @@ pub struct Session {
     pub aborting: bool,
     /// What was set by commands the original has not.
     pub modern: Modern,
+    /// Room for a small file on its way, once there was one.
+    pub scratch: Vec<u8>,
 }
 
 impl Session {
@@ -151,6 +153,7 @@ impl Session {
             held: None,
             aborting: false,
             modern: Modern::new(&config, utf8),
+            scratch: Vec::new(),
             config,
             verdict,
             channel,
