@@ -1,5 +1,6 @@
-//! From rows to a program of the kernel's packet filter: bisection over the call's number, because a chain of comparisons costs
-//! five times as much when it is installed (the kernel walks it once for each call there is); no process of its own.
+//! From rows to a program of the kernel's packet filter, as short as it gets, because each process of each session pays for every step
+//! when the program is installed: the kernel checks it, translates it twice and walks it once for each call there is. So calls are
+//! found by bisection, answers stand once and are jumped to, and a word that was loaded is not loaded again; no process of its own.
 
 use super::rows::{Answer, Row, Test, When};
 use seccompiler::sock_filter;
@@ -14,12 +15,13 @@ pub(super) const MACHINE: u32 = 0xC000_00B7;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(super) const MACHINE: u32 = 0;
 
-// linux/bpf_common.h: load a word of `struct seccomp_data`, and with, jump, return.
+// linux/bpf_common.h: load a word of `struct seccomp_data`, and with, jump, return; `IF_ANY` if one of the bits is set.
 pub(super) const LOAD: u16 = 0x20;
 pub(super) const AND: u16 = 0x54;
 pub(super) const JUMP: u16 = 0x05;
 pub(super) const IF_EQUAL: u16 = 0x15;
 pub(super) const IF_AT_LEAST: u16 = 0x35;
+pub(super) const IF_ANY: u16 = 0x45;
 pub(super) const RETURN: u16 = 0x06;
 
 /// Where the number, the machine and the arguments stand in `struct seccomp_data` (linux/seccomp.h).
@@ -58,9 +60,18 @@ struct Call<'a> {
 }
 
 /// A stretch of call numbers that are treated alike, from this one on.
-struct Stretch {
+struct Stretch<'a> {
     from: u32,
-    body: Vec<sock_filter>,
+    what: What<'a>,
+}
+
+/// How a call is judged.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    /// By its number alone.
+    Answer(u32),
+    /// By its arguments too.
+    Call(&'a Call<'a>),
 }
 
 const fn step(code: u16, yes: u8, no: u8, value: u32) -> sock_filter {
@@ -70,10 +81,6 @@ const fn step(code: u16, yes: u8, no: u8, value: u32) -> sock_filter {
         jf: no,
         k: value,
     }
-}
-
-const fn answer(value: u32) -> sock_filter {
-    step(RETURN, 0, 0, value)
 }
 
 /// Compiles rows. A call that stands in several rows is allowed if one of them allows it; one that stands in none gets `otherwise`.
@@ -94,161 +101,246 @@ pub(super) fn program(rows: &[&Row], otherwise: Answer, refusal: Refusal) -> Vec
         }
     }
     let stretches = stretches(&calls, refusal.code(otherwise), refusal);
-    let kill = refusal.code(Answer::Kill);
-    let mut out = vec![
-        step(LOAD, 0, 0, ARCH),
-        step(IF_EQUAL, 1, 0, MACHINE),
-        answer(kill),
-        step(LOAD, 0, 0, NUMBER),
-    ];
-    out.extend(bisect(&stretches));
-    out
+    let mut code = Code::new(refusal);
+    let judge = code.bisect(&stretches);
+    code.begin_with(judge);
+    let number = code.put(step(LOAD, 0, 0, NUMBER));
+    let kill = code.answer(refusal.code(Answer::Kill));
+    code.branch(IF_EQUAL, MACHINE, number, kill);
+    code.put(step(LOAD, 0, 0, ARCH));
+    code.finish()
 }
 
-fn stretches(calls: &BTreeMap<u32, Call<'_>>, default: u32, refusal: Refusal) -> Vec<Stretch> {
-    let mut found: Vec<Stretch> = Vec::new();
-    let mut add = |from: u32, body: Vec<sock_filter>| {
-        if found.last().is_none_or(|last| !same(&last.body, &body)) {
-            found.push(Stretch { from, body });
+fn stretches<'a>(
+    calls: &'a BTreeMap<u32, Call<'a>>,
+    default: u32,
+    refusal: Refusal,
+) -> Vec<Stretch<'a>> {
+    let mut found: Vec<Stretch<'a>> = Vec::new();
+    let mut add = |from: u32, what: What<'a>| {
+        let alike = |last: &Stretch<'_>| matches!((last.what, what), (What::Answer(one), What::Answer(other)) if one == other);
+        if !found.last().is_some_and(alike) {
+            found.push(Stretch { from, what });
         }
     };
     let mut next = 0;
     for (number, call) in calls {
         if *number > next {
-            add(next, vec![answer(default)]);
+            add(next, What::Answer(default));
         }
-        add(*number, body(call, refusal));
+        add(*number, judged(call, refusal));
         next = number.saturating_add(1);
     }
-    add(next, vec![answer(default)]);
+    add(next, What::Answer(default));
     found
 }
 
-/// Equal single answers are merged; what looks at arguments stands alone.
-fn same(one: &[sock_filter], other: &[sock_filter]) -> bool {
-    matches!((one, other), ([one], [other]) if one.code == RETURN && one == other)
-}
-
-/// Any of the ways, each a number of tests that must all hold.
-fn body(call: &Call<'_>, refusal: Refusal) -> Vec<sock_filter> {
+fn judged<'a>(call: &'a Call<'a>, refusal: Refusal) -> What<'a> {
     if call.ways.iter().any(|way| way.is_empty()) {
-        return vec![answer(ALLOW)];
+        What::Answer(ALLOW)
+    } else if call.ways.is_empty() {
+        What::Answer(refusal.code(call.otherwise))
+    } else {
+        What::Call(call)
     }
-    let mut out = any(&call.ways);
-    out.push(answer(refusal.code(call.otherwise)));
-    out
 }
 
-/// Allows if one of the ways holds, else goes on behind. Ways that begin with the same test share it, and ways that are one look at the
-/// same argument share the look: what a program costs to install is its length.
-fn any(ways: &[&[Test]]) -> Vec<sock_filter> {
-    let mut out = Vec::new();
-    let mut rest = ways;
-    while let Some((first, _)) = rest.first().and_then(|way| way.split_first()) {
-        let alike = |way: &&[Test]| way.first().is_some_and(|test| test.looks_like(first));
-        let same = |way: &&[Test]| way.len() > 1 && way.first() == Some(first);
-        let one = |way: &&[Test]| way.len() == 1 && alike(way);
-        let looks = rest.iter().take_while(|way| one(way)).count();
-        let shared = rest.iter().take_while(|way| same(way)).count();
-        let (now, later) = rest
-            .split_at_checked(looks.max(shared).max(1))
-            .unwrap_or((rest, &[]));
-        if looks > 0 && first.is_narrow() {
-            out.extend(look(now));
-        } else {
-            let inner: Vec<&[Test]> = now
-                .iter()
-                .map(|way| way.split_first().map_or(&[] as &[Test], |(_, tail)| tail))
-                .collect();
-            let inner = if inner.iter().any(|way| way.is_empty()) {
-                vec![answer(ALLOW)]
-            } else {
-                any(&inner)
-            };
-            out.extend(compare(first, inner.len()));
-            out.extend(inner);
+/// Where a step stands, counted from the end: what a jump leads to is there before the jump is.
+type Place = usize;
+
+/// A word under a mask, as the machine holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    place: u32,
+    mask: u32,
+}
+
+/// Where to go on, and where if a word is held already that would be loaded there.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    place: Place,
+    held: Option<(Held, Place)>,
+}
+
+impl Entry {
+    fn plain(place: Place) -> Self {
+        Self { place, held: None }
+    }
+
+    fn holding(&self, held: Held) -> Place {
+        match self.held {
+            Some((one, place)) if one == held => place,
+            Some(_) | None => self.place,
         }
-        rest = later;
     }
-    out
 }
 
-/// One argument, several values of which one will do.
-fn look(ways: &[&[Test]]) -> Vec<sock_filter> {
-    let tests: Vec<&Test> = ways.iter().filter_map(|way| way.first()).collect();
-    let Some(first) = tests.first() else {
-        return Vec::new();
-    };
-    let mut out = load(first.place(), first.mask);
-    let mut left = tests.len();
-    for test in tests {
-        left = left.saturating_sub(1);
-        let yes = u8::try_from(left).unwrap_or(u8::MAX);
-        out.push(step(IF_EQUAL, yes, u8::from(left == 0), word(test.value)));
-    }
-    out.push(answer(ALLOW));
-    out
+/// How far a step that decides can jump, and a little less (linux/filter.h: eight bits).
+const NEAR: usize = 250;
+
+/// A program that grows from its end to its beginning.
+struct Code {
+    /// The last step first.
+    steps: Vec<sock_filter>,
+    /// Where each answer stands that was given already.
+    answers: BTreeMap<u32, Place>,
+    refusal: Refusal,
 }
 
-impl Test {
-    /// Where its argument stands. Both machines are little-endian: the low half comes first.
-    fn place(&self) -> u32 {
-        ARGUMENTS.saturating_add(u32::from(self.argument).saturating_mul(8))
+impl Code {
+    fn new(refusal: Refusal) -> Self {
+        Self {
+            steps: Vec::new(),
+            answers: BTreeMap::new(),
+            refusal,
+        }
     }
 
-    /// Whether the low half is all there is to look at.
-    fn is_narrow(&self) -> bool {
-        self.mask >> 32 == 0
+    fn finish(mut self) -> Vec<sock_filter> {
+        self.steps.reverse();
+        self.steps
     }
 
-    fn looks_like(&self, other: &Self) -> bool {
-        self.is_narrow() && (self.argument, self.mask) == (other.argument, other.mask)
+    fn put(&mut self, step: sock_filter) -> Place {
+        self.steps.push(step);
+        self.steps.len().saturating_sub(1)
+    }
+
+    /// How many steps the next one jumps over to get there.
+    fn distance(&self, to: Place) -> usize {
+        self.steps.len().saturating_sub(1).saturating_sub(to)
+    }
+
+    /// That place, or one near by that leads there.
+    fn near(&mut self, to: Place) -> Place {
+        match self.distance(to) {
+            ..=NEAR => to,
+            far => {
+                let far = u32::try_from(far).unwrap_or(u32::MAX);
+                self.put(step(JUMP, 0, 0, far))
+            }
+        }
+    }
+
+    /// Has the next step be followed by that place.
+    fn begin_with(&mut self, place: Place) {
+        match self.distance(place) {
+            0 => {}
+            far => {
+                let far = u32::try_from(far).unwrap_or(u32::MAX);
+                self.put(step(JUMP, 0, 0, far));
+            }
+        }
+    }
+
+    fn answer(&mut self, value: u32) -> Place {
+        if let Some(place) = self.answers.get(&value)
+            && self.distance(*place) <= NEAR
+        {
+            return *place;
+        }
+        let place = self.put(step(RETURN, 0, 0, value));
+        self.answers.insert(value, place);
+        place
+    }
+
+    fn branch(&mut self, code: u16, value: u32, yes: Place, no: Place) -> Place {
+        let yes = self.near(yes);
+        let no = self.near(no);
+        let short = |far: usize| u8::try_from(far).unwrap_or(u8::MAX);
+        let (yes, no) = (short(self.distance(yes)), short(self.distance(no)));
+        self.put(step(code, yes, no, value))
+    }
+
+    fn bisect(&mut self, stretches: &[Stretch<'_>]) -> Place {
+        match stretches {
+            [] => self.answer(self.refusal.code(Answer::Kill)),
+            [one] => match one.what {
+                What::Answer(value) => self.answer(value),
+                What::Call(call) => self.call(call),
+            },
+            more => {
+                let (left, right) = more.split_at_checked(more.len() / 2).unwrap_or((more, &[]));
+                let from = right.first().map_or(u32::MAX, |first| first.from);
+                let above = self.bisect(right);
+                let below = self.bisect(left);
+                self.branch(IF_AT_LEAST, from, above, below)
+            }
+        }
+    }
+
+    fn call(&mut self, call: &Call<'_>) -> Place {
+        let otherwise = self.answer(self.refusal.code(call.otherwise));
+        self.any(&call.ways, Entry::plain(otherwise)).place
+    }
+
+    /// Allows if all tests of one of the ways hold, else goes on. Ways that begin with the same test share it.
+    fn any(&mut self, ways: &[&[Test]], otherwise: Entry) -> Entry {
+        let Some((first, _)) = ways.first().and_then(|way| way.split_first()) else {
+            // A way without further tests holds; no way at all does not.
+            return match ways.first() {
+                Some(_) => Entry::plain(self.answer(ALLOW)),
+                None => otherwise,
+            };
+        };
+        let shared = ways.iter().take_while(|way| way.first() == Some(first));
+        let (alike, others) = ways.split_at_checked(shared.count()).unwrap_or((ways, &[]));
+        let next = self.any(others, otherwise);
+        let tails: Vec<&[Test]> = alike
+            .iter()
+            .map(|way| way.split_first().map_or(&[] as &[Test], |(_, tail)| tail))
+            .collect();
+        let inner = if tails.iter().any(|tail| tail.is_empty()) {
+            Entry::plain(self.answer(ALLOW))
+        } else {
+            self.any(&tails, next)
+        };
+        self.test(first, inner, next)
+    }
+
+    fn test(&mut self, test: &Test, yes: Entry, no: Entry) -> Entry {
+        // Both machines are little-endian: the low half comes first.
+        let place = ARGUMENTS.saturating_add(u32::from(test.argument).saturating_mul(8));
+        let low = self.half(place, (word(test.mask), word(test.value)), yes, no);
+        let high = word(test.mask >> 32);
+        if high == 0 {
+            return low;
+        }
+        let place = place.saturating_add(4);
+        self.half(place, (high, word(test.value >> 32)), low, no)
+    }
+
+    /// One half of an argument: under the mask it must have the value.
+    fn half(&mut self, place: u32, (mask, value): (u32, u32), yes: Entry, no: Entry) -> Entry {
+        let whole = Held {
+            place,
+            mask: u32::MAX,
+        };
+        if mask == u32::MAX || value == 0 {
+            let (yes, no) = (yes.holding(whole), no.holding(whole));
+            let decides = if mask == u32::MAX {
+                self.branch(IF_EQUAL, value, yes, no)
+            } else {
+                self.branch(IF_ANY, mask, no, yes)
+            };
+            let entry = self.put(step(LOAD, 0, 0, place));
+            return Entry {
+                place: entry,
+                held: Some((whole, decides)),
+            };
+        }
+        let held = Held { place, mask };
+        let (yes, no) = (yes.holding(held), no.holding(held));
+        let decides = self.branch(IF_EQUAL, value, yes, no);
+        self.put(step(AND, 0, 0, mask));
+        let entry = self.put(step(LOAD, 0, 0, place));
+        Entry {
+            place: entry,
+            held: Some((held, decides)),
+        }
     }
 }
 
 fn word(of: u64) -> u32 {
     u32::try_from(of & 0xFFFF_FFFF).unwrap_or(u32::MAX)
-}
-
-/// The half of an argument, under a mask.
-fn load(place: u32, mask: u64) -> Vec<sock_filter> {
-    let mut out = vec![step(LOAD, 0, 0, place)];
-    if word(mask) != u32::MAX {
-        out.push(step(AND, 0, 0, word(mask)));
-    }
-    out
-}
-
-/// One test; what does not hold skips `body` steps.
-fn compare(test: &Test, body: usize) -> Vec<sock_filter> {
-    let far = |more: usize| u8::try_from(body.saturating_add(more)).unwrap_or(u8::MAX);
-    let mut low = load(test.place(), test.mask);
-    low.push(step(IF_EQUAL, 0, far(0), word(test.value)));
-    if test.is_narrow() {
-        return low;
-    }
-    let mut out = load(test.place().saturating_add(4), test.mask >> 32);
-    out.push(step(IF_EQUAL, 0, far(low.len()), word(test.value >> 32)));
-    out.extend(low);
-    out
-}
-
-fn bisect(stretches: &[Stretch]) -> Vec<sock_filter> {
-    let (left, right) = stretches
-        .split_at_checked(stretches.len() / 2)
-        .unwrap_or((stretches, &[]));
-    let (Some(_), Some(first)) = (left.first(), right.first()) else {
-        return right.first().map_or_else(Vec::new, |one| one.body.clone());
-    };
-    let below = bisect(left);
-    let mut out = match u8::try_from(below.len()) {
-        Ok(far) => vec![step(IF_AT_LEAST, far, 0, first.from)],
-        Err(_) => vec![
-            step(IF_AT_LEAST, 0, 1, first.from),
-            step(JUMP, 0, 0, u32::try_from(below.len()).unwrap_or(u32::MAX)),
-        ],
-    };
-    out.extend(below);
-    out.extend(bisect(right));
-    out
 }

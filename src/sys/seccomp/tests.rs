@@ -364,6 +364,7 @@ fn run(program: &[sock_filter], machine: u32, number: u32, arguments: [u64; 6]) 
             JUMP => at += now.k as usize,
             IF_EQUAL => at += skip(value == now.k),
             IF_AT_LEAST => at += skip(value >= now.k),
+            IF_ANY => at += skip(value & now.k != 0),
             RETURN => return now.k,
             other => panic!("step {other}"),
         }
