@@ -4,7 +4,9 @@ pub mod diagnostics;
 mod fences;
 pub mod keys;
 mod launch;
+mod ledger;
 mod listen;
+mod reports;
 mod roster;
 mod strays;
 
@@ -19,14 +21,17 @@ use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
+use crate::wire::Report;
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
+use ledger::Ledger;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid};
-use roster::Roster;
+use reports::Reports;
+use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -67,6 +72,8 @@ struct Master {
     listeners: Vec<OwnedFd>,
     signals: SignalFd,
     roster: Roster,
+    reports: Reports,
+    ledger: Ledger,
     load_conf: Option<OsString>,
 }
 
@@ -119,6 +126,8 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         listeners,
         signals: signals()?,
         roster: Roster::default(),
+        reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
+        ledger: Ledger::default(),
         load_conf,
     }
     .serve();
@@ -147,6 +156,7 @@ fn serve_one(
         peer,
         local,
         counts: None,
+        reports: None,
         load_conf: load_conf.as_deref(),
     })
 }
@@ -173,7 +183,10 @@ impl Master {
     fn serve(&mut self) {
         let mut relief: Option<Instant> = None;
         loop {
-            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let mut fds = vec![
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.reports.fd(), PollFlags::POLLIN),
+            ];
             fds.extend(keys_fd(self.keys.as_ref()));
             if relief.is_none() {
                 let listeners = self.listeners.iter();
@@ -183,7 +196,7 @@ impl Master {
                 log::error!("poll: {error}");
                 return;
             }
-            let keys = fds.get(1).filter(|_| self.keys.is_some());
+            let keys = fds.get(2).filter(|_| self.keys.is_some());
             if keys.is_some_and(|fd| fd.any() == Some(true)) {
                 self.hear_keyholder();
             }
@@ -197,6 +210,7 @@ impl Master {
                     }
                 }
             }
+            self.hear_helpers();
             self.reap();
             relief = None;
             for at in 0..self.listeners.len() {
@@ -209,6 +223,8 @@ impl Master {
     fn reap(&mut self) {
         let mut stray = false;
         while let Some((pid, ended)) = process::reap() {
+            // What it said last is still to be heard, while it is known whose session it was.
+            self.hear_helpers();
             self.retired.retain(|retired| *retired != pid);
             let known = self.roster.left(pid);
             stray |= known
@@ -222,6 +238,24 @@ impl Master {
             strays::end(|pid| {
                 self.roster.is_helper(pid) || keyholder == Some(pid) || self.retired.contains(&pid)
             });
+        }
+    }
+
+    /// Counts what sessions tell of themselves.
+    fn hear_helpers(&mut self) {
+        let config = self.prepared.config();
+        while let Some((helper, report)) = self.reports.next() {
+            let Some(address) = self.roster.source(helper) else {
+                continue;
+            };
+            let source = Origin::from(address);
+            if self.ledger.note(source, report, config, Instant::now()) {
+                let (what, option) = match report {
+                    Report::LoginFailed => ("failed logins", "login_fails_per_ip"),
+                    Report::Handshake => ("TLS handshakes", "ssl_handshakes_per_ip"),
+                };
+                log::warn!("too many {what} from {address}: refused for a while ({option})");
+            }
         }
     }
 
@@ -311,17 +345,21 @@ impl Master {
         if self.keys.is_none() {
             self.recover();
         }
+        // What was told before this client came counts for it.
+        self.hear_helpers();
         let config = self.prepared.config();
-        let counts = self.roster.with(peer.ip());
+        let source = Origin::from(peer.ip());
+        let deeds = self.ledger.of(source, config, Instant::now());
+        let counts = self.roster.with(peer.ip(), deeds);
         // Where a file for the address may set other limits, helper judges.
         let load_conf = self.load_conf.as_deref();
         if !helper::decides(&self.prepared, load_conf)
-            && let Some(refused) = helper::limited(counts, config.max_clients, config.max_per_ip)
+            && let Some(refused) = helper::limited(counts, config)
         {
             return helper::turn_away(config, &client, peer, refused);
         }
         let secure = self.keys.as_mut().and_then(Keys::session);
-        let mut kept = vec![client.number()];
+        let mut kept = vec![client.number(), self.reports.speaks().as_raw_fd()];
         kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
         let forked = process::spawn(&kept, || {
             helper::run(Session {
@@ -331,6 +369,7 @@ impl Master {
                 peer,
                 local,
                 counts: Some(counts),
+                reports: Some(self.reports.speaks()),
                 load_conf,
             })
         });

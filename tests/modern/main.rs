@@ -20,6 +20,7 @@ mod gates;
 mod language;
 mod names;
 mod passive;
+mod throttle;
 mod times;
 
 /// The server's log once it has a line with this text; helper writes it in its own time.
