@@ -154,6 +154,26 @@ fn listening(found: &mut Found<'_>) {
         let text = "run two copies of vsftpd for IPv4 and IPv6; or set listen=NO: listen_ipv6=YES alone serves both";
         found.add(&["listen", "listen_ipv6"], text.to_owned());
     }
+    implicit(found);
+}
+
+/// The port for TLS from the first byte is another one, and there is TLS.
+fn implicit(found: &mut Found<'_>) {
+    let config = found.config();
+    let port = config.implicit_listen_port;
+    if port == 0 {
+        return;
+    }
+    if !config.ssl_enable {
+        let text = format!("implicit_listen_port={port} needs ssl_enable=YES");
+        found.add(&["implicit_listen_port", "ssl_enable"], text);
+    }
+    if port == config.listen_port && (config.listen || config.listen_ipv6) {
+        let text = format!(
+            "implicit_listen_port={port} is listen_port too: name another port, or set implicit_ssl=YES if there is to be no other"
+        );
+        found.add(&["implicit_listen_port", "listen_port"], text);
+    }
 }
 
 fn classes(found: &mut Found<'_>) {
@@ -274,12 +294,16 @@ fn protocols(found: &mut Found<'_>) {
     }
 }
 
-/// Settings about clients' certificates that do more or less than they seem to.
+/// Settings of TLS that do more or less than they seem to.
 fn certificates(found: &mut Found<'_>) {
     let config = found.config();
     let asked = config.ssl_request_cert || config.require_cert;
     if !config.ssl_enable {
         return;
+    }
+    if config.implicit_ssl && config.implicit_listen_port != 0 {
+        let text = "implicit_ssl=YES: TLS is expected from the first byte on listen_port too, not on implicit_listen_port only";
+        found.add(&["implicit_ssl", "implicit_listen_port"], text.to_owned());
     }
     if config.validate_cert && asked && config.ca_certs_file.is_none() {
         let text =

@@ -7,6 +7,11 @@ macro_rules! rows_ours {
     /// Landlock, which Linux has since 5.19. With 1 or 2, `seccomp_sandbox=NO` is a mistake.
     sandbox_minimum: number(0, 0..=2), [Master Helper], Server, Added;
 
+    /// A second port to listen on, beside `listen_port` and on the same address, where TLS is expected from the first byte: by custom 990. With
+    /// sockets of systemd, or under inetd, it says which port that is of those passed. Needs `ssl_enable`. SIGHUP opens and closes it.
+    /// 0: none. With a firewall open it too.
+    implicit_listen_port: number(0, 0..=65535), [Master Helper], Server, Added;
+
     /// How many failed logins one address, or one IPv6 network of 64 bits, may have in `login_fails_window`, over all its connections. From
     /// half of them on, each password takes longer to be answered, up to five seconds; at the limit new connections are told 421 and
     /// closed until enough failures are forgotten. They are forgotten evenly, so that others behind the same address wait a while

@@ -378,6 +378,8 @@ fn standings_hold_for_every_option() {
         "sandbox_minimum",
         "client_charset",
         "pasv_address_by_network",
+        // It needs ssl_enable.
+        "implicit_listen_port",
     ];
     for row in TABLE.iter().filter(|row| !ruled.contains(&row.name)) {
         let other = match row.value(&Config::default()) {

@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// How many sessions there are, this one included; only a standalone server counts them.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,7 @@ pub fn examine<'a>(
         notes: Vec::new(),
     };
     if !decides(prepared, load_conf) {
+        arrival.by_port(local);
         return arrival;
     }
     let mut file = load_conf.map(OsStr::to_owned);
@@ -131,10 +133,20 @@ pub fn examine<'a>(
     arrival.refused = counts
         .and_then(|counts| limited(counts, config))
         .or(denied.then_some(Refused::Wrappers));
+    arrival.by_port(local);
     arrival
 }
 
 impl Arrival<'_> {
+    /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
+    fn by_port(&mut self, local: SocketAddr) {
+        let config = self.prepared.config();
+        if config.implicit_listen_port == u32::from(local.port()) && !config.implicit_ssl {
+            let prepared = self.prepared.to_mut();
+            Arc::make_mut(&mut prepared.loaded.config).implicit_ssl = true;
+        }
+    }
+
     /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
     fn denied(
         &mut self,

@@ -26,6 +26,7 @@ use caps::Capability;
 use keys::Keys;
 use launch::Service;
 use ledger::Ledger;
+use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -69,7 +70,7 @@ struct Master {
     tried: Instant,
     /// Keyholders of earlier certificates, which end with their last session.
     retired: Vec<Pid>,
-    listeners: Vec<OwnedFd>,
+    listeners: Listeners,
     signals: SignalFd,
     roster: Roster,
     reports: Reports,
@@ -106,7 +107,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();
-    log::info!("serving {}", launch::describe(&service));
+    log::info!("serving {}", launch::describe(&service, prepared.config()));
     let listeners = match service {
         Service::Listen(listeners) => listeners,
         Service::One {
@@ -189,7 +190,7 @@ impl Master {
             ];
             fds.extend(keys_fd(self.keys.as_ref()));
             if relief.is_none() {
-                let listeners = self.listeners.iter();
+                let listeners = self.listeners.all().iter();
                 fds.extend(listeners.map(|one| PollFd::new(one.as_fd(), PollFlags::POLLIN)));
             }
             if let Err(error) = socket::wait(&mut fds, relief) {
@@ -213,7 +214,7 @@ impl Master {
             self.hear_helpers();
             self.reap();
             relief = None;
-            for at in 0..self.listeners.len() {
+            for at in 0..self.listeners.all().len() {
                 relief = relief.or(self.admit_waiting(at));
             }
         }
@@ -290,11 +291,16 @@ impl Master {
     /// Reads every source and the certificates again; a mistake leaves everything old in force and says so.
     fn reload(&mut self) {
         let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
+            let second = self
+                .listeners
+                .second(self.prepared.config(), prepared.config())
+                .map_err(|text| vec![mistake(&prepared, "implicit_listen_port", text)])?;
             let keys = Keys::start(&prepared)?;
-            Ok((prepared, keys))
+            Ok((prepared, keys, second))
         });
         match fresh {
-            Ok((prepared, keys)) => {
+            Ok((prepared, keys, second)) => {
+                self.listeners.renew(second);
                 title::set(prepared.config().setproctitle_enable, "LISTENER");
                 if prepared.isolation_is_too_late() {
                     log::warn!("{}", helper::TOO_LATE);
@@ -318,7 +324,7 @@ impl Master {
     fn admit_waiting(&mut self, listener: usize) -> Option<Instant> {
         use nix::errno::Errno;
         loop {
-            let listener = self.listeners.get(listener)?;
+            let listener = self.listeners.all().get(listener)?;
             match socket::accept(listener.as_fd()) {
                 Ok((client, peer)) => self.admit(client, peer),
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
@@ -395,6 +401,13 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>>
             text: error.to_string(),
         }]
     })
+}
+
+fn mistake(prepared: &Prepared, option: &str, text: String) -> Mistake {
+    Mistake {
+        origin: prepared.loaded.origin(option).clone(),
+        text,
+    }
 }
 
 fn sentence(mistakes: &[Mistake]) -> String {

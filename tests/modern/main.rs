@@ -17,6 +17,7 @@ mod clients;
 mod digest;
 mod facts;
 mod gates;
+mod implicit;
 mod language;
 mod names;
 mod passive;
