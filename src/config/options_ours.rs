@@ -52,6 +52,11 @@ macro_rules! rows_ours {
     /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
     fsync_uploads: flag(false), [Worker], PerUser, Added;
 
+    /// The seconds after which a host name in `pasv_address` is looked up again (`pasv_addr_resolve`), for hosts whose address changes. It is
+    /// done in a process of its own and nobody waits for it. New sessions tell the new address; while there is no answer the last
+    /// one holds. 0: only when the server starts, or reads another name on SIGHUP.
+    pasv_addr_resolve_interval: number(300, 0..=SECONDS), [Master], Server, Added;
+
     /// The address that PASV tells clients of a network, for a server that several networks see under different addresses:
     /// `10.0.0.0/8=10.1.2.3, 192.168.0.0/16=192.168.1.5`. The first network with the client counts; without one `pasv_address`
     /// does.

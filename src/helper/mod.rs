@@ -9,6 +9,7 @@ mod heir;
 mod journal;
 mod lists;
 mod login;
+mod passive;
 mod per_user;
 mod ports;
 mod prepared;
@@ -20,6 +21,7 @@ mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
+pub use wrappers::Question;
 
 use crate::config::Config;
 use crate::sys::capability;

@@ -21,6 +21,7 @@ mod implicit;
 mod language;
 mod names;
 mod passive;
+mod renewal;
 mod throttle;
 mod times;
 
