@@ -52,6 +52,11 @@ macro_rules! rows_ours {
     /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
     fsync_uploads: flag(false), [Worker], PerUser, Added;
 
+    /// The port that clients are told for the lowest passive port, in answers to PASV and EPSV; the others follow in order. For hosts
+    /// behind a translation that maps ports to other ones: with `pasv_min_port=50000`, `pasv_max_port=50099` and 60000 here they are
+    /// told 60000 to 60099, and the router sends those to 50000 to 50099. 0: the ports as they are.
+    pasv_advertise_min_port: number(0, 0..=65535), [Helper], PerUser, Added;
+
     /// The seconds after which a host name in `pasv_address` is looked up again (`pasv_addr_resolve`), for hosts whose address changes. It is
     /// done in a process of its own and nobody waits for it. New sessions tell the new address; while there is no answer the last
     /// one holds. 0: only when the server starts, or reads another name on SIGHUP.

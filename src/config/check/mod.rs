@@ -1,16 +1,17 @@
 //! The rules between options, and between options and the host; all violations at once; runs in master, before it listens.
 
+mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::ciphers;
 use super::file::{Loaded, Mistake, Origin, shown};
-use super::network::Networks;
 use super::options::{Config, Standing, TABLE};
+use network::{addresses, listening, networks, ports};
 
 /// The rules between options (reference §2.7 steps 7 to 14, §1.6), without those that concern an option named in `spoiled`.
 /// The original notices most of them only when a client connects.
@@ -149,33 +150,6 @@ fn standings(found: &mut Found<'_>) {
     }
 }
 
-fn listening(found: &mut Found<'_>) {
-    if found.config().listen && found.config().listen_ipv6 {
-        let text = "run two copies of vsftpd for IPv4 and IPv6; or set listen=NO: listen_ipv6=YES alone serves both";
-        found.add(&["listen", "listen_ipv6"], text.to_owned());
-    }
-    implicit(found);
-}
-
-/// The port for TLS from the first byte is another one, and there is TLS.
-fn implicit(found: &mut Found<'_>) {
-    let config = found.config();
-    let port = config.implicit_listen_port;
-    if port == 0 {
-        return;
-    }
-    if !config.ssl_enable {
-        let text = format!("implicit_listen_port={port} needs ssl_enable=YES");
-        found.add(&["implicit_listen_port", "ssl_enable"], text);
-    }
-    if port == config.listen_port && (config.listen || config.listen_ipv6) {
-        let text = format!(
-            "implicit_listen_port={port} is listen_port too: name another port, or set implicit_ssl=YES if there is to be no other"
-        );
-        found.add(&["implicit_listen_port", "listen_port"], text);
-    }
-}
-
 fn classes(found: &mut Found<'_>) {
     if !found.config().local_enable && !found.config().anonymous_enable {
         let text = "vsftpd: both local and anonymous access disabled! (set local_enable=YES or anonymous_enable=YES)";
@@ -184,51 +158,6 @@ fn classes(found: &mut Found<'_>) {
     if found.config().one_process_model && found.config().local_enable {
         let text = "vsftpd: security: 'one_process_model' is anonymous only (set local_enable=NO)";
         found.add(&["one_process_model", "local_enable"], text.to_owned());
-    }
-}
-
-fn addresses(found: &mut Found<'_>) {
-    let config = found.config();
-    if let Some(address) = &config.listen_address
-        && ipv4(address).is_none()
-    {
-        found.add(
-            &["listen_address"],
-            format!("bad listen_address: {}", shown(address.as_bytes())),
-        );
-    }
-    if let Some(address) = &config.listen_address6
-        && !is_ipv6(address)
-    {
-        found.add(
-            &["listen_address6"],
-            format!("bad listen_address6: {}", shown(address.as_bytes())),
-        );
-    }
-    if let Some(address) = &config.pasv_address
-        && !config.pasv_addr_resolve
-        && ipv4(address).is_none()
-    {
-        let name = shown(address.as_bytes());
-        let text = format!(
-            "bad pasv_address: {name} is no IPv4 address; a host name needs pasv_addr_resolve=YES"
-        );
-        found.add(&["pasv_address", "pasv_addr_resolve"], text);
-    }
-    if config.pasv_addr_resolve && config.pasv_address.is_none() {
-        let text = "pasv_addr_resolve=YES needs pasv_address".to_owned();
-        found.add(&["pasv_addr_resolve", "pasv_address"], text);
-    }
-}
-
-fn networks(found: &mut Found<'_>) {
-    if let Some(text) = &found.config().pasv_address_by_network
-        && let Err(bad) = Networks::parse(&text.to_string_lossy())
-    {
-        let text = format!(
-            "pasv_address_by_network: {bad} is no network and address such as 10.0.0.0/8=10.1.2.3"
-        );
-        found.add(&["pasv_address_by_network"], text);
     }
 }
 
@@ -245,18 +174,6 @@ fn code_page(found: &mut Found<'_>) {
             shown(label.as_bytes())
         );
         found.add(&["client_charset"], text);
-    }
-}
-
-fn ports(found: &mut Found<'_>) {
-    let (least, most) = (found.config().pasv_min_port, found.config().pasv_max_port);
-    // The original takes every smaller value as 1024, and forgets a maximum below the minimum.
-    let lowest = least.max(1024);
-    if most != 0 && lowest > most {
-        let text = format!(
-            "pasv_max_port={most} is below the lowest port used, {lowest} (pasv_min_port={least})"
-        );
-        found.add(&["pasv_max_port", "pasv_min_port"], text);
     }
 }
 
@@ -418,19 +335,6 @@ impl Logs {
             },
         }
     }
-}
-
-fn ipv4(text: &OsStr) -> Option<Ipv4Addr> {
-    text.to_str()?.parse().ok()
-}
-
-/// Whether this is a numeric IPv6 address, perhaps with the interface of a link-local one behind a `%`.
-fn is_ipv6(text: &OsStr) -> bool {
-    let Some(text) = text.to_str() else {
-        return false;
-    };
-    let (address, interface) = text.split_once('%').unwrap_or((text, "-"));
-    address.parse::<Ipv6Addr>().is_ok() && !interface.is_empty()
 }
 
 fn accounts(found: &mut Found<'_>) {
