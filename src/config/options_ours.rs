@@ -7,6 +7,10 @@ macro_rules! rows_ours {
     /// Landlock, which Linux has since 5.19. With 1 or 2, `seccomp_sandbox=NO` is a mistake.
     sandbox_minimum: number(0, 0..=2), [Master Helper], Server, Added;
 
+    /// The account that the process with the private keys runs as. With one of its own no other process of a session can so much as
+    /// send it a signal: best an account that nothing else on the host uses. Unset: that of `nopriv_user`.
+    key_user: text(), [Master Keyholder], Server, Added;
+
     /// A second port to listen on, beside `listen_port` and on the same address, where TLS is expected from the first byte: by custom 990. With
     /// sockets of systemd, or under inetd, it says which port that is of those passed. Needs `ssl_enable`. SIGHUP opens and closes it.
     /// 0: none. With a firewall open it too.

@@ -30,6 +30,8 @@ pub struct Prepared {
     pub loaded: Loaded,
     /// Whom greeter and helper become.
     pub nopriv: Account,
+    /// Whom the keyholder becomes, if that is another.
+    keeper: Option<Account>,
     /// Whom anonymous sessions run as; present when `anonymous_enable`.
     pub anonymous: Option<Account>,
     /// Whom guests run as; present when `guest_enable`.
@@ -112,6 +114,7 @@ impl Prepared {
                     name: config.ftp_username.clone().unwrap_or_default(),
                     ..own
                 }),
+                keeper: None,
                 guest: None,
                 heir: None,
                 passive,
@@ -126,6 +129,11 @@ impl Prepared {
         };
         Ok(Self {
             nopriv: find(lookups, "nopriv_user", config.nopriv_user.as_deref())?,
+            keeper: named(
+                config.ssl_enable && config.key_user.is_some(),
+                "key_user",
+                &config.key_user,
+            )?,
             anonymous: named(
                 config.anonymous_enable,
                 "ftp_username",
@@ -192,6 +200,8 @@ impl Prepared {
             } else {
                 unprivileged(find(lookups, "nopriv_user", config.nopriv_user.as_deref())?)?
             },
+            // It was forked long ago.
+            keeper: self.keeper.clone(),
             anonymous: again(
                 config.anonymous_enable,
                 &self.anonymous,
@@ -216,6 +226,11 @@ impl Prepared {
             passive,
             loaded,
         })
+    }
+
+    /// Whom the keyholder becomes.
+    pub fn keeper(&self) -> &Account {
+        self.keeper.as_ref().unwrap_or(&self.nopriv)
     }
 
     /// Opens the empty directory that is the root of greeter and helper.

@@ -169,8 +169,8 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             } else {
                 Root::Directory(empty.as_fd())
             },
-            uid: prepared.nopriv.uid,
-            gid: prepared.nopriv.gid,
+            uid: prepared.keeper().uid,
+            gid: prepared.keeper().gid,
             groups: &[],
             keep: &[],
             limits: keyholder::LIMITS,

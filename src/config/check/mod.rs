@@ -371,24 +371,21 @@ fn accounts(found: &mut Found<'_>) {
             found.add(&[option, cause], text);
         }
     }
-    if let Some(name) = &config.nopriv_user {
-        match users::get_user_by_name(name) {
-            None => {
-                let text = format!(
-                    "cannot locate user entry:{} (given in 'nopriv_user')",
-                    shown(name.as_bytes())
-                );
-                found.add(&["nopriv_user"], text);
-            }
+    let key_user = config.key_user.as_ref().filter(|_| config.ssl_enable);
+    for (option, name) in [
+        ("nopriv_user", config.nopriv_user.as_ref()),
+        ("key_user", key_user),
+    ] {
+        let Some(name) = name else { continue };
+        let shown = shown(name.as_bytes());
+        let text = match users::get_user_by_name(name) {
+            None => format!("cannot locate user entry:{shown} (given in '{option}')"),
             Some(user) if user.uid() == 0 => {
-                let text = format!(
-                    "nopriv_user={} has uid 0; it must be an account without privilege",
-                    shown(name.as_bytes())
-                );
-                found.add(&["nopriv_user"], text);
+                format!("{option}={shown} has uid 0; it must be an account without privilege")
             }
-            Some(_) => {}
-        }
+            Some(_) => continue,
+        };
+        found.add(&[option], text);
     }
 }
 
@@ -405,11 +402,10 @@ fn empty_root(found: &mut Found<'_>) {
         found.add(&["secure_chroot_dir"], text);
         return;
     };
-    let user = config
-        .nopriv_user
-        .as_ref()
-        .and_then(users::get_user_by_name);
-    let owned = user.is_some_and(|user| user.uid() == facts.uid());
+    let key_user = config.key_user.as_ref().filter(|_| config.ssl_enable);
+    let mut users = config.nopriv_user.iter().chain(key_user);
+    let owned = users
+        .any(|name| users::get_user_by_name(name).is_some_and(|user| user.uid() == facts.uid()));
     if facts.mode() & 0o002 != 0 || owned && facts.mode() & 0o200 != 0 {
         let text = format!(
             "vsftpd: refusing to run with writable root inside chroot(): 'secure_chroot_dir':{name}"
