@@ -34,7 +34,7 @@ impl Rate {
     }
 }
 
-/// A count that is forgotten evenly: `limit` of it in `window`. It is kept in microseconds until nothing is left of it.
+/// A count that is forgotten evenly, `limit` of it in `window`: kept as the moment when nothing is left of it.
 #[derive(Debug, Clone, Copy)]
 struct Count {
     gone_at: Instant,

@@ -51,6 +51,31 @@ fn inetd_serves_one_connection() {
     }
 }
 
+/// Under inetd, too, the port decides whether TLS is spoken from the first byte.
+#[test]
+fn inetd_serves_the_port_for_implicit_tls() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    tls::certificate(&host);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    let socket = OwnedFd::from(listener.accept().unwrap().0);
+    let lines = format!("{}listen=NO\nimplicit_listen_port=990\n", tls::ON);
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg(CONFIG)
+        .stdin(Stdio::from(socket))
+        .spawn()
+        .unwrap();
+    let mut c = tls::Ftps::over(Arc::new(tls::offer(tls::BOTH, None)), stream);
+    c.next("220 (vsFTPd 3.0.5)");
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn inetd_tells_the_client_that_something_is_wrong() {
     let host = Host::new();
