@@ -6,6 +6,7 @@ use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
 use crate::support::{Client, Host, Server, wait};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const FAILURES: &str = "421 Too many failed logins from your internet address, please try later.";
 const HANDSHAKES: &str =
@@ -51,6 +52,24 @@ fn failed_logins_are_counted_over_connections() {
     let said = output();
     let line = "too many failed logins from 127.0.0.2: refused for a while (login_fails_per_ip)";
     assert_eq!(said.matches(line).count(), 1, "{said}");
+}
+
+/// From half of the limit on every password is answered later, the right one too, and no guest's.
+#[test]
+fn answers_slow_down() {
+    let host = Host::new();
+    let _server = Server::start(&host, "login_fails_per_ip=4\nlogin_fails_window=86400\n");
+    let mut c = dial(2).greeted();
+    fails(&mut c);
+    fails(&mut c);
+    fails(&mut c);
+    c.closed();
+    let start = Instant::now();
+    dial(2).greeted().login("alice");
+    assert!(start.elapsed() >= Duration::from_millis(2490));
+    let mut c = dial(2).greeted();
+    c.says("USER ftp", "331 Please specify the password.");
+    c.says("PASS x@", "230 Login successful.");
 }
 
 /// Names that the user list refuses are failures; anonymous logins are not.
