@@ -21,6 +21,7 @@ pub mod file;
 mod manual;
 pub mod network;
 pub mod options;
+pub mod ports;
 pub mod value;
 
 pub use check::{check_system, remarks, waits_to_be_started};

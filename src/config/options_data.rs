@@ -16,7 +16,7 @@ macro_rules! rows_data {
     /// a host name. Unset: the address the client connected to.
     pasv_address: text(), [Master Worker], PerUser, Works;
 
-    /// Look up `pasv_address` as a host name, once, when the server starts.
+    /// Look up `pasv_address` as a host name, when the server starts and every `pasv_addr_resolve_interval` seconds.
     pasv_addr_resolve: flag(false), [Master], Server, Works;
 
     /// Accept a passive data connection from an address other than the client's. Leave it off: it lets a stranger take or give data in

@@ -7,6 +7,29 @@ macro_rules! rows_ours {
     /// Landlock, which Linux has since 5.19. With 1 or 2, `seccomp_sandbox=NO` is a mistake.
     sandbox_minimum: number(0, 0..=2), [Master Helper], Server, Added;
 
+    /// The account that the process with the private keys runs as. With one of its own no other process of a session can so much as
+    /// send it a signal: best an account that nothing else on the host uses. Unset: that of `nopriv_user`.
+    key_user: text(), [Master Keyholder], Server, Added;
+
+    /// A second port to listen on, beside `listen_port` and on the same address, where TLS is expected from the first byte: by custom 990. With
+    /// sockets of systemd, or under inetd, it says which port that is of those passed. Needs `ssl_enable`. SIGHUP opens and closes it.
+    /// 0: none. With a firewall open it too.
+    implicit_listen_port: number(0, 0..=65535), [Master Helper], Server, Added;
+
+    /// How many failed logins one address, or one IPv6 network of 64 bits, may have in `login_fails_window`, over all its connections. From
+    /// half of them on, each password takes longer to be answered, up to five seconds; at the limit new connections are told 421 and
+    /// closed until enough failures are forgotten. They are forgotten evenly, so that others behind the same address wait a while
+    /// at most. Anonymous logins do not count. 0: no limit. A server under inetd does not count.
+    login_fails_per_ip: number(50, 0..=1_000_000), [Master Helper], Server, Added;
+
+    /// The seconds in which `login_fails_per_ip` failures are forgotten. No address is refused for longer than that after its last failure.
+    login_fails_window: number(600, 1..=86_400), [Master], Server, Added;
+
+    /// How many TLS handshakes of control connections one address, or one IPv6 network of 64 bits, may begin in a minute; at the limit its
+    /// new connections are told 421 and closed until the minute's share is free again. Data connections do not count. 0: no
+    /// limit. A server under inetd does not count.
+    ssl_handshakes_per_ip: number(3000, 0..=1_000_000), [Master Helper], Server, Added;
+
     /// Let clients ask for checksums of files they may download: HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512. A checksum is read at the
     /// session's rate (`local_max_rate`).
     hash_enable: flag(true), [Greeter Worker], PerUser, Added;
@@ -32,6 +55,16 @@ macro_rules! rows_ours {
 
     /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
     fsync_uploads: flag(false), [Worker], PerUser, Added;
+
+    /// The port that clients are told for the lowest passive port, in answers to PASV and EPSV; the others follow in order. For hosts
+    /// behind a translation that maps ports to other ones: with `pasv_min_port=50000`, `pasv_max_port=50099` and 60000 here they are
+    /// told 60000 to 60099, and the router sends those to 50000 to 50099. 0: the ports as they are.
+    pasv_advertise_min_port: number(0, 0..=65535), [Helper], PerUser, Added;
+
+    /// The seconds after which a host name in `pasv_address` is looked up again (`pasv_addr_resolve`), for hosts whose address changes. It is
+    /// done in a process of its own and nobody waits for it. New sessions tell the new address; while there is no answer the last
+    /// one holds. 0: only when the server starts, or reads another name on SIGHUP.
+    pasv_addr_resolve_interval: number(300, 0..=SECONDS), [Master], Server, Added;
 
     /// The address that PASV tells clients of a network, for a server that several networks see under different addresses:
     /// `10.0.0.0/8=10.1.2.3, 192.168.0.0/16=192.168.1.5`. The first network with the client counts; without one `pasv_address`

@@ -7,8 +7,8 @@ macro_rules! rows_tls {
     /// default is `YES`. The private key is held by a process of its own.
     ssl_enable: flag(false), [Master Keyholder Helper Greeter Worker], Server, Works;
 
-    /// Expect TLS from the first byte, before the greeting. By custom on port 990: set `listen_port`. To serve both kinds of client, run
-    /// two servers with a file each.
+    /// Expect TLS from the first byte, before the greeting, on every port. By custom on port 990: set `listen_port`. To serve both kinds of
+    /// client, set `implicit_listen_port` instead.
     implicit_ssl: flag(false), [Greeter], Server, Under("ssl_enable");
 
     /// Let anonymous clients use TLS.

@@ -3,8 +3,8 @@
 use super::ask::Accounting;
 use super::heir;
 use super::journal::Journal;
-use super::ports;
-use crate::config::Config;
+use super::ports::source;
+use crate::config::{Config, ports};
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::Uid;
@@ -105,7 +105,15 @@ fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> A
 fn listen(config: &Config, here: std::net::IpAddr, journal: &mut Journal) -> AfterLoginReply {
     let range = ports::passive(config);
     match socket::listen_data(here, range.clone()) {
-        Ok(Some((socket, port))) => AfterLoginReply::Listening { port, socket },
+        Ok(Some((socket, port))) => match ports::advertised(config, port) {
+            Some(port) => AfterLoginReply::Listening { port, socket },
+            None => {
+                let text =
+                    format!("port {port} has no counterpart from pasv_advertise_min_port on");
+                journal.note(text.as_bytes());
+                AfterLoginReply::Unavailable
+            }
+        },
         Ok(None) => {
             let (first, last) = (range.start(), range.end());
             journal.note(
@@ -138,7 +146,7 @@ fn connect(
         );
         return AfterLoginReply::Unavailable;
     }
-    let from = ports::source(config, here);
+    let from = source(config, here);
     match socket::connect_data(from, to) {
         Ok(socket) => AfterLoginReply::Connecting { socket },
         Err(error) => {

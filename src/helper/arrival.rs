@@ -2,6 +2,7 @@
 
 use super::prepared::{Prepared, TOO_LATE};
 use super::wrappers::{self, Answer, Query, System};
+use crate::config::Config;
 use crate::config::options::Scope;
 use crate::sys::confine;
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// How many sessions there are, this one included; only a standalone server counts them.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,10 @@ pub struct Counts {
     pub all: u32,
     /// Those from this address.
     pub here: u32,
+    /// Failed logins from this address that are not forgotten.
+    pub failed: u32,
+    /// Handshakes from this address that are not forgotten.
+    pub handshakes: u32,
 }
 
 /// Why a connection is turned away: what the client is told, and the reason in the log.
@@ -26,6 +32,10 @@ pub enum Refused {
     Full,
     /// `max_per_ip` are here from this address already.
     FullForAddress,
+    /// `login_fails_per_ip` logins from this address have failed.
+    TooManyFailures,
+    /// `ssl_handshakes_per_ip` handshakes from this address were begun.
+    TooManyHandshakes,
     /// hosts.allow and hosts.deny say so.
     Wrappers,
 }
@@ -38,6 +48,12 @@ impl Refused {
             Self::FullForAddress => {
                 b"421 There are too many connections from your internet address.\r\n"
             }
+            Self::TooManyFailures => {
+                b"421 Too many failed logins from your internet address, please try later.\r\n"
+            }
+            Self::TooManyHandshakes => {
+                b"421 Too many TLS handshakes from your internet address, please try later.\r\n"
+            }
             Self::Wrappers => b"421 Service not available.\r\n",
         }
     }
@@ -47,17 +63,27 @@ impl Refused {
         match self {
             Self::Full => "Connection refused: too many sessions.",
             Self::FullForAddress => "Connection refused: too many sessions for this address.",
+            Self::TooManyFailures => "Connection refused: too many failed logins for this address.",
+            Self::TooManyHandshakes => {
+                "Connection refused: too many TLS handshakes for this address."
+            }
             Self::Wrappers => "Connection refused: tcp_wrappers denial.",
         }
     }
 }
 
 /// The limits of the settings, a limit of 0 being none; the total is looked at first (reference §3.2).
-pub fn limited(counts: Counts, max_clients: u32, max_per_ip: u32) -> Option<Refused> {
-    if max_clients > 0 && counts.all > max_clients {
+pub fn limited(counts: Counts, config: &Config) -> Option<Refused> {
+    let reached = |count: u32, limit: u32| limit > 0 && count >= limit;
+    let exceeded = |count: u32, limit: u32| limit > 0 && count > limit;
+    if exceeded(counts.all, config.max_clients) {
         Some(Refused::Full)
-    } else if max_per_ip > 0 && counts.here > max_per_ip {
+    } else if exceeded(counts.here, config.max_per_ip) {
         Some(Refused::FullForAddress)
+    } else if reached(counts.failed, config.login_fails_per_ip) {
+        Some(Refused::TooManyFailures)
+    } else if reached(counts.handshakes, config.ssl_handshakes_per_ip) {
+        Some(Refused::TooManyHandshakes)
     } else {
         None
     }
@@ -95,6 +121,7 @@ pub fn examine<'a>(
         notes: Vec::new(),
     };
     if !decides(prepared, load_conf) {
+        arrival.by_port(local);
         return arrival;
     }
     let mut file = load_conf.map(OsStr::to_owned);
@@ -104,12 +131,22 @@ pub fn examine<'a>(
     }
     let config = arrival.prepared.config();
     arrival.refused = counts
-        .and_then(|counts| limited(counts, config.max_clients, config.max_per_ip))
+        .and_then(|counts| limited(counts, config))
         .or(denied.then_some(Refused::Wrappers));
+    arrival.by_port(local);
     arrival
 }
 
 impl Arrival<'_> {
+    /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
+    fn by_port(&mut self, local: SocketAddr) {
+        let config = self.prepared.config();
+        if config.implicit_listen_port == u32::from(local.port()) && !config.implicit_ssl {
+            let prepared = self.prepared.to_mut();
+            Arc::make_mut(&mut prepared.loaded.config).implicit_ssl = true;
+        }
+    }
+
     /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
     fn denied(
         &mut self,

@@ -6,9 +6,10 @@ use super::journal::Journal;
 use super::lists;
 use super::per_user;
 use super::prepared::Prepared;
+use super::toll::Toll;
 use crate::config::Config;
 use crate::sys::account::Account;
-use crate::wire::{AuthReply, BeforeLoginReply, Identity};
+use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
 use crate::worker::{Class, Rules, Verdict};
 use nix::unistd::{Gid, Uid};
 use std::borrow::Cow;
@@ -49,8 +50,9 @@ enum Who {
 }
 
 /// The state of one session's logins: how many have failed.
-pub struct Gate<'a> {
+pub struct Gate<'a, 't> {
     prepared: Cow<'a, Prepared>,
+    toll: &'t Toll<'t>,
     failures: u32,
     /// Whether TLS protects the control connection, as the greeter says.
     secured: bool,
@@ -58,11 +60,12 @@ pub struct Gate<'a> {
     accounting: Option<Accounting>,
 }
 
-impl<'a> Gate<'a> {
+impl<'a, 't> Gate<'a, 't> {
     /// Nobody has tried yet.
-    pub fn new(prepared: Cow<'a, Prepared>) -> Self {
+    pub fn new(prepared: Cow<'a, Prepared>, toll: &'t Toll<'t>) -> Self {
         Self {
             prepared,
+            toll,
             failures: 0,
             secured: false,
             userlist: None,
@@ -75,7 +78,9 @@ impl<'a> Gate<'a> {
         match self.listed_out(name) {
             Ok(None) => BeforeLoginReply::Ask,
             Ok(Some(reason)) => {
+                self.toll.tell(Report::LoginFailed);
                 journal.refused(name, &reason);
+                self.hold();
                 pause(self.config().delay_failed_login);
                 if self.failed() {
                     BeforeLoginReply::DeniedLast
@@ -119,6 +124,10 @@ impl<'a> Gate<'a> {
             journal.login_failed(name, None, reason);
             return Decision::Reply(BeforeLoginReply::FailedLast);
         }
+        if !anonymous {
+            // Whether the password is right: how long it takes tells nothing.
+            self.hold();
+        }
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
             Ok(None) => auth::acceptable(name, password)
@@ -153,17 +162,25 @@ impl<'a> Gate<'a> {
                 let guest = self.guest_name();
                 let shown = if anonymous { &guest } else { name };
                 journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
-                pause(self.config().delay_failed_login);
-                Decision::Reply(if self.failed() {
-                    BeforeLoginReply::FailedLast
-                } else {
-                    BeforeLoginReply::Failed
-                })
+                Decision::Reply(self.refused(anonymous))
             }
             Err(Refusal::Oops(text)) => {
                 journal.note(format!("login ended: {text}").as_bytes());
                 Decision::Reply(BeforeLoginReply::Oops(text.into_bytes()))
             }
+        }
+    }
+
+    /// After a password that was refused: told, waited for, and counted.
+    fn refused(&mut self, anonymous: bool) -> BeforeLoginReply {
+        if !anonymous {
+            self.toll.tell(Report::LoginFailed);
+        }
+        pause(self.config().delay_failed_login);
+        if self.failed() {
+            BeforeLoginReply::FailedLast
+        } else {
+            BeforeLoginReply::Failed
         }
     }
 
@@ -201,10 +218,19 @@ impl<'a> Gate<'a> {
         account.map_or_else(Vec::new, |account| account.name.as_bytes().to_vec())
     }
 
+    /// Waits as long as the failures of this source ask for.
+    fn hold(&self) {
+        let time = self.toll.delay(self.config(), self.failures);
+        if !time.is_zero() {
+            std::thread::sleep(time);
+        }
+    }
+
     /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
     fn failed(&mut self) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.failures >= self.config().max_login_fails
+            || self.toll.exhausted(self.config(), self.failures)
     }
 
     /// Why the user list refuses this name, if it does.

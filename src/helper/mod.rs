@@ -9,16 +9,19 @@ mod heir;
 mod journal;
 mod lists;
 mod login;
+mod passive;
 mod per_user;
 mod ports;
 mod prepared;
 mod rights;
 #[cfg(test)]
 mod tests;
+mod toll;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
+pub use wrappers::Question;
 
 use crate::config::Config;
 use crate::sys::capability;
@@ -41,6 +44,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
+use toll::Toll;
 
 /// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -66,6 +70,8 @@ pub struct Session<'a> {
     pub local: SocketAddr,
     /// How many sessions there are; none when nobody counts, as under inetd.
     pub counts: Option<Counts>,
+    /// Where failed logins and handshakes are told; none when nobody counts.
+    pub reports: Option<&'a OwnedFd>,
     /// A file of settings for this connection: `VSFTPD_LOAD_CONF` of the environment the server was started in.
     pub load_conf: Option<&'a OsStr>,
 }
@@ -99,8 +105,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         counts,
+        reports,
         load_conf,
     } = session;
+    let toll = Toll::new(reports, counts);
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
@@ -136,7 +144,8 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         clients: counts.map(|counts| counts.all),
         secure: secure.filter(|_| config.ssl_enable),
     };
-    let entry = log_in(arrival.prepared, &client, greeting, &mut journal)?;
+    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &toll)?;
+    toll.close();
     after_login(entry, client, &mut journal)
 }
 
@@ -171,6 +180,7 @@ fn log_in<'a>(
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
+    toll: &Toll<'_>,
 ) -> Result<Entry<'a>, Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
@@ -182,7 +192,7 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    match before(prepared, journal, &mut channel) {
+    match before(prepared, journal, &mut channel, toll) {
         Some(Granted {
             grant,
             handover,
@@ -379,8 +389,9 @@ fn before<'a>(
     prepared: Cow<'a, Prepared>,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
+    toll: &Toll<'_>,
 ) -> Option<Granted<'a>> {
-    let mut gate = Gate::new(prepared);
+    let mut gate = Gate::new(prepared, toll);
     let mut tls: Option<Secured> = None;
     loop {
         let reply = match channel.receive() {
@@ -390,6 +401,7 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
+            Ok(Some(BeforeLogin::Securing)) if toll.begins() => continue,
             Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
                 gate.secured();
                 tls = Some(Secured {
@@ -405,7 +417,7 @@ fn before<'a>(
                     .push((name, value.to_vec()));
                 continue;
             }
-            Ok(Some(BeforeLogin::Secured { certificate: _ })) => {
+            Ok(Some(BeforeLogin::Securing | BeforeLogin::Secured { certificate: _ })) => {
                 journal.note(b"greeter: TLS twice; session ended");
                 return None;
             }

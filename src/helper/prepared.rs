@@ -2,7 +2,7 @@
 //! for them; helper looks up again only what a file for one address or user changes.
 
 use super::ask::Silence;
-use super::wrappers::System;
+use super::passive::{self, Passive};
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
 use crate::sys::capability;
@@ -15,12 +15,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// For the log, when [`Prepared::isolation_is_too_late`].
 pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
@@ -32,6 +30,8 @@ pub struct Prepared {
     pub loaded: Loaded,
     /// Whom greeter and helper become.
     pub nopriv: Account,
+    /// Whom the keyholder becomes, if that is another.
+    keeper: Option<Account>,
     /// Whom anonymous sessions run as; present when `anonymous_enable`.
     pub anonymous: Option<Account>,
     /// Whom guests run as; present when `guest_enable`.
@@ -39,11 +39,8 @@ pub struct Prepared {
     /// Whom uploads are given to; present when `chown_uploads`.
     pub heir: Option<Account>,
     /// The host name that stood in `pasv_address`, and the address it was replaced by.
-    passive: Option<(OsString, OsString)>,
+    pub(super) passive: Option<Passive>,
 }
-
-/// How long a name that SIGHUP or a file of settings brings may take to look up.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Something that the configuration names does not exist, or could not be looked up.
 #[derive(Debug)]
@@ -99,7 +96,7 @@ impl Prepared {
     }
 
     fn after(before: Option<&Self>, mut loaded: Loaded) -> Result<Self, Unprepared> {
-        let passive = resolve_passive_address(Arc::make_mut(&mut loaded.config), before)?;
+        let passive = passive::resolve(Arc::make_mut(&mut loaded.config), before)?;
         let config = &loaded.config;
         if config.run_as_launching_user {
             let own = launching_user();
@@ -117,6 +114,7 @@ impl Prepared {
                     name: config.ftp_username.clone().unwrap_or_default(),
                     ..own
                 }),
+                keeper: None,
                 guest: None,
                 heir: None,
                 passive,
@@ -131,6 +129,11 @@ impl Prepared {
         };
         Ok(Self {
             nopriv: find(lookups, "nopriv_user", config.nopriv_user.as_deref())?,
+            keeper: named(
+                config.ssl_enable && config.key_user.is_some(),
+                "key_user",
+                &config.key_user,
+            )?,
             anonymous: named(
                 config.anonymous_enable,
                 "ftp_username",
@@ -169,7 +172,7 @@ impl Prepared {
         let old = self.config();
         let mut passive = self.passive.clone();
         if loaded.config.pasv_address != old.pasv_address {
-            passive = resolve_passive_address(Arc::make_mut(&mut loaded.config), Some(self))?;
+            passive = passive::resolve(Arc::make_mut(&mut loaded.config), Some(self))?;
         }
         let config = &loaded.config;
         if config.run_as_launching_user {
@@ -197,6 +200,8 @@ impl Prepared {
             } else {
                 unprivileged(find(lookups, "nopriv_user", config.nopriv_user.as_deref())?)?
             },
+            // It was forked long ago.
+            keeper: self.keeper.clone(),
             anonymous: again(
                 config.anonymous_enable,
                 &self.anonymous,
@@ -221,6 +226,11 @@ impl Prepared {
             passive,
             loaded,
         })
+    }
+
+    /// Whom the keyholder becomes.
+    pub fn keeper(&self) -> &Account {
+        self.keeper.as_ref().unwrap_or(&self.nopriv)
     }
 
     /// Opens the empty directory that is the root of greeter and helper.
@@ -274,69 +284,6 @@ impl Prepared {
 pub fn filters(loaded: &Loaded) -> bool {
     let config = &loaded.config;
     config.seccomp_sandbox || !loaded.is_set("seccomp_sandbox") || config.sandbox_minimum > 0
-}
-
-/// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that; gives both.
-fn resolve_passive_address(
-    config: &mut Config,
-    before: Option<&Prepared>,
-) -> Result<Option<(OsString, OsString)>, Unprepared> {
-    let known = before.and_then(|before| before.passive.clone());
-    let (true, Some(name)) = (config.pasv_addr_resolve, config.pasv_address.clone()) else {
-        return Ok(known);
-    };
-    let text = name.to_string_lossy();
-    if text.parse::<Ipv4Addr>().is_ok() {
-        return Ok(known);
-    }
-    if let Some((_, address)) = known.as_ref().filter(|(known, _)| *known == name) {
-        config.pasv_address = Some(address.clone());
-        return Ok(known);
-    }
-    let found = match before {
-        None => first_address(&text),
-        Some(before) => first_address_apart(&text, before),
-    };
-    match (found, known) {
-        (Ok(address), _) => {
-            let address = OsString::from(address.to_string());
-            config.pasv_address = Some(address.clone());
-            Ok(Some((name, address)))
-        }
-        (Err(why), Some((old, address))) => {
-            let old_name = old.to_string_lossy();
-            log::error!(
-                "cannot resolve host:{text} (pasv_address: {why}); that of {old_name} stays"
-            );
-            config.pasv_address = Some(address.clone());
-            Ok(Some((old, address)))
-        }
-        (Err(why), None) => Err(Unprepared::Host {
-            name: text.into_owned(),
-            why,
-        }),
-    }
-}
-
-const NO_ADDRESS: &str = "it has no IPv4 address";
-
-/// At the start, when nobody is served yet.
-fn first_address(name: &str) -> Result<IpAddr, String> {
-    let mut found = (name, 0_u16).to_socket_addrs();
-    let found = found.as_mut().map_err(|error| error.to_string())?;
-    let found = found.map(|address| address.ip()).find(IpAddr::is_ipv4);
-    found.ok_or_else(|| NO_ADDRESS.to_owned())
-}
-
-/// Later: in a child without rights, because what answers may be anybody, or nobody.
-fn first_address_apart(name: &str, before: &Prepared) -> Result<IpAddr, String> {
-    let system = System {
-        nopriv: &before.nopriv,
-        kept: before.config().run_as_launching_user,
-    };
-    let found = system.addresses_within(PATIENCE, name);
-    let found = found.into_iter().find(IpAddr::is_ipv4);
-    found.ok_or_else(|| format!("{NO_ADDRESS}, or there was no answer"))
 }
 
 /// The account this program was started by, for `run_as_launching_user`.

@@ -285,7 +285,8 @@ fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
     play(shots, |theirs| {
         let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
         let mut journal = Journal::silent(PEER.parse().unwrap());
-        super::before(Cow::Borrowed(prepared), &mut journal, &mut channel).is_some()
+        let toll = super::Toll::new(None, None);
+        super::before(Cow::Borrowed(prepared), &mut journal, &mut channel, &toll).is_some()
     })
 }
 

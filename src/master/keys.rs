@@ -1,5 +1,6 @@
 //! The keyholder as master knows it: started first, given one channel for each session, heard when it has a note; master.
 
+use super::trouble::Trouble;
 use crate::config::{Loaded, Mistake};
 use crate::helper::Prepared;
 use crate::keyholder;
@@ -26,6 +27,7 @@ pub struct Keys {
     pid: Pid,
     settings: Arc<Settings>,
     signatures: u32,
+    trouble: Trouble,
 }
 
 /// What a keyholder has said until it was ready, or has ended.
@@ -91,6 +93,7 @@ impl Keys {
             } else {
                 MANY
             },
+            trouble: Trouble::default(),
         }))
     }
 
@@ -126,15 +129,25 @@ impl Keys {
 
     /// What a new session needs; nothing when the keyholder does not take it.
     pub fn session(&mut self) -> Option<Secure> {
-        let (keys, theirs) = socket::message_pair().ok()?;
+        let short = "sessions go without TLS; raise the limit of open files or memory";
+        let (keys, theirs) = match socket::message_pair() {
+            Ok(pair) => pair,
+            Err(error) => {
+                let what = "cannot make a channel to the keyholder";
+                self.trouble.say(what, &error, short);
+                return None;
+            }
+        };
         let session = ToKeyholder::Session {
             signatures: self.signatures,
             channel: theirs,
         };
         if let Err(error) = self.channel.send(&session) {
-            log::error!("the keyholder takes no session: {error}");
+            self.trouble
+                .say("the keyholder takes no session", &error, short);
             return None;
         }
+        self.trouble.over("the keyholder takes sessions again");
         Some(Secure {
             settings: Arc::clone(&self.settings),
             keys,
@@ -156,8 +169,8 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             } else {
                 Root::Directory(empty.as_fd())
             },
-            uid: prepared.nopriv.uid,
-            gid: prepared.nopriv.gid,
+            uid: prepared.keeper().uid,
+            gid: prepared.keeper().gid,
             groups: &[],
             keep: &[],
             limits: keyholder::LIMITS,

@@ -1,6 +1,6 @@
 //! How this program was started: on its own, with a listening socket passed to it, or for one connection by inetd or systemd; master.
 
-use super::listen;
+use super::listen::Listeners;
 use crate::config::Config;
 use crate::sys::{process, socket};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub enum Service {
     /// Connections that these sockets take.
-    Listen(Vec<OwnedFd>),
+    Listen(Listeners),
     /// This one connection.
     One {
         /// It.
@@ -71,7 +71,7 @@ impl Inherited {
                 });
             }
         }
-        (!listeners.is_empty()).then_some(Service::Listen(listeners))
+        (!listeners.is_empty()).then(|| Service::Listen(Listeners::passed(listeners)))
     }
 }
 
@@ -82,7 +82,7 @@ impl Inherited {
 pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
     let own = config.listen || config.listen_ipv6;
     if own && inherited.passed.is_empty() && inherited.connection().is_none() {
-        return Ok(Service::Listen(vec![listen::open(config)?]));
+        return Listeners::open(config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {
         "vsftpd: not configured for standalone, must be started from inetd (set listen=YES or listen_ipv6=YES)"
@@ -91,13 +91,11 @@ pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String>
 }
 
 /// What is served, for the log.
-pub fn describe(service: &Service) -> String {
+pub fn describe(service: &Service, config: &Config) -> String {
     match service {
         Service::Listen(listeners) => {
-            let addresses = listeners.iter().map(|listener| {
-                socket::local(listener.as_fd()).map_or_else(|_| "?".to_owned(), |at| at.to_string())
-            });
-            addresses.collect::<Vec<_>>().join(" and ")
+            listeners.warn(config);
+            listeners.describe(config)
         }
         Service::One { peer, .. } => format!("one connection of {}", peer.ip()),
     }

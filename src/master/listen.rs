@@ -1,17 +1,112 @@
-//! The listening socket the options ask for; master, at start.
+//! The listening sockets the options ask for; master, at start and at a reload.
 
 use crate::config::Config;
 use crate::sys::socket;
 use nix::errno::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// Binds and listens.
-///
-/// # Errors
-/// A sentence for the terminal that begins with the original's words.
-pub fn open(config: &Config) -> Result<OwnedFd, String> {
-    let at = address(config)?;
+/// The listening sockets, and whether this program has made them itself.
+#[derive(Debug)]
+pub struct Listeners {
+    sockets: Vec<OwnedFd>,
+    own: bool,
+}
+
+impl Listeners {
+    /// Those that were passed by whoever has started this program.
+    pub fn passed(sockets: Vec<OwnedFd>) -> Self {
+        Self {
+            sockets,
+            own: false,
+        }
+    }
+
+    /// Binds and listens: on `listen_port`, and on `implicit_listen_port` if there is one.
+    ///
+    /// # Errors
+    /// A sentence for the terminal that begins with the original's words.
+    pub fn open(config: &Config) -> Result<Self, String> {
+        let mut sockets = vec![open(config, config.listen_port)?];
+        if config.implicit_listen_port != 0 {
+            sockets.push(open(config, config.implicit_listen_port)?);
+        }
+        Ok(Self { sockets, own: true })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[OwnedFd] {
+        &self.sockets
+    }
+
+    /// After a reload: opens the second port, if it is another one now; what is given is to be taken with [`Listeners::renew`].
+    ///
+    /// # Errors
+    /// As [`Listeners::open`].
+    pub fn second(&self, old: &Config, new: &Config) -> Result<Second, String> {
+        let (before, now) = (old.implicit_listen_port, new.implicit_listen_port);
+        Ok(if !self.own || before == now {
+            Second::AsBefore
+        } else if now == 0 {
+            Second::None
+        } else {
+            Second::Another(open(new, now)?)
+        })
+    }
+
+    /// Takes the second port of a reload that holds.
+    pub fn renew(&mut self, second: Second) {
+        match second {
+            Second::AsBefore => {}
+            Second::None => self.sockets.truncate(1),
+            Second::Another(socket) => {
+                self.sockets.truncate(1);
+                self.sockets.push(socket);
+            }
+        }
+    }
+
+    /// What they listen on, for the log.
+    pub fn describe(&self, config: &Config) -> String {
+        let one = |listener: &OwnedFd| match socket::local(listener.as_fd()) {
+            Ok(at) if u32::from(at.port()) == config.implicit_listen_port => {
+                format!("{at} (TLS from the first byte)")
+            }
+            Ok(at) => at.to_string(),
+            Err(_) => "?".to_owned(),
+        };
+        let all: Vec<String> = self.sockets.iter().map(one).collect();
+        all.join(" and ")
+    }
+
+    /// Says so if no socket is there for `implicit_listen_port`.
+    pub fn warn(&self, config: &Config) {
+        let port = config.implicit_listen_port;
+        let is = |listener: &OwnedFd| {
+            socket::local(listener.as_fd()).is_ok_and(|at| u32::from(at.port()) == port)
+        };
+        if port != 0 && !self.sockets.iter().any(is) {
+            log::warn!(
+                "implicit_listen_port={port}: none of the sockets passed to this server listens there; add it to the socket unit"
+            );
+        }
+    }
+}
+
+/// What becomes of the second port with a reload.
+#[derive(Debug)]
+pub enum Second {
+    /// It stays, or stays away.
+    AsBefore,
+    /// There is none any more.
+    None,
+    /// It is this one now.
+    Another(OwnedFd),
+}
+
+/// Binds and listens on one port.
+fn open(config: &Config, port: u32) -> Result<OwnedFd, String> {
+    let at = address(config, port)?;
     match socket::listen(at) {
         Ok(socket) => Ok(socket),
         Err(error) if without_ipv6(&error) && at.is_ipv6() && config.listen_address6.is_none() => {
@@ -31,16 +126,17 @@ fn without_ipv6(error: &std::io::Error) -> bool {
 fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
     let family = if at.is_ipv4() { "IPv4" } else { "IPv6" };
     let hint = match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EADDRINUSE) => ": another server has this port; stop it or set listen_port",
+        Some(Errno::EADDRINUSE) => {
+            ": another server has this port; stop it or set listen_port or implicit_listen_port"
+        }
         Some(Errno::EADDRNOTAVAIL) => ": this host does not have that address",
         Some(_) | None => "",
     };
     format!("could not bind listening {family} socket {at}: {error}{hint}")
 }
 
-fn address(config: &Config) -> Result<SocketAddr, String> {
-    let port =
-        u16::try_from(config.listen_port).map_err(|_| "listen_port is above 65535".to_owned())?;
+fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
+    let port = u16::try_from(port).map_err(|_| format!("port {port} is above 65535"))?;
     if config.listen_ipv6 {
         let Some(text) = config.listen_address6.as_deref() else {
             return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));

@@ -1,12 +1,17 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
+mod admit;
 pub mod diagnostics;
 mod fences;
 pub mod keys;
 mod launch;
+mod ledger;
 mod listen;
+mod renewal;
+mod reports;
 mod roster;
 mod strays;
+mod trouble;
 
 pub use fences::report;
 pub use launch::Inherited;
@@ -19,20 +24,27 @@ use crate::sys::confine;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
+use crate::wire::Report;
+use admit::Relief;
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
+use ledger::Ledger;
+use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid};
-use roster::Roster;
+use renewal::Renewal;
+use reports::Reports;
+use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+use trouble::Trouble;
 
-/// How long to leave the listener alone when the kernel has no descriptor or memory for another connection.
+/// How long to leave alone what the kernel has no descriptor or memory for.
 const RELIEF: Duration = Duration::from_millis(100);
 
 /// How long to leave a keyholder that has ended before another is started.
@@ -64,10 +76,24 @@ struct Master {
     tried: Instant,
     /// Keyholders of earlier certificates, which end with their last session.
     retired: Vec<Pid>,
-    listeners: Vec<OwnedFd>,
+    listeners: Listeners,
     signals: SignalFd,
     roster: Roster,
+    reports: Reports,
+    ledger: Ledger,
+    /// The name in `pasv_address`.
+    renewal: Renewal,
+    relief: Relief,
+    /// poll(2) fails.
+    polling: Trouble,
     load_conf: Option<OsString>,
+}
+
+/// Who has something to say.
+#[derive(Default)]
+struct Ready {
+    keys: bool,
+    answer: bool,
 }
 
 /// Serves until SIGTERM, or one connection; returns early in the process that launched a background server. Gives the exit status.
@@ -99,7 +125,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();
-    log::info!("serving {}", launch::describe(&service));
+    log::info!("serving {}", launch::describe(&service, prepared.config()));
     let listeners = match service {
         Service::Listen(listeners) => listeners,
         Service::One {
@@ -110,6 +136,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
     process::fill_heap_gaps();
+    let renewal = Renewal::new(&prepared);
     Master {
         sources: start.sources,
         prepared,
@@ -119,6 +146,11 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         listeners,
         signals: signals()?,
         roster: Roster::default(),
+        reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
+        ledger: Ledger::default(),
+        renewal,
+        relief: Relief::default(),
+        polling: Trouble::default(),
         load_conf,
     }
     .serve();
@@ -147,6 +179,7 @@ fn serve_one(
         peer,
         local,
         counts: None,
+        reports: None,
         load_conf: load_conf.as_deref(),
     })
 }
@@ -171,22 +204,12 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
-        let mut relief: Option<Instant> = None;
         loop {
-            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            fds.extend(keys_fd(self.keys.as_ref()));
-            if relief.is_none() {
-                let listeners = self.listeners.iter();
-                fds.extend(listeners.map(|one| PollFd::new(one.as_fd(), PollFlags::POLLIN)));
-            }
-            if let Err(error) = socket::wait(&mut fds, relief) {
-                log::error!("poll: {error}");
-                return;
-            }
-            let keys = fds.get(1).filter(|_| self.keys.is_some());
-            if keys.is_some_and(|fd| fd.any() == Some(true)) {
+            let ready = self.wait();
+            if ready.keys {
                 self.hear_keyholder();
             }
+            self.renewal.turn(&mut self.prepared, ready.answer);
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                     Ok(Signal::SIGCHLD) => {}
@@ -197,10 +220,45 @@ impl Master {
                     }
                 }
             }
+            self.hear_helpers();
             self.reap();
-            relief = None;
-            for at in 0..self.listeners.len() {
-                relief = relief.or(self.admit_waiting(at));
+            self.admit_all();
+        }
+    }
+
+    /// Waits until somebody wants something, or it is time for something.
+    fn wait(&mut self) -> Ready {
+        let (relief, renewal) = (self.relief.until(), self.renewal.until());
+        let until = relief.into_iter().chain(renewal).min();
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.reports.fd(), PollFlags::POLLIN),
+        ];
+        let known = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let keys = self.keys.as_ref().map(|keys| (fds.len(), keys.fd()));
+        fds.extend(keys.map(|(_, fd)| known(fd)));
+        let answer = self.renewal.fd().map(|fd| (fds.len(), fd));
+        fds.extend(answer.map(|(_, fd)| known(fd)));
+        if relief.is_none() {
+            let listeners = self.listeners.all().iter();
+            fds.extend(listeners.map(|one| known(one.as_fd())));
+        }
+        let waited = socket::wait(&mut fds, until);
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
+        let ready = Ready {
+            keys: keys.is_some_and(|(at, _)| is_ready(at)),
+            answer: answer.is_some_and(|(at, _)| is_ready(at)),
+        };
+        match waited {
+            Ok(_) => {
+                self.polling.over("poll works again");
+                ready
+            }
+            Err(error) => {
+                let advice = "looking for clients ten times a second instead; the limit of open files or memory is too low";
+                self.polling.say("poll", &error, advice);
+                std::thread::sleep(RELIEF);
+                Ready::default()
             }
         }
     }
@@ -209,7 +267,10 @@ impl Master {
     fn reap(&mut self) {
         let mut stray = false;
         while let Some((pid, ended)) = process::reap() {
+            // What it said last is still to be heard, while it is known whose session it was.
+            self.hear_helpers();
             self.retired.retain(|retired| *retired != pid);
+            self.renewal.left(pid);
             let known = self.roster.left(pid);
             stray |= known
                 && match ended {
@@ -220,8 +281,29 @@ impl Master {
         if stray {
             let keyholder = self.keys.as_ref().map(Keys::pid);
             strays::end(|pid| {
-                self.roster.is_helper(pid) || keyholder == Some(pid) || self.retired.contains(&pid)
+                self.roster.is_helper(pid)
+                    || keyholder == Some(pid)
+                    || self.retired.contains(&pid)
+                    || self.renewal.is_child(pid)
             });
+        }
+    }
+
+    /// Counts what sessions tell of themselves.
+    fn hear_helpers(&mut self) {
+        let config = self.prepared.config();
+        while let Some((helper, report)) = self.reports.next() {
+            let Some(address) = self.roster.source(helper) else {
+                continue;
+            };
+            let source = Origin::from(address);
+            if self.ledger.note(source, report, config, Instant::now()) {
+                let (what, option) = match report {
+                    Report::LoginFailed => ("failed logins", "login_fails_per_ip"),
+                    Report::Handshake => ("TLS handshakes", "ssl_handshakes_per_ip"),
+                };
+                log::warn!("too many {what} from {address}: refused for a while ({option})");
+            }
         }
     }
 
@@ -256,15 +338,21 @@ impl Master {
     /// Reads every source and the certificates again; a mistake leaves everything old in force and says so.
     fn reload(&mut self) {
         let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
+            let second = self
+                .listeners
+                .second(self.prepared.config(), prepared.config())
+                .map_err(|text| vec![mistake(&prepared, "implicit_listen_port", text)])?;
             let keys = Keys::start(&prepared)?;
-            Ok((prepared, keys))
+            Ok((prepared, keys, second))
         });
         match fresh {
-            Ok((prepared, keys)) => {
+            Ok((prepared, keys, second)) => {
+                self.listeners.renew(second);
                 title::set(prepared.config().setproctitle_enable, "LISTENER");
                 if prepared.isolation_is_too_late() {
                     log::warn!("{}", helper::TOO_LATE);
                 }
+                self.renewal = Renewal::new(&prepared);
                 self.prepared = prepared;
                 self.retire();
                 self.keys = keys;
@@ -277,67 +365,6 @@ impl Master {
                 }
                 log::error!("configuration not reloaded, the old one stays");
             }
-        }
-    }
-
-    /// Takes every waiting connection of a listener; says when to look again if the kernel could not give one.
-    fn admit_waiting(&mut self, listener: usize) -> Option<Instant> {
-        use nix::errno::Errno;
-        loop {
-            let listener = self.listeners.get(listener)?;
-            match socket::accept(listener.as_fd()) {
-                Ok((client, peer)) => self.admit(client, peer),
-                Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::EAGAIN) => return None,
-                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                        log::error!(
-                            "cannot accept: {error}; raise the limit of open files or memory"
-                        );
-                        return Instant::now().checked_add(RELIEF);
-                    }
-                    // The client was gone before we came: its affair (attacks A47).
-                    Some(_) | None => {}
-                },
-            }
-        }
-    }
-
-    /// One connection: counted, refused with one write, or given a helper.
-    fn admit(&mut self, client: OwnedFd, peer: SocketAddr) {
-        let Ok(local) = socket::local(client.as_fd()) else {
-            return;
-        };
-        let client = Parcel::new(client);
-        if self.keys.is_none() {
-            self.recover();
-        }
-        let config = self.prepared.config();
-        let counts = self.roster.with(peer.ip());
-        // Where a file for the address may set other limits, helper judges.
-        let load_conf = self.load_conf.as_deref();
-        if !helper::decides(&self.prepared, load_conf)
-            && let Some(refused) = helper::limited(counts, config.max_clients, config.max_per_ip)
-        {
-            return helper::turn_away(config, &client, peer, refused);
-        }
-        let secure = self.keys.as_mut().and_then(Keys::session);
-        let mut kept = vec![client.number()];
-        kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
-        let forked = process::spawn(&kept, || {
-            helper::run(Session {
-                prepared: &self.prepared,
-                secure,
-                client,
-                peer,
-                local,
-                counts: Some(counts),
-                load_conf,
-            })
-        });
-        match forked {
-            Ok(pid) => self.roster.entered(pid, peer.ip()),
-            // The closure and with it the client's socket are gone: the connection is closed.
-            Err(error) => log::error!("cannot fork a helper for {}: {error}", peer.ip()),
         }
     }
 }
@@ -358,13 +385,16 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>>
     })
 }
 
+fn mistake(prepared: &Prepared, option: &str, text: String) -> Mistake {
+    Mistake {
+        origin: prepared.loaded.origin(option).clone(),
+        text,
+    }
+}
+
 fn sentence(mistakes: &[Mistake]) -> String {
     let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     all.join("; ")
-}
-
-fn keys_fd(keys: Option<&Keys>) -> Option<PollFd<'_>> {
-    keys.map(|keys| PollFd::new(keys.fd(), PollFlags::POLLIN))
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

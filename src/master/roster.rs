@@ -1,5 +1,6 @@
-//! Who is connected: the counts that max_clients and max_per_ip are decided by, before any fork; master.
+//! Who is connected: the counts that limits are decided by, before any fork; master.
 
+use super::ledger::Deeds;
 use crate::helper::Counts;
 use nix::unistd::Pid;
 use std::collections::HashMap;
@@ -8,15 +9,17 @@ use std::net::{IpAddr, Ipv4Addr};
 /// The sessions, by helper and by source.
 #[derive(Debug, Default)]
 pub struct Roster {
-    sessions: HashMap<Pid, Source>,
+    sessions: HashMap<Pid, IpAddr>,
     sources: HashMap<Source, u32>,
 }
 
 /// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host has to itself
 /// (RFC 4291 §2.5.4; attacks B-101).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
+pub enum Source {
+    /// The address.
     Address(Ipv4Addr),
+    /// The first 64 bits.
     Network(u64),
 }
 
@@ -34,13 +37,15 @@ impl From<IpAddr> for Source {
 }
 
 impl Roster {
-    /// The counts with one more connection from `address`.
-    pub fn with(&self, address: IpAddr) -> Counts {
+    /// The counts with one more connection from `address`, which has done this.
+    pub fn with(&self, address: IpAddr, deeds: Deeds) -> Counts {
         let here = self.sources.get(&address.into()).copied();
         let all = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         Counts {
             all: all.saturating_add(1),
             here: here.unwrap_or(0).saturating_add(1),
+            failed: deeds.failed,
+            handshakes: deeds.handshakes,
         }
     }
 
@@ -49,19 +54,24 @@ impl Roster {
         self.sessions.contains_key(&child)
     }
 
+    /// Whose session the helper serves.
+    pub fn source(&self, helper: Pid) -> Option<IpAddr> {
+        self.sessions.get(&helper).copied()
+    }
+
     /// A helper was forked for `address`.
     pub fn entered(&mut self, helper: Pid, address: IpAddr) {
-        let source = address.into();
-        self.sessions.insert(helper, source);
-        let count = self.sources.entry(source).or_insert(0);
+        self.sessions.insert(helper, address);
+        let count = self.sources.entry(address.into()).or_insert(0);
         *count = count.saturating_add(1);
     }
 
     /// A child has ended; false for an orphan that was adopted, which is nobody's session.
     pub fn left(&mut self, child: Pid) -> bool {
-        let Some(source) = self.sessions.remove(&child) else {
+        let Some(address) = self.sessions.remove(&child) else {
             return false;
         };
+        let source = address.into();
         if let Some(count) = self.sources.get_mut(&source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -76,7 +86,9 @@ impl Roster {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::Roster;
+    use crate::config::Config;
     use crate::helper::{Counts, Refused, limited};
+    use crate::master::ledger::Deeds;
     use nix::unistd::Pid;
 
     #[test]
@@ -85,7 +97,12 @@ mod tests {
         let address = "192.0.2.1".parse().unwrap();
         roster.entered(Pid::from_raw(10), address);
         roster.entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap());
-        let counts = roster.with(address);
+        let deeds = Deeds {
+            failed: 7,
+            handshakes: 8,
+        };
+        let counts = roster.with(address, deeds);
+        assert_eq!((counts.failed, counts.handshakes), (7, 8));
         assert_eq!((counts.all, counts.here), (3, 3));
         assert!(roster.is_helper(Pid::from_raw(11)) && !roster.is_helper(Pid::from_raw(12)));
         assert!(!roster.left(Pid::from_raw(99)));
@@ -115,8 +132,12 @@ mod tests {
             ("::1", 1),
             ("0.0.0.0", 1),
         ] {
+            let none = Deeds {
+                failed: 0,
+                handshakes: 0,
+            };
             assert_eq!(
-                roster.with(address.parse().unwrap()).here,
+                roster.with(address.parse().unwrap(), none).here,
                 here,
                 "{address}"
             );
@@ -129,10 +150,34 @@ mod tests {
 
     #[test]
     fn the_total_is_looked_at_first() {
-        let counts = Counts { all: 2, here: 2 };
-        assert_eq!(limited(counts, 1, 1), Some(Refused::Full));
-        assert_eq!(limited(counts, 2, 1), Some(Refused::FullForAddress));
-        assert_eq!(limited(counts, 2, 2), None);
-        assert_eq!(limited(counts, 0, 0), None);
+        let counts = Counts {
+            all: 2,
+            here: 2,
+            failed: 3,
+            handshakes: 4,
+        };
+        for (limits, refused) in [
+            ([1, 1, 1, 1], Some(Refused::Full)),
+            ([2, 1, 1, 1], Some(Refused::FullForAddress)),
+            ([2, 2, 3, 1], Some(Refused::TooManyFailures)),
+            ([2, 2, 4, 4], Some(Refused::TooManyHandshakes)),
+            ([2, 2, 4, 5], None),
+            ([0, 0, 0, 0], None),
+        ] {
+            let [
+                max_clients,
+                max_per_ip,
+                login_fails_per_ip,
+                ssl_handshakes_per_ip,
+            ] = limits;
+            let config = Config {
+                max_clients,
+                max_per_ip,
+                login_fails_per_ip,
+                ssl_handshakes_per_ip,
+                ..Config::default()
+            };
+            assert_eq!(limited(counts, &config), refused);
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod logfile;
 pub mod pam;
 pub mod process;
+pub mod report;
 pub mod resolve;
 pub mod seccomp;
 pub mod socket;

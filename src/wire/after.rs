@@ -34,7 +34,7 @@ pub enum AfterLogin {
 pub enum AfterLoginReply {
     /// A socket that listens.
     Listening {
-        /// Its port.
+        /// The port clients are told for it.
         port: u16,
         /// The socket, non-blocking, close-on-exec.
         socket: OwnedFd,

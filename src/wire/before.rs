@@ -43,6 +43,8 @@ pub enum BeforeLogin {
     },
     /// Something for the log; no reply.
     Event(Event),
+    /// The handshake of the control connection begins; said once, no reply.
+    Securing,
     /// The control connection is protected by TLS from now on; said once, no reply.
     Secured {
         /// The certificate the client has shown.
@@ -116,6 +118,9 @@ impl Message for BeforeLogin {
                     out.text(certificate);
                 }
             }
+            Self::Securing => {
+                out.tag(6);
+            }
             Self::Resumable { name, value } => {
                 out.tag(5).text(name).text(value);
             }
@@ -144,6 +149,7 @@ impl Message for BeforeLogin {
                 name: from.text(NAME)?,
                 value: Zeroizing::new(from.text(SESSION)?),
             },
+            6 => Self::Securing,
             _ => return Err(Malformed),
         })
     }

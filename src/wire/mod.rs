@@ -12,6 +12,7 @@ mod codec;
 mod event;
 mod keys;
 mod lookup;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -23,3 +24,4 @@ pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
 pub use lookup::Found;
+pub use report::Report;

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{
-    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Decoder, Encoder, Message,
+    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Decoder, Encoder,
+    Message, Report,
 };
 use proptest::prelude::*;
 use std::os::fd::OwnedFd;
@@ -60,6 +61,7 @@ fn all(bytes: &[u8]) -> usize {
         reads::<AfterLogin>(bytes),
         reads::<AfterLoginReply>(bytes),
         reads::<AuthWord>(bytes),
+        reads::<Report>(bytes),
     ];
     read.iter().filter(|read| **read).count()
 }

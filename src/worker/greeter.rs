@@ -357,6 +357,9 @@ impl Greeter<'_> {
             self.note(&format!("TLS: {error}"));
             Exit(1)
         })?;
+        // Before the work: a client that breaks off in the middle has cost as much.
+        let begins = self.channel.send(&BeforeLogin::Securing);
+        begins.map_err(|_| Exit(1))?;
         let deadline = Instant::now().checked_add(tls::HANDSHAKE).ok_or(Exit(1))?;
         let lifeline = Some(self.channel.as_fd());
         let done = tls::handshake(&mut connection, self.control.fd(), lifeline, deadline);

@@ -16,6 +16,8 @@
 mod support;
 
 mod cost;
+mod fault;
+mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
 mod sessions;

@@ -1,53 +1,12 @@
 //! Steps of confinement that fail, one after the other: the session is refused each time and the server goes on (attacks A27, B-136).
 
-use crate::sessions::{NOBODY, back_to_base, session, status};
+use crate::fault::Fault;
+use crate::sessions::{NOBODY, back_to_base, session};
 use crate::support::host::{CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening};
 use crate::support::{Client, Host, Server, wait};
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
-
-/// strace(1), which answers one system call with an error in what it follows.
-struct Fault(Child);
-
-impl Fault {
-    /// In this process, and in its children from now on.
-    fn below(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, &["-f"])
-    }
-
-    /// In this process alone.
-    fn only(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, &[])
-    }
-
-    fn attach(pid: i32, call: &str, how: &[&str]) -> Fault {
-        let child = Command::new("strace")
-            .args(how)
-            .args(["-qq", "-o", "/dev/null", "-p", &pid.to_string()])
-            .args(["-e", &format!("trace={call}")])
-            .args(["-e", &format!("inject={call}:error=EPERM")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the tests need strace");
-        let fault = Fault(child);
-        wait("strace to attach", || {
-            (status(pid, "TracerPid")? != "0").then_some(())
-        });
-        fault
-    }
-}
-
-impl Drop for Fault {
-    fn drop(&mut self) {
-        // SIGTERM: it lets go of what it follows.
-        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.0.wait();
-    }
-}
+use std::process::{Command, Stdio};
 
 /// All that a client is told until it is hung up on.
 fn told(client: &Client) -> String {
@@ -58,7 +17,7 @@ fn told(client: &Client) -> String {
 
 #[track_caller]
 fn gone(server: &Server, strace: &Fault) {
-    let strace = strace.0.id() as i32;
+    let strace = strace.pid();
     wait("the session to go", || {
         let left = Server::processes();
         left.iter()

@@ -3,12 +3,13 @@
 
 use crate::support::host::{ALICE, CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening};
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, tls, wait};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 /// A connection that somebody else has accepted.
 fn accepted() -> (Client, OwnedFd) {
@@ -48,6 +49,31 @@ fn inetd_serves_one_connection() {
     if host.ours() {
         assert_eq!(code, Some(0));
     }
+}
+
+/// Under inetd, too, the port decides whether TLS is spoken from the first byte.
+#[test]
+fn inetd_serves_the_port_for_implicit_tls() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    tls::certificate(&host);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    let socket = OwnedFd::from(listener.accept().unwrap().0);
+    let lines = format!("{}listen=NO\nimplicit_listen_port=990\n", tls::ON);
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg(CONFIG)
+        .stdin(Stdio::from(socket))
+        .spawn()
+        .unwrap();
+    let mut c = tls::Ftps::over(Arc::new(tls::offer(tls::BOTH, None)), stream);
+    c.next("220 (vsFTPd 3.0.5)");
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -138,6 +164,27 @@ fn systemd_passes_listening_sockets() {
     Client::alice().says("NOOP", "200 NOOP ok.");
     Client::connect6().says("QUIT", "221 Goodbye.");
     drop(sockets);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Which of the sockets is for TLS from the first byte, its port says.
+#[test]
+fn systemd_passes_a_socket_for_implicit_tls() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    tls::certificate(&host);
+    let lines = format!("{}implicit_listen_port=990\n", tls::ON);
+    let plain = high(TcpListener::bind((Ipv4Addr::LOCALHOST, 21)).unwrap());
+    let secure = high(TcpListener::bind((Ipv4Addr::LOCALHOST, 990)).unwrap());
+    let mut child = passed(&[plain, secure], &lines);
+    Client::anonymous().says("QUIT", "221 Goodbye.");
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    let mut c = tls::Ftps::over(Arc::new(tls::offer(tls::BOTH, None)), stream);
+    c.next("220 (vsFTPd 3.0.5)");
+    c.login("alice");
     child.kill().unwrap();
     child.wait().unwrap();
 }

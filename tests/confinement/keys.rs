@@ -1,6 +1,7 @@
 //! The private key: in one process and in no other; what that process is, what it signs, and how long it lives. Ours only.
 
 use super::{ALICE, EMPTY, NOBODY, Seen, children, parent, uid};
+use crate::support::host::CONFIG;
 use crate::support::tls::{self, BOTH, Ftps, ON, Pair, TLS12, TLS13, clear_line, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
@@ -8,18 +9,24 @@ use nix::unistd::Pid;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 
 /// The one child of master that is not root and has none of its own.
 fn keyholder(server: &Server) -> Seen {
-    let pid = wait("the keyholder", || {
+    Seen::of(keyholder_now(server))
+}
+
+/// The same where it may end at any moment.
+fn keyholder_now(server: &Server) -> i32 {
+    wait("the keyholder", || {
         let all = children(server.pid());
         let mut own = all
             .into_iter()
             .filter(|pid| uid(*pid).as_deref() == Some(NOBODY) && children(*pid).is_empty());
         own.next()
-    });
-    Seen::of(pid)
+    })
 }
 
 /// Waits until the keyholder serves no session: its one socket is master's.
@@ -160,6 +167,60 @@ fn the_keyholder_has_nothing_else() {
     without_sessions(&holder);
 }
 
+/// With key_user no other process of a session has the keyholder's user: nothing of theirs can even signal it.
+#[test]
+fn an_account_of_its_own() {
+    let host = Host::new();
+    let (server, _) = start(&host, "key_user=vsftpd-greet\n");
+    let holder = wait("the keyholder", || {
+        let all = children(server.pid());
+        all.into_iter()
+            .find(|pid| uid(*pid).as_deref() == Some("1005"))
+    });
+    let seen = Seen::of(holder);
+    seen.ids("1005", "1005", &[]);
+    seen.powerless();
+    assert_eq!((seen.root().as_str(), seen.threads()), (EMPTY, 1));
+    let mut client = Ftps::alice(offer(BOTH, None));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let others = Server::processes();
+    for pid in others.iter().filter(|pid| **pid != holder) {
+        assert_ne!(uid(*pid).as_deref(), Some("1005"));
+    }
+    let may_signal = |as_user: u32| {
+        let mut kill = Command::new("/bin/sh");
+        kill.args(["-c", &format!("kill -0 {holder} 2>/dev/null")]);
+        kill.uid(as_user).gid(as_user).status().unwrap().success()
+    };
+    assert!(!may_signal(65_534));
+    assert!(may_signal(1005));
+    // Read again, the new keyholder has the new account.
+    let text = String::from_utf8(host.read(CONFIG)).unwrap();
+    host.write(CONFIG, &text.replace("key_user=vsftpd-greet", "key_user="));
+    server.signal(Signal::SIGHUP);
+    keyholder(&server);
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+}
+
+#[test]
+fn an_account_that_cannot_be() {
+    let host = Host::new();
+    tls::certificate(&host);
+    for (name, why) in [
+        (
+            "nosuch",
+            "cannot locate user entry:nosuch (given in 'key_user')",
+        ),
+        ("root", "key_user=root has uid 0"),
+    ] {
+        let (status, said) = Server::refused(&host, &format!("{ON}key_user={name}\n"));
+        assert_eq!(status.code(), Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+        // Without TLS nobody needs it.
+        drop(Server::start(&host, &format!("key_user={name}\n")));
+    }
+}
+
 #[test]
 fn the_greeter_carries_and_the_helper_only_answers() {
     let host = Host::new();
@@ -224,7 +285,7 @@ fn a_keyholder_that_ends_is_replaced() {
     std::thread::sleep(std::time::Duration::from_secs(5));
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     wait("another keyholder", || {
-        (keyholder(&server).pid != first).then_some(())
+        (keyholder_now(&server) != first).then_some(())
     });
     let mut client = Ftps::alice(offer(BOTH, None));
     assert_eq!(client.fetch("RETR f"), b"hello world\n");

@@ -152,9 +152,13 @@ fn options_of_ours_are_tried() {
     for entry in std::fs::read_dir(root.join("tests/modern")).unwrap() {
         tests += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
     }
-    // The fences have their tests elsewhere.
-    tests += &std::fs::read_to_string(root.join("tests/compliance/options/start.rs"))
-        .unwrap_or_default();
+    // The fences have their tests elsewhere, and so has the account of the keys.
+    for elsewhere in [
+        "tests/compliance/options/start.rs",
+        "tests/confinement/keys.rs",
+    ] {
+        tests += &std::fs::read_to_string(root.join(elsewhere)).unwrap_or_default();
+    }
     let table = std::fs::read_to_string(root.join("src/config/options_ours.rs")).unwrap();
     let mut count = 0;
     for line in table.lines().filter(|line| line.contains(", Added;")) {

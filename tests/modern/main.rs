@@ -17,9 +17,12 @@ mod clients;
 mod digest;
 mod facts;
 mod gates;
+mod implicit;
 mod language;
 mod names;
 mod passive;
+mod renewal;
+mod throttle;
 mod times;
 
 /// The server's log once it has a line with this text; helper writes it in its own time.

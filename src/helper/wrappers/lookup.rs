@@ -1,5 +1,5 @@
 //! The host's name service, asked by a child that has given up all rights: what answers may be a stranger's own name server
-//! (attacks B-161); helper and its short-lived child.
+//! (attacks B-161); helper and master, and their short-lived child.
 
 use super::hosts::Resolver;
 use crate::helper::ask::Silence;
@@ -10,8 +10,9 @@ use crate::wire::{Channel, Found};
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// How long one look-up may take before the name counts as unknown.
@@ -47,22 +48,22 @@ impl Resolver for System<'_> {
 impl System<'_> {
     /// All addresses of a name; none without an answer in time.
     pub fn addresses_within(&self, patience: Duration, name: &str) -> Vec<IpAddr> {
-        let texts = self.apart(patience, || {
-            let found = resolve::addresses(name).into_iter();
-            found.map(|address| address.to_string()).collect()
-        });
-        let parsed = texts.iter().filter_map(|text| text.parse().ok());
-        parsed.collect()
+        parsed(&self.apart(patience, || texts(resolve::addresses(name))))
     }
 
-    /// Runs a look-up in a child; no answer in time, or nonsense, is none.
-    fn apart(&self, patience: Duration, look_up: impl FnOnce() -> Vec<String>) -> Vec<String> {
-        let Ok((mut ours, theirs)) = Channel::<Silence, Found>::pair() else {
-            return Vec::new();
-        };
+    /// Has a name looked up in a child, whose answer is waited for by whoever asks.
+    ///
+    /// # Errors
+    /// No child can be made.
+    pub fn ask(&self, name: &str) -> io::Result<Question> {
+        self.begin(|| texts(resolve::addresses(name)))
+    }
+
+    fn begin(&self, look_up: impl FnOnce() -> Vec<String>) -> io::Result<Question> {
+        let (channel, theirs) = Channel::<Silence, Found>::pair()?;
         let theirs = theirs.into_descriptor();
-        let helper = Pid::this();
-        let spawned = process::spawn(&[theirs.as_raw_fd()], || {
+        let parent = Pid::this();
+        let child = process::spawn(&[theirs.as_raw_fd()], || {
             let plan = Plan {
                 root: if self.kept { Root::Kept } else { Root::Host },
                 uid: self.nopriv.uid,
@@ -71,7 +72,7 @@ impl System<'_> {
                 keep: &[],
                 limits: LIMITS,
                 isolation: Isolation::default(),
-                parent: Some(helper),
+                parent: Some(parent),
                 // A resolver may do anything its modules want.
                 fences: Fences::default(),
             };
@@ -80,19 +81,68 @@ impl System<'_> {
                 let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));
             }
             0
-        });
-        let Ok(child) = spawned else {
+        })?;
+        Ok(Question { channel, child })
+    }
+
+    /// Runs a look-up in a child; no answer in time, or nonsense, is none.
+    fn apart(&self, patience: Duration, look_up: impl FnOnce() -> Vec<String>) -> Vec<String> {
+        let Ok(mut question) = self.begin(look_up) else {
             return Vec::new();
         };
         let deadline = Instant::now().checked_add(patience);
-        let found = match socket::readable(ours.as_fd(), deadline) {
-            Ok(true) => ours.receive().ok().flatten(),
-            Ok(false) | Err(_) => None,
+        let found = match socket::readable(question.channel.as_fd(), deadline) {
+            Ok(true) => question.texts(),
+            Ok(false) | Err(_) => Vec::new(),
         };
-        let _ = kill(child, Signal::SIGKILL);
-        let _ = process::wait_for(child);
+        question.end();
+        let _ = process::wait_for(question.child);
+        found
+    }
+}
+
+/// A look-up that runs in a child.
+#[derive(Debug)]
+pub struct Question {
+    channel: Channel<Silence, Found>,
+    child: Pid,
+}
+
+impl Question {
+    /// Readable when there is an answer, or none will come.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+
+    /// The child that looks it up.
+    pub fn child(&self) -> Pid {
+        self.child
+    }
+
+    /// The addresses that were found; none if it is nonsense. Waits until [`Question::fd`] is readable.
+    pub fn addresses(&mut self) -> Vec<IpAddr> {
+        parsed(&self.texts())
+    }
+
+    /// Ends the child, which must not have been waited for.
+    pub fn end(&self) {
+        let _ = kill(self.child, Signal::SIGKILL);
+    }
+
+    fn texts(&mut self) -> Vec<String> {
+        let found = self.channel.receive().ok().flatten();
         let texts = found.map_or_else(Vec::new, |Found(texts)| texts);
         let texts = texts.into_iter().map(String::from_utf8);
         texts.filter_map(Result::ok).collect()
     }
+}
+
+fn texts(addresses: Vec<IpAddr>) -> Vec<String> {
+    let texts = addresses.into_iter();
+    texts.map(|address| address.to_string()).collect()
+}
+
+fn parsed(texts: &[String]) -> Vec<IpAddr> {
+    let parsed = texts.iter().filter_map(|text| text.parse().ok());
+    parsed.collect()
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use super::lists;
 use hosts::Resolver;
-pub use lookup::System;
+pub use lookup::{Question, System};
 use pattern::{Matcher, shown};
 use rules::{Lines, Whole};
 use std::io;

@@ -1,16 +1,17 @@
 //! The rules between options, and between options and the host; all violations at once; runs in master, before it listens.
 
+mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::ciphers;
 use super::file::{Loaded, Mistake, Origin, shown};
-use super::network::Networks;
 use super::options::{Config, Standing, TABLE};
+use network::{addresses, listening, networks, ports};
 
 /// The rules between options (reference §2.7 steps 7 to 14, §1.6), without those that concern an option named in `spoiled`.
 /// The original notices most of them only when a client connects.
@@ -149,13 +150,6 @@ fn standings(found: &mut Found<'_>) {
     }
 }
 
-fn listening(found: &mut Found<'_>) {
-    if found.config().listen && found.config().listen_ipv6 {
-        let text = "run two copies of vsftpd for IPv4 and IPv6; or set listen=NO: listen_ipv6=YES alone serves both";
-        found.add(&["listen", "listen_ipv6"], text.to_owned());
-    }
-}
-
 fn classes(found: &mut Found<'_>) {
     if !found.config().local_enable && !found.config().anonymous_enable {
         let text = "vsftpd: both local and anonymous access disabled! (set local_enable=YES or anonymous_enable=YES)";
@@ -164,51 +158,6 @@ fn classes(found: &mut Found<'_>) {
     if found.config().one_process_model && found.config().local_enable {
         let text = "vsftpd: security: 'one_process_model' is anonymous only (set local_enable=NO)";
         found.add(&["one_process_model", "local_enable"], text.to_owned());
-    }
-}
-
-fn addresses(found: &mut Found<'_>) {
-    let config = found.config();
-    if let Some(address) = &config.listen_address
-        && ipv4(address).is_none()
-    {
-        found.add(
-            &["listen_address"],
-            format!("bad listen_address: {}", shown(address.as_bytes())),
-        );
-    }
-    if let Some(address) = &config.listen_address6
-        && !is_ipv6(address)
-    {
-        found.add(
-            &["listen_address6"],
-            format!("bad listen_address6: {}", shown(address.as_bytes())),
-        );
-    }
-    if let Some(address) = &config.pasv_address
-        && !config.pasv_addr_resolve
-        && ipv4(address).is_none()
-    {
-        let name = shown(address.as_bytes());
-        let text = format!(
-            "bad pasv_address: {name} is no IPv4 address; a host name needs pasv_addr_resolve=YES"
-        );
-        found.add(&["pasv_address", "pasv_addr_resolve"], text);
-    }
-    if config.pasv_addr_resolve && config.pasv_address.is_none() {
-        let text = "pasv_addr_resolve=YES needs pasv_address".to_owned();
-        found.add(&["pasv_addr_resolve", "pasv_address"], text);
-    }
-}
-
-fn networks(found: &mut Found<'_>) {
-    if let Some(text) = &found.config().pasv_address_by_network
-        && let Err(bad) = Networks::parse(&text.to_string_lossy())
-    {
-        let text = format!(
-            "pasv_address_by_network: {bad} is no network and address such as 10.0.0.0/8=10.1.2.3"
-        );
-        found.add(&["pasv_address_by_network"], text);
     }
 }
 
@@ -225,18 +174,6 @@ fn code_page(found: &mut Found<'_>) {
             shown(label.as_bytes())
         );
         found.add(&["client_charset"], text);
-    }
-}
-
-fn ports(found: &mut Found<'_>) {
-    let (least, most) = (found.config().pasv_min_port, found.config().pasv_max_port);
-    // The original takes every smaller value as 1024, and forgets a maximum below the minimum.
-    let lowest = least.max(1024);
-    if most != 0 && lowest > most {
-        let text = format!(
-            "pasv_max_port={most} is below the lowest port used, {lowest} (pasv_min_port={least})"
-        );
-        found.add(&["pasv_max_port", "pasv_min_port"], text);
     }
 }
 
@@ -274,12 +211,16 @@ fn protocols(found: &mut Found<'_>) {
     }
 }
 
-/// Settings about clients' certificates that do more or less than they seem to.
+/// Settings of TLS that do more or less than they seem to.
 fn certificates(found: &mut Found<'_>) {
     let config = found.config();
     let asked = config.ssl_request_cert || config.require_cert;
     if !config.ssl_enable {
         return;
+    }
+    if config.implicit_ssl && config.implicit_listen_port != 0 {
+        let text = "implicit_ssl=YES: TLS is expected from the first byte on listen_port too, not on implicit_listen_port only";
+        found.add(&["implicit_ssl", "implicit_listen_port"], text.to_owned());
     }
     if config.validate_cert && asked && config.ca_certs_file.is_none() {
         let text =
@@ -396,19 +337,6 @@ impl Logs {
     }
 }
 
-fn ipv4(text: &OsStr) -> Option<Ipv4Addr> {
-    text.to_str()?.parse().ok()
-}
-
-/// Whether this is a numeric IPv6 address, perhaps with the interface of a link-local one behind a `%`.
-fn is_ipv6(text: &OsStr) -> bool {
-    let Some(text) = text.to_str() else {
-        return false;
-    };
-    let (address, interface) = text.split_once('%').unwrap_or((text, "-"));
-    address.parse::<Ipv6Addr>().is_ok() && !interface.is_empty()
-}
-
 fn accounts(found: &mut Found<'_>) {
     let config = found.config();
     let needs = [
@@ -443,24 +371,21 @@ fn accounts(found: &mut Found<'_>) {
             found.add(&[option, cause], text);
         }
     }
-    if let Some(name) = &config.nopriv_user {
-        match users::get_user_by_name(name) {
-            None => {
-                let text = format!(
-                    "cannot locate user entry:{} (given in 'nopriv_user')",
-                    shown(name.as_bytes())
-                );
-                found.add(&["nopriv_user"], text);
-            }
+    let key_user = config.key_user.as_ref().filter(|_| config.ssl_enable);
+    for (option, name) in [
+        ("nopriv_user", config.nopriv_user.as_ref()),
+        ("key_user", key_user),
+    ] {
+        let Some(name) = name else { continue };
+        let shown = shown(name.as_bytes());
+        let text = match users::get_user_by_name(name) {
+            None => format!("cannot locate user entry:{shown} (given in '{option}')"),
             Some(user) if user.uid() == 0 => {
-                let text = format!(
-                    "nopriv_user={} has uid 0; it must be an account without privilege",
-                    shown(name.as_bytes())
-                );
-                found.add(&["nopriv_user"], text);
+                format!("{option}={shown} has uid 0; it must be an account without privilege")
             }
-            Some(_) => {}
-        }
+            Some(_) => continue,
+        };
+        found.add(&[option], text);
     }
 }
 
@@ -477,11 +402,10 @@ fn empty_root(found: &mut Found<'_>) {
         found.add(&["secure_chroot_dir"], text);
         return;
     };
-    let user = config
-        .nopriv_user
-        .as_ref()
-        .and_then(users::get_user_by_name);
-    let owned = user.is_some_and(|user| user.uid() == facts.uid());
+    let key_user = config.key_user.as_ref().filter(|_| config.ssl_enable);
+    let mut users = config.nopriv_user.iter().chain(key_user);
+    let owned = users
+        .any(|name| users::get_user_by_name(name).is_some_and(|user| user.uid() == facts.uid()));
     if facts.mode() & 0o002 != 0 || owned && facts.mode() & 0o200 != 0 {
         let text = format!(
             "vsftpd: refusing to run with writable root inside chroot(): 'secure_chroot_dir':{name}"

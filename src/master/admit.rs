@@ -1,0 +1,157 @@
+//! New connections: taken, counted, refused with one write, or given a helper; and what is done when the kernel cannot; master.
+
+use super::keys::Keys;
+use super::roster::Source;
+use super::trouble::Trouble;
+use super::{Master, RELIEF};
+use crate::helper::{self, Session};
+use crate::sys::process;
+use crate::sys::socket::{self, Parcel};
+use nix::errno::Errno;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+/// Connections taken, or failures met, before anything else is looked after again: a flood must not keep ended sessions from being
+/// booked out.
+const BURST: u32 = 64;
+
+/// What a client is told for which no process can be made.
+const BUSY: &[u8] = b"421 Service not available, please try later.\r\n";
+
+/// What the kernel cannot do now.
+#[derive(Debug, Default)]
+pub struct Relief {
+    /// The listeners are left alone until then.
+    until: Option<Instant>,
+    accepting: Trouble,
+    forking: Trouble,
+}
+
+impl Relief {
+    /// Until when the listeners are left alone.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Accepting fails: leaves the listeners alone for a while.
+    fn pause(&mut self, error: &io::Error) {
+        let advice = match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE) => "raise the limit of open files of this service",
+            Some(Errno::ENFILE) => "the host has too many open files: raise fs.file-max",
+            Some(Errno::ENOMEM | Errno::ENOBUFS) => {
+                "the host, or what this service may use of it, is short of memory"
+            }
+            Some(Errno::EPERM | Errno::EACCES) => "a firewall or security module forbids it",
+            Some(_) | None => "trying again ten times a second",
+        };
+        self.accepting.say("cannot accept clients", error, advice);
+        self.until = Instant::now().checked_add(RELIEF);
+    }
+}
+
+impl Master {
+    /// Takes the connections that wait on any listener.
+    pub(super) fn admit_all(&mut self) {
+        if self
+            .relief
+            .until
+            .is_some_and(|until| Instant::now() < until)
+        {
+            return;
+        }
+        self.relief.until = None;
+        for at in 0..self.listeners.all().len() {
+            self.admit_waiting(at);
+        }
+    }
+
+    fn admit_waiting(&mut self, listener: usize) {
+        let mut failed = 0_u32;
+        for _ in 0..BURST {
+            let Some(listener) = self.listeners.all().get(listener) else {
+                return;
+            };
+            let error = match socket::accept(listener.as_fd()) {
+                Ok((client, peer)) => {
+                    failed = 0;
+                    self.relief.accepting.over("clients are accepted again");
+                    self.admit(client, peer);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EAGAIN) => return,
+                Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                    return self.relief.pause(&error);
+                }
+                // The client was gone before we came, or may not come: its affair (attacks A47), unless it never ends.
+                Some(_) | None => failed = failed.saturating_add(1),
+            }
+            if failed == BURST {
+                self.relief.pause(&error);
+            }
+        }
+    }
+
+    /// One connection: counted, refused with one write, or given a helper.
+    fn admit(&mut self, client: OwnedFd, peer: SocketAddr) {
+        let Ok(local) = socket::local(client.as_fd()) else {
+            return;
+        };
+        let client = Parcel::new(client);
+        if self.keys.is_none() {
+            self.recover();
+        }
+        // What was told before this client came counts for it.
+        self.hear_helpers();
+        let config = self.prepared.config();
+        let deeds = self
+            .ledger
+            .of(Source::from(peer.ip()), config, Instant::now());
+        let counts = self.roster.with(peer.ip(), deeds);
+        // Where a file for the address may set other limits, helper judges.
+        let load_conf = self.load_conf.as_deref();
+        if !helper::decides(&self.prepared, load_conf)
+            && let Some(refused) = helper::limited(counts, config)
+        {
+            return helper::turn_away(config, &client, peer, refused);
+        }
+        let secure = self.keys.as_mut().and_then(Keys::session);
+        let mut kept = vec![client.number(), self.reports.speaks().as_raw_fd()];
+        kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
+        // Taken by the child; this process keeps it until it knows that there is one.
+        let mut parcel = Some(client);
+        let forked = process::spawn(&kept, || {
+            parcel.take().map_or(1, |client| {
+                helper::run(Session {
+                    prepared: &self.prepared,
+                    secure,
+                    client,
+                    peer,
+                    local,
+                    counts: Some(counts),
+                    reports: Some(self.reports.speaks()),
+                    load_conf,
+                })
+            })
+        });
+        match forked {
+            Ok(pid) => {
+                self.roster.entered(pid, peer.ip());
+                self.relief.forking.over("processes are made again");
+            }
+            Err(error) => {
+                if let Some(client) = parcel {
+                    client.last_word(BUSY);
+                }
+                let advice = "clients are told 421; raise the limit of processes (TasksMax, pids.max, kernel.pid_max) or memory";
+                self.relief
+                    .forking
+                    .say("cannot make a process for a client", &error, advice);
+            }
+        }
+    }
+}

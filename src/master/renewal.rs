@@ -1,0 +1,130 @@
+//! A host name in `pasv_address`, looked up again from time to time by a child that master does not wait for; master.
+
+use crate::helper::{Prepared, Question};
+use nix::unistd::Pid;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// How long the name service may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When to ask, or what was asked.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    due: Option<Instant>,
+    asked: Option<Asked>,
+    /// The last answer was none, which was said.
+    failing: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    until: Option<Instant>,
+    /// Its child has been waited for.
+    gone: bool,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.gone {
+            self.question.end();
+        }
+    }
+}
+
+impl Renewal {
+    /// For these settings, which have just come into force; what was asked for others is given up.
+    pub fn new(prepared: &Prepared) -> Self {
+        let mut renewal = Self::default();
+        renewal.plan(prepared);
+        renewal
+    }
+
+    fn plan(&mut self, prepared: &Prepared) {
+        let interval = prepared.config().pasv_addr_resolve_interval;
+        let wanted = interval > 0 && prepared.passive_name().is_some();
+        let next = Instant::now().checked_add(Duration::from_secs(interval.into()));
+        self.due = next.filter(|_| wanted);
+    }
+
+    /// What is to be waited on for an answer.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.asked.as_ref().map(|asked| asked.question.fd())
+    }
+
+    /// When it is to be looked after at the latest.
+    pub fn until(&self) -> Option<Instant> {
+        self.asked.as_ref().map_or(self.due, |asked| asked.until)
+    }
+
+    /// Whether this is the child that asks.
+    pub fn is_child(&self, pid: Pid) -> bool {
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| !asked.gone && asked.question.child() == pid)
+    }
+
+    /// The child was waited for.
+    pub fn left(&mut self, pid: Pid) {
+        if let Some(asked) = &mut self.asked
+            && asked.question.child() == pid
+        {
+            asked.gone = true;
+        }
+    }
+
+    /// Asks if it is time, takes an answer if there is one, and gives up one that does not come.
+    pub fn turn(&mut self, prepared: &mut Prepared, answered: bool) {
+        let late = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
+        if let Some(mut asked) = self.asked.take_if(|asked| answered || late(asked.until)) {
+            let found = answered.then(|| asked.question.addresses());
+            drop(asked);
+            let found = found.ok_or("the name service does not answer");
+            let result = found.and_then(|found| prepared.answer_passive(&found));
+            self.settle(prepared, result);
+            self.plan(prepared);
+        } else if self.asked.is_none() && late(self.due) {
+            self.ask(prepared);
+        }
+    }
+
+    fn ask(&mut self, prepared: &Prepared) {
+        let Some(name) = prepared.passive_name() else {
+            self.due = None;
+            return;
+        };
+        match prepared.ask_passive(name) {
+            Ok(question) => {
+                self.asked = Some(Asked {
+                    question,
+                    until: Instant::now().checked_add(PATIENCE),
+                    gone: false,
+                });
+            }
+            Err(error) => {
+                self.settle(prepared, Err(&error.to_string()));
+                self.plan(prepared);
+            }
+        }
+    }
+
+    /// Says what has changed: a failure once, until there is an answer again.
+    fn settle(&mut self, prepared: &Prepared, result: Result<bool, &str>) {
+        let name = prepared.passive_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        let address = prepared.config().pasv_address.as_deref();
+        let address = address.unwrap_or_default().to_string_lossy();
+        match result {
+            Ok(true) => log::info!("pasv_address: {name} is {address} now; new sessions tell it"),
+            Ok(false) if self.failing => log::info!("pasv_address: {name} is {address} still"),
+            Ok(false) => {}
+            Err(why) if !self.failing => log::error!(
+                "cannot resolve host:{name} (pasv_address: {why}); {address} stays, and it is asked for again every {} s",
+                prepared.config().pasv_addr_resolve_interval
+            ),
+            Err(_) => {}
+        }
+        self.failing = result.is_err();
+    }
+}

@@ -1,0 +1,92 @@
+//! Datagrams without descriptors whose sender the kernel names (unix(7), SO_PASSCRED): helper's end and master's.
+
+use super::socket;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::unistd::Pid;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// A pair: the end that is told who speaks, and the end that many processes may share.
+///
+/// # Errors
+/// No descriptors or memory left.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (hears, speaks) = socket::message_pair()?;
+    setsockopt(&hears, sockopt::PassCred, &true)?;
+    Ok((hears, speaks))
+}
+
+/// Sends one datagram if there is room for it.
+///
+/// # Errors
+/// There is none, or nobody hears.
+pub fn send(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    match socket::send_some(on, bytes)? {
+        Some(_) => Ok(()),
+        None => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// Takes one datagram with the process that sent it; `None` when none waits. One longer than `into` fills it.
+///
+/// # Errors
+/// The kernel's word.
+pub fn receive(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Option<(Pid, usize)>> {
+    let mut room = nix::cmsg_space!(libc::ucred);
+    loop {
+        let mut iov = [IoSliceMut::new(into)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(on.as_raw_fd(), &mut iov, Some(&mut room), flags) {
+            Ok(message) => {
+                let sender = message.cmsgs()?.find_map(|part| {
+                    if let ControlMessageOwned::ScmCredentials(of) = part {
+                        Some(Pid::from_raw(of.pid()))
+                    } else {
+                        None
+                    }
+                });
+                return Ok(sender.map(|sender| (sender, message.bytes)));
+            }
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{pair, receive, send};
+    use nix::unistd::Pid;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn the_sender_is_named_by_the_kernel() {
+        let (hears, speaks) = pair().unwrap();
+        let mut into = [0; 2];
+        assert_eq!(receive(hears.as_fd(), &mut into).unwrap(), None);
+        send(speaks.as_fd(), b"a").unwrap();
+        send(speaks.as_fd(), b"bcd").unwrap();
+        assert_eq!(
+            receive(hears.as_fd(), &mut into).unwrap(),
+            Some((Pid::this(), 1))
+        );
+        assert_eq!(into[0], b'a');
+        assert_eq!(
+            receive(hears.as_fd(), &mut into).unwrap(),
+            Some((Pid::this(), 2))
+        );
+        assert_eq!(receive(hears.as_fd(), &mut into).unwrap(), None);
+    }
+
+    #[test]
+    fn a_full_queue_is_not_waited_for() {
+        let (hears, speaks) = pair().unwrap();
+        let sent = (0..100_000).take_while(|_| send(speaks.as_fd(), b"a").is_ok());
+        assert!(sent.count() < 100_000);
+        drop(hears);
+        assert!(send(speaks.as_fd(), b"a").is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! System calls of a running process that fail, by strace(1).
+
+use crate::sessions::status;
+use crate::support::wait;
+use std::process::{Child, Command, Stdio};
+
+/// Where strace writes what it sees.
+const SEEN: &str = "/mnt/strace";
+
+/// strace(1), which answers one system call with an error in what it follows.
+pub struct Fault(Child);
+
+impl Fault {
+    /// In this process, and in its children from now on.
+    pub fn below(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "EPERM", &["-f"])
+    }
+
+    /// In this process alone.
+    pub fn only(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "EPERM", &[])
+    }
+
+    /// In this process alone, with this error; `NAME:when=1..5` for the first ones only.
+    pub fn with(pid: i32, call: &str, error: &str) -> Fault {
+        Fault::attach(pid, call, error, &[])
+    }
+
+    fn attach(pid: i32, call: &str, error: &str, how: &[&str]) -> Fault {
+        let child = Command::new("strace")
+            .args(how)
+            .args(["-qq", "-o", SEEN, "-p", &pid.to_string()])
+            .args(["-e", &format!("trace={call}")])
+            .args(["-e", &format!("inject={call}:error={error}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests need strace");
+        let fault = Fault(child);
+        wait("strace to attach", || {
+            (status(pid, "TracerPid")? != "0").then_some(())
+        });
+        fault
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.0.id() as i32
+    }
+
+    /// How often the call was answered so.
+    pub fn answered(&self) -> usize {
+        let text = std::fs::read(SEEN).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.matches("(INJECTED)").count()
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // SIGTERM: it lets go of what it follows.
+        let pid = nix::unistd::Pid::from_raw(self.pid());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,241 @@
+//! What the kernel cannot do for master: it lives, waits, says once what can be done about it, and serves afterwards.
+
+use crate::fault::Fault;
+use crate::sessions::{back_to_base, descriptors};
+use crate::support::server::output;
+use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
+use crate::support::{Client, Host, Server, wait};
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const BUSY: &str = "421 Service not available, please try later.";
+
+#[track_caller]
+fn until_said(text: &str) {
+    wait(text, || output().contains(text).then_some(()));
+}
+
+#[track_caller]
+fn said_once(text: &str) {
+    let output = output();
+    assert_eq!(output.matches(text).count(), 1, "{output}");
+}
+
+/// Waits for `count` more failures.
+fn more(fault: &Fault, count: usize) -> Duration {
+    let (before, begin) = (fault.answered(), Instant::now());
+    wait("more failures", || {
+        (fault.answered() >= before + count).then_some(())
+    });
+    begin.elapsed()
+}
+
+/// A client that waits in the listener's queue is served when the trouble is over. `each` is how often master tries in a row.
+fn accept_fails(host: &Host, error: &str, each: usize, advice: &str) {
+    let server = Server::start(host, "");
+    back_to_base(&server);
+    let open = descriptors(server.pid());
+    let fault = Fault::with(server.pid(), "accept4", error);
+    let waiting = Client::dial();
+    until_said(advice);
+    // Ten times a second: a machine that is slow takes longer.
+    let time = more(&fault, 10 * each);
+    assert!(time >= Duration::from_millis(500), "{error}: {time:?}");
+    drop(fault);
+    let mut c = waiting.greeted();
+    c.login("alice");
+    until_said("clients are accepted again");
+    said_once("cannot accept clients: ");
+    drop(c);
+    back_to_base(&server);
+    assert_eq!(descriptors(server.pid()), open, "{error}");
+}
+
+#[test]
+fn accept_without_means() {
+    let host = Host::new();
+    for (error, advice) in [
+        ("EMFILE", "raise the limit of open files of this service"),
+        ("ENFILE", "raise fs.file-max"),
+        ("ENOMEM", "short of memory"),
+        ("ENOBUFS", "short of memory"),
+    ] {
+        accept_fails(&host, error, 1, advice);
+    }
+}
+
+/// Errors that are the client's own affair, unless they never end.
+#[test]
+fn accept_that_always_fails() {
+    let host = Host::new();
+    for (error, advice) in [
+        ("ECONNABORTED", "trying again ten times a second"),
+        ("EPERM", "a firewall or security module forbids it"),
+        ("EINVAL", "trying again ten times a second"),
+    ] {
+        accept_fails(&host, error, 64, advice);
+    }
+}
+
+/// One client that was gone, or may not come, does not keep the next one waiting.
+#[test]
+fn accept_that_fails_for_one_client() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    for error in [
+        "ECONNABORTED:when=1..3",
+        "EPERM:when=1..3",
+        "EINTR:when=1..3",
+    ] {
+        let fault = Fault::with(server.pid(), "accept4", error);
+        Client::alice().says("QUIT", "221 Goodbye.");
+        assert!(fault.answered() > 0, "{error}");
+    }
+    assert!(!output().contains("cannot accept"), "{}", output());
+    back_to_base(&server);
+}
+
+#[test]
+fn no_process_can_be_made() {
+    let host = Host::new();
+    for error in ["EAGAIN", "ENOMEM"] {
+        let server = Server::start(&host, "");
+        back_to_base(&server);
+        let open = descriptors(server.pid());
+        let mut there = Client::alice();
+        let fault = Fault::with(server.pid(), "clone", error);
+        for _ in 0..20 {
+            let mut c = Client::dial();
+            c.next(BUSY);
+            c.closed();
+        }
+        there.says("NOOP", "200 NOOP ok.");
+        drop(fault);
+        back_to_base_with(&server, there);
+        let advice = "clients are told 421; raise the limit of processes";
+        said_once(advice);
+        said_once("processes are made again");
+        assert_eq!(descriptors(server.pid()), open, "{error}");
+    }
+}
+
+fn back_to_base_with(server: &Server, mut there: Client) {
+    Client::alice().says("QUIT", "221 Goodbye.");
+    there.says("QUIT", "221 Goodbye.");
+    drop(there);
+    back_to_base(server);
+}
+
+/// No channel to the keyholder: sessions go without TLS and are told so; one that needs it from the first byte ends.
+#[test]
+fn no_channel_to_the_keyholder() {
+    let host = Host::new();
+    certificate(&host);
+    for (call, error) in [
+        ("socketpair", "EMFILE"),
+        ("socketpair", "ENFILE"),
+        ("socketpair", "ENOMEM"),
+        ("sendmsg", "EAGAIN"),
+    ] {
+        let server = Server::start(&host, &format!("{ON}implicit_listen_port=990\n"));
+        Ftps::alice(offer(BOTH, None));
+        wait("the first session to go", || {
+            (Server::processes().len() == 2).then_some(())
+        });
+        let open = descriptors(server.pid());
+        let fault = Fault::with(server.pid(), call, error);
+        for _ in 0..5 {
+            let mut c = Client::connect();
+            c.says("AUTH TLS", "431 TLS is not available now.");
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).unwrap();
+            assert!(handshake(&Arc::new(offer(BOTH, None)), stream).is_err());
+        }
+        drop(fault);
+        Ftps::alice(offer(BOTH, None)).says("NOOP", "200 NOOP ok.");
+        said_once("sessions go without TLS; raise the limit of open files or memory");
+        until_said("the keyholder takes sessions again");
+        wait("sessions to go", || {
+            (Server::processes().len() == 2).then_some(())
+        });
+        assert_eq!(descriptors(server.pid()), open, "{call} {error}");
+    }
+}
+
+#[test]
+fn poll_fails() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let fault = Fault::with(server.pid(), "?poll,ppoll", "EINTR:when=1..100");
+    Client::alice().says("QUIT", "221 Goodbye.");
+    drop(fault);
+    back_to_base(&server);
+    assert!(!output().contains("poll: "), "{}", output());
+    drop(server);
+    for error in ["ENOMEM", "EINVAL"] {
+        let server = Server::start(&host, "");
+        let fault = Fault::with(server.pid(), "?poll,ppoll", error);
+        // It looks for clients all the same, and does not do it all the time.
+        Client::alice().says("QUIT", "221 Goodbye.");
+        let time = more(&fault, 10);
+        assert!(time >= Duration::from_millis(500), "{error}: {time:?}");
+        drop(fault);
+        back_to_base(&server);
+        until_said("poll works again");
+        said_once("vsftpd: poll: ");
+    }
+}
+
+/// Lowers or raises a limit of the running master.
+fn limit(server: &Server, what: &str) {
+    let done = Command::new("prlimit")
+        .args(["--pid", &server.pid().to_string(), what])
+        .status()
+        .unwrap();
+    assert!(done.success(), "{what}");
+}
+
+/// The limit of open files as the kernel has it.
+#[test]
+fn no_descriptor_is_left() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    back_to_base(&server);
+    let open = descriptors(server.pid());
+    limit(&server, &format!("--nofile={open}:4096"));
+    let waiting = Client::dial();
+    until_said("raise the limit of open files of this service");
+    limit(&server, "--nofile=4096:4096");
+    waiting.greeted().login("alice");
+    back_to_base(&server);
+    assert_eq!(descriptors(server.pid()), open);
+}
+
+/// No memory beyond what master has: whether sessions can be served or not, it lives.
+#[test]
+fn no_memory_is_left() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    back_to_base(&server);
+    let open = descriptors(server.pid());
+    limit(&server, "--as=1048576:");
+    for last in 2..150 {
+        let source = Ipv4Addr::new(127, 0, 0, last).into();
+        let mut c = Client::dial_from(source, Ipv4Addr::LOCALHOST.into());
+        c.send(b"USER ftp\r\nPASS x@\r\nQUIT\r\n");
+        // Served or not, it comes to an end.
+        let mut said = Vec::new();
+        if let Err(error) = c.stream().read_to_end(&mut said) {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{last}");
+        }
+    }
+    limit(&server, "--as=unlimited:");
+    wait("a session", || {
+        let mut c = Client::dial();
+        (c.reply().code() == "220").then_some(())
+    });
+    back_to_base(&server);
+    assert_eq!(descriptors(server.pid()), open);
+}
