@@ -23,7 +23,10 @@ impl<'a> Account<'a> {
         Ok(Self {
             user: args.text("user", "ftp"),
             password: args.text("password", "x@"),
-            tls: args.is("tls").then(tls::client).transpose()?,
+            tls: args
+                .is("tls")
+                .then(|| tls::client(tls::version(args)))
+                .transpose()?,
         })
     }
 

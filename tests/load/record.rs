@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> R<Outcome> {
         Path::new(args.text("cert", "")),
         Path::new(args.text("key", "")),
     )?;
-    let client = tls::connection(&tls::client()?)?;
+    let client = tls::connection(&tls::client(tls::version(args))?)?;
     let server = ServerConnection::new(config)?;
     let size = args.number("size", 1 << 30);
     stay_on(args.number("server_cpu", 0))?;

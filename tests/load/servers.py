@@ -1,7 +1,8 @@
 """The servers that are measured side by side, and how each is started so that all do the same work.
 
 All serve guests from /srv/ftp with uploads into /srv/ftp/up, or the local user through PAM, without logs and without name
-service; in TLS with the same certificate. The client chooses version and cipher suite: TLS 1.2 with AES-256-GCM.
+service; in TLS with the same certificate. The client chooses version and cipher suite: mostly TLS
+1.2, with AES-256-GCM.
 """
 import grp
 import os
@@ -73,7 +74,7 @@ UserAlias anonymous ftp
 </Anonymous>
 """
 PROFTPD_TLS = """TLSEngine on
-TLSProtocol TLSv1.2
+TLSProtocol TLSv1.2 TLSv1.3
 TLSRequired off
 TLSVerifyClient off
 TLSECCertificateFile /srv/tls/ec.pem

@@ -1,15 +1,15 @@
-//! TLS as every contender speaks it here: version 1.2 and one cipher suite, so that all do the same work.
+//! TLS as every contender speaks it here: one version, mostly 1.2, and one cipher suite, so that all do the same work.
 
-use crate::R;
+use crate::{Args, R};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::version::TLS12;
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig,
-    SignatureScheme,
+    SignatureScheme, SupportedProtocolVersion,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -26,6 +26,7 @@ fn provider() -> Arc<CryptoProvider> {
         [
             CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
             CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
         ]
         .contains(&suite.suite())
     });
@@ -71,12 +72,21 @@ impl ServerCertVerifier for Anyone {
     }
 }
 
+/// The version that a task's words ask for: `tls=1` is 1.2, `tls=13` is 1.3.
+pub fn version(args: &Args) -> &'static SupportedProtocolVersion {
+    if args.number("tls", 1) == 13 {
+        &TLS13
+    } else {
+        &TLS12
+    }
+}
+
 /// A client that remembers nothing; [`remembering`] gives each session one that does.
-pub fn client() -> R<Arc<ClientConfig>> {
+pub fn client(version: &'static SupportedProtocolVersion) -> R<Arc<ClientConfig>> {
     let provider = provider();
     let anyone = Anyone(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS12])?
+        .with_protocol_versions(&[version])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(anyone))
         .with_no_client_auth();
@@ -87,7 +97,7 @@ pub fn client() -> R<Arc<ClientConfig>> {
 /// The same with a memory of its own: data connections resume the session of the control connection.
 pub fn remembering(config: &ClientConfig) -> Arc<ClientConfig> {
     let mut config = config.clone();
-    config.resumption = Resumption::in_memory_sessions(4);
+    config.resumption = Resumption::in_memory_sessions(8);
     Arc::new(config)
 }
 
@@ -100,7 +110,7 @@ pub fn connection(config: &Arc<ClientConfig>) -> R<ClientConnection> {
 pub fn server(certificate: &Path, key: &Path) -> R<Arc<ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
     let config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS12])?
+        .with_protocol_versions(&[&TLS12, &TLS13])?
         .with_no_client_auth()
         .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
     Ok(Arc::new(config))

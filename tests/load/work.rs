@@ -208,7 +208,7 @@ pub fn noop(args: &Args) -> R<Outcome> {
 
 /// Full handshakes: a connection, AUTH TLS, QUIT.
 pub fn handshake(args: &Args) -> R<Outcome> {
-    let config = tls::client()?;
+    let config = tls::client(tls::version(args))?;
     side_by_side(args, args.number("clients", 4), |_, clock, tally| {
         for turn in 0..args.number("each", u64::MAX) {
             if turn > 0 && clock.over() {
