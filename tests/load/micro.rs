@@ -1,6 +1,6 @@
 //! The pure functions on the hot paths, alone: `scripts/bench --micro`. The program has no library, so its modules are read
 //! in here. Look at the column `fastest`: it is the one that other work on the machine does not move.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/ftp/mod.rs"]
