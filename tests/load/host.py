@@ -12,7 +12,7 @@ import time
 
 USER, PASSWORD = "bench", "secret"
 GUEST, NOBODY = 65533, 65534
-PAM = "auth required pam_unix.so\naccount required pam_unix.so\n"
+PAM = "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n"
 CERTIFICATES = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}
 # The server has the first half of the processors and the clients the second: on one processor the kernel charges the
 # loopback's work now to one side, now to the other.
@@ -141,7 +141,9 @@ def unshare(arguments):
         signal.signal(number, stop)
     try:
         environment = {**os.environ, "BENCH_PRIVATE": name}
-        child = subprocess.Popen(command + [sys.executable] + arguments, env=environment)
+        # PR_SET_PDEATHSIG: everything ends even if this process is killed outright.
+        tied = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # noqa: E731
+        child = subprocess.Popen(command + [sys.executable] + arguments, env=environment, preexec_fn=tied)
         return child.wait()
     finally:
         if child and child.poll() is None:
