@@ -35,6 +35,7 @@ pub fn serve(args: &Args) -> R<Outcome> {
                     config,
                     private: false,
                     data: None,
+                    port: (std::process::id() * 523 % 22_000) as u16,
                 };
                 // A client that hangs up is no failure.
                 let _ = session.run(stream);
@@ -59,6 +60,8 @@ struct Session {
     config: Arc<ServerConfig>,
     private: bool,
     data: Option<Next>,
+    /// The next port to listen on. Where the kernel chooses, it searches for long once many connections linger.
+    port: u16,
 }
 
 trait Both: Read + Write {}
@@ -114,8 +117,13 @@ impl Session {
     }
 
     fn passive(&mut self) -> R<String> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
+        let (listener, port) = loop {
+            self.port = (self.port + 1) % 22_000;
+            let port = 10_000 + self.port;
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                break (listener, port);
+            }
+        };
         self.data = Some(Next::Listen(listener));
         Ok(format!("229 there (|||{port}|)"))
     }

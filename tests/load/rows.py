@@ -1,4 +1,6 @@
 """What is measured: one row, one line of this table."""
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from host import PASSWORD, USER

@@ -111,4 +111,4 @@ def markdown(report):
             said = {"CPU µs": "CPU", "CPU s/GiB": "CPU s/GiB", "KiB each": "memory each"}.get(figure, figure.split()[0])
             yield f"| {title}: {said} | {' | '.join(cells)} | {times(to_original)} | {times(to_peer)} |"
     yield ""
-    yield f"{report['machine']}. Medians of {report['rounds']} turns; half of them spread by less than ±{number(statistics.median(worst or [0]))} %."
+    yield f"{report['machine']}. Medians of {report['rounds']} turns; half of them spread by less than ±{statistics.median(worst or [0]):.0f} %."
