@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> R<Outcome> {
     let before = own_cpu()?;
     let begin = Instant::now();
     let mut times = Vec::new();
-    for _ in 0..args.number("logins", 30) {
+    for _ in 0..args.number("logins", 100) {
         let begin = Instant::now();
         let session = account.login()?;
         times.push(begin.elapsed().as_secs_f64());

@@ -51,7 +51,7 @@ def listing(verb, entries, each, quick=None):
 
 def idle(count, tls=None, quick=None):
     title = f"idle{' in TLS' if tls else ''}, {count:,} sessions"
-    return Row(title, "login", "idle", {"count": count, "logins": 30}, quick, tls=tls, rounds=1 if count > 500 else 2)
+    return Row(title, "login", "idle", {"count": count, "logins": 100}, quick, tls=tls, rounds=1 if count > 500 else 2)
 
 
 SECOND = {"seconds": 1}
