@@ -58,8 +58,9 @@ fuzz:
 check:
 	scripts/check
 
+# Builds what drives the servers too, and prints README's table at the end.
 bench: build
-	scripts/bench $(PROGRAM)
+	scripts/bench --readme $(PROGRAM)
 
 install: $(PROGRAM) $(MANUAL)
 	@$(PLACES) scripts/install
@@ -86,5 +87,5 @@ help:
 	@echo 'make test          run every test, installing the tools they need'
 	@echo 'make fuzz           try every parser with CASES=20000 random inputs each'
 	@echo 'make check         what a change must pass: format, lints, tests, documentation, configurations, manual'
-	@echo 'make bench         measure it side by side with the original vsftpd'
+	@echo 'make bench         measure it side by side with the original vsftpd and, after scripts/install-peers, others'
 	@echo 'Variables: PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) LOCALSTATEDIR=$(LOCALSTATEDIR) NAME=$(NAME) DESTDIR=$(DESTDIR) PORT=$(PORT)'
