@@ -108,7 +108,7 @@ def markdown(report):
                 if turns:
                     worst.append(spread(turns, figure))
             to_original, to_peer, _ = ratios(row, names, figure)
-            said = {"CPU µs": "CPU", "CPU s/GiB": "CPU s/GiB", "KiB each": "memory each"}.get(figure, figure.split()[0])
+            said = {"CPU µs": "CPU", "per second": "per second", "CPU s/GiB": "CPU s/GiB", "KiB each": "memory each"}.get(figure, figure.split()[0])
             yield f"| {title}: {said} | {' | '.join(cells)} | {times(to_original)} | {times(to_peer)} |"
     yield ""
     yield f"{report['machine']}. Medians of {report['rounds']} turns; half of them spread by less than ±{statistics.median(worst or [0]):.0f} %."
