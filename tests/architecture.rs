@@ -210,6 +210,40 @@ fn every_unsafe_block_says_why() {
     report(mistakes);
 }
 
+/// The fuzz targets are built of the same libraries as the server: what is tried is what is shipped.
+#[test]
+fn the_fuzz_targets_have_the_servers_dependencies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let section = |file: &str, name: &str| {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let (_, rest) = text.split_once(&format!("\n{name}\n")).unwrap();
+        rest.split("\n\n").next().unwrap().to_owned()
+    };
+    for name in ["[dependencies]", "[features]"] {
+        assert_eq!(
+            section("tests/fuzz/Cargo.toml", name),
+            section("Cargo.toml", name)
+        );
+    }
+    // And of the same versions.
+    let packages = |file: &str| -> Vec<String> {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let entries = text.split("[[package]]").skip(1);
+        let named =
+            entries.map(|entry| entry.lines().skip(1).take(2).collect::<Vec<_>>().join(" "));
+        named.collect()
+    };
+    let server = packages("Cargo.lock");
+    let own = ["libfuzzer-sys", "arbitrary", "vsftpd-fuzz"];
+    for package in packages("tests/fuzz/Cargo.lock") {
+        let known = server.contains(&package)
+            || own
+                .iter()
+                .any(|own| package.contains(&format!("\"{own}\"")));
+        assert!(known, "{package} is not in Cargo.lock");
+    }
+}
+
 #[test]
 fn every_file_says_its_job_first() {
     report(

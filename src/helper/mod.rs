@@ -19,6 +19,8 @@ mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
+#[cfg(fuzzing)]
+pub use wrappers::fuzz;
 
 use crate::config::Config;
 use crate::sys::capability;

@@ -7,6 +7,9 @@
 mod access;
 mod change;
 mod dir;
+#[cfg(fuzzing)]
+#[path = "../../../tests/fuzz/paths.rs"]
+pub mod fuzz;
 mod meta;
 mod path;
 #[cfg(test)]
