@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounds;
 mod cost;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
