@@ -1,9 +1,11 @@
 //! What the session may do with a file, as far as the kernel says so beforehand; worker.
 
 use super::{Dir, Tree, VirtualPath};
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// What the kernel would say to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +94,8 @@ impl Tree {
         let to = self.kept(&root, to)?;
         let old = from.written().ok_or(Errno::EBUSY)?;
         let new = to.written().ok_or(Errno::EBUSY)?;
-        let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
         let (old, new) = (old.as_slice(), new.as_slice());
-        match nix::fcntl::renameat2(&from.dir, old, &to.dir, new, flags) {
+        match rename_free(from.dir.as_fd(), old, to.dir.as_fd(), new) {
             Err(Errno::EINVAL | Errno::ENOSYS) => {}
             done => return done,
         }
@@ -112,6 +113,31 @@ impl Tree {
         let directory = nix::fcntl::openat(&place.dir, c".", flags, super::Mode::empty())?;
         nix::unistd::fsync(directory)
     }
+}
+
+/// renameat2(2) with RENAME_NOREPLACE, by its number: not every C library has a function for it.
+fn rename_free(
+    from: BorrowedFd<'_>,
+    old: &[u8],
+    to: BorrowedFd<'_>,
+    new: &[u8],
+) -> nix::Result<()> {
+    let result = old.with_nix_path(|old| {
+        new.with_nix_path(|new| {
+            // SAFETY: two open directories, two strings that end in NUL and live through the call, and a number.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_renameat2,
+                    from.as_raw_fd(),
+                    old.as_ptr(),
+                    to.as_raw_fd(),
+                    new.as_ptr(),
+                    libc::RENAME_NOREPLACE,
+                )
+            }
+        })
+    })??;
+    Errno::result(result).map(drop)
 }
 
 impl Dir {
