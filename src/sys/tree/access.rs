@@ -5,7 +5,7 @@ use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
 /// What the kernel would say to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Tree {
         let old = from.written().ok_or(Errno::EBUSY)?;
         let new = to.written().ok_or(Errno::EBUSY)?;
         let (old, new) = (old.as_slice(), new.as_slice());
-        match rename_free(from.dir.as_fd(), old, to.dir.as_fd(), new) {
+        match renameat2(&from.dir, old, &to.dir, new, libc::RENAME_NOREPLACE) {
             Err(Errno::EINVAL | Errno::ENOSYS) => {}
             done => return done,
         }
@@ -115,24 +115,26 @@ impl Tree {
     }
 }
 
-/// renameat2(2) with RENAME_NOREPLACE, by its number: not every C library has a function for it.
-fn rename_free(
-    from: BorrowedFd<'_>,
-    old: &[u8],
-    to: BorrowedFd<'_>,
-    new: &[u8],
+/// renameat2(2), by its number: not every C library has a function for it.
+pub(super) fn renameat2<P: ?Sized + NixPath>(
+    from: impl AsFd,
+    old: &P,
+    to: impl AsFd,
+    new: &P,
+    flags: libc::c_uint,
 ) -> nix::Result<()> {
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
     let result = old.with_nix_path(|old| {
         new.with_nix_path(|new| {
             // SAFETY: two open directories, two strings that end in NUL and live through the call, and a number.
             unsafe {
                 libc::syscall(
                     libc::SYS_renameat2,
-                    from.as_raw_fd(),
+                    from,
                     old.as_ptr(),
-                    to.as_raw_fd(),
+                    to,
                     new.as_ptr(),
-                    libc::RENAME_NOREPLACE,
+                    flags,
                 )
             }
         })
