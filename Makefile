@@ -12,7 +12,8 @@ DESTDIR       =
 PORT          =
 # What `make run` serves.
 DIR           = .
-# How many inputs `make fuzz` tries for each property.
+# How long `make fuzz` tries each target, and how many inputs `make properties` tries for each property.
+FUZZ_SECONDS  = 60
 CASES         = 20000
 
 PROGRAM = target/release/vsftpd
@@ -21,7 +22,7 @@ SOURCES = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PLACES  = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' NAME='$(NAME)' DESTDIR='$(DESTDIR)' \
           PORT='$(PORT)' PROGRAM='$(PROGRAM)' MANUAL='$(MANUAL)'
 
-.PHONY: all build manual run test fuzz check bench install uninstall start stop clean help
+.PHONY: all build manual run test fuzz properties check bench install uninstall start stop clean help
 # `make -j install start` must not start before it has installed.
 .NOTPARALLEL:
 
@@ -50,8 +51,12 @@ test:
 	scripts/install-test-tools
 	scripts/test
 
-# Everything that reads what others wrote, with CASES random inputs for each property.
+# Everything that reads what others wrote, and whole sessions, guided by what each input reaches.
 fuzz:
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
+
+# The same with CASES random inputs for each property that the tests hold them to.
+properties:
 	PROPTEST_CASES=$(CASES) scripts/cargo test --locked --release --bin vsftpd -- any_ noise nearly never_panic options_lose \
 	    only_printable as_defined both_ways pieces_do
 
@@ -85,7 +90,8 @@ help:
 	@echo 'make uninstall     remove it; configuration and data stay'
 	@echo 'make run           serve DIR=. read-only on port 2121 as yourself, nothing installed'
 	@echo 'make test          run every test, installing the tools they need'
-	@echo 'make fuzz           try every parser with CASES=20000 random inputs each'
+	@echo 'make fuzz          fuzz every parser and whole sessions, FUZZ_SECONDS=60 each'
+	@echo 'make properties    try every parser with CASES=20000 random inputs for each property'
 	@echo 'make check         what a change must pass: format, lints, tests, documentation, configurations, manual'
 	@echo 'make bench         measure it side by side with the original vsftpd and, after scripts/install-peers, others'
 	@echo 'Variables: PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) LOCALSTATEDIR=$(LOCALSTATEDIR) NAME=$(NAME) DESTDIR=$(DESTDIR) PORT=$(PORT)'

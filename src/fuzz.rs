@@ -1,4 +1,4 @@
-//! How often the tests with random input run: as often as they say, or more when `make fuzz` asks; tests only.
+//! How often the tests with random input run: as often as they say, or more when `make properties` asks; tests only.
 
 /// `PROPTEST_CASES`, but not less than usual.
 pub(crate) fn cases(usual: u32) -> u32 {

@@ -13,6 +13,9 @@ mod tls;
 mod wire;
 mod worker;
 
+#[cfg(fuzzing)]
+compile_error!("with cfg(fuzzing) nothing is confined: that is for tests/fuzz, never for a server");
+
 use config::{Mistake, Source};
 use lexopt::Arg;
 use std::ffi::OsString;

@@ -210,6 +210,40 @@ fn every_unsafe_block_says_why() {
     report(mistakes);
 }
 
+/// The fuzz targets are built of the same libraries as the server: what is tried is what is shipped.
+#[test]
+fn the_fuzz_targets_have_the_servers_dependencies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let section = |file: &str, name: &str| {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let (_, rest) = text.split_once(&format!("\n{name}\n")).unwrap();
+        rest.split("\n\n").next().unwrap().to_owned()
+    };
+    for name in ["[dependencies]", "[features]"] {
+        assert_eq!(
+            section("tests/fuzz/Cargo.toml", name),
+            section("Cargo.toml", name)
+        );
+    }
+    // And of the same versions.
+    let packages = |file: &str| -> Vec<String> {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let entries = text.split("[[package]]").skip(1);
+        let named =
+            entries.map(|entry| entry.lines().skip(1).take(2).collect::<Vec<_>>().join(" "));
+        named.collect()
+    };
+    let server = packages("Cargo.lock");
+    let own = ["libfuzzer-sys", "arbitrary", "vsftpd-fuzz"];
+    for package in packages("tests/fuzz/Cargo.lock") {
+        let known = server.contains(&package)
+            || own
+                .iter()
+                .any(|own| package.contains(&format!("\"{own}\"")));
+        assert!(known, "{package} is not in Cargo.lock");
+    }
+}
+
 #[test]
 fn every_file_says_its_job_first() {
     report(
@@ -314,12 +348,8 @@ fn nothing_gives_up_by_panicking() {
     report(mistakes);
 }
 
-/// vsftpd(8) decides about each of the 54 known weaknesses of the original, and what is mended has a test that exists.
-#[test]
-fn every_known_weakness_is_decided() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let manual = fs::read_to_string(root.join("etc/man/vsftpd.8")).unwrap();
-    let section = manual.split(".SS The weaknesses of 3.0.5").nth(1).unwrap();
+/// All sources, the tests' too, as one text.
+fn texts(root: &Path) -> String {
     let mut tests = String::new();
     let mut open = vec![root.join("tests"), root.join("src")];
     while let Some(directory) = open.pop() {
@@ -332,6 +362,48 @@ fn every_known_weakness_is_decided() {
             }
         }
     }
+    tests
+}
+
+/// The table of SECURITY.md names tests and fuzz targets that exist.
+#[test]
+fn every_hole_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let (_, table) = text.split_once("### Classes of holes").unwrap();
+    let known = texts(root);
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    assert!(rows.len() > 50, "{} rows", rows.len());
+    let mut mistakes = Vec::new();
+    for row in rows.iter().skip(1) {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        let missing = named.iter().filter(|name| match name.split_once(' ') {
+            Some(("fuzz", target)) => !root.join("tests/fuzz/seeds").join(target).is_dir(),
+            _ if name.contains('/') => !root.join(name).exists(),
+            _ => {
+                let last = name.rsplit([' ', ':']).next().unwrap();
+                !known.contains(&format!("fn {last}(")) && !known.contains(&format!(" {last}: "))
+            }
+        });
+        mistakes.extend(missing.map(|name| format!("{name} is not there")));
+        if named.is_empty() {
+            mistakes.push(format!("no test: {row}"));
+        }
+    }
+    report(mistakes);
+}
+
+/// vsftpd(8) decides about each of the 54 known weaknesses of the original, and what is mended has a test that exists.
+#[test]
+fn every_known_weakness_is_decided() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = fs::read_to_string(root.join("etc/man/vsftpd.8")).unwrap();
+    let section = manual.split(".SS The weaknesses of 3.0.5").nth(1).unwrap();
+    let tests = texts(root);
     let mut mistakes = Vec::new();
     let entries: Vec<&str> = section.split(".TP\n.B ").skip(1).collect();
     for (number, entry) in (1..).zip(&entries) {

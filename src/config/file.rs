@@ -130,7 +130,9 @@ impl fmt::Display for Origin {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.origin, self.text)
+        write!(out, "{}: ", self.origin)?;
+        // Whatever of the file is in the text: it goes to a terminal and to logs.
+        escaped(&self.text).try_for_each(|part| out.write_str(&part))
     }
 }
 
@@ -171,18 +173,22 @@ pub fn print(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
 /// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
 pub fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let escaped = |c: char| {
+    let mut short: String = escaped(&text).take(200).collect();
+    if text.chars().nth(200).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// Character by character, control characters in words.
+fn escaped(text: &str) -> impl Iterator<Item = String> {
+    text.chars().map(|c| {
         if c.is_control() {
             c.escape_default().to_string()
         } else {
             c.to_string()
         }
-    };
-    let mut short: String = text.chars().take(200).map(escaped).collect();
-    if text.chars().nth(200).is_some() {
-        short.push_str("...");
-    }
-    short
+    })
 }
 
 fn shown_path(path: &Path) -> String {

@@ -169,6 +169,16 @@ fn faults_have_the_original_texts() {
     );
 }
 
+/// Found by fuzzing: the text of this mistake went to the terminal as it was.
+#[test]
+fn mistakes_can_be_printed() {
+    let line = "pasv_address_by_network=10.0.0.\u{8}\u{1b}[2J/8=1.2.3.4\n";
+    let mistakes = settings("printable", line).unwrap_err();
+    let shown: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert!(shown.iter().any(|text| text.contains("\\u{8}\\u{1b}[2J")));
+    assert!(!shown.iter().any(|text| text.contains(char::is_control)));
+}
+
 #[test]
 fn all_mistakes_in_one_run() {
     let file = Scratch::new(

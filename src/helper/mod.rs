@@ -22,6 +22,8 @@ mod wrappers;
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use wrappers::Question;
+#[cfg(fuzzing)]
+pub use wrappers::fuzz;
 
 use crate::config::Config;
 use crate::sys::capability;

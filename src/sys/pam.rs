@@ -1,5 +1,9 @@
 //! libpam, opened at run time, so that the build needs no headers and hosts without PAM work; auth.
 
+#[cfg(fuzzing)]
+#[path = "../../tests/fuzz/conversation.rs"]
+pub mod fuzz;
+
 use super::dl;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;

@@ -352,8 +352,12 @@ pub fn fork_server() -> io::Result<ForkResult> {
 
 /// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
 pub fn one_arena() {
+    // Other C libraries have one.
+    #[cfg(target_env = "gnu")]
     // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
 }
 
 /// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
@@ -378,12 +382,19 @@ pub fn fill_heap_gaps() {
 
 /// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).
 pub fn keep_heap() {
+    #[cfg(target_env = "gnu")]
     // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20) };
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20)
+    };
 }
 
 /// Forbids this process and its user any further process or thread: worker, once its data thread runs.
 pub fn no_more_threads() {
+    // A fuzz target is many sessions in one process.
+    if cfg!(fuzzing) {
+        return;
+    }
     // A refusal leaves the limit of the system.
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 0, 0);
 }

@@ -196,8 +196,10 @@ pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
     let socket = stream(at.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(at))?;
-    // The kernel caps it at net.core.somaxconn; the original's 32 loses bursts.
-    socket::listen(&socket, Backlog::new(1024)?)?;
+    // The kernel caps it at net.core.somaxconn; the original's 32 loses bursts. A number above the C library's SOMAXCONN, 128 with
+    // musl, is not taken here; the largest is.
+    let backlog = Backlog::new(1024).unwrap_or(Backlog::MAXALLOWABLE);
+    socket::listen(&socket, backlog)?;
     Ok(socket)
 }
 

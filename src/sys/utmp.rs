@@ -59,7 +59,9 @@ fn fill(field: &mut [c_char], text: &[u8]) {
     }
 }
 
-/// Puts the entry in the place of the one with the same line, else at the end of utmp.
+/// Puts the entry in the place of the one with the same line, else at the end of utmp. Where the C library has no utmp, as musl, the
+/// functions do nothing.
+#[cfg_attr(target_env = "musl", allow(deprecated))]
 fn put(entry: &libc::utmpx) {
     for _ in 0..TRIES {
         // SAFETY: the three calls share state of the C library that only this process's single thread uses; `entry` is a whole

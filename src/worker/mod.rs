@@ -7,6 +7,9 @@ mod control;
 mod data;
 mod digest;
 mod facts;
+#[cfg(fuzzing)]
+#[path = "../../tests/fuzz/session.rs"]
+pub mod fuzz;
 mod greeter;
 mod guard;
 mod jail;

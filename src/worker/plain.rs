@@ -2,7 +2,7 @@
 
 use super::commands;
 use super::state::{Flow, Over, Representation, Session};
-use crate::ftp::verb;
+use crate::ftp::{reply, verb};
 
 /// USER after login (reference §3.4).
 pub fn user(session: &mut Session, arg: &[u8]) -> Flow {
@@ -203,7 +203,10 @@ pub fn status(session: &mut Session, moved: Option<u64>) {
         lines.push(format!("Transfer in progress, {bytes} bytes so far").into_bytes());
     }
     for line in lines {
-        session.raw(&[b"     ".as_slice(), &line, b"\r\n"].concat());
+        // Helper lets in no name that could begin a line; whatever it lets in, none does.
+        let mut text = Vec::with_capacity(line.len().saturating_add(8));
+        reply::raw(&mut text, &[b"     ".as_slice(), &line].concat());
+        session.raw(&text);
     }
     session.reply(211, b"End of status");
 }

@@ -15,6 +15,7 @@ mod support;
 mod atomic;
 mod clients;
 mod digest;
+mod every;
 mod facts;
 mod gates;
 mod implicit;

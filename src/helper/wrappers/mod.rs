@@ -5,6 +5,9 @@
 //! `/0` is every address; a pattern of digits, dots and wildcards is held against addresses only; names are not matched by their
 //! beginning (`net.` is for addresses); a rule may be as long as it likes; nobody is asked for user names; no netgroups.
 
+#[cfg(fuzzing)]
+#[path = "../../../tests/fuzz/rules.rs"]
+pub mod fuzz;
 mod hosts;
 mod lookup;
 mod options;

@@ -1,6 +1,6 @@
 //! Who may make which system call: the lists of greeter, helper and worker, row by row (attacks C.6); no process of its own.
 //!
-//! Numbers differ between machines, so do the calls a C library uses: rows for x86-64 alone say so, others come from the
+//! Numbers differ between machines, so do the calls a C library uses: rows for x86-64 or for musl alone say so, others come from the
 //! `*at` family that every machine has. `fchmodat2` and `clone3` have one number everywhere.
 
 // Constants of the C library: none is negative, or wider than the argument it is for.
@@ -124,14 +124,36 @@ pub(super) const BASE: &[Row] = &[
         &[&[int(1, libc::F_GETFD)], &[int(1, libc::F_GETFL)]],
         "the library's look at a descriptor",
     ),
+    #[cfg(target_env = "musl")]
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_SETFD), int(2, libc::FD_CLOEXEC)]],
+        "musl says close-on-exec a second time; it is never taken back",
+    ),
+    #[cfg(target_env = "musl")]
+    allow(named!(SYS_nanosleep), "sleep, by musl"),
+    #[cfg(target_env = "musl")]
+    refuse(
+        named!(SYS_tkill),
+        error(EPERM),
+        "abort(3) of musl ends the process another way then",
+    ),
 ];
 
 /// A path asked for before login, or in helper: nothing here needs one, a C library may try.
-pub(super) const NO_PATHS: &[Row] = &[refuse(
-    named!(SYS_openat),
-    error(EACCES),
-    "no file is opened: a library that tries goes on without",
-)];
+pub(super) const NO_PATHS: &[Row] = &[
+    refuse(
+        named!(SYS_openat),
+        error(EACCES),
+        "no file is opened: a library that tries goes on without",
+    ),
+    #[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+    refuse(
+        named!(SYS_open),
+        error(EACCES),
+        "the same, by musl, whose open(2) and fopen(3) it is",
+    ),
+];
 
 const CONNECTED: &[Test] = &[long(4, 0), int(5, 0)];
 
@@ -355,7 +377,16 @@ pub(super) const THREAD: &[Row] = &[
         &[GLIBC_THREAD, MUSL_THREAD],
         "the data thread; never a process",
     ),
-    allow(named!(SYS_set_robust_list), "each thread of glibc"),
+    allow(
+        named!(SYS_set_robust_list),
+        "each thread of glibc, the end of one of musl",
+    ),
+    #[cfg(target_env = "musl")]
+    refuse(
+        named!(SYS_membarrier),
+        error(ENOSYS),
+        "tried by musl for the first thread: only its dlopen(3) needs it",
+    ),
     refuse(
         named!(SYS_sched_getaffinity),
         error(ENOSYS),
@@ -469,6 +500,11 @@ pub(super) const NAMES: &[Row] = &[
         named!(SYS_getsockopt),
         &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_PEERCRED)]],
         "sssd",
+    ),
+    #[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+    allow(
+        named!(SYS_open),
+        "passwd and group, by musl: openat(2) opens as much",
     ),
     #[cfg(target_arch = "x86_64")]
     allow(named!(SYS_stat), "modules of the name service"),

@@ -1,9 +1,11 @@
 //! What the session may do with a file, as far as the kernel says so beforehand; worker.
 
 use super::{Dir, Tree, VirtualPath};
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
+use std::os::fd::{AsFd, AsRawFd};
 
 /// What the kernel would say to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +94,8 @@ impl Tree {
         let to = self.kept(&root, to)?;
         let old = from.written().ok_or(Errno::EBUSY)?;
         let new = to.written().ok_or(Errno::EBUSY)?;
-        let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
         let (old, new) = (old.as_slice(), new.as_slice());
-        match nix::fcntl::renameat2(&from.dir, old, &to.dir, new, flags) {
+        match renameat2(&from.dir, old, &to.dir, new, libc::RENAME_NOREPLACE) {
             Err(Errno::EINVAL | Errno::ENOSYS) => {}
             done => return done,
         }
@@ -112,6 +113,33 @@ impl Tree {
         let directory = nix::fcntl::openat(&place.dir, c".", flags, super::Mode::empty())?;
         nix::unistd::fsync(directory)
     }
+}
+
+/// renameat2(2), by its number: not every C library has a function for it.
+pub(super) fn renameat2<P: ?Sized + NixPath>(
+    from: impl AsFd,
+    old: &P,
+    to: impl AsFd,
+    new: &P,
+    flags: libc::c_uint,
+) -> nix::Result<()> {
+    let (from, to) = (from.as_fd().as_raw_fd(), to.as_fd().as_raw_fd());
+    let result = old.with_nix_path(|old| {
+        new.with_nix_path(|new| {
+            // SAFETY: two open directories, two strings that end in NUL and live through the call, and a number.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_renameat2,
+                    from,
+                    old.as_ptr(),
+                    to,
+                    new.as_ptr(),
+                    flags,
+                )
+            }
+        })
+    })??;
+    Errno::result(result).map(drop)
 }
 
 impl Dir {

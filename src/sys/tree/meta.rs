@@ -99,7 +99,8 @@ pub(super) fn is_proc<F: AsFd>(file: F) -> bool {
     fstatfs(file).is_ok_and(|found| found.filesystem_type() == statfs::PROC_SUPER_MAGIC)
 }
 
-#[allow(clippy::useless_conversion)]
+// The width and the sign of this field differ between machines and C libraries.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 fn number(kind: FsType) -> i64 {
-    i64::from(kind.0)
+    i64::try_from(kind.0).unwrap_or(-1)
 }

@@ -173,9 +173,15 @@ fn a_storm_of_renames_leads_nowhere() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
-                nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &d, nix::fcntl::AT_FDCWD, &bait, flags)
-                    .unwrap();
+                let flags = libc::RENAME_EXCHANGE;
+                crate::sys::tree::access::renameat2(
+                    nix::fcntl::AT_FDCWD,
+                    &d,
+                    nix::fcntl::AT_FDCWD,
+                    &bait,
+                    flags,
+                )
+                .unwrap();
             }
         });
         for tree in scene.trees() {
