@@ -177,7 +177,7 @@ const TABLE: &[Row] = &[
     added(b"MLST", Gate::List, facts::mlst)
         .like(b"LIST")
         .feat(Feature::New(facts::feature)),
-    row(b"MODE", Gate::Open, plain::mode),
+    row(b"MODE", Gate::Open, plain::mode).feat(Feature::New(options::modes)),
     row(b"NLST", Gate::List, list::nlst),
     row(b"NOOP", Gate::Open, plain::noop),
     row(b"OPTS", Gate::Open, options::opts).feat(Feature::OldIf(options::utf8, "UTF8")),
