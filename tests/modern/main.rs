@@ -21,6 +21,7 @@ mod language;
 mod names;
 mod passive;
 mod times;
+mod zip;
 
 /// The server's log once it has a line with this text; helper writes it in its own time.
 #[track_caller]
