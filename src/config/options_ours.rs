@@ -18,6 +18,13 @@ macro_rules! rows_ours {
     /// The most MiB of a file that one checksum may cover. 0: no limit.
     hash_max_size: number(16_384, 0..=COUNT), [Worker], PerUser, Added;
 
+    /// A directory of files named after the hosts that this server is: with it clients may say HOST (RFC 7151) before they log in, and what
+    /// stands in the file `ftp.example.org` is then read over these settings. The name is in lower case, of an IPv6 address
+    /// in brackets; an empty file means these settings, and a name without a file is refused. The files are read at start and reload, and a mistake in one is
+    /// one in the configuration. A client that asks for a name in TLS (SNI) gets the certificate of that host's file, and may say no
+    /// other in HOST.
+    host_config_dir: text(), [Master Keyholder Helper Greeter Worker], Server, Added;
+
     /// Let clients ask for compressed data connections: MODE Z. Off by default, because some clients take it whenever FEAT lists it
     /// (lftp does), and it costs a download a hundred times the processor time of one that is not compressed, and each session
     /// that uses it 300 KiB of memory. It is worth that on slow lines, for text. Rates (`local_max_rate`) count the bytes of the line,

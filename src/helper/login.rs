@@ -51,6 +51,8 @@ enum Who {
 /// The state of one session's logins: how many have failed.
 pub struct Gate<'a> {
     prepared: Cow<'a, Prepared>,
+    /// The settings before HOST, if it was said.
+    base: Option<Cow<'a, Prepared>>,
     failures: u32,
     /// Whether TLS protects the control connection, as the greeter says.
     secured: bool,
@@ -63,6 +65,7 @@ impl<'a> Gate<'a> {
     pub fn new(prepared: Cow<'a, Prepared>) -> Self {
         Self {
             prepared,
+            base: None,
             failures: 0,
             secured: false,
             userlist: None,
@@ -93,6 +96,18 @@ impl<'a> Gate<'a> {
     /// The control connection is protected by TLS from now on.
     pub fn secured(&mut self) {
         self.secured = true;
+    }
+
+    /// The settings before any HOST.
+    pub fn base(&self) -> &Prepared {
+        self.base.as_ref().unwrap_or(&self.prepared)
+    }
+
+    /// The settings of a host hold from now on. What has failed before has failed.
+    pub fn settle_host(&mut self, prepared: Cow<'a, Prepared>) {
+        let before = std::mem::replace(&mut self.prepared, prepared);
+        self.base.get_or_insert(before);
+        self.userlist = None;
     }
 
     /// PASS: the whole decision. A login that does not hold leaves no session open.

@@ -2,7 +2,7 @@
 
 use super::control::{Control, Input};
 use super::{Client, Greeting, commands, options, relay};
-use crate::config::Config;
+use crate::config::{Config, HostName, Loaded};
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::title;
@@ -42,6 +42,12 @@ fn login_limit(idle: u32) -> Duration {
 
 struct Greeter<'a> {
     config: &'a Config,
+    /// The settings of the server, and those of its hosts.
+    base: &'a Loaded,
+    /// What HOST has named.
+    host: Option<HostName>,
+    /// The name the client has asked for in TLS.
+    asked: Option<HostName>,
     control: Control<BorrowedFd<'a>>,
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     pending: Option<Vec<u8>>,
@@ -61,7 +67,7 @@ struct Exit(i32);
 
 /// Gives up everything, then talks until a login holds or the client is turned away; gives the exit status.
 pub fn greet(
-    config: &Config,
+    base: &Loaded,
     client: &Client,
     empty: &OwnedFd,
     plan: &Plan<'_>,
@@ -88,11 +94,15 @@ pub fn greet(
         process::close_inherited(&secure.keys);
         own
     });
+    let config = base.config.as_ref();
     let idle = config.idle_session_timeout;
     let mut control = Control::new(client.socket.lend(confined), &[], idle, confined);
     control.end_at(Instant::now().checked_add(login_limit(idle)));
     let mut greeter = Greeter {
         config,
+        base,
+        host: None,
+        asked: None,
         control,
         channel,
         pending: None,
@@ -148,21 +158,7 @@ impl Greeter<'_> {
                     self.oops(b"vsftpd: refusing to run with writable root inside chroot()")
                 );
             }
-            Greeting::Banner(Some(text)) => {
-                for line in text.split(|byte| *byte == b'\n') {
-                    let line = line.strip_suffix(b"\r").unwrap_or(line);
-                    self.dash(220, line);
-                }
-                self.reply(220, b"");
-            }
-            Greeting::Banner(None) => {
-                let banner = self
-                    .config
-                    .ftpd_banner
-                    .as_deref()
-                    .map(std::os::unix::ffi::OsStrExt::as_bytes);
-                self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
-            }
+            Greeting::Banner(text) => self.welcome(text),
         }
         let ip = self.peer;
         title::set(
@@ -232,15 +228,79 @@ impl Greeter<'_> {
                 self.reply(500, b"HTTP protocol commands not allowed.");
                 Err(Exit(1))
             }
+            b"HOST" => self.host(&command.arg),
             _ => {
-                self.strange = self.strange.saturating_add(1);
-                if self.strange > PATIENCE {
-                    self.reply(500, b"Too many errors.");
-                    return Err(Exit(1));
-                }
+                self.bear()?;
                 self.reply(530, b"Please login with USER and PASS.");
                 Ok(())
             }
+        }
+    }
+
+    /// 220, with the text of `banner_file`, else `ftpd_banner`.
+    fn welcome(&mut self, text: Option<Vec<u8>>) {
+        if let Some(text) = text {
+            for line in text.split(|byte| *byte == b'\n') {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                self.dash(220, line);
+            }
+            self.reply(220, b"");
+            return;
+        }
+        let banner = self.config.ftpd_banner.as_deref();
+        let banner = banner.map(std::os::unix::ffi::OsStrExt::as_bytes);
+        self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
+    }
+
+    /// A command that is none here, or one that is said too often.
+    fn bear(&mut self) -> Result<(), Exit> {
+        self.strange = self.strange.saturating_add(1);
+        if self.strange > PATIENCE {
+            self.reply(500, b"Too many errors.");
+            return Err(Exit(1));
+        }
+        Ok(())
+    }
+
+    /// HOST (RFC 7151): the last one counts, and a USER before it does not.
+    fn host(&mut self, arg: &[u8]) -> Result<(), Exit> {
+        let known = commands::hosts(self.config);
+        let Some(name) = HostName::parse(arg).filter(|_| known) else {
+            self.bear()?;
+            if known {
+                self.reply(501, b"HOST takes the name of a host, without a port.");
+            } else {
+                self.reply(502, b"HOST not implemented.");
+            }
+            return Ok(());
+        };
+        if self.host.is_some() {
+            self.bear()?;
+        }
+        // RFC 7151, 3.2.2.
+        if self.asked.as_ref().is_some_and(|asked| *asked != name) {
+            self.bear()?;
+            self.reply(504, b"TLS has named another host.");
+            return Ok(());
+        }
+        let question = BeforeLogin::Host {
+            name: name.as_str().as_bytes().to_vec(),
+        };
+        match self.ask(&question)? {
+            BeforeLoginReply::Host { banner } => {
+                self.pend(None);
+                let loaded = self.base.hosts.get(&name).unwrap_or(self.base);
+                self.config = &loaded.config;
+                self.host = Some(name);
+                self.welcome(banner);
+                Ok(())
+            }
+            BeforeLoginReply::NoHost => {
+                self.bear()?;
+                self.reply(504, b"No such host.");
+                Ok(())
+            }
+            other => self.conclude(other),
         }
     }
 
@@ -366,6 +426,13 @@ impl Greeter<'_> {
             return Err(Exit(1));
         }
         asker.close();
+        let asked = connection.server_name();
+        self.asked = asked.and_then(|name| HostName::parse(name.as_bytes()));
+        let other = self.asked.as_ref().zip(self.host.as_ref());
+        if other.is_some_and(|(asked, host)| asked != host) {
+            self.note("the client has named one host in HOST and another in TLS; session ended");
+            return Err(Exit(1));
+        }
         if self.config.debug_ssl {
             self.note(&tls::describe(&connection));
         }
@@ -431,7 +498,9 @@ impl Greeter<'_> {
                 self.worker = Some(worker);
                 Err(Exit(0))
             }
-            BeforeLoginReply::Ask => Err(Exit(1)),
+            BeforeLoginReply::Ask
+            | BeforeLoginReply::Host { banner: _ }
+            | BeforeLoginReply::NoHost => Err(Exit(1)),
             BeforeLoginReply::Denied => {
                 self.reply(530, b"Permission denied.");
                 Ok(())

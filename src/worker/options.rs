@@ -114,6 +114,16 @@ pub fn lang(session: &mut Session, arg: &[u8]) -> Flow {
     Ok(())
 }
 
+/// HOST after login (RFC 7151, 3).
+pub fn host(session: &mut Session, _: &[u8]) -> Flow {
+    if super::commands::hosts(&session.config) {
+        session.reply(503, b"HOST is for before login.");
+    } else {
+        session.reply(502, b"HOST not implemented.");
+    }
+    Ok(())
+}
+
 /// CLNT: the client's name, for the log.
 pub fn clnt(session: &mut Session, arg: &[u8]) -> Flow {
     if arg.is_empty() {
