@@ -378,6 +378,7 @@ fn standings_hold_for_every_option() {
         "sandbox_minimum",
         "client_charset",
         "pasv_address_by_network",
+        "host_config_dir",
     ];
     for row in TABLE.iter().filter(|row| !ruled.contains(&row.name)) {
         let other = match row.value(&Config::default()) {

@@ -1,5 +1,7 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
+mod host;
+
 use super::control::{Control, Input};
 use super::{Client, Greeting, commands, options, relay};
 use crate::config::{Config, HostName, Loaded};
@@ -237,21 +239,6 @@ impl Greeter<'_> {
         }
     }
 
-    /// 220, with the text of `banner_file`, else `ftpd_banner`.
-    fn welcome(&mut self, text: Option<Vec<u8>>) {
-        if let Some(text) = text {
-            for line in text.split(|byte| *byte == b'\n') {
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
-                self.dash(220, line);
-            }
-            self.reply(220, b"");
-            return;
-        }
-        let banner = self.config.ftpd_banner.as_deref();
-        let banner = banner.map(std::os::unix::ffi::OsStrExt::as_bytes);
-        self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
-    }
-
     /// A command that is none here, or one that is said too often.
     fn bear(&mut self) -> Result<(), Exit> {
         self.strange = self.strange.saturating_add(1);
@@ -260,48 +247,6 @@ impl Greeter<'_> {
             return Err(Exit(1));
         }
         Ok(())
-    }
-
-    /// HOST (RFC 7151): the last one counts, and a USER before it does not.
-    fn host(&mut self, arg: &[u8]) -> Result<(), Exit> {
-        let known = commands::hosts(self.config);
-        let Some(name) = HostName::parse(arg).filter(|_| known) else {
-            self.bear()?;
-            if known {
-                self.reply(501, b"HOST takes the name of a host, without a port.");
-            } else {
-                self.reply(502, b"HOST not implemented.");
-            }
-            return Ok(());
-        };
-        if self.host.is_some() {
-            self.bear()?;
-        }
-        // RFC 7151, 3.2.2.
-        if self.asked.as_ref().is_some_and(|asked| *asked != name) {
-            self.bear()?;
-            self.reply(504, b"TLS has named another host.");
-            return Ok(());
-        }
-        let question = BeforeLogin::Host {
-            name: name.as_str().as_bytes().to_vec(),
-        };
-        match self.ask(&question)? {
-            BeforeLoginReply::Host { banner } => {
-                self.pend(None);
-                let loaded = self.base.hosts.get(&name).unwrap_or(self.base);
-                self.config = &loaded.config;
-                self.host = Some(name);
-                self.welcome(banner);
-                Ok(())
-            }
-            BeforeLoginReply::NoHost => {
-                self.bear()?;
-                self.reply(504, b"No such host.");
-                Ok(())
-            }
-            other => self.conclude(other),
-        }
     }
 
     fn features(&mut self) {

@@ -17,6 +17,7 @@ mod clients;
 mod digest;
 mod facts;
 mod gates;
+mod hosts;
 mod language;
 mod names;
 mod passive;

@@ -303,7 +303,7 @@ fn lftp_and_ftplib() {
             assert_eq!(host.read(&format!("{place}/nil")), b"", "{place}");
         }
     }
-    let log = crate::logged("\"MODE Z\"");
+    crate::logged("\"MODE Z\"");
     let said = crate::clients::python(
         "import zlib, io\n\
          print(ftp.sendcmd('MODE Z'))\n\
