@@ -136,8 +136,20 @@ impl Hosts {
 }
 
 fn settings(base: &Loaded, path: &Path) -> Result<Loaded, Vec<Mistake>> {
-    let (loaded, without_effect) = base.overlay(path, Scope::PerHost)?;
+    let (mut loaded, without_effect) = base.overlay(path, Scope::PerHost)?;
     let mut mistakes = without_effect;
+    // A certificate of its own has not the server's key.
+    let alone = |certificate, key| {
+        loaded.origin(certificate) != base.origin(certificate)
+            && loaded.origin(key) == base.origin(key)
+    };
+    let rsa = alone("rsa_cert_file", "rsa_private_key_file");
+    let dsa = alone("dsa_cert_file", "dsa_private_key_file");
+    if rsa || dsa {
+        let config = Arc::make_mut(&mut loaded.config);
+        config.rsa_private_key_file = config.rsa_private_key_file.take().filter(|_| !rsa);
+        config.dsa_private_key_file = config.dsa_private_key_file.take().filter(|_| !dsa);
+    }
     if loaded.config.local_enable && !base.config.local_enable {
         // Without it the helper of a session has no right to check a password.
         mistakes.push(Mistake {

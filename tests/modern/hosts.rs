@@ -227,7 +227,9 @@ fn certificates_by_name() {
     let (a, b) = (installed(&host, "a"), installed(&host, "b"));
     let _server = Server::start(
         &host,
-        &format!("{ON}{TLS}ftpd_banner=Own.\nrequire_ssl_reuse=NO\n"),
+        &format!(
+            "{ON}{TLS}rsa_private_key_file=/etc/vsftpd.pem\nftpd_banner=Own.\nrequire_ssl_reuse=NO\n"
+        ),
     );
     for (name, pair) in [
         ("a.example", &a),

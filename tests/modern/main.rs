@@ -21,6 +21,7 @@ mod hosts;
 mod language;
 mod names;
 mod passive;
+mod rclone;
 mod times;
 mod zip;
 
