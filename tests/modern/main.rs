@@ -16,6 +16,7 @@ mod atomic;
 mod clients;
 mod digest;
 mod facts;
+mod filezilla;
 mod gates;
 mod hosts;
 mod language;
