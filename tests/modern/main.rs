@@ -22,6 +22,7 @@ mod hosts;
 mod language;
 mod names;
 mod passive;
+mod points;
 mod rclone;
 mod times;
 mod zip;
