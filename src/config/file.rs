@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::{fmt, iter};
 
 use super::check;
+use super::hosts::Hosts;
 use super::options::{Config, Row, Scope, TABLE, position};
 use super::value::Wrong;
 
@@ -53,6 +54,8 @@ pub struct Loaded {
     pub config: Arc<Config>,
     /// For each row of [`TABLE`], where its value came from.
     origins: Vec<Origin>,
+    /// The settings of each host (`host_config_dir`).
+    pub hosts: Arc<Hosts>,
 }
 
 impl Loaded {
@@ -64,7 +67,7 @@ impl Loaded {
     }
 
     /// These settings with a file read over them: the one for an address (`VSFTPD_LOAD_CONF`), any option of which counts, or
-    /// the one of a single user, where only [`Scope::PerUser`] ones do; the others in it come back as remarks.
+    /// the one of a single host or user, where only options of that scope do; the others in it come back as remarks.
     ///
     /// # Errors
     /// As [`load`].
@@ -78,9 +81,16 @@ impl Loaded {
         reader.file(path);
         let remarks = match scope {
             Scope::Server => Vec::new(),
-            Scope::PerUser => reader.restore_server_options(self),
+            Scope::PerHost | Scope::PerUser => reader.restore_wider_options(self, scope),
         };
-        let (loaded, mistakes) = reader.finish();
+        let (loaded, mut mistakes) = reader.finish();
+        let loaded = if scope == Scope::Server && mistakes.is_empty() {
+            let (loaded, more) = loaded.with_hosts();
+            mistakes.extend(more);
+            loaded
+        } else {
+            loaded
+        };
         if mistakes.is_empty() {
             Ok((loaded, remarks))
         } else {
@@ -97,6 +107,7 @@ impl Loaded {
         Self {
             config: Arc::default(),
             origins: vec![Origin::Default; TABLE.len()],
+            hosts: Arc::default(),
         }
     }
 
@@ -152,7 +163,12 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Mistake>> {
 pub fn read(sources: &[Source]) -> (Loaded, Vec<Mistake>) {
     let mut reader = Reader::new();
     reader.sources(sources, &DEFAULT_FILES);
-    reader.finish()
+    let (loaded, mistakes) = reader.finish();
+    if mistakes.is_empty() {
+        loaded.with_hosts()
+    } else {
+        (loaded, mistakes)
+    }
 }
 
 /// Writes every option with its value, each below a comment that tells where it came from; a vsftpd.conf with the same effect.
@@ -280,13 +296,22 @@ impl Reader {
         }
     }
 
-    /// Undoes what a single user's file has set for the whole server; a remark for each.
-    fn restore_server_options(&mut self, before: &Loaded) -> Vec<Mistake> {
+    /// Undoes what a single host's or user's file has set for more than that; a remark for each.
+    fn restore_wider_options(&mut self, before: &Loaded, scope: Scope) -> Vec<Mistake> {
+        let whose = match scope {
+            Scope::PerHost => "host",
+            Scope::Server | Scope::PerUser => "user",
+        };
+        let wider = |row: &Row| match row.scope {
+            Scope::Server => true,
+            Scope::PerHost => scope == Scope::PerUser,
+            Scope::PerUser => false,
+        };
         let mut remarks = Vec::new();
         let rows = TABLE.iter().zip(before.origins.iter());
         for ((row, old), origin) in rows.zip(self.loaded.origins.iter_mut()) {
-            if row.scope == Scope::Server && origin != old {
-                let text = format!("{} has no effect in the file of a single user", row.name);
+            if wider(row) && origin != old {
+                let text = format!("{} has no effect in the file of a single {whose}", row.name);
                 remarks.push(Mistake {
                     origin: std::mem::replace(origin, old.clone()),
                     text,

@@ -45,6 +45,10 @@ Options marked
 .I per user
 mean something as well in the file of a single user; see
 .BR user_config_dir .
+Those, and options marked
+.IR "per host" ,
+mean something in the file of a single host; see
+.BR host_config_dir .
 "#;
 
 const TAIL: &str = r#".SH FILES
@@ -123,7 +127,8 @@ fn entry(out: &mut dyn Write, row: &Row) -> io::Result<()> {
     };
     let scope = match row.scope {
         Scope::Server => "",
-        Scope::PerUser => " Per user.",
+        Scope::PerHost => " Per host.",
+        Scope::PerUser => " Per host, per user.",
     };
     let readers: Vec<&str> = row.readers.iter().map(|process| called(*process)).collect();
     let facts = format!(

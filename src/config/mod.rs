@@ -15,9 +15,11 @@ mod options_tls;
 #[macro_use]
 mod options_ours;
 
+pub mod certificates;
 mod check;
 pub mod ciphers;
 pub mod file;
+mod hosts;
 mod manual;
 pub mod network;
 pub mod options;
@@ -26,6 +28,7 @@ pub mod value;
 
 pub use check::{check_system, remarks, waits_to_be_started};
 pub use file::{Loaded, Mistake, Source, load, print, read};
+pub use hosts::{HostName, Hosts};
 pub use manual::conf_5;
 pub use options::Config;
 

@@ -73,7 +73,9 @@ pub enum Process {
 pub enum Scope {
     /// For the whole server only; without effect in the file of a single user.
     Server,
-    /// Also in the file of a single user (`user_config_dir`).
+    /// Also in the file of a single host (`host_config_dir`).
+    PerHost,
+    /// Also in the file of a single host, or a single user (`user_config_dir`).
     PerUser,
 }
 

@@ -6,17 +6,17 @@ macro_rules! rows_login {
     /// Let anyone log in as `ftp` or `anonymous`. They act as the account in `ftp_username`, always inside its home directory
     /// or `anon_root`, and can write nothing unless several options below say so. Mind the default: a file that does not
     /// mention this option serves anonymous clients.
-    anonymous_enable: flag(true), [Helper], Server, Works;
+    anonymous_enable: flag(true), [Helper], PerHost, Works;
 
     /// Let users of the host log in with their own names. Needed for guests as well.
-    local_enable: flag(false), [Greeter Helper], Server, Works;
+    local_enable: flag(false), [Greeter Helper], PerHost, Works;
 
     /// Accept `ftp` and `anonymous` without asking for a password. Lists of e-mail addresses then see `<no password>`.
-    no_anon_password: flag(false), [Greeter], Server, Works;
+    no_anon_password: flag(false), [Greeter], PerHost, Works;
 
     /// The account anonymous clients act as. Its home directory is where they start, unless `anon_root` is set. Its name stands
     /// in the logs.
-    ftp_username: text("ftp"), [Helper], Server, Works;
+    ftp_username: text("ftp"), [Helper], PerHost, Works;
 
     /// The directory anonymous clients are kept in, instead of the home directory of `ftp_username`. If it cannot be entered,
     /// anonymous logins fail.
@@ -46,10 +46,10 @@ macro_rules! rows_login {
     allow_writeable_chroot: flag(false), [Worker], PerUser, Works;
 
     /// Without PAM only: refuse users whose shell is not in `/etc/shells`. With PAM the module `pam_shells.so` does this.
-    check_shell: flag(true), [Auth], Server, Works;
+    check_shell: flag(true), [Auth], PerHost, Works;
 
     /// The name of the PAM service that judges passwords: a file in `/etc/pam.d`. Unset: no local user can log in.
-    pam_service_name: text("vsftpd"), [Auth], Server, Works;
+    pam_service_name: text("vsftpd"), [Auth], PerHost, Works;
 
     /// Open a PAM session for each local login and record it in utmp and wtmp, so that `who` and `last` show it; both are closed
     /// when the session ends, however it ends. One process of such a session stays root to do that; it has no connection to
@@ -57,35 +57,35 @@ macro_rules! rows_login {
     session_support: flag(false), [Helper Auth], Server, Works;
 
     /// Look up each user name in `userlist_file` before a password is asked for; see `userlist_deny`. Read when `local_enable` is on.
-    userlist_enable: flag(false), [Helper], Server, Works;
+    userlist_enable: flag(false), [Helper], PerHost, Works;
 
     /// The meaning of `userlist_file`: YES refuses the users in it, NO refuses everybody else (also `ftp` and `anonymous`, unless
     /// they are in it).
-    userlist_deny: flag(true), [Helper], Server, Works;
+    userlist_deny: flag(true), [Helper], PerHost, Works;
 
     /// The list for `userlist_enable`: one user name on each line.
-    userlist_file: text("/etc/vsftpd.user_list"), [Helper], Server, Works;
+    userlist_file: text("/etc/vsftpd.user_list"), [Helper], PerHost, Works;
 
     /// Refuse anonymous clients whose password is a line of `banned_email_file`.
-    deny_email_enable: flag(false), [Helper], Server, Works;
+    deny_email_enable: flag(false), [Helper], PerHost, Works;
 
     /// The list for `deny_email_enable`: one password on each line.
-    banned_email_file: text("/etc/vsftpd.banned_emails"), [Helper], Server, Works;
+    banned_email_file: text("/etc/vsftpd.banned_emails"), [Helper], PerHost, Works;
 
     /// Accept anonymous clients only if their password is a line of `email_password_file`.
-    secure_email_list_enable: flag(false), [Helper], Server, Works;
+    secure_email_list_enable: flag(false), [Helper], PerHost, Works;
 
     /// The list for `secure_email_list_enable`: one password on each line.
-    email_password_file: text("/etc/vsftpd.email_passwords"), [Helper], Server, Works;
+    email_password_file: text("/etc/vsftpd.email_passwords"), [Helper], PerHost, Works;
 
     /// Seconds to wait before a failed login is answered.
-    delay_failed_login: number(1, 0..=SECONDS), [Helper], Server, Works;
+    delay_failed_login: number(1, 0..=SECONDS), [Helper], PerHost, Works;
 
     /// Seconds to wait before a successful login is answered.
-    delay_successful_login: number(0, 0..=SECONDS), [Helper], Server, Works;
+    delay_successful_login: number(0, 0..=SECONDS), [Helper], PerHost, Works;
 
     /// Close the connection at this many failed logins. 0 and 1 both mean at the first.
-    max_login_fails: number(3, 0..=COUNT), [Helper], Server, Works;
+    max_login_fails: number(3, 0..=COUNT), [Helper], PerHost, Works;
 
     /// Map every local login to the account in `guest_username`, so that users need no account of their own: virtual users.
     guest_enable: flag(false), [Helper Worker], PerUser, Works;
@@ -101,9 +101,9 @@ macro_rules! rows_login {
     user_sub_token: text(), [Helper Worker], PerUser, Works;
 
     /// The greeting a client sees first, one line. Unset: `(vsFTPd 3.0.5)`. Taken literally: `\n` is two characters.
-    ftpd_banner: text(), [Greeter], Server, Works;
+    ftpd_banner: text(), [Greeter], PerHost, Works;
 
     /// A file whose lines are the greeting, instead of `ftpd_banner`.
-    banner_file: text(), [Helper Greeter], Server, Works;
+    banner_file: text(), [Helper Greeter], PerHost, Works;
     } };
 }

@@ -41,6 +41,26 @@ macro_rules! rows_ours {
     /// The most MiB of a file that one checksum may cover. 0: no limit.
     hash_max_size: number(16_384, 0..=COUNT), [Worker], PerUser, Added;
 
+    /// A directory of files named after the hosts that this server is: with it clients may say HOST (RFC 7151) before they log in, and what
+    /// stands in the file `ftp.example.org` is then read over these settings. The name is in lower case, of an IPv6 address
+    /// in brackets; an empty file means these settings, and a name without a file is refused. The files are read at start and reload, and a mistake in one is
+    /// one in the configuration. A client that asks for a name in TLS (SNI) gets the certificate of that host's file, and may say no
+    /// other in HOST. The key of such a certificate stands with it, unless `rsa_private_key_file` is in the host's file too.
+    host_config_dir: text(), [Master Keyholder Helper Greeter Worker], Server, Added;
+
+    /// Let clients ask for compressed data connections: MODE Z. Off by default, because some clients take it whenever FEAT lists it
+    /// (lftp does), and it costs a download a hundred times the processor time of one that is not compressed, and each session
+    /// that uses it 300 KiB of memory. It is worth that on slow lines, for text. Rates (`local_max_rate`) count the bytes of the line,
+    /// logs those of the file.
+    mode_z_enable: flag(false), [Greeter Worker], PerUser, Added;
+
+    /// How many bytes of a file one byte of a compressed upload may stand for, once the file is larger than 256 KiB: what grows more fails
+    /// with 552. Without a limit it is a thousand. 0: no limit.
+    mode_z_max_ratio: number(100, 0..=COUNT), [Worker], PerUser, Added;
+
+    /// The most MiB that one compressed upload may bring. 0: no limit.
+    mode_z_max_size: number(16_384, 0..=COUNT), [Worker], PerUser, Added;
+
     /// The code page of clients that have not said OPTS UTF8 ON, such as `GBK`, `Big5` or `windows-1251`: any of the WHATWG Encoding
     /// standard in which ASCII is ASCII. Names on disk are UTF-8, and are converted in both directions. What the code page
     /// cannot show is written `%{HEX}`, and is understood so. FEAT lists UTF8 then. Unset: names pass as they are.

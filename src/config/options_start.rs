@@ -79,6 +79,6 @@ macro_rules! rows_start {
 
     /// A directory of files named after users. After a user logs in, the file with the user's name, if there is one, is read over
     /// the settings. Options that work there are marked below.
-    user_config_dir: text(), [Helper], Server, Works;
+    user_config_dir: text(), [Helper], PerHost, Works;
     } };
 }

@@ -12,17 +12,17 @@ macro_rules! rows_tls {
     implicit_ssl: flag(false), [Greeter], Server, Under("ssl_enable");
 
     /// Let anonymous clients use TLS.
-    allow_anon_ssl: flag(false), [Greeter], Server, Under("ssl_enable");
+    allow_anon_ssl: flag(false), [Greeter], PerHost, Under("ssl_enable");
 
     /// Refuse anonymous logins without TLS.
-    force_anon_logins_ssl: flag(false), [Greeter Helper], Server, Under("ssl_enable");
+    force_anon_logins_ssl: flag(false), [Greeter Helper], PerHost, Under("ssl_enable");
 
     /// Refuse data connections of anonymous clients without TLS.
     force_anon_data_ssl: flag(false), [Worker], PerUser, Under("ssl_enable");
 
     /// Refuse logins of local users without TLS, so that no password travels in clear. What a login will be decides, not its name: with
     /// `anonymous_enable=NO` the names ftp and anonymous are local users' too.
-    force_local_logins_ssl: flag(true), [Greeter Helper], Server, Under("ssl_enable");
+    force_local_logins_ssl: flag(true), [Greeter Helper], PerHost, Under("ssl_enable");
 
     /// Refuse data connections of local users without TLS.
     force_local_data_ssl: flag(true), [Worker], PerUser, Under("ssl_enable");
@@ -56,16 +56,16 @@ macro_rules! rows_tls {
 
     /// The certificate and its chain, in PEM; of any kind, RSA or not. Read at start and again on SIGHUP: a renewed pair serves new
     /// sessions, and one that does not fit leaves the old in force.
-    rsa_cert_file: text("/usr/share/ssl/certs/vsftpd.pem"), [Keyholder], Server, Under("ssl_enable");
+    rsa_cert_file: text("/usr/share/ssl/certs/vsftpd.pem"), [Keyholder], PerHost, Under("ssl_enable");
 
     /// The private key of `rsa_cert_file`, without a passphrase. Unset: it stands in the same file.
-    rsa_private_key_file: text(), [Keyholder], Server, Under("ssl_enable");
+    rsa_private_key_file: text(), [Keyholder], PerHost, Under("ssl_enable");
 
     /// A second certificate, of another kind than RSA. If it is the only one, clear `rsa_cert_file`.
-    dsa_cert_file: text(), [Keyholder], Server, Under("ssl_enable");
+    dsa_cert_file: text(), [Keyholder], PerHost, Under("ssl_enable");
 
     /// The private key of `dsa_cert_file`. Unset: it stands in the same file.
-    dsa_private_key_file: text(), [Keyholder], Server, Under("ssl_enable");
+    dsa_private_key_file: text(), [Keyholder], PerHost, Under("ssl_enable");
 
     /// The authorities whose certificates of clients are trusted, in PEM; used with `ssl_request_cert` and `validate_cert`.
     ca_certs_file: text(), [Greeter Worker], Server, Under("ssl_enable");

@@ -391,6 +391,7 @@ fn standings_hold_for_every_option() {
         // They need other options.
         "pasv_advertise_min_port",
         "implicit_listen_port",
+        "host_config_dir",
     ];
     for row in TABLE.iter().filter(|row| !ruled.contains(&row.name)) {
         let other = match row.value(&Config::default()) {

@@ -110,6 +110,10 @@ const WHOLE: &[(&str, &str)] = &[
     ("Can't change from guest user.", "匿名用户不能更换用户。"),
     ("Can't change to another user.", "不能更换用户。"),
     ("Checksum aborted.", "校验计算已中止。"),
+    (
+        "Compressed data is damaged or incomplete.",
+        "压缩数据已损坏或不完整。",
+    ),
     ("Could not change the mode.", "无法更改权限。"),
     ("Could not create file.", "无法创建文件。"),
     ("Could not get facts.", "无法取得文件信息。"),
@@ -152,7 +156,13 @@ const WHOLE: &[(&str, &str)] = &[
         "文件正被另一会话使用。",
     ),
     ("File modification time set.", "已设置文件修改时间。"),
+    (
+        "Fractions of a second are not kept. Send none.",
+        "不保存秒的小数部分，请不要发送。",
+    ),
     ("Goodbye.", "再见。"),
+    ("HOST is for before login.", "HOST 只能在登录之前使用。"),
+    ("HOST not implemented.", "未实现 HOST。"),
     ("Here comes the directory listing.", "开始发送目录。"),
     ("Illegal EPRT command.", "EPRT 命令不合法。"),
     ("Illegal PORT command.", "PORT 命令不合法。"),
@@ -167,7 +177,12 @@ const WHOLE: &[(&str, &str)] = &[
         "MFMT 需要时间 YYYYMMDDHHMMSS 和文件名。",
     ),
     ("MLSD needs a directory.", "MLSD 需要一个目录。"),
+    (
+        "MODE Z takes LEVEL and 0 to 9.",
+        "MODE Z 的参数是 LEVEL 和 0 到 9。",
+    ),
     ("Mode set to S.", "模式已设为 S。"),
+    ("Mode set to Z.", "模式已设为 Z。"),
     ("NOOP ok.", "NOOP 成功。"),
     (
         "No support for resume of ASCII transfer.",
@@ -226,6 +241,10 @@ const WHOLE: &[(&str, &str)] = &[
     (
         "Too many bytes for a checksum.",
         "文件过大，无法计算校验值。",
+    ),
+    (
+        "Too much compressed. Use MODE S.",
+        "压缩数据展开后过大。请使用 MODE S。",
     ),
     ("Transfer complete.", "传输完成。"),
     (

@@ -114,6 +114,14 @@ pub fn set_form(arg: &[u8]) -> Option<(i64, &[u8])> {
     Some((parse_stamp(stamp)?, path.get(1..)?))
 }
 
+/// Whether the stamp of a [`set_form`] has parts of a second that would be lost.
+#[must_use]
+pub fn has_fraction(arg: &[u8]) -> bool {
+    let stamp = arg.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let fraction = stamp.iter().skip_while(|byte| **byte != b'.').skip(1);
+    fraction.copied().any(|digit| digit != b'0')
+}
+
 fn leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }

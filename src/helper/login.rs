@@ -53,6 +53,8 @@ enum Who {
 pub struct Gate<'a, 't> {
     prepared: Cow<'a, Prepared>,
     toll: &'t Toll<'t>,
+    /// The settings before HOST, if it was said.
+    base: Option<Cow<'a, Prepared>>,
     failures: u32,
     /// Whether TLS protects the control connection, as the greeter says.
     secured: bool,
@@ -66,6 +68,7 @@ impl<'a, 't> Gate<'a, 't> {
         Self {
             prepared,
             toll,
+            base: None,
             failures: 0,
             secured: false,
             userlist: None,
@@ -98,6 +101,18 @@ impl<'a, 't> Gate<'a, 't> {
     /// The control connection is protected by TLS from now on.
     pub fn secured(&mut self) {
         self.secured = true;
+    }
+
+    /// The settings before any HOST.
+    pub fn base(&self) -> &Prepared {
+        self.base.as_ref().unwrap_or(&self.prepared)
+    }
+
+    /// The settings of a host hold from now on. What has failed before has failed.
+    pub fn settle_host(&mut self, prepared: Cow<'a, Prepared>) {
+        let before = std::mem::replace(&mut self.prepared, prepared);
+        self.base.get_or_insert(before);
+        self.userlist = None;
     }
 
     /// PASS: the whole decision. A login that does not hold leaves no session open.

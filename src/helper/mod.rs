@@ -6,6 +6,7 @@ mod arrival;
 mod ask;
 mod auth;
 mod heir;
+mod host;
 mod journal;
 mod lists;
 mod login;
@@ -194,7 +195,7 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    match before(prepared, journal, &mut channel, toll) {
+    match before(prepared, client.local, journal, &mut channel, toll) {
         Some(Granted {
             grant,
             handover,
@@ -389,6 +390,7 @@ struct Granted<'a> {
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
 fn before<'a>(
     prepared: Cow<'a, Prepared>,
+    local: SocketAddr,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
     toll: &Toll<'_>,
@@ -404,6 +406,7 @@ fn before<'a>(
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
             Ok(Some(BeforeLogin::Securing)) if toll.begins() => continue,
+            Ok(Some(BeforeLogin::Host { name })) => gate.host(&name, local.ip(), journal)?,
             Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
                 gate.secured();
                 tls = Some(Secured {
@@ -515,7 +518,7 @@ fn fork_greeter(
             fences: wanted.fences(List::Greeter, nothing, None),
         };
         worker::greet(
-            prepared.config(),
+            &prepared.loaded,
             client,
             empty,
             &plan,

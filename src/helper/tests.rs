@@ -286,7 +286,15 @@ fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
         let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
         let mut journal = Journal::silent(PEER.parse().unwrap());
         let toll = super::Toll::new(None, None);
-        super::before(Cow::Borrowed(prepared), &mut journal, &mut channel, &toll).is_some()
+        let local = "127.0.0.1:21".parse().unwrap();
+        super::before(
+            Cow::Borrowed(prepared),
+            local,
+            &mut journal,
+            &mut channel,
+            &toll,
+        )
+        .is_some()
     })
 }
 
@@ -413,4 +421,40 @@ proptest! {
         let played = against_helper(&Config::default(), None, &[(&datagram, &[])]);
         prop_assert!(fits || played.end == End::Broken);
     }
+}
+
+/// A name leads to settings that were read at start, or nowhere; what has failed before it has failed.
+#[test]
+fn names_of_hosts() {
+    let prepared = prepared(&[]);
+    let host = |name: &[u8]| {
+        bytes(&BeforeLogin::Host {
+            name: name.to_vec(),
+        })
+    };
+    let (right, wrong) = (login(b"ftp"), login(b"alice"));
+    for name in [&b"../etc/passwd"[..], b"", b".", b"a\0b", b"a.example:21"] {
+        let name = host(name);
+        let played = against_gate(&prepared, &[(&name, &[]), (&right, &[])]);
+        assert!(!played.end && played.replies.is_empty());
+    }
+    let (unknown, own) = (host(b"a.example"), host(b"127.0.0.1"));
+    let shots: [Shot<'_>; 6] = [
+        (&wrong, &[]),
+        (&unknown, &[]),
+        (&wrong, &[]),
+        (&own, &[]),
+        (&wrong, &[]),
+        (&right, &[]),
+    ];
+    let played = against_gate(&prepared, &shots);
+    assert!(!played.end);
+    let expected = [
+        BeforeLoginReply::Failed,
+        BeforeLoginReply::NoHost,
+        BeforeLoginReply::Failed,
+        BeforeLoginReply::Host { banner: None },
+        BeforeLoginReply::FailedLast,
+    ];
+    assert_eq!(played.replies, expected.map(|reply| bytes(&reply)));
 }

@@ -2,7 +2,8 @@
 
 use super::Master;
 use super::validity;
-use crate::config::Config;
+use crate::config::Loaded;
+use crate::config::certificates::{self, Pair};
 use crate::tls;
 use crate::wire::FromKeyholder;
 use rustls::SignatureScheme;
@@ -10,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
@@ -28,30 +29,22 @@ const SCHEMES: [u16; 10] = [
 /// Something is wrong, and master has been told.
 pub struct Unusable;
 
-/// A pair of options.
-struct Pair<'a> {
-    certificate_option: &'static str,
-    key_option: &'static str,
-    certificate: &'a OsStr,
-    key: &'a OsStr,
-}
-
 /// Loads every pair the options name and reports it.
 ///
 /// # Errors
 /// One of them cannot be used, or there is none; all mistakes have been reported.
-pub fn load(config: &Config, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
+pub fn load(loaded: &Loaded, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
     let provider = tls::provider();
     let mut keys = Vec::new();
     let mut wrong = false;
-    let pairs = pairs(config);
+    let pairs = certificates::all(loaded);
     if pairs.is_empty() {
         wrong = true;
         let text = "ssl_enable=YES needs a certificate: name one".to_owned();
         mistake(master, "rsa_cert_file", text)?;
     }
     for pair in pairs {
-        match pair.load(&provider) {
+        match load_pair(&pair, &provider) {
             Ok((certified, remarks)) => {
                 for text in remarks {
                     let option = pair.certificate_option.into();
@@ -74,78 +67,43 @@ pub fn load(config: &Config, master: &mut Master) -> Result<Vec<Arc<dyn SigningK
     if wrong { Err(Unusable) } else { Ok(keys) }
 }
 
-fn pairs(config: &Config) -> Vec<Pair<'_>> {
-    let all: [(_, _, &Option<OsString>, &Option<OsString>); 2] = [
-        (
-            "rsa_cert_file",
-            "rsa_private_key_file",
-            &config.rsa_cert_file,
-            &config.rsa_private_key_file,
-        ),
-        (
-            "dsa_cert_file",
-            "dsa_private_key_file",
-            &config.dsa_cert_file,
-            &config.dsa_private_key_file,
-        ),
-    ];
-    all.into_iter()
-        .filter_map(|(certificate_option, key_option, certificate, key)| {
-            let certificate = certificate.as_deref()?;
-            Some(Pair {
-                certificate_option,
-                // Without one the key stands with the certificate.
-                key_option: if key.is_some() {
-                    key_option
-                } else {
-                    certificate_option
-                },
-                certificate,
-                key: key.as_deref().unwrap_or(certificate),
-            })
-        })
-        .collect()
-}
-
 /// The option and what is wrong with it.
 type Fault = (&'static str, String);
 
-impl Pair<'_> {
-    fn load(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<String>), Fault> {
-        let (cert_file, key_file) = (
-            self.certificate.to_string_lossy(),
-            self.key.to_string_lossy(),
-        );
-        let certificate = |text: String| {
-            let text = format!("SSL: cannot load certificate {cert_file}: {text}");
-            (self.certificate_option, text)
-        };
-        let key = |text: String| {
-            let text = format!("SSL: cannot load private key {key_file}: {text}");
-            (self.key_option, text)
-        };
-        let bytes = read(self.certificate).map_err(certificate)?;
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
-            .collect::<Result<_, _>>()
-            .map_err(|error| certificate(error.to_string()))?;
-        let Some(first) = chain.first() else {
-            return Err(certificate(
-                "there is no certificate in PEM in it".to_owned(),
-            ));
-        };
-        let remarks = dates(first, &cert_file);
-        let bytes = read(self.key).map_err(key)?;
-        let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| key(no_key(&bytes)))?;
-        let signing = provider.key_provider.load_private_key(private);
-        let signing = signing.map_err(|error| key(error.to_string()))?;
-        let certified = CertifiedKey::new(chain, signing);
-        match certified.keys_match() {
-            Ok(()) => Ok((certified, remarks)),
-            Err(rustls::Error::InconsistentKeys(_)) => Err(key(format!(
-                "it is not the key of the certificate in {cert_file}"
-            ))),
-            Err(error) => Err(certificate(error.to_string())),
-        }
+fn load_pair(pair: &Pair, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<String>), Fault> {
+    let (cert_file, key_file) = (
+        pair.certificate.to_string_lossy(),
+        pair.key.to_string_lossy(),
+    );
+    let certificate = |text: String| {
+        let text = format!("SSL: cannot load certificate {cert_file}: {text}");
+        (pair.certificate_option, text)
+    };
+    let key = |text: String| {
+        let text = format!("SSL: cannot load private key {key_file}: {text}");
+        (pair.key_option, text)
+    };
+    let bytes = read(&pair.certificate).map_err(certificate)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|error| certificate(error.to_string()))?;
+    let Some(first) = chain.first() else {
+        return Err(certificate(
+            "there is no certificate in PEM in it".to_owned(),
+        ));
+    };
+    let remarks = dates(first, &cert_file);
+    let bytes = read(&pair.key).map_err(key)?;
+    let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| key(no_key(&bytes)))?;
+    let signing = provider.key_provider.load_private_key(private);
+    let signing = signing.map_err(|error| key(error.to_string()))?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        Ok(()) => Ok((certified, remarks)),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(key(format!(
+            "it is not the key of the certificate in {cert_file}"
+        ))),
+        Err(error) => Err(certificate(error.to_string())),
     }
 }
 

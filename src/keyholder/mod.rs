@@ -10,7 +10,7 @@ mod load;
 mod tests;
 mod validity;
 
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::sys::confine::{self, Plan};
 use crate::sys::{process, socket, title};
 use crate::tls::is_handshake;
@@ -46,7 +46,7 @@ struct Session {
 /// Loads the keys and tells master what it has found. With a plan it then gives everything up and serves, without one that was all;
 /// gives the exit status.
 pub fn run(
-    config: &Config,
+    loaded: &Loaded,
     plan: Option<&Plan<'_>>,
     empty: Option<&OwnedFd>,
     mut master: Master,
@@ -57,7 +57,7 @@ pub fn run(
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
-    let Ok(keys) = load::load(config, &mut master) else {
+    let Ok(keys) = load::load(loaded, &mut master) else {
         return 1;
     };
     let Some(plan) = plan else {
@@ -75,7 +75,7 @@ pub fn run(
     if let Some(empty) = empty {
         process::close_inherited(empty);
     }
-    title::set(config.setproctitle_enable, "KEYHOLDER");
+    title::set(loaded.config.setproctitle_enable, "KEYHOLDER");
     if master.send(&FromKeyholder::Ready).is_err() {
         return 1;
     }

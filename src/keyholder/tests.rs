@@ -49,7 +49,7 @@ fn handshake() -> Vec<u8> {
 }
 
 /// The answer; `None` if the channel was closed instead.
-fn ask(session: &mut Asking, key: u8, scheme: u16, content: &[u8]) -> Option<SignReply> {
+fn ask(session: &mut Asking, key: u16, scheme: u16, content: &[u8]) -> Option<SignReply> {
     let question = Sign {
         key,
         scheme,

@@ -1,7 +1,7 @@
 //! The keyholder as master knows it: started first, given one channel for each session, heard when it has a note; master.
 
 use super::trouble::Trouble;
-use crate::config::{Loaded, Mistake};
+use crate::config::{Loaded, Mistake, certificates};
 use crate::helper::Prepared;
 use crate::keyholder;
 use crate::sys::confine::{Isolation, Plan, Root};
@@ -184,7 +184,7 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             parent: None,
         });
         let empty = serve.map(|(_, empty)| empty);
-        keyholder::run(&loaded.config, plan.as_ref(), empty, Channel::new(theirs))
+        keyholder::run(loaded, plan.as_ref(), empty, Channel::new(theirs))
     })?;
     Ok((ours, pid))
 }
@@ -237,8 +237,11 @@ impl Report {
             let text = "the keyholder has ended at once".to_owned();
             mistakes.push(mistake(loaded, "ssl_enable", text));
         }
-        let identities = self.keys.into_iter();
-        let identities = identities.map(|(schemes, chain)| Identity::new(&schemes, chain));
+        // The keyholder loads them in this order, and all of them or none.
+        let pairs = certificates::all(loaded).into_iter();
+        let identities = pairs.zip(self.keys);
+        let identities =
+            identities.map(|(pair, (schemes, chain))| Identity::new(pair, &schemes, chain));
         match Settings::new(loaded, identities.collect()) {
             Ok(settings) if mistakes.is_empty() => return Ok(settings),
             Ok(_) => {}

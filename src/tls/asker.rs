@@ -1,5 +1,7 @@
 //! A key that is somewhere else: what rustls wants signed is sent to the keyholder; greeter and worker.
 
+use crate::config::certificates::{self, Pair};
+use crate::config::{Config, HostName, Hosts};
 use crate::sys::socket;
 use crate::wire::{Channel, Sign, SignReply};
 use rustls::pki_types::CertificateDer;
@@ -16,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A certificate with its chain, and what its key can sign.
 #[derive(Debug, Clone)]
 pub struct Identity {
+    /// Where it was read from.
+    pub pair: Pair,
     /// The server's certificate and those above it.
     pub chain: Vec<CertificateDer<'static>>,
     /// The schemes of the key, the best first.
@@ -24,8 +28,9 @@ pub struct Identity {
 
 impl Identity {
     /// Of one that the keyholder has described.
-    pub fn new(schemes: &[u16], chain: Vec<Vec<u8>>) -> Self {
+    pub fn new(pair: Pair, schemes: &[u16], chain: Vec<Vec<u8>>) -> Self {
         Self {
+            pair,
             chain: chain.into_iter().map(CertificateDer::from).collect(),
             schemes: schemes.iter().copied().map(SignatureScheme::from).collect(),
         }
@@ -82,7 +87,7 @@ impl Asker {
 #[derive(Debug)]
 struct RemoteKey {
     asker: Arc<Asker>,
-    number: u8,
+    number: u16,
     schemes: Vec<SignatureScheme>,
 }
 
@@ -107,7 +112,7 @@ impl SigningKey for RemoteKey {
 #[derive(Debug)]
 struct RemoteSigner {
     asker: Arc<Asker>,
-    number: u8,
+    number: u16,
     scheme: SignatureScheme,
 }
 
@@ -131,20 +136,27 @@ impl Signer for RemoteSigner {
 pub struct Resolver {
     host: Option<String>,
     suites: Vec<SupportedCipherSuite>,
-    keys: Vec<Arc<CertifiedKey>>,
+    keys: Vec<(Pair, Arc<CertifiedKey>)>,
+    /// The certificates of the settings that hold.
+    own: Vec<Pair>,
+    hosts: Arc<Hosts>,
 }
 
 impl Resolver {
-    /// Over the identities in the keyholder's order; `host` is `ssl_sni_hostname`, `suites` what is offered.
+    /// Over the identities in the keyholder's order; `suites` is what is offered. A client that names no host, or none there is a file
+    /// for, gets the certificates of the settings that hold.
     pub fn new(
         identities: &[Identity],
         asker: &Arc<Asker>,
-        host: Option<String>,
+        config: &Config,
+        hosts: &Arc<Hosts>,
         suites: Vec<SupportedCipherSuite>,
     ) -> Self {
+        let host = config.ssl_sni_hostname.as_deref();
+        let host = host.map(|host| host.to_string_lossy().into_owned());
         let mut keys: Vec<_> = identities
             .iter()
-            .zip(0_u8..)
+            .zip(0_u16..)
             .map(|(identity, number)| {
                 let key = RemoteKey {
                     asker: Arc::clone(asker),
@@ -153,7 +165,7 @@ impl Resolver {
                 };
                 let rsa = identity.algorithm() == SignatureAlgorithm::RSA;
                 let certified = CertifiedKey::new(identity.chain.clone(), Arc::new(key));
-                (rsa, Arc::new(certified))
+                (rsa, (identity.pair.clone(), Arc::new(certified)))
             })
             .collect();
         // An elliptic curve's signature costs a tenth of RSA's.
@@ -162,6 +174,28 @@ impl Resolver {
             host,
             suites,
             keys: keys.into_iter().map(|(_, key)| key).collect(),
+            own: certificates::of(config),
+            hosts: Arc::clone(hosts),
+        }
+    }
+
+    /// The keys for a client that asks for this name.
+    fn keys_for(&self, name: Option<&str>) -> Vec<&Arc<CertifiedKey>> {
+        let name = name.and_then(|name| HostName::parse(name.as_bytes()));
+        let loaded = name.and_then(|name| self.hosts.get(&name));
+        let of_host = loaded.map(|loaded| certificates::of(&loaded.config));
+        let wanted = of_host.as_ref().unwrap_or(&self.own);
+        let keys = |wanted: &[Pair]| {
+            let keys = self.keys.iter();
+            let keys = keys.filter(|(pair, _)| wanted.contains(pair));
+            keys.map(|(_, key)| key).collect::<Vec<_>>()
+        };
+        let found = keys(wanted);
+        if found.is_empty() {
+            // A file for an address names a certificate that the keyholder has not: those of the server serve.
+            self.keys.iter().map(|(_, key)| key).collect()
+        } else {
+            found
         }
     }
 
@@ -184,7 +218,8 @@ impl ResolvesServerCert for Resolver {
         {
             return None;
         }
-        let fits = self.keys.iter().find(|key| self.usable(key, &hello));
-        fits.or(self.keys.first()).cloned()
+        let keys = self.keys_for(hello.server_name());
+        let fits = keys.iter().find(|key| self.usable(key, &hello));
+        fits.or(keys.first()).map(|key| Arc::clone(key))
     }
 }

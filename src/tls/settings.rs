@@ -4,7 +4,7 @@ use super::asker::{Asker, Identity, Resolver};
 use super::client_cert::Verifier;
 use super::store::Made;
 use crate::config::ciphers::{self, Suite};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Hosts, Loaded};
 use rustls::crypto::CryptoProvider;
 use rustls::server::StoresServerSessions;
 use rustls::server::danger::ClientCertVerifier;
@@ -24,6 +24,7 @@ pub struct Settings {
     versions: Vec<&'static SupportedProtocolVersion>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     identities: Vec<Identity>,
+    hosts: Arc<Hosts>,
 }
 
 /// What a session needs to end TLS: the settings, and its own channel to the keyholder.
@@ -83,6 +84,7 @@ impl Settings {
             provider,
             versions,
             identities,
+            hosts: Arc::clone(&loaded.hosts),
         })
     }
 
@@ -113,9 +115,7 @@ impl Settings {
     ) -> Result<ServerConfig, rustls::Error> {
         let mut suites = self.provider.cipher_suites.clone();
         suites.retain(|suite| self.versions.contains(&suite.version()));
-        let host = config.ssl_sni_hostname.as_deref();
-        let host = host.map(|host| host.to_string_lossy().into_owned());
-        let resolver = Resolver::new(&self.identities, asker, host, suites);
+        let resolver = Resolver::new(&self.identities, asker, config, &self.hosts, suites);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&self.versions)?;
         let builder = match &self.verifier {

@@ -21,6 +21,10 @@ pub struct Handover {
 /// The longest certificate of a client, and the longest TLS session with a client's certificates in it.
 pub const SESSION: usize = 16 * 1024;
 
+/// The longest name of a host, and the longest text of its banner.
+const HOST: usize = 255;
+const BANNER: usize = 32 * 1024;
+
 /// The longest name of a TLS session.
 const NAME: usize = 64;
 
@@ -57,6 +61,11 @@ pub enum BeforeLogin {
         /// Its secrets.
         value: Zeroizing<Vec<u8>>,
     },
+    /// `HOST` was given a name that is one (RFC 7151).
+    Host {
+        /// The name.
+        name: Vec<u8>,
+    },
 }
 
 /// From helper to greeter.
@@ -79,6 +88,13 @@ pub enum BeforeLoginReply {
         /// Its end of the connection to the worker.
         worker: OwnedFd,
     },
+    /// The settings of the host hold from now on: 220, and the text of its `banner_file`, if there is one.
+    Host {
+        /// The text.
+        banner: Option<Vec<u8>>,
+    },
+    /// There is no such host: 504.
+    NoHost,
     /// The server cannot serve this login: `500 OOPS: ` and this text, then close.
     Oops(Vec<u8>),
 }
@@ -88,9 +104,13 @@ impl BeforeLoginReply {
     pub fn ends(&self) -> bool {
         match self {
             Self::DeniedLast | Self::FailedLast | Self::Oops(_) => true,
-            Self::Ask | Self::Denied | Self::Failed | Self::Carry { worker: _ } | Self::Granted => {
-                false
-            }
+            Self::Ask
+            | Self::Denied
+            | Self::Failed
+            | Self::Carry { worker: _ }
+            | Self::Granted
+            | Self::Host { banner: _ }
+            | Self::NoHost => false,
         }
     }
 }
@@ -124,6 +144,9 @@ impl Message for BeforeLogin {
             Self::Resumable { name, value } => {
                 out.tag(5).text(name).text(value);
             }
+            Self::Host { name } => {
+                out.tag(7).text(name);
+            }
         }
     }
 
@@ -150,13 +173,16 @@ impl Message for BeforeLogin {
                 value: Zeroizing::new(from.text(SESSION)?),
             },
             6 => Self::Securing,
+            7 => Self::Host {
+                name: from.text(HOST)?,
+            },
             _ => return Err(Malformed),
         })
     }
 }
 
 impl Message for BeforeLoginReply {
-    const MAX: usize = LINE + 3;
+    const MAX: usize = BANNER + 4;
 
     fn encode(&self, out: &mut Encoder) {
         match self {
@@ -168,6 +194,14 @@ impl Message for BeforeLoginReply {
             Self::Granted => out.tag(6),
             Self::Oops(text) => out.tag(7).text(text),
             Self::Carry { worker: _ } => out.tag(8),
+            Self::Host { banner } => {
+                let out = out.tag(9).flag(banner.is_some());
+                match banner {
+                    Some(banner) => out.text(banner.get(..BANNER).unwrap_or(banner)),
+                    None => out,
+                }
+            }
+            Self::NoHost => out.tag(10),
         };
     }
 
@@ -183,6 +217,10 @@ impl Message for BeforeLoginReply {
             8 => Self::Carry {
                 worker: from.descriptor()?,
             },
+            9 => Self::Host {
+                banner: from.flag()?.then(|| from.text(BANNER)).transpose()?,
+            },
+            10 => Self::NoHost,
             _ => return Err(Malformed),
         })
     }
@@ -196,6 +234,8 @@ impl Message for BeforeLoginReply {
             | Self::DeniedLast
             | Self::FailedLast
             | Self::Granted
+            | Self::Host { banner: _ }
+            | Self::NoHost
             | Self::Oops(_) => None,
         }
     }

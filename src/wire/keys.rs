@@ -60,7 +60,7 @@ pub enum FromKeyholder {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sign {
     /// Which key, in the order of `Key` messages.
-    pub key: u8,
+    pub key: u16,
     /// The signature scheme, as TLS numbers it.
     pub scheme: u16,
     /// What to sign.
@@ -156,11 +156,11 @@ impl Message for FromKeyholder {
 }
 
 impl Message for Sign {
-    const MAX: usize = CONTENT + 6;
+    const MAX: usize = CONTENT + 7;
 
     fn encode(&self, out: &mut Encoder) {
         out.tag(1)
-            .byte(self.key)
+            .short(self.key)
             .short(self.scheme)
             .text(&self.content);
     }
@@ -168,7 +168,7 @@ impl Message for Sign {
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
         match from.byte()? {
             1 => Ok(Self {
-                key: from.byte()?,
+                key: from.short()?,
                 scheme: from.short()?,
                 content: from.text(CONTENT)?,
             }),

@@ -28,7 +28,7 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 0..10),
     ];
     let pieces = prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat());
-    (0..10_u8, pieces).prop_map(|(tag, rest)| [&[tag], rest.as_slice()].concat())
+    (0..12_u8, pieces).prop_map(|(tag, rest)| [&[tag], rest.as_slice()].concat())
 }
 
 fn null() -> OwnedFd {

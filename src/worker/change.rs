@@ -153,6 +153,10 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
             return Ok(());
         }
         if permitted(session, Gate::OtherWrite, arg) {
+            if time::has_fraction(arg) {
+                session.reply(501, b"Fractions of a second are not kept. Send none.");
+                return Ok(());
+            }
             return set_time(session, stamp, &path);
         }
     } else if session.denied(&whole) {

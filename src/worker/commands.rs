@@ -165,6 +165,9 @@ const TABLE: &[Row] = &[
         .like(b"RETR")
         .feat(Feature::New(digest::feature)),
     row(b"HELP", Gate::Open, plain::help),
+    added(b"HOST", Gate::Open, options::host).feat(Feature::New(|offer| {
+        hosts(offer.config).then(|| "HOST".into())
+    })),
     added(b"LANG", Gate::Open, options::lang).feat(Feature::New(options::languages)),
     row(b"LIST", Gate::List, list::list),
     row(b"MDTM", Gate::Open, change::mdtm).feat(Feature::Old("MDTM")),
@@ -177,7 +180,7 @@ const TABLE: &[Row] = &[
     added(b"MLST", Gate::List, facts::mlst)
         .like(b"LIST")
         .feat(Feature::New(facts::feature)),
-    row(b"MODE", Gate::Open, plain::mode),
+    row(b"MODE", Gate::Open, plain::mode).feat(Feature::New(options::modes)),
     row(b"NLST", Gate::List, list::nlst),
     row(b"NOOP", Gate::Open, plain::noop),
     row(b"OPTS", Gate::Open, options::opts).feat(Feature::OldIf(options::utf8, "UTF8")),
@@ -448,6 +451,11 @@ fn block(verbs: &[&[u8]]) -> Vec<Vec<u8>> {
             line
         })
         .collect()
+}
+
+/// Whether HOST may be said.
+pub fn hosts(config: &Config) -> bool {
+    config.host_config_dir.is_some() && !denied(config, b"HOST")
 }
 
 /// CCC (RFC 4217, 15.3): a control connection that is protected stays protected.

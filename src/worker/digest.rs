@@ -182,7 +182,13 @@ fn compute(
             session.note(&format!("local file: {}", why.desc()));
             session.reply(451, b"Failure reading local file.");
         }
-        End::Network | End::Stalled | End::Stranger | End::Handshake | End::NoDirectory => {
+        End::Network
+        | End::Stalled
+        | End::Stranger
+        | End::Handshake
+        | End::Garbled
+        | End::Swollen
+        | End::NoDirectory => {
             session.reply(426, b"Checksum aborted.");
         }
     }

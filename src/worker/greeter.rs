@@ -1,8 +1,10 @@
 //! The dialogue before login: greets, takes USER and PASS, and asks helper; greeter.
 
+mod host;
+
 use super::control::{Control, Input};
 use super::{Client, Greeting, commands, options, relay};
-use crate::config::Config;
+use crate::config::{Config, HostName, Loaded};
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
 use crate::sys::title;
@@ -42,6 +44,12 @@ fn login_limit(idle: u32) -> Duration {
 
 struct Greeter<'a> {
     config: &'a Config,
+    /// The settings of the server, and those of its hosts.
+    base: &'a Loaded,
+    /// What HOST has named.
+    host: Option<HostName>,
+    /// The name the client has asked for in TLS.
+    asked: Option<HostName>,
     control: Control<BorrowedFd<'a>>,
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     pending: Option<Vec<u8>>,
@@ -61,7 +69,7 @@ struct Exit(i32);
 
 /// Gives up everything, then talks until a login holds or the client is turned away; gives the exit status.
 pub fn greet(
-    config: &Config,
+    base: &Loaded,
     client: &Client,
     empty: &OwnedFd,
     plan: &Plan<'_>,
@@ -88,11 +96,15 @@ pub fn greet(
         process::close_inherited(&secure.keys);
         own
     });
+    let config = base.config.as_ref();
     let idle = config.idle_session_timeout;
     let mut control = Control::new(client.socket.lend(confined), &[], idle, confined);
     control.end_at(Instant::now().checked_add(login_limit(idle)));
     let mut greeter = Greeter {
         config,
+        base,
+        host: None,
+        asked: None,
         control,
         channel,
         pending: None,
@@ -148,21 +160,7 @@ impl Greeter<'_> {
                     self.oops(b"vsftpd: refusing to run with writable root inside chroot()")
                 );
             }
-            Greeting::Banner(Some(text)) => {
-                for line in text.split(|byte| *byte == b'\n') {
-                    let line = line.strip_suffix(b"\r").unwrap_or(line);
-                    self.dash(220, line);
-                }
-                self.reply(220, b"");
-            }
-            Greeting::Banner(None) => {
-                let banner = self
-                    .config
-                    .ftpd_banner
-                    .as_deref()
-                    .map(std::os::unix::ffi::OsStrExt::as_bytes);
-                self.reply(220, banner.unwrap_or(b"(vsFTPd 3.0.5)"));
-            }
+            Greeting::Banner(text) => self.welcome(text),
         }
         let ip = self.peer;
         title::set(
@@ -232,16 +230,23 @@ impl Greeter<'_> {
                 self.reply(500, b"HTTP protocol commands not allowed.");
                 Err(Exit(1))
             }
+            b"HOST" => self.host(&command.arg),
             _ => {
-                self.strange = self.strange.saturating_add(1);
-                if self.strange > PATIENCE {
-                    self.reply(500, b"Too many errors.");
-                    return Err(Exit(1));
-                }
+                self.bear()?;
                 self.reply(530, b"Please login with USER and PASS.");
                 Ok(())
             }
         }
+    }
+
+    /// A command that is none here, or one that is said too often.
+    fn bear(&mut self) -> Result<(), Exit> {
+        self.strange = self.strange.saturating_add(1);
+        if self.strange > PATIENCE {
+            self.reply(500, b"Too many errors.");
+            return Err(Exit(1));
+        }
+        Ok(())
     }
 
     fn features(&mut self) {
@@ -369,6 +374,13 @@ impl Greeter<'_> {
             return Err(Exit(1));
         }
         asker.close();
+        let asked = connection.server_name();
+        self.asked = asked.and_then(|name| HostName::parse(name.as_bytes()));
+        let other = self.asked.as_ref().zip(self.host.as_ref());
+        if other.is_some_and(|(asked, host)| asked != host) {
+            self.note("the client has named one host in HOST and another in TLS; session ended");
+            return Err(Exit(1));
+        }
         if self.config.debug_ssl {
             self.note(&tls::describe(&connection));
         }
@@ -434,7 +446,9 @@ impl Greeter<'_> {
                 self.worker = Some(worker);
                 Err(Exit(0))
             }
-            BeforeLoginReply::Ask => Err(Exit(1)),
+            BeforeLoginReply::Ask
+            | BeforeLoginReply::Host { banner: _ }
+            | BeforeLoginReply::NoHost => Err(Exit(1)),
             BeforeLoginReply::Denied => {
                 self.reply(530, b"Permission denied.");
                 Ok(())

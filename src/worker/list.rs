@@ -66,6 +66,8 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
             | End::Stalled
             | End::Stranger
             | End::Handshake
+            | End::Garbled
+            | End::Swollen
             | End::Done
             | End::Deserted,
         ) => return Err(super::state::Over(1)),

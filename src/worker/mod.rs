@@ -30,6 +30,7 @@ mod space;
 mod stamp;
 mod state;
 mod transfer;
+mod zip;
 
 pub use greeter::{GREETER_LIMITS, greet};
 

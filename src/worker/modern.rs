@@ -1,6 +1,7 @@
 //! What a session remembers for the commands the original has not; worker.
 
 use super::state::Session;
+use super::zip::Level;
 use crate::config::Config;
 use crate::ftp::charset::Charset;
 use crate::ftp::digest::Algorithm;
@@ -27,6 +28,10 @@ pub struct Modern {
     pub language: Language,
     /// That uploads are written in place was logged.
     pub direct: bool,
+    /// MODE Z was said.
+    pub packed: bool,
+    /// How hard MODE Z tries.
+    pub level: Level,
     /// The client's name has been logged.
     pub introduced: bool,
 }

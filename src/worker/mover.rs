@@ -1,13 +1,17 @@
 //! The data thread: moves the bytes of one job at a time with blocking calls and wakes the control thread at the end; worker.
 
+mod receive;
+
+pub use receive::write_all;
+
 use super::guard::{Guard, Guarded, errno};
 use super::line::{Drain, End, Line};
 use super::pace::Pace;
-use crate::ftp::ascii::{FromNetwork, ToNetwork};
+use super::zip::{Deflater, Zip};
+use crate::ftp::ascii::ToNetwork;
 use crate::sys::{process, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -21,11 +25,6 @@ const SENDFILE: usize = 8 << 20;
 /// What is read or written at a time where nothing else is asked for: calls cost more than memory.
 const CHUNK: usize = 256 * 1024;
 
-/// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
-const PIPE: usize = 1 << 20;
-const PIPE_SIZE: i32 = 1 << 20;
-/// A pipe that is smaller saves nothing.
-const PIPE_LEAST: i32 = 1 << 16;
 /// One piece under TLS: what is copied and then ciphered should still be in the processor's own memory.
 const GUARDED: usize = 64 * 1024;
 
@@ -93,6 +92,8 @@ pub struct Job {
     pub stall: Option<Duration>,
     /// How many bytes to read or write at a time; `None`: as suits the kernel best.
     pub chunk: Option<usize>,
+    /// MODE Z.
+    pub zip: Option<Zip>,
 }
 
 /// The control thread's end of the data thread.
@@ -190,10 +191,21 @@ impl Job {
             chunk,
             whole,
             stall: self.stall,
+            zip: self.zip,
+            deflater: None,
         };
         let end = run.work(self.work, buffers);
         (end, run.guarded)
     }
+}
+
+/// What bytes of the line count as.
+#[derive(Debug, Clone, Copy)]
+enum Count {
+    /// What was moved.
+    Moved,
+    /// Bytes of a compressed stream: what they stand for is counted for itself.
+    Packed,
 }
 
 /// A job that runs.
@@ -205,10 +217,16 @@ struct Run<'a> {
     /// No size of pieces is asked for.
     whole: bool,
     stall: Option<Duration>,
+    zip: Option<Zip>,
+    /// What compresses a download or a listing.
+    deflater: Option<Deflater>,
 }
 
 impl Run<'_> {
     fn work(&mut self, work: Work, buffers: &mut Buffers) -> End {
+        if !matches!(work, Work::Upload { .. }) {
+            self.deflater = self.zip.map(Deflater::new);
+        }
         let result = match work {
             Work::Download {
                 file,
@@ -216,7 +234,9 @@ impl Run<'_> {
                 end,
                 ascii: false,
                 sendfile: true,
-            } if self.guarded.is_none() => self.sendfile(&file, offset, end),
+            } if self.guarded.is_none() && self.deflater.is_none() => {
+                self.sendfile(&file, offset, end)
+            }
             Work::Download {
                 file,
                 offset,
@@ -243,6 +263,9 @@ impl Run<'_> {
             Err(End::NoDirectory) => End::NoDirectory,
             Err(end) => return end,
         };
+        if let Err(end) = self.sent() {
+            return end;
+        }
         let closed = self
             .guarded
             .as_mut()
@@ -325,17 +348,39 @@ impl Run<'_> {
         }
     }
 
+    /// Sends text of a file or a listing.
     fn send(&mut self, text: &[u8]) -> Result<(), End> {
-        if self.guarded.is_some() {
-            return self.send_guarded(text);
+        let Some(mut deflater) = self.deflater.take() else {
+            return self.put(text, Count::Moved);
+        };
+        // A file that leaves little of itself on the line is still to end with an ABOR.
+        self.uncut()?;
+        let result = deflater.push(text, &mut |piece| self.put(piece, Count::Packed));
+        self.line.add(text.len());
+        self.deflater = Some(deflater);
+        result
+    }
+
+    /// Everything has been sent but the end of a compressed stream.
+    fn sent(&mut self) -> Result<(), End> {
+        match self.deflater.take() {
+            Some(mut deflater) => deflater.finish(&mut |piece| self.put(piece, Count::Packed)),
+            None => Ok(()),
         }
-        let mut rest = text;
+    }
+
+    /// Puts bytes on the line.
+    fn put(&mut self, bytes: &[u8], count: Count) -> Result<(), End> {
+        if self.guarded.is_some() {
+            return self.put_guarded(bytes, count);
+        }
+        let mut rest = bytes;
         while !rest.is_empty() {
             let piece = rest.get(..self.chunk).unwrap_or(rest);
             match nix::unistd::write(self.socket(), piece) {
-                Ok(count) => {
-                    rest = rest.get(count..).unwrap_or_default();
-                    self.moved(count, true)?;
+                Ok(put) => {
+                    rest = rest.get(put..).unwrap_or_default();
+                    self.book(put, count)?;
                 }
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(self.broken(error)),
@@ -344,8 +389,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn send_guarded(&mut self, text: &[u8]) -> Result<(), End> {
-        for piece in text.chunks(self.chunk) {
+    fn put_guarded(&mut self, bytes: &[u8], count: Count) -> Result<(), End> {
+        for piece in bytes.chunks(self.chunk) {
             let fd = self.line.socket();
             if let Some(guarded) = &mut self.guarded {
                 let mut sent = guarded.stream.write(fd, piece);
@@ -354,72 +399,17 @@ impl Run<'_> {
                 }
                 sent.map_err(|error| self.line.broken(errno(&error)))?;
             }
-            self.moved(piece.len(), true)?;
+            self.book(piece.len(), count)?;
         }
         Ok(())
     }
 
-    fn upload(&mut self, file: OwnedFd, ascii: bool, truncate: bool, buffers: &mut Buffers) -> End {
-        if truncate && let Err(error) = nix::unistd::ftruncate(&file, 0) {
-            return End::Local(error);
+    /// Books bytes of the line.
+    fn book(&mut self, bytes: usize, count: Count) -> Result<(), End> {
+        match count {
+            Count::Moved => self.moved(bytes, true),
+            Count::Packed => self.paced(bytes, true),
         }
-        let received = match self.guarded.take() {
-            Some(mut guarded) => {
-                let received = self.receive_guarded(&mut guarded, &file, ascii, buffers);
-                // Announced whether the client waits for it or not.
-                let _ = guarded.stream.close(self.socket());
-                received
-            }
-            None => self.receive(&file, ascii, buffers),
-        };
-        // A file system may hold its error back until here: quota, NFS, a full disk.
-        let closed = nix::unistd::close(file);
-        match (received, closed) {
-            (Err(end), _) => end,
-            (Ok(()), Err(error)) => End::Local(error),
-            (Ok(()), Ok(())) => End::Done,
-        }
-    }
-
-    fn receive(&mut self, file: &OwnedFd, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
-        if !ascii && self.whole && self.splice(file)? {
-            return self.uncut();
-        }
-        let mut convert = FromNetwork::new();
-        buffers.raw.resize(self.chunk, 0);
-        loop {
-            let count = match nix::unistd::read(self.socket(), &mut buffers.raw) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(self.broken(error)),
-            };
-            let raw = buffers.raw.get(..count).unwrap_or_default();
-            if ascii {
-                buffers.converted.clear();
-                convert.convert(raw, &mut buffers.converted);
-                write_all(file, &buffers.converted)?;
-            } else {
-                write_all(file, raw)?;
-            }
-            self.moved(count, true)?;
-        }
-        self.received(file, ascii.then_some(convert), &mut buffers.converted)
-    }
-
-    /// The end of an upload.
-    fn received(
-        &self,
-        file: &OwnedFd,
-        convert: Option<FromNetwork>,
-        converted: &mut Vec<u8>,
-    ) -> Result<(), End> {
-        if let Some(mut convert) = convert {
-            converted.clear();
-            convert.finish(converted);
-            write_all(file, converted)?;
-        }
-        self.uncut()
     }
 
     /// The end may be ours: a cut connection reads as an end too.
@@ -431,81 +421,14 @@ impl Run<'_> {
         }
     }
 
-    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had, and nothing was moved.
-    fn splice(&mut self, file: &OwnedFd) -> Result<bool, End> {
-        let Ok((out, into)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
-            return Ok(false);
-        };
-        let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE))
-            .or_else(|_| fcntl(&into, FcntlArg::F_GETPIPE_SZ));
-        if size.is_ok_and(|size| size < PIPE_LEAST) {
-            return Ok(false);
-        }
-        let flags = SpliceFFlags::SPLICE_F_MOVE;
-        loop {
-            let count = match splice(self.socket(), None, &into, None, PIPE, flags) {
-                Ok(0) => return Ok(true),
-                Ok(count) => count,
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
-                Err(error) => return Err(self.broken(error)),
-            };
-            let mut left = count;
-            while left > 0 {
-                match splice(&out, None, file, None, left, flags) {
-                    Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-                    Ok(count) => left = left.saturating_sub(count),
-                    Err(Errno::EINTR) => {}
-                    Err(error) => return Err(End::Local(error)),
-                }
-            }
-            self.moved(count, true)?;
-        }
-    }
-
-    /// As [`Run::receive`], each record written from where it was decrypted.
-    fn receive_guarded(
-        &mut self,
-        guarded: &mut Guarded,
-        file: &OwnedFd,
-        ascii: bool,
-        buffers: &mut Buffers,
-    ) -> Result<(), End> {
-        let mut convert = FromNetwork::new();
-        let line = self.line;
-        let Buffers { raw, converted } = buffers;
-        raw.resize(self.chunk, 0);
-        guarded
-            .stream
-            .begin_upload(line.socket())
-            .map_err(|error| line.broken(errno(&error)))?;
-        loop {
-            let read = guarded.stream.read(line.socket(), raw, |clear| {
-                if ascii {
-                    converted.clear();
-                    convert.convert(clear, converted);
-                    write_all(file, converted)?;
-                } else {
-                    write_all(file, clear)?;
-                }
-                self.moved(clear.len(), true)
-            });
-            match read {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => break,
-                Ok(Err(end)) => return Err(end),
-                Err(error) => {
-                    guarded.ended(line, &error)?;
-                    break;
-                }
-            }
-        }
-        self.received(file, ascii.then_some(convert), converted)
-    }
-
     /// Books what was moved and waits if that was too fast; a cut connection ends the wait.
     fn moved(&mut self, count: usize, more: bool) -> Result<(), End> {
         self.line.add(count);
+        self.paced(count, more)
+    }
+
+    /// The rate is that of the line, whatever its bytes stand for.
+    fn paced(&mut self, count: usize, more: bool) -> Result<(), End> {
         let Some(pace) = &mut self.pace else {
             return Ok(());
         };
@@ -515,11 +438,7 @@ impl Run<'_> {
             let mut fds = [PollFd::new(self.line.socket(), PollFlags::empty())];
             let _ = socket::wait(&mut fds, Some(until));
         }
-        if self.line.is_cut() {
-            Err(End::Network)
-        } else {
-            Ok(())
-        }
+        self.uncut()
     }
 
     /// Ends our side and waits until the peer's kernel has taken every byte: only then was the transfer a success.
@@ -544,20 +463,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// Writes all of it.
-///
-/// # Errors
-/// How the transfer ends.
-pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
-    while !bytes.is_empty() {
-        match nix::unistd::write(file, bytes) {
-            Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(End::Local(error)),
-        }
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use super::commands::Offer;
 use super::digest;
 use super::state::{Flow, Session};
+use super::zip::Level;
 use crate::config::Config;
 use crate::ftp::charset::Charset;
 use crate::ftp::facts::Selection;
@@ -27,6 +28,7 @@ pub fn opts(session: &mut Session, arg: &[u8]) -> Flow {
             let text = format!("MLST OPTS {}", session.modern.facts.chosen());
             session.reply(200, text.trim_end().as_bytes());
         }
+        b"MODE" if packing(session) => level(session, rest),
         b"HASH" if super::commands::usable(session, b"HASH") => digest::choose(session, rest),
         b"UTF8" | b"UTF-8"
             if rest.eq_ignore_ascii_case(b"OFF") && session.modern.charset.is_some() =>
@@ -42,6 +44,28 @@ pub fn opts(session: &mut Session, arg: &[u8]) -> Flow {
         }
     }
     Ok(())
+}
+
+/// What FEAT says of MODE.
+pub fn modes(offer: &Offer<'_>) -> Option<Cow<'static, str>> {
+    let on = offer.config.mode_z_enable;
+    on.then_some(Cow::Borrowed("MODE Z"))
+}
+
+fn packing(session: &Session) -> bool {
+    session.config.mode_z_enable && super::commands::usable(session, b"MODE")
+}
+
+/// OPTS MODE Z LEVEL n (draft-preston-ftpext-deflate).
+fn level(session: &mut Session, arg: &[u8]) {
+    match Level::parse(arg) {
+        Some(level) => {
+            session.modern.level = level;
+            let text = format!("MODE Z LEVEL set to {}.", level.number());
+            session.reply(200, text.as_bytes());
+        }
+        None => session.reply(501, b"MODE Z takes LEVEL and 0 to 9."),
+    }
 }
 
 /// OPTS UTF8, the same before and after login (reference §3.2). The original takes only the first of these forms; the others are
@@ -87,6 +111,16 @@ pub fn lang(session: &mut Session, arg: &[u8]) -> Flow {
         Language::Chinese => "现在使用中文回复。",
     };
     session.reply(200, text.as_bytes());
+    Ok(())
+}
+
+/// HOST after login (RFC 7151, 3).
+pub fn host(session: &mut Session, _: &[u8]) -> Flow {
+    if super::commands::hosts(&session.config) {
+        session.reply(503, b"HOST is for before login.");
+    } else {
+        session.reply(502, b"HOST not implemented.");
+    }
     Ok(())
 }
 

@@ -59,10 +59,14 @@ pub fn representation(session: &mut Session, arg: &[u8]) -> Flow {
     Ok(())
 }
 
-/// MODE (RFC 959): only stream.
+/// MODE (RFC 959): stream, and compressed where the options allow it (draft-preston-ftpext-deflate).
 pub fn mode(session: &mut Session, arg: &[u8]) -> Flow {
     if arg.eq_ignore_ascii_case(b"S") {
+        session.modern.packed = false;
         session.reply(200, b"Mode set to S.");
+    } else if session.config.mode_z_enable && arg.eq_ignore_ascii_case(b"Z") {
+        session.modern.packed = true;
+        session.reply(200, b"Mode set to Z.");
     } else {
         session.reply(504, b"Bad MODE command.");
     }

@@ -7,6 +7,7 @@ use super::line::{End, Line};
 use super::mover::{Job, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
+use super::zip::Zip;
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
@@ -458,6 +459,13 @@ impl Session {
                 522,
                 b"TLS session reuse or client certificate required; see the server's log.",
             ),
+            End::Garbled => self.reply(426, b"Compressed data is damaged or incomplete."),
+            End::Swollen => {
+                self.note(
+                    "upload in MODE Z: it stands for more than mode_z_max_ratio or mode_z_max_size allows",
+                );
+                self.reply(552, b"Too much compressed. Use MODE S.");
+            }
             End::Handshake => self.reply(425, b"TLS handshake failed on the data connection."),
             End::Deserted => return Err(Over(1)),
             End::Stalled => {
@@ -481,10 +489,12 @@ impl Session {
             Some(side) if self.protect && work.moves() => Some(Guard::new(&self.config, side)),
             Some(_) | None => None,
         };
-        // What is protected is the data thread's: a handshake takes its time.
-        let brief = match guard {
-            Some(_) => Ok(Brief::Left(work)),
-            None => self.brief(&line, work),
+        let zip = (self.modern.packed && work.moves()).then_some(self.modern.level);
+        let zip = zip.map(|level| Zip::new(&self.config, level));
+        // What is protected or compressed is the data thread's: a handshake and zlib take their time.
+        let brief = match (&guard, zip) {
+            (None, None) => self.brief(&line, work),
+            (Some(_), _) | (_, Some(_)) => Ok(Brief::Left(work)),
         };
         let work = match brief {
             Ok(Brief::Over(end)) => return Ok((end, line.moved())),
@@ -507,6 +517,7 @@ impl Session {
             rate: self.rate(),
             stall: self.stall(),
             chunk: chunk(self.config.trans_chunk_size),
+            zip,
         };
         self.flush()?;
         if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {

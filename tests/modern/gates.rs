@@ -140,7 +140,7 @@ fn help_names_every_verb() {
     let host = Host::new();
     let _server = Server::start(&host, "");
     let text = Client::alice().cmd("HELP").text();
-    let expected = " AVBL CLNT CSID HASH LANG MFF  MFMT MLSD MLST RANG XCRC XMD5 XSHA1 XSHA256\r\n XSHA512\r\n214 Help OK.";
+    let expected = " AVBL CLNT CSID HASH HOST LANG MFF  MFMT MLSD MLST RANG XCRC XMD5 XSHA1\r\n XSHA256 XSHA512\r\n214 Help OK.";
     assert!(text.ends_with(expected), "{text}");
 }
 

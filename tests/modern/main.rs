@@ -17,14 +17,19 @@ mod clients;
 mod digest;
 mod every;
 mod facts;
+mod filezilla;
 mod gates;
+mod hosts;
 mod implicit;
 mod language;
 mod names;
 mod passive;
+mod points;
+mod rclone;
 mod renewal;
 mod throttle;
 mod times;
+mod zip;
 
 /// The server's log once it has a line with this text; helper writes it in its own time.
 #[track_caller]

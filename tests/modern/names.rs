@@ -127,6 +127,140 @@ fn every_name_can_be_used() {
     }
 }
 
+fn store(c: &mut Client, name: &[u8], bytes: &[u8]) {
+    let mut stream = c.passive();
+    let first = say(c, &[b"STOR ", name]);
+    assert!(first.starts_with(b"150"), "{}", first.escape_ascii());
+    std::io::Write::write_all(&mut stream, bytes).unwrap();
+    drop(stream);
+    assert_eq!(c.reply().code(), "226", "{}", name.escape_ascii());
+}
+
+/// Each byte that a name may hold, first, inside and last, through every command that takes or shows names. Byte 255 is said once, as
+/// the original takes it; only replies say it twice (RFC 854).
+#[test]
+fn every_byte_there_and_back() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let mut names = BTreeSet::new();
+    for byte in (1..=255_u8).filter(|byte| !matches!(byte, b'/' | b'\n' | b'\r')) {
+        names.insert(vec![b'x', byte, b'y']);
+    }
+    for byte in b" \t\x01\x1b\x7f\x80\xff-*?[]{},\"'\\~;=%" {
+        names.insert(vec![*byte, b'y']);
+        names.insert(vec![b'x', *byte]);
+    }
+    // A tilde at the beginning is the home directory, in the original too; what LIST takes for options is no name there.
+    names.remove(&b"~y"[..]);
+    let _server = Server::start(&host, "local_umask=022\n");
+    let mut c = Client::alice();
+    c.says("CWD odd", "250 Directory successfully changed.");
+    c.says("TYPE I", "200 Switching to Binary mode.");
+    for name in &names {
+        store(&mut c, name, name);
+        let path = [b"/home/alice/odd/".as_slice(), name].concat();
+        let read = fs::read(OsStr::from_bytes(&path)).ok();
+        assert_eq!(read.as_ref(), Some(name), "{}", name.escape_ascii());
+    }
+    let lines = |text: Vec<u8>| -> Vec<Vec<u8>> {
+        let lines = text.split(|byte| *byte == b'\n');
+        let lines = lines.filter_map(|line| line.strip_suffix(b"\r"));
+        lines.map(<[u8]>::to_vec).collect()
+    };
+    let plain: BTreeSet<Vec<u8>> = lines(fetch(&mut c, &[b"NLST -a"])).into_iter().collect();
+    let long: BTreeSet<Vec<u8>> = lines(fetch(&mut c, &[b"LIST -a"]))
+        .into_iter()
+        // Of names that all have one digit of size, the name begins in one column.
+        .map(|line| line[56..].to_vec())
+        .collect();
+    let machine: BTreeSet<Vec<u8>> = lines(fetch(&mut c, &[b"MLSD"]))
+        .into_iter()
+        .map(|line| {
+            let at = line.iter().position(|byte| *byte == b' ').unwrap();
+            line[at + 1..].to_vec()
+        })
+        .collect();
+    for name in &names {
+        let shown = name.escape_ascii();
+        assert!(plain.contains(name), "NLST {shown}");
+        assert!(long.contains(name), "LIST {shown}");
+        assert!(machine.contains(name), "MLSD {shown}");
+    }
+    for name in &names {
+        let shown = name.escape_ascii();
+        let size = format!("213 {}", name.len());
+        assert_eq!(say(&mut c, &[b"SIZE ", name]), size.as_bytes(), "{shown}");
+        assert_eq!(fetch(&mut c, &[b"RETR ", name]), *name, "{shown}");
+        assert!(
+            say(&mut c, &[b"RNFR ", name]).starts_with(b"350"),
+            "{shown}"
+        );
+        assert!(
+            say(&mut c, &[b"RNTO z", name]).starts_with(b"250"),
+            "{shown}"
+        );
+        assert!(
+            say(&mut c, &[b"DELE z", name]).starts_with(b"250"),
+            "{shown}"
+        );
+    }
+    assert_eq!(fs::read_dir("/home/alice/odd").unwrap().count(), 0);
+}
+
+/// With a code page the client uses the names that it was shown.
+#[test]
+fn a_code_page_there_and_back() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let on_disk: BTreeSet<Vec<u8>> = (1..=255_u8)
+        .filter(|byte| !matches!(byte, b'/' | b'\n' | b'\r'))
+        .map(|byte| vec![b'x', byte, b'y'])
+        .chain(["中文 文件", "中😀文"].map(|name| name.as_bytes().to_vec()))
+        .collect();
+    let path = |name: &[u8]| [b"/home/alice/odd/".as_slice(), name].concat();
+    for page in ["GBK", "windows-1251"] {
+        for name in &on_disk {
+            fs::write(OsStr::from_bytes(&path(name)), name).unwrap();
+            std::os::unix::fs::chown(OsStr::from_bytes(&path(name)), Some(ALICE), None).unwrap();
+        }
+        let _server = Server::start(&host, &format!("client_charset={page}\nlocal_umask=022\n"));
+        let mut c = Client::alice();
+        c.says("CWD odd", "250 Directory successfully changed.");
+        c.says("TYPE I", "200 Switching to Binary mode.");
+        let shown = fetch(&mut c, &[b"NLST"]);
+        let shown: BTreeSet<&[u8]> = shown
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| line.strip_suffix(b"\r"))
+            .collect();
+        let mut read = BTreeSet::new();
+        for name in shown {
+            let text = name.escape_ascii();
+            let bytes = fetch(&mut c, &[b"RETR ", name]);
+            store(&mut c, name, b"new");
+            assert_eq!(
+                fs::read(OsStr::from_bytes(&path(&bytes))).unwrap(),
+                b"new",
+                "{page} {text}"
+            );
+            assert!(
+                say(&mut c, &[b"RNFR ", name]).starts_with(b"350"),
+                "{page} {text}"
+            );
+            assert!(
+                say(&mut c, &[b"RNTO z", name]).starts_with(b"250"),
+                "{page} {text}"
+            );
+            assert!(
+                say(&mut c, &[b"DELE z", name]).starts_with(b"250"),
+                "{page} {text}"
+            );
+            read.insert(bytes);
+        }
+        assert_eq!(read, on_disk, "{page}");
+        assert_eq!(fs::read_dir("/home/alice/odd").unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn of_one_user_alone_and_checked_at_start() {
     let host = Host::new();

@@ -153,8 +153,13 @@ impl Ftps {
 
     /// Performs the handshake on a connection.
     pub fn over(config: Arc<ClientConfig>, stream: TcpStream) -> Ftps {
-        let server = stream.peer_addr().unwrap().ip();
         let tls = handshake(&config, stream).unwrap();
+        Ftps::of(config, tls)
+    }
+
+    /// Over a connection whose handshake has been performed.
+    pub fn of(config: Arc<ClientConfig>, tls: Stream) -> Ftps {
+        let server = tls.sock.peer_addr().unwrap().ip();
         Ftps {
             input: BufReader::new(tls),
             config,

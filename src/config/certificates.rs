@@ -1,0 +1,63 @@
+//! Which certificates the settings name, for the server and for each host: what the keyholder loads, in an order that all know.
+
+use super::file::Loaded;
+use super::options::Config;
+use std::ffi::OsString;
+
+/// A certificate's file and that of its key, with the options that name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// Names the certificate.
+    pub certificate_option: &'static str,
+    /// Names the key.
+    pub key_option: &'static str,
+    /// The certificate's file.
+    pub certificate: OsString,
+    /// The key's; the same where no other is named.
+    pub key: OsString,
+}
+
+/// Those of these settings.
+pub fn of(config: &Config) -> Vec<Pair> {
+    let all: [(_, _, &Option<OsString>, &Option<OsString>); 2] = [
+        (
+            "rsa_cert_file",
+            "rsa_private_key_file",
+            &config.rsa_cert_file,
+            &config.rsa_private_key_file,
+        ),
+        (
+            "dsa_cert_file",
+            "dsa_private_key_file",
+            &config.dsa_cert_file,
+            &config.dsa_private_key_file,
+        ),
+    ];
+    all.into_iter()
+        .filter_map(|(certificate_option, key_option, certificate, key)| {
+            let certificate = certificate.clone()?;
+            Some(Pair {
+                certificate_option,
+                // Without one the key stands with the certificate.
+                key_option: if key.is_some() {
+                    key_option
+                } else {
+                    certificate_option
+                },
+                key: key.clone().unwrap_or_else(|| certificate.clone()),
+                certificate,
+            })
+        })
+        .collect()
+}
+
+/// Those of the server first, then what its hosts have besides.
+pub fn all(loaded: &Loaded) -> Vec<Pair> {
+    let mut all = of(&loaded.config);
+    for pair in loaded.hosts.configs().flat_map(of) {
+        if !all.contains(&pair) {
+            all.push(pair);
+        }
+    }
+    all
+}

@@ -1,0 +1,223 @@
+//! Uploads: from the line through TLS, MODE Z and TYPE A, as far as they are in force, into a file; worker, data thread.
+
+use super::{Buffers, Run};
+use crate::ftp::ascii::FromNetwork;
+use crate::worker::guard::{Guarded, errno};
+use crate::worker::line::{End, Line};
+use crate::worker::zip::Inflater;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use std::os::fd::OwnedFd;
+
+/// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
+const PIPE: usize = 1 << 20;
+const PIPE_SIZE: i32 = 1 << 20;
+/// A pipe that is smaller saves nothing.
+const PIPE_LEAST: i32 = 1 << 16;
+
+/// The file of an upload, and what the bytes of the line become on their way to it.
+struct Sink<'a> {
+    file: &'a OwnedFd,
+    line: &'a Line,
+    inflater: Option<Inflater>,
+    text: Option<Text<'a>>,
+}
+
+/// TYPE A.
+struct Text<'a> {
+    convert: FromNetwork,
+    converted: &'a mut Vec<u8>,
+}
+
+impl Sink<'_> {
+    /// Takes bytes of the line, and counts what they stand for.
+    fn take(&mut self, wire: &[u8]) -> Result<(), End> {
+        let Self {
+            file,
+            line,
+            inflater,
+            text,
+        } = self;
+        let Some(inflater) = inflater else {
+            line.add(wire.len());
+            return write_text(file, text, wire);
+        };
+        inflater.push(wire, &mut |piece| {
+            // A little of the line may become much of a file, and an ABOR is not to wait for it.
+            if line.is_cut() {
+                return Err(End::Network);
+            }
+            line.add(piece.len());
+            write_text(file, text, piece)
+        })
+    }
+
+    /// The line has ended.
+    fn finish(self) -> Result<(), End> {
+        if let Some(mut text) = self.text {
+            text.converted.clear();
+            text.convert.finish(text.converted);
+            write_all(self.file, text.converted)?;
+        }
+        if self.line.is_cut() {
+            return Err(End::Network);
+        }
+        self.inflater.map_or(Ok(()), |inflater| inflater.finish())
+    }
+}
+
+fn write_text(file: &OwnedFd, text: &mut Option<Text<'_>>, bytes: &[u8]) -> Result<(), End> {
+    let Some(text) = text else {
+        return write_all(file, bytes);
+    };
+    text.converted.clear();
+    text.convert.convert(bytes, text.converted);
+    write_all(file, text.converted)
+}
+
+impl Run<'_> {
+    pub(super) fn upload(
+        &mut self,
+        file: OwnedFd,
+        ascii: bool,
+        truncate: bool,
+        buffers: &mut Buffers,
+    ) -> End {
+        if truncate && let Err(error) = nix::unistd::ftruncate(&file, 0) {
+            return End::Local(error);
+        }
+        let received = match self.guarded.take() {
+            Some(mut guarded) => {
+                let received = self.receive_guarded(&mut guarded, &file, ascii, buffers);
+                // Announced whether the client waits for it or not.
+                let _ = guarded.stream.close(self.socket());
+                received
+            }
+            None => self.receive(&file, ascii, buffers),
+        };
+        // A file system may hold its error back until here: quota, NFS, a full disk.
+        let closed = nix::unistd::close(file);
+        match (received, closed) {
+            (Err(end), _) => end,
+            (Ok(()), Err(error)) => End::Local(error),
+            (Ok(()), Ok(())) => End::Done,
+        }
+    }
+
+    fn receive(&mut self, file: &OwnedFd, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
+        if !ascii && self.whole && self.zip.is_none() && self.splice(file)? {
+            return self.uncut();
+        }
+        let Buffers { raw, converted } = buffers;
+        raw.resize(self.chunk, 0);
+        let mut sink = self.sink(file, ascii, converted);
+        loop {
+            let count = match nix::unistd::read(self.socket(), raw) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(self.broken(error)),
+            };
+            sink.take(raw.get(..count).unwrap_or_default())?;
+            self.paced(count, true)?;
+        }
+        sink.finish()
+    }
+
+    fn sink<'a>(&self, file: &'a OwnedFd, ascii: bool, converted: &'a mut Vec<u8>) -> Sink<'a>
+    where
+        Self: 'a,
+    {
+        Sink {
+            file,
+            line: self.line,
+            inflater: self.zip.map(Inflater::new),
+            text: ascii.then(|| Text {
+                convert: FromNetwork::new(),
+                converted,
+            }),
+        }
+    }
+
+    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had, and nothing was moved.
+    fn splice(&mut self, file: &OwnedFd) -> Result<bool, End> {
+        let Ok((out, into)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
+            return Ok(false);
+        };
+        let size = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE))
+            .or_else(|_| fcntl(&into, FcntlArg::F_GETPIPE_SZ));
+        if size.is_ok_and(|size| size < PIPE_LEAST) {
+            return Ok(false);
+        }
+        let flags = SpliceFFlags::SPLICE_F_MOVE;
+        loop {
+            let count = match splice(self.socket(), None, &into, None, PIPE, flags) {
+                Ok(0) => return Ok(true),
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
+                Err(error) => return Err(self.broken(error)),
+            };
+            let mut left = count;
+            while left > 0 {
+                match splice(&out, None, file, None, left, flags) {
+                    Ok(0) => return Err(End::Local(Errno::ENOSPC)),
+                    Ok(count) => left = left.saturating_sub(count),
+                    Err(Errno::EINTR) => {}
+                    Err(error) => return Err(End::Local(error)),
+                }
+            }
+            self.moved(count, true)?;
+        }
+    }
+
+    /// As [`Run::receive`], each record used where it was decrypted.
+    fn receive_guarded(
+        &mut self,
+        guarded: &mut Guarded,
+        file: &OwnedFd,
+        ascii: bool,
+        buffers: &mut Buffers,
+    ) -> Result<(), End> {
+        let line = self.line;
+        let Buffers { raw, converted } = buffers;
+        raw.resize(self.chunk, 0);
+        let mut sink = self.sink(file, ascii, converted);
+        guarded
+            .stream
+            .begin_upload(line.socket())
+            .map_err(|error| line.broken(errno(&error)))?;
+        loop {
+            let read = guarded.stream.read(line.socket(), raw, |clear| {
+                sink.take(clear)?;
+                self.paced(clear.len(), true)
+            });
+            match read {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => break,
+                Ok(Err(end)) => return Err(end),
+                Err(error) => {
+                    guarded.ended(line, &error)?;
+                    break;
+                }
+            }
+        }
+        sink.finish()
+    }
+}
+
+/// Writes all of it.
+///
+/// # Errors
+/// How the transfer ends.
+pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(file, bytes) {
+            Ok(0) => return Err(End::Local(Errno::ENOSPC)),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(End::Local(error)),
+        }
+    }
+    Ok(())
+}
