@@ -251,7 +251,31 @@ impl Reader {
         }
     }
 
+    /// How much one address may do without being refused follows from how many clients it may have at once, unless it is set: a file that
+    /// lets many in from one, because they come through one translation, goes on as it was.
+    fn follow(&mut self) {
+        const MOST: u32 = 1_000_000;
+        let many = self.loaded.config.max_per_ip;
+        let follows = |least: u32, each: u32| match many {
+            0 => 0,
+            _ => many.saturating_mul(each).clamp(least, MOST),
+        };
+        let least = Config::default();
+        let failures = follows(least.login_fails_per_ip, 1);
+        let handshakes = follows(least.ssl_handshakes_per_ip, 60);
+        let config = &self.loaded.config;
+        if config.login_fails_per_ip != failures && !self.loaded.is_set("login_fails_per_ip") {
+            Arc::make_mut(&mut self.loaded.config).login_fails_per_ip = failures;
+        }
+        let config = &self.loaded.config;
+        let set = self.loaded.is_set("ssl_handshakes_per_ip");
+        if config.ssl_handshakes_per_ip != handshakes && !set {
+            Arc::make_mut(&mut self.loaded.config).ssl_handshakes_per_ip = handshakes;
+        }
+    }
+
     pub(super) fn finish(mut self) -> (Loaded, Vec<Mistake>) {
+        self.follow();
         if !self.incomplete {
             self.mistakes
                 .extend(check::rules(&self.loaded, &self.spoiled));

@@ -19,15 +19,17 @@ macro_rules! rows_ours {
     /// How many failed logins one address, or one IPv6 network of 64 bits, may have in `login_fails_window`, over all its connections. From
     /// half of them on, each password takes longer to be answered, up to five seconds; at the limit new connections are told 421 and
     /// closed until enough failures are forgotten. They are forgotten evenly, so that others behind the same address wait a while
-    /// at most. Anonymous logins do not count. 0: no limit. A server under inetd does not count.
+    /// at most. Anonymous logins do not count. Unset, it follows `max_per_ip` where that lets more than 50 clients in from
+    /// one address, or any number (0). 0: no limit. A server under inetd does not count.
     login_fails_per_ip: number(50, 0..=1_000_000), [Master Helper], Server, Added;
 
     /// The seconds in which `login_fails_per_ip` failures are forgotten. No address is refused for longer than that after its last failure.
     login_fails_window: number(600, 1..=86_400), [Master], Server, Added;
 
     /// How many TLS handshakes of control connections one address, or one IPv6 network of 64 bits, may begin in a minute; at the limit its
-    /// new connections are told 421 and closed until the minute's share is free again. Data connections do not count. 0: no
-    /// limit. A server under inetd does not count.
+    /// new connections are told 421 and closed until the minute's share is free again. Data connections do not count. Unset,
+    /// it follows `max_per_ip` where that lets more than 50 clients in from one address, 60 for each, or any number (0). 0: no limit. A
+    /// server under inetd does not count.
     ssl_handshakes_per_ip: number(3000, 0..=1_000_000), [Master Helper], Server, Added;
 
     /// Let clients ask for checksums of files they may download: HASH, XCRC, XMD5, XSHA1, XSHA256, XSHA512. A checksum is read at the

@@ -372,6 +372,29 @@ fn lacks_of_the_host_are_all_named() {
     );
 }
 
+/// A host behind whose address many clients sit is not limited more than it was.
+#[test]
+fn limits_of_one_address_follow_max_per_ip() {
+    for (lines, expected) in [
+        ("", (50, 3000)),
+        ("max_per_ip=2\n", (50, 3000)),
+        ("max_per_ip=51\n", (51, 3060)),
+        ("max_per_ip=0\n", (0, 0)),
+        ("max_per_ip=4294967295\n", (1_000_000, 1_000_000)),
+        ("max_per_ip=0\nlogin_fails_per_ip=5\n", (5, 0)),
+        ("ssl_handshakes_per_ip=5\nmax_per_ip=100\n", (100, 5)),
+    ] {
+        let config = config("follow", lines);
+        let found = (config.login_fails_per_ip, config.ssl_handshakes_per_ip);
+        assert_eq!(found, expected, "{lines}");
+    }
+    // A file for one address may let more in.
+    let base = settings("follow-base", BASE).unwrap();
+    let over = Scratch::new("follow-over", "max_per_ip=500\n");
+    let (inner, _) = base.overlay(&over.0, Scope::Server).unwrap();
+    assert_eq!(inner.config.login_fails_per_ip, 500);
+}
+
 /// Nothing parses and then does nothing: what is not there refuses, all else is taken.
 #[test]
 fn standings_hold_for_every_option() {
