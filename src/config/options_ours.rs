@@ -51,8 +51,8 @@ macro_rules! rows_ours {
     host_config_dir: text(), [Master Keyholder Helper Greeter Worker], Server, Added;
 
     /// Let clients ask for compressed data connections: MODE Z. Off by default, because some clients take it whenever FEAT lists it
-    /// (lftp does), and it costs a download a hundred times the processor time of one that is not compressed, and each session
-    /// that uses it 300 KiB of memory. It is worth that on slow lines, for text. Rates (`local_max_rate`) count the bytes of the line,
+    /// (lftp does), and it costs a download some thirty times the processor time of one that is not compressed, and each session
+    /// that uses it up to two thirds of a MiB of memory. It is worth that on slow lines, for text. Rates (`local_max_rate`) count the bytes of the line,
     /// logs those of the file.
     mode_z_enable: flag(false), [Greeter Worker], PerUser, Added;
 

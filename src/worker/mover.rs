@@ -7,7 +7,7 @@ pub use receive::write_all;
 use super::guard::{Guard, Guarded, errno};
 use super::line::{Drain, End, Line};
 use super::pace::Pace;
-use super::zip::{Deflater, Zip};
+use super::zip::{Deflater, Inflater, Zip};
 use crate::ftp::ascii::ToNetwork;
 use crate::sys::{process, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -25,7 +25,7 @@ const SENDFILE: usize = 8 << 20;
 /// What is read or written at a time where nothing else is asked for: calls cost more than memory.
 const CHUNK: usize = 256 * 1024;
 
-/// One piece under TLS: what is copied and then ciphered should still be in the processor's own memory.
+/// One piece under TLS or in MODE Z: what is copied and then worked on should still be in the processor's own memory.
 const GUARDED: usize = 64 * 1024;
 
 /// The data thread's stack: it holds no buffers.
@@ -165,6 +165,8 @@ impl Mover {
 struct Buffers {
     raw: Vec<u8>,
     converted: Vec<u8>,
+    deflater: Option<Deflater>,
+    inflater: Option<Inflater>,
 }
 
 impl Job {
@@ -178,10 +180,12 @@ impl Job {
         };
         let pace = self.rate.map(Pace::new);
         let whole = self.chunk.is_none() && pace.is_none();
-        let most = match (self.chunk, &guarded) {
-            (Some(chunk), Some(_)) => chunk.min(GUARDED),
-            (None, Some(_)) => GUARDED,
-            (chunk, None) => chunk.unwrap_or(CHUNK),
+        let worked = guarded.is_some() || self.zip.is_some();
+        let most = match self.chunk {
+            Some(chunk) if worked => chunk.min(GUARDED),
+            Some(chunk) => chunk,
+            None if worked => GUARDED,
+            None => CHUNK,
         };
         let chunk = pace.as_ref().map_or(most, |pace| pace.piece().min(most));
         let mut run = Run {
@@ -195,6 +199,7 @@ impl Job {
             deflater: None,
         };
         let end = run.work(self.work, buffers);
+        buffers.deflater = run.deflater.take().or(buffers.deflater.take());
         (end, run.guarded)
     }
 }
@@ -225,7 +230,10 @@ struct Run<'a> {
 impl Run<'_> {
     fn work(&mut self, work: Work, buffers: &mut Buffers) -> End {
         if !matches!(work, Work::Upload { .. }) {
-            self.deflater = self.zip.map(Deflater::new);
+            self.deflater = self.zip.map(|zip| match buffers.deflater.take() {
+                Some(deflater) => deflater.again(zip),
+                None => Deflater::new(zip),
+            });
         }
         let result = match work {
             Work::Download {
@@ -363,10 +371,12 @@ impl Run<'_> {
 
     /// Everything has been sent but the end of a compressed stream.
     fn sent(&mut self) -> Result<(), End> {
-        match self.deflater.take() {
-            Some(mut deflater) => deflater.finish(&mut |piece| self.put(piece, Count::Packed)),
-            None => Ok(()),
-        }
+        let Some(mut deflater) = self.deflater.take() else {
+            return Ok(());
+        };
+        let result = deflater.finish(&mut |piece| self.put(piece, Count::Packed));
+        self.deflater = Some(deflater);
+        result
     }
 
     /// Puts bytes on the line.

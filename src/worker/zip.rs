@@ -12,7 +12,7 @@ const PIECE: usize = 64 * 1024;
 const GRACE: u64 = 1 << 18;
 
 /// How hard zlib tries: 0, not at all, to 9.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level(u32);
 
 impl Default for Level {
@@ -74,6 +74,7 @@ impl Zip {
 
 /// Compresses what is sent.
 pub struct Deflater {
+    level: Level,
     state: Compress,
     out: Vec<u8>,
 }
@@ -82,8 +83,19 @@ impl Deflater {
     /// At the beginning of a download.
     pub fn new(zip: Zip) -> Self {
         Self {
+            level: zip.level,
             state: Compress::new(Compression::new(zip.level.number()), true),
             out: vec![0; PIECE],
+        }
+    }
+
+    /// At the beginning of another one: what zlib needs is taken from the kernel once.
+    pub fn again(mut self, zip: Zip) -> Self {
+        if self.level == zip.level {
+            self.state.reset();
+            self
+        } else {
+            Self::new(zip)
         }
     }
 
@@ -161,6 +173,14 @@ impl Inflater {
             limits: zip.limits,
             ended: false,
         }
+    }
+
+    /// At the beginning of another one.
+    pub fn again(mut self, zip: Zip) -> Self {
+        self.state.reset(true);
+        self.limits = zip.limits;
+        self.ended = false;
+        self
     }
 
     /// Takes bytes of the stream; `put` gets what they stand for, a piece at a time.
@@ -306,6 +326,42 @@ mod tests {
             });
             assert_eq!(end, Err(End::Swollen));
             assert!(got <= wire.len() * 100, "{got}");
+        }
+    }
+
+    /// What a stream leaves behind, whole or not, is not seen by the next one.
+    #[test]
+    fn one_after_the_other() {
+        let wire = packed(b"one two three", 3);
+        let mut inflater = Inflater::new(FREE);
+        for cut in 0..wire.len() {
+            let _ = inflater.push(&wire[..cut], &mut |_| Ok(()));
+            inflater = inflater.again(FREE);
+            let mut got = Vec::new();
+            let mut put = |piece: &[u8]| {
+                got.extend_from_slice(piece);
+                Ok(())
+            };
+            inflater.push(&wire, &mut put).unwrap();
+            inflater.finish().unwrap();
+            assert_eq!(got, b"one two three");
+            assert_eq!(inflater.push(b"x", &mut |_| Ok(())), Err(End::Garbled));
+            inflater = inflater.again(FREE);
+        }
+        let mut deflater = Deflater::new(FREE);
+        for _ in 0..3 {
+            let mut got = Vec::new();
+            let mut send = |piece: &[u8]| {
+                got.extend_from_slice(piece);
+                Ok(())
+            };
+            deflater.push(b"one two three", &mut send).unwrap();
+            deflater.finish(&mut send).unwrap();
+            assert_eq!(unpacked(&got, 5, FREE).unwrap(), b"one two three");
+            deflater = deflater.again(FREE);
+            // Left in the middle, as by ABOR.
+            deflater.push(b"half", &mut |_| Ok(())).unwrap();
+            deflater = deflater.again(FREE);
         }
     }
 

@@ -19,7 +19,7 @@ const PIPE_LEAST: i32 = 1 << 16;
 struct Sink<'a> {
     file: &'a OwnedFd,
     line: &'a Line,
-    inflater: Option<Inflater>,
+    inflater: Option<&'a mut Inflater>,
     text: Option<Text<'a>>,
 }
 
@@ -108,9 +108,14 @@ impl Run<'_> {
         if !ascii && self.whole && self.zip.is_none() && self.splice(file)? {
             return self.uncut();
         }
-        let Buffers { raw, converted } = buffers;
+        let Buffers {
+            raw,
+            converted,
+            inflater,
+            deflater: _,
+        } = buffers;
         raw.resize(self.chunk, 0);
-        let mut sink = self.sink(file, ascii, converted);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         loop {
             let count = match nix::unistd::read(self.socket(), raw) {
                 Ok(0) => break,
@@ -124,14 +129,26 @@ impl Run<'_> {
         sink.finish()
     }
 
-    fn sink<'a>(&self, file: &'a OwnedFd, ascii: bool, converted: &'a mut Vec<u8>) -> Sink<'a>
+    fn sink<'a>(
+        &self,
+        file: &'a OwnedFd,
+        ascii: bool,
+        converted: &'a mut Vec<u8>,
+        inflater: &'a mut Option<Inflater>,
+    ) -> Sink<'a>
     where
         Self: 'a,
     {
         Sink {
             file,
             line: self.line,
-            inflater: self.zip.map(Inflater::new),
+            inflater: self.zip.map(|zip| {
+                let fresh = match inflater.take() {
+                    Some(inflater) => inflater.again(zip),
+                    None => Inflater::new(zip),
+                };
+                inflater.insert(fresh)
+            }),
             text: ascii.then(|| Text {
                 convert: FromNetwork::new(),
                 converted,
@@ -180,9 +197,14 @@ impl Run<'_> {
         buffers: &mut Buffers,
     ) -> Result<(), End> {
         let line = self.line;
-        let Buffers { raw, converted } = buffers;
+        let Buffers {
+            raw,
+            converted,
+            inflater,
+            deflater: _,
+        } = buffers;
         raw.resize(self.chunk, 0);
-        let mut sink = self.sink(file, ascii, converted);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         guarded
             .stream
             .begin_upload(line.socket())
