@@ -5,7 +5,7 @@
 use super::jail::Jail;
 use super::state::Session;
 use super::{Class, Client, Greeting, Handover, Rules, Secured, Verdict, greet, rights};
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, Loaded, Source};
 use crate::ftp::line::{Command, LineBuffer};
 use crate::place::Place;
 use crate::sys::confine::{self, Fences, Isolation, Plan, Root};
@@ -70,7 +70,7 @@ const KINDS: [(Rules, &str); 6] = [
 
 /// What is tried again and again.
 struct Stage {
-    kinds: Vec<(Rules, Arc<Config>)>,
+    kinds: Vec<(Rules, Loaded)>,
     place: Place,
 }
 
@@ -115,7 +115,7 @@ impl Stage {
         let kinds = KINDS.iter().map(|(rules, lines)| {
             let file = place.write("conf", format!("{COMMON}{lines}").as_bytes());
             let loaded = config::load(&[Source::File(file)]).expect("settings");
-            (*rules, loaded.config)
+            (*rules, loaded)
         });
         let kinds = kinds.collect();
         Self { kinds, place }
@@ -147,17 +147,16 @@ impl Stage {
 
 fn play(stage: &Stage, setup: &Setup, said: &[u8]) {
     let root = stage.root();
-    let (rules, config) = &stage.kinds[setup.kind];
+    let (rules, loaded) = &stage.kinds[setup.kind];
     let (client, server) = UnixStream::pair().unwrap();
     // The greeting and a logged-in session's first words count as the reply to the connection.
     let heard = std::thread::scope(|scope| {
-        let config = Arc::clone(config);
-        let serve = scope.spawn(move || serve(scope, &config, *rules, setup, server.into(), root));
+        let serve = scope.spawn(move || serve(scope, loaded, *rules, setup, server.into(), root));
         let heard = talk(client, said);
         serve.join().unwrap();
         heard
     });
-    judge(said, &heard, config.cmds_allowed.is_some());
+    judge(said, &heard, loaded.config.cmds_allowed.is_some());
 }
 
 /// The client: says it all, or a line now and one then, and listens until the server closes.
@@ -190,12 +189,13 @@ fn talk(mut client: UnixStream, said: &[u8]) -> Vec<u8> {
 /// Greeter, then the worker if helper grants a login.
 fn serve<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    config: &Arc<Config>,
+    loaded: &Loaded,
     rules: Rules,
     setup: &'scope Setup,
     socket: OwnedFd,
     root: PathBuf,
 ) {
+    let config = &loaded.config;
     let (uid, gid) = (getuid(), getgid());
     let plan = Plan {
         root: Root::Kept,
@@ -229,7 +229,7 @@ fn serve<'scope>(
         Greeting::Banner(Some(b"hello\n230 you\r\n\xff".to_vec()))
     };
     let lent = client(socket.try_clone().unwrap());
-    greet(config, &lent, &empty, &plan, ours, greeting);
+    greet(loaded, &lent, &empty, &plan, ours, greeting);
     drop(lent);
     let Some((name, rest)) = helper.join().unwrap() else {
         return;
@@ -325,8 +325,14 @@ fn before(
                 }
             }
             BeforeLogin::Event(_) => continue,
-            BeforeLogin::Secured { .. } | BeforeLogin::Resumable { .. } => {
+            BeforeLogin::Securing
+            | BeforeLogin::Secured { .. }
+            | BeforeLogin::Resumable { .. } => {
                 panic!("{message:?} without TLS")
+            }
+            BeforeLogin::Host { .. } => {
+                assert!(config.host_config_dir.is_some(), "{message:?} without hosts");
+                BeforeLoginReply::NoHost
             }
         };
         asked += 1;
