@@ -246,6 +246,11 @@ impl<S: AsFd> Control<S> {
             if self.out.len() >= FLUSH {
                 self.flush(helper)?;
             }
+            // What was said in time counts no more than what was not: its answers may have been held back.
+            if self.limit.is_some_and(|limit| Instant::now() >= limit) {
+                self.flush(helper)?;
+                return Ok(Input::TimedOut);
+            }
             if let Some(input) = self.waiting() {
                 return Ok(input);
             }

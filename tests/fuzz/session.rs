@@ -325,13 +325,14 @@ fn before(
                 }
             }
             BeforeLogin::Event(_) => continue,
-            BeforeLogin::Securing
-            | BeforeLogin::Secured { .. }
-            | BeforeLogin::Resumable { .. } => {
+            BeforeLogin::Securing | BeforeLogin::Secured { .. } | BeforeLogin::Resumable { .. } => {
                 panic!("{message:?} without TLS")
             }
             BeforeLogin::Host { .. } => {
-                assert!(config.host_config_dir.is_some(), "{message:?} without hosts");
+                assert!(
+                    config.host_config_dir.is_some(),
+                    "{message:?} without hosts"
+                );
                 BeforeLoginReply::NoHost
             }
         };

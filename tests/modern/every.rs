@@ -48,7 +48,7 @@ const KINDS: [Kind; 7] = [
                 connect_from_port_20=YES\nsyslog_enable=YES\nclient_charset=GBK\ndeny_file={*.none}\nhide_file={*.none}\n\
                 trans_chunk_size=8192\nsession_support=YES\nsetproctitle_enable=YES\nport_promiscuous=YES\nxferlog_std_format=YES\n\
                 utf8_filesystem=YES\nuserlist_enable=YES\nuserlist_deny=NO\ndelete_failed_uploads=YES\ndirmessage_enable=YES\n\
-                local_max_rate=50000000\ntcp_wrappers=YES\nsandbox_minimum=0\n",
+                local_max_rate=50000000\ntcp_wrappers=YES\nsandbox_minimum=0\nmode_z_enable=YES\n",
     },
     Kind {
         name: "local, sees the host",
@@ -71,7 +71,7 @@ const KINDS: [Kind; 7] = [
         lines: "guest_enable=YES\nguest_username=bob\nvirtual_use_local_privs=YES\nchroot_local_user=YES\nallow_writeable_chroot=YES\n\
                 ascii_download_enable=YES\nascii_upload_enable=YES\nls_recurse_enable=YES\natomic_uploads=YES\ndebug_ssl=YES\n\
                 require_ssl_reuse=NO\nstrict_ssl_read_eof=NO\nstrict_ssl_write_shutdown=YES\nssl_request_cert=NO\n\
-                force_local_data_ssl=NO\nforce_local_logins_ssl=NO\nlog_ftp_protocol=YES\nhide_ids=YES\n",
+                force_local_data_ssl=NO\nforce_local_logins_ssl=NO\nlog_ftp_protocol=YES\nhide_ids=YES\nmode_z_enable=YES\n",
     },
 ];
 
@@ -116,6 +116,7 @@ const ELSEWHERE: [(&str, &str); 29] = [
 
 /// Each command with what it is tried with, in an order in which files come, are used, and go.
 const ROWS: &[(&str, &[&str])] = &[
+    ("HOST", &["a.example", "[::1]", "a/b"]),
     ("USER", &["alice", "ftp"]),
     ("PASS", &["x"]),
     ("ACCT", &["x"]),
@@ -137,6 +138,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "MLST type;size;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;",
             "HASH SHA-512",
             "HASH",
+            "MODE Z LEVEL 9",
             "X",
         ],
     ),
@@ -210,6 +212,12 @@ const ROWS: &[(&str, &[&str])] = &[
         &["", "-la", "-R", "*", "{new,made}", "-t none", "lnk", "~"],
     ),
     ("NLST", &["", "-a", "made/*", "none"]),
+    // What is sent up then is no compressed stream.
+    ("MODE", &["Z"]),
+    ("LIST", &["-la"]),
+    ("RETR", &["f", "none"]),
+    ("STOR", &["zed"]),
+    ("MODE", &["S"]),
     ("RNFR", &["new", "none"]),
     ("RNTO", &["x"]),
     ("RNFR", &["new"]),
@@ -537,7 +545,7 @@ fn every_verb_has_a_row() {
     for word in site.strip_prefix("214 ").unwrap().split(' ') {
         assert!(words("SITE").contains(&word), "SITE {word} has no row");
     }
-    for option in ["UTF8", "MLST", "HASH"] {
+    for option in ["UTF8", "MLST", "HASH", "MODE"] {
         assert!(words("OPTS").contains(&option));
     }
 }
