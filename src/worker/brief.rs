@@ -80,7 +80,7 @@ impl Session {
         let (Ok(mut at), Ok(last)) = (i64::try_from(offset), i64::try_from(end)) else {
             return Ok(Brief::Over(End::Local(Errno::EOVERFLOW)));
         };
-        if end.saturating_sub(offset) <= PIECE as u64 {
+        if at < last && end.saturating_sub(offset) <= PIECE as u64 {
             at = self.send_whole(line, &file, at, last);
         }
         while at < last {
@@ -107,7 +107,7 @@ impl Session {
     /// Sends a file that is small enough to be copied with the end mark behind it, which costs one packet and not two; says up to where
     /// that went well.
     fn send_whole(&mut self, line: &Line, file: &OwnedFd, from: i64, to: i64) -> i64 {
-        let length = usize::try_from(to.saturating_sub(from)).unwrap_or(PIECE);
+        let length = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
         let buffer = self.scratch(length.min(PIECE));
         let count = nix::unistd::read(file, &mut *buffer).unwrap_or(0);
         let bytes = buffer.get(..count).unwrap_or_default();

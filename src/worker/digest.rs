@@ -187,6 +187,7 @@ fn compute(
         | End::Stranger
         | End::Handshake
         | End::Garbled
+        | End::Unfinished
         | End::Swollen
         | End::NoDirectory => {
             session.reply(426, b"Checksum aborted.");

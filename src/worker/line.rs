@@ -91,8 +91,10 @@ pub enum End {
     Stranger,
     /// There is no TLS on it.
     Handshake,
-    /// MODE Z: what came is no whole zlib stream.
+    /// MODE Z: what came is no zlib stream.
     Garbled,
+    /// MODE Z: what came is the beginning of one.
+    Unfinished,
     /// MODE Z: what came stands for more than is allowed.
     Swollen,
     /// The client or helper has gone, or spoke nonsense: nobody is left to be told.

@@ -67,6 +67,7 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
             | End::Stranger
             | End::Handshake
             | End::Garbled
+            | End::Unfinished
             | End::Swollen
             | End::Done
             | End::Deserted,

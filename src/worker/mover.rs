@@ -337,6 +337,8 @@ impl Run<'_> {
                 .min(buffers.raw.len());
             let room = buffers.raw.get_mut(..most).unwrap_or_default();
             let count = match nix::unistd::read(file, room) {
+                // The file has become shorter: what was promised cannot be sent (reference §9.2).
+                Ok(0) if left > 0 => return Err(End::Network),
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));

@@ -167,6 +167,20 @@ fn ready(
     })
 }
 
+/// In MODE Z, where the upload begins that is about to, if nothing of the file lies behind: a stream that turns out damaged leaves no
+/// byte that is known to be good, and none of them may stay to be resumed.
+pub fn unproven(session: &Session, file: &OwnedFd, truncate: bool) -> Option<i64> {
+    if !session.modern.packed {
+        return None;
+    }
+    if truncate {
+        return Some(0);
+    }
+    let at = nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekCur).ok()?;
+    let size = i64::try_from(meta_of(file).ok()?.size).ok()?;
+    (size <= at).then_some(at)
+}
+
 /// Whether the session may make new files only.
 fn is_fresh(session: &Session) -> bool {
     session.anonymous() && !session.config.anon_other_write_enable

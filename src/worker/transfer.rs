@@ -280,8 +280,12 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         ascii,
         truncate,
     };
+    let unproven = publish::unproven(session, &target.file, truncate);
     let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
+    if let (End::Garbled, Some(from)) = (end, unproven) {
+        let _ = nix::unistd::ftruncate(&target.file, from);
+    }
     // A killed client's data connection ends like a finished one's; its control connection ends with it.
     if end == End::Done && session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
@@ -459,7 +463,9 @@ impl Session {
                 522,
                 b"TLS session reuse or client certificate required; see the server's log.",
             ),
-            End::Garbled => self.reply(426, b"Compressed data is damaged or incomplete."),
+            End::Garbled | End::Unfinished => {
+                self.reply(426, b"Compressed data is damaged or incomplete.")
+            }
             End::Swollen => {
                 self.note(
                     "upload in MODE Z: it stands for more than mode_z_max_ratio or mode_z_max_size allows",

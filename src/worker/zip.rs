@@ -239,7 +239,7 @@ impl Inflater {
         if self.ended {
             Ok(())
         } else {
-            Err(End::Garbled)
+            Err(End::Unfinished)
         }
     }
 
@@ -301,7 +301,7 @@ mod tests {
         let wire = packed(&[7; 300_000], 1000);
         assert_eq!(unpacked(&wire, 3, FREE).unwrap(), [7; 300_000]);
         for short in 0..wire.len() {
-            assert_eq!(unpacked(&wire[..short], 100, FREE), Err(End::Garbled));
+            assert_eq!(unpacked(&wire[..short], 100, FREE), Err(End::Unfinished));
         }
         let long = [wire.as_slice(), b"\0"].concat();
         assert_eq!(unpacked(&long, 1, FREE), Err(End::Garbled));

@@ -195,8 +195,44 @@ fn a_damaged_stream_is_no_success() {
         c.says("NOOP", "200 NOOP ok.");
     }
     crate::logged("FAIL UPLOAD");
+    // The last stream was damaged, and nothing of it can be resumed; one that broke off can be.
+    assert_eq!(host.read("/home/alice/.f.uploading"), b"");
+    let short = pack(&mixed(300_000));
+    assert_eq!(
+        c.store("STOR new", &short[..short.len() / 2]).text(),
+        DAMAGED
+    );
+    assert!(!host.read("/home/alice/.new.uploading").is_empty());
     assert_eq!(c.store("STOR f", &whole).code(), "226");
     assert_eq!(host.read("/home/alice/f"), b"something else");
+}
+
+/// Reference §9.2: the stream must not end as if the file were whole.
+#[test]
+fn a_file_that_shrinks() {
+    let host = Host::new();
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    let noise: Vec<u8> = noise.take(8 << 20).flatten().collect();
+    std::fs::write("/home/alice/large", noise).unwrap();
+    let _server = Server::start(&host, ON);
+    let mut c = alice();
+    let (_, mut data) = c.begin("RETR large");
+    let mut first = [0; 1000];
+    data.stream.read_exact(&mut first).unwrap();
+    // The server cannot have read to its end: sockets do not hold that much.
+    let file = std::fs::File::options()
+        .write(true)
+        .open("/home/alice/large")
+        .unwrap();
+    file.set_len(1 << 20).unwrap();
+    data.read();
+    c.next("426 Failure writing network stream.");
 }
 
 #[test]
