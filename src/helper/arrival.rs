@@ -138,6 +138,25 @@ pub fn examine<'a>(
 }
 
 impl Arrival<'_> {
+    /// What one address has done is counted by master, and forgotten, by the server's own settings: those of a file for the address would
+    /// be held against numbers that mean something else.
+    fn count_as(&mut self, base: &Prepared) {
+        for name in [
+            "login_fails_per_ip",
+            "login_fails_window",
+            "ssl_handshakes_per_ip",
+        ] {
+            if self.prepared.loaded.origin(name) != base.loaded.origin(name) {
+                self.notes.push(format!(
+                    "{name} holds for the whole server: what the file for this address says of it does not count"
+                ));
+            }
+        }
+        let config = Arc::make_mut(&mut self.prepared.to_mut().loaded.config);
+        config.login_fails_per_ip = base.config().login_fails_per_ip;
+        config.ssl_handshakes_per_ip = base.config().ssl_handshakes_per_ip;
+    }
+
     /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
     fn by_port(&mut self, local: SocketAddr) {
         let config = self.prepared.config();
@@ -187,7 +206,8 @@ impl Arrival<'_> {
                     if prepared.isolation_is_too_late() {
                         self.notes.push(TOO_LATE.to_owned());
                     }
-                    self.prepared = Cow::Owned(prepared);
+                    let base = std::mem::replace(&mut self.prepared, Cow::Owned(prepared));
+                    self.count_as(&base);
                     return;
                 }
                 Err(error) => vec![error.to_string()],

@@ -109,6 +109,26 @@ impl Ledger {
         }
     }
 
+    /// Forgets everything when what it was counted by has changed: a raised limit frees who was refused, a shorter window shortens.
+    pub fn renew(&mut self, old: &Config, new: &Config) {
+        let counted_by = |config: &Config| {
+            let Config {
+                login_fails_per_ip,
+                login_fails_window,
+                ssl_handshakes_per_ip,
+                ..
+            } = *config;
+            (
+                login_fails_per_ip,
+                login_fails_window,
+                ssl_handshakes_per_ip,
+            )
+        };
+        if counted_by(old) != counted_by(new) {
+            *self = Self::default();
+        }
+    }
+
     /// Writes one deed down; true when it is the one with which the source has reached its limit.
     pub fn note(&mut self, source: Source, report: Report, config: &Config, now: Instant) -> bool {
         let rate = Rate::of(report, config);
@@ -252,5 +272,22 @@ mod tests {
             assert_eq!(ledger.of(here, &config(0, 100), now).failed, 0);
         }
         assert!(ledger.entries.is_empty() && ledger.order.is_empty());
+    }
+
+    #[test]
+    fn other_limits_begin_anew() {
+        let now = Instant::now();
+        let one = source("192.0.2.1");
+        let old = Config::default();
+        let mut ledger = Ledger::default();
+        ledger.note(one, Report::LoginFailed, &old, now);
+        ledger.renew(&old, &Config::default());
+        assert_eq!(ledger.of(one, &old, now).failed, 1);
+        let new = Config {
+            login_fails_per_ip: 500,
+            ..Config::default()
+        };
+        ledger.renew(&old, &new);
+        assert_eq!(ledger.of(one, &new, now).failed, 0);
     }
 }

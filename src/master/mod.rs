@@ -353,6 +353,7 @@ impl Master {
                     log::warn!("{}", helper::TOO_LATE);
                 }
                 self.renewal = Renewal::new(&prepared);
+                self.ledger.renew(self.prepared.config(), prepared.config());
                 self.prepared = prepared;
                 self.retire();
                 self.keys = keys;

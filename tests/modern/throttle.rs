@@ -55,6 +55,28 @@ fn failed_logins_are_counted_over_connections() {
 }
 
 /// From half of the limit on every password is answered later, the right one too, and no guest's.
+/// Master counts by the server's settings: a file for the address cannot switch that off, and the log says so.
+#[test]
+fn a_file_for_the_address_changes_no_count() {
+    let host = Host::new();
+    host.write(
+        "/etc/hosts.allow",
+        "vsftpd: 127.0.0.2: setenv VSFTPD_LOAD_CONF /etc/many.conf\n",
+    );
+    host.write(
+        "/etc/many.conf",
+        "max_per_ip=500\nssl_handshakes_per_ip=7\n",
+    );
+    let lines = "tcp_wrappers=YES\nlogin_fails_per_ip=2\nlogin_fails_window=86400\n";
+    let _server = Server::start(&host, lines);
+    for _ in 0..2 {
+        fails(&mut dial(2).greeted());
+    }
+    dial(2).next(FAILURES);
+    dial(3).greeted().login("alice");
+    logged("ssl_handshakes_per_ip holds for the whole server");
+}
+
 #[test]
 fn answers_slow_down() {
     let host = Host::new();
