@@ -48,6 +48,7 @@ macro_rules! rows_ours {
     /// in brackets; an empty file means these settings, and a name without a file is refused. The files are read at start and reload, and a mistake in one is
     /// one in the configuration. A client that asks for a name in TLS (SNI) gets the certificate of that host's file, and may say no
     /// other in HOST. The key of such a certificate stands with it, unless `rsa_private_key_file` is in the host's file too.
+    /// What stands in it is also read over a file of settings for the client's address.
     host_config_dir: text(), [Master Keyholder Helper Greeter Worker], Server, Added;
 
     /// Let clients ask for compressed data connections: MODE Z. Off by default, because some clients take it whenever FEAT lists it
