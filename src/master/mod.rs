@@ -92,6 +92,7 @@ struct Master {
 /// Who has something to say.
 #[derive(Default)]
 struct Ready {
+    reports: bool,
     keys: bool,
     answer: bool,
 }
@@ -220,7 +221,9 @@ impl Master {
                     }
                 }
             }
-            self.hear_helpers();
+            if ready.reports {
+                self.hear_helpers();
+            }
             self.reap();
             self.admit_all();
         }
@@ -246,6 +249,7 @@ impl Master {
         let waited = socket::wait(&mut fds, until);
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
         let ready = Ready {
+            reports: is_ready(1),
             keys: keys.is_some_and(|(at, _)| is_ready(at)),
             answer: answer.is_some_and(|(at, _)| is_ready(at)),
         };
@@ -266,9 +270,12 @@ impl Master {
     /// Books out sessions that have ended; one that ended badly may have left a process.
     fn reap(&mut self) {
         let mut stray = false;
-        while let Some((pid, ended)) = process::reap() {
-            // What it said last is still to be heard, while it is known whose session it was.
+        let ended: Vec<_> = std::iter::from_fn(process::reap).collect();
+        if !ended.is_empty() {
+            // What they said last is still to be heard, while it is known whose sessions they were.
             self.hear_helpers();
+        }
+        for (pid, ended) in ended {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
             let known = self.roster.left(pid);
