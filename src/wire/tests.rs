@@ -2,12 +2,12 @@
 //! (attacks B-140, B-144).
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{
-    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Decoder, Encoder,
-    Message, Report,
-};
+#[path = "../../tests/fuzz/message.rs"]
+mod message;
+
+use super::{AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Report};
+use message::reads;
 use proptest::prelude::*;
-use std::os::fd::OwnedFd;
 
 /// Bytes that are nearly messages: a tag, and pieces with lengths that are right, or noise.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
@@ -29,29 +29,6 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     ];
     let pieces = prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat());
     (0..12_u8, pieces).prop_map(|(tag, rest)| [&[tag], rest.as_slice()].concat())
-}
-
-fn null() -> OwnedFd {
-    std::fs::File::open("/dev/null").unwrap().into()
-}
-
-/// True if it was a message.
-fn reads<M: Message>(bytes: &[u8]) -> bool {
-    for with in [false, true] {
-        let mut from = Decoder::new(bytes, with.then(null));
-        let Ok(message) = M::decode(&mut from) else {
-            continue;
-        };
-        if !from.finished() {
-            continue;
-        }
-        assert_eq!(message.descriptor().is_some(), with);
-        let mut out = Encoder::default();
-        message.encode(&mut out);
-        assert_eq!(out.bytes(), bytes);
-        return true;
-    }
-    false
 }
 
 fn all(bytes: &[u8]) -> usize {

@@ -26,6 +26,7 @@ mod worker;
 
 mod args;
 mod memory;
+mod message;
 mod place;
 mod settings;
 mod strings;
