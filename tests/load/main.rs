@@ -22,6 +22,8 @@ mod idle;
 mod record;
 mod tally;
 mod tls;
+#[path = "../support/trust.rs"]
+mod trust;
 mod work;
 
 use std::collections::HashMap;

@@ -1,16 +1,13 @@
 //! TLS as every contender speaks it here: one version, mostly 1.2, and one cipher suite, so that all do the same work.
 
+use crate::trust::Anything;
 use crate::{Args, R};
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion,
-};
+use rustls::{CipherSuite, ClientConfig, ClientConnection, ServerConfig, SupportedProtocolVersion};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,45 +30,6 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// Believes everybody: the server is ours, and checking it is not what is measured.
-#[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
 /// The version that a task's words ask for: `tls=1` is 1.2, `tls=13` is 1.3.
 pub fn version(args: &Args) -> &'static SupportedProtocolVersion {
     if args.number("tls", 1) == 13 {
@@ -84,7 +42,7 @@ pub fn version(args: &Args) -> &'static SupportedProtocolVersion {
 /// A client that remembers nothing; [`remembering`] gives each session one that does.
 pub fn client(version: &'static SupportedProtocolVersion) -> R<Arc<ClientConfig>> {
     let provider = provider();
-    let anyone = Anyone(provider.signature_verification_algorithms);
+    let anyone = Anything(provider.signature_verification_algorithms);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])?
         .dangerous()

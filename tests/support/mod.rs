@@ -18,6 +18,7 @@ pub mod listing;
 pub mod log;
 pub mod server;
 pub mod tls;
+pub mod trust;
 pub mod utmp;
 
 pub use client::{Client, Data};
