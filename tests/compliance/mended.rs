@@ -269,6 +269,18 @@ fn null_is_an_empty_file() {
 /// Waits until a command that waits for a lock does so.
 const A_WHILE: std::time::Duration = std::time::Duration::from_millis(300);
 
+/// A client whose command has waited until an upload of 100 bytes to the same name was over, and its data connection.
+fn behind_an_upload(command: &[u8]) -> (Client, std::net::TcpStream) {
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, data) = a.begin("STOR x");
+    let stream = b.passive();
+    b.send(command);
+    b.quiet(A_WHILE);
+    data.write(&[b'a'; 100]);
+    a.next("226 Transfer complete.");
+    (b, stream)
+}
+
 #[test]
 fn an_upload_that_waited_for_another_replaces_it() {
     let host = Host::new();
@@ -276,13 +288,7 @@ fn an_upload_that_waited_for_another_replaces_it() {
         return;
     }
     let _server = Server::start(&host, "");
-    let (mut a, mut b) = (Client::alice(), Client::alice());
-    let (_, data) = a.begin("STOR x");
-    let mut stream = b.passive();
-    b.send(b"STOR x\r\n");
-    b.quiet(A_WHILE);
-    data.write(&[b'a'; 100]);
-    a.next("226 Transfer complete.");
+    let (mut b, mut stream) = behind_an_upload(b"STOR x\r\n");
     assert_eq!(b.reply().code(), "150");
     stream.write_all(b"bbb").unwrap();
     drop(stream);
@@ -297,13 +303,7 @@ fn a_download_that_waited_for_an_upload_gets_all_of_it() {
         return;
     }
     let _server = Server::start(&host, "");
-    let (mut a, mut b) = (Client::alice(), Client::alice());
-    let (_, data) = a.begin("STOR x");
-    let mut stream = b.passive();
-    b.send(b"RETR x\r\n");
-    b.quiet(A_WHILE);
-    data.write(&[b'a'; 100]);
-    a.next("226 Transfer complete.");
+    let (mut b, mut stream) = behind_an_upload(b"RETR x\r\n");
     b.next("150 Opening BINARY mode data connection for x (100 bytes).");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
