@@ -5,6 +5,7 @@ use super::heir;
 use super::journal::Journal;
 use super::ports::source;
 use crate::config::{Config, ports};
+use crate::sys::memory;
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
 use nix::unistd::Uid;
@@ -44,6 +45,8 @@ pub fn serve(
 ) -> End {
     let config = facts.config;
     let here = socket::canonical(facts.local.ip());
+    // What follows needs less of it than the login did.
+    memory::give_back_stack();
     loop {
         if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
             journal.note(b"the process that accounts for this session has ended; session ended");

@@ -107,6 +107,7 @@ pub fn decides(prepared: &Prepared, load_conf: Option<&OsStr>) -> bool {
 }
 
 /// Looks at a new connection.
+#[inline(never)]
 pub fn examine<'a>(
     prepared: &'a Prepared,
     peer: SocketAddr,

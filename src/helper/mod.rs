@@ -1,5 +1,8 @@
 //! The privileged helper of one session: root until login, then an unprivileged uid with at most two capabilities; it answers
 //! typed messages and never reads from, writes to or parses for the client.
+//!
+//! What is done once is never inlined into what goes on: its frame would stay on the stack of an idle session, and be copied by each
+//! process it forks.
 
 mod after;
 mod arrival;
@@ -178,6 +181,7 @@ struct Carrier {
 }
 
 /// Has a greeter talk to the client until a login holds.
+#[inline(never)]
 fn log_in<'a>(
     prepared: Cow<'a, Prepared>,
     client: &Client,
@@ -271,6 +275,7 @@ fn end_of(
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
+#[inline(never)]
 fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> Result<(), Over> {
     let Entry {
         grant,
@@ -487,6 +492,7 @@ fn grant_to<'a>(
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
 type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid);
 
+#[inline(never)]
 fn fork_greeter(
     prepared: &Prepared,
     client: &Client,
@@ -529,6 +535,7 @@ fn fork_greeter(
     Ok((ours, pid))
 }
 
+#[inline(never)]
 fn fork_worker(
     prepared: &Prepared,
     mut client: Client,

@@ -21,6 +21,7 @@ use crate::helper::{self, Prepared, Session};
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
+use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
@@ -136,7 +137,6 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
-    process::fill_heap_gaps();
     let renewal = Renewal::new(&prepared);
     Master {
         sources: start.sources,
@@ -192,7 +192,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    process::one_arena();
+    memory::one_arena();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
@@ -205,6 +205,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
+        memory::fill_heap_gaps();
         loop {
             let ready = self.wait();
             if ready.keys {
@@ -214,7 +215,10 @@ impl Master {
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                     Ok(Signal::SIGCHLD) => {}
-                    Ok(Signal::SIGHUP) => self.reload(),
+                    Ok(Signal::SIGHUP) => {
+                        self.reload();
+                        memory::fill_heap_gaps();
+                    }
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");
                         return;

@@ -1,6 +1,15 @@
-//! Opening shared libraries that may be missing (dlopen(3)); auth only, whose memory nobody else sees.
+//! Opening shared libraries that may be missing (dlopen(3)), in auth only, whose memory nobody else sees; and a function of the C library
+//! that older ones lack.
 
 use std::ffi::{CStr, c_void};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether this process, or an ancestor, has opened a library.
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// `_Fork` (POSIX.1-2024): fork(3) without the handlers of pthread_atfork(3).
+pub type BareFork = unsafe extern "C" fn() -> libc::pid_t;
 
 /// A library that is never closed: what it registers at exit must stay mapped.
 #[derive(Debug, Clone, Copy)]
@@ -8,6 +17,7 @@ pub struct Library(*mut c_void);
 
 /// Opens a library by its file name; `None` when the host does not have it.
 pub fn open(name: &CStr) -> Option<Library> {
+    OPEN.store(true, Ordering::Relaxed);
     // SAFETY: the name ends in NUL; the initialisers that run are those of the system's own libraries.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     (!handle.is_null()).then_some(Library(handle))
@@ -18,4 +28,23 @@ pub fn symbol(library: Library, name: &CStr) -> Option<*mut c_void> {
     // SAFETY: the handle came from dlopen and is never closed; the name ends in NUL.
     let address = unsafe { libc::dlsym(library.0, name.as_ptr()) };
     (!address.is_null()).then_some(address)
+}
+
+/// Whether a library has been opened that may have registered handlers.
+pub fn any_open() -> bool {
+    OPEN.load(Ordering::Relaxed)
+}
+
+/// The C library's `_Fork`, looked up once; `None` before glibc 2.34 and musl 1.2.2.
+pub fn bare_fork() -> Option<BareFork> {
+    static FOUND: OnceLock<Option<BareFork>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // SAFETY: the name ends in NUL; RTLD_DEFAULT is what is loaded already.
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) };
+        if address.is_null() {
+            return None;
+        }
+        // SAFETY: the symbol of that name takes nothing and gives a process number (POSIX.1-2024); the C library is never unloaded.
+        Some(unsafe { std::mem::transmute::<*mut c_void, BareFork>(address) })
+    })
 }

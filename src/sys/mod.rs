@@ -9,6 +9,7 @@ pub mod dl;
 pub mod landlock;
 pub mod limits;
 pub mod logfile;
+pub mod memory;
 pub mod pam;
 pub mod process;
 pub mod report;

@@ -1,6 +1,6 @@
 //! Making, naming, waiting for and ending processes; used by every process that has children.
 
-use super::socket;
+use super::{dl, socket};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
@@ -26,12 +26,7 @@ pub enum Ended {
 /// # Errors
 /// The kernel makes no more processes.
 pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> i32) -> io::Result<Pid> {
-    debug_assert!(
-        single_threaded(),
-        "fork with threads can deadlock the child"
-    );
-    // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
-    match unsafe { nix::unistd::fork() }? {
+    match fork()? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             unblock_signals();
@@ -342,51 +337,28 @@ fn single_threaded() -> bool {
 /// # Errors
 /// The kernel makes no more processes.
 pub fn fork_server() -> io::Result<ForkResult> {
+    fork()
+}
+
+/// fork(3). Where no library is there that has asked to be told of it, as PAM's may, the C library's bookkeeping is left out too: it
+/// writes to three pages that the child would otherwise share with its parent for as long as it lives.
+fn fork() -> io::Result<ForkResult> {
     debug_assert!(
         single_threaded(),
         "fork with threads can deadlock the child"
     );
-    // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
-    Ok(unsafe { nix::unistd::fork() }?)
-}
-
-/// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
-pub fn one_arena() {
-    // Other C libraries have one.
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1)
-    };
-}
-
-/// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
-/// heap's end, and a child copies two pages where it would have copied one for each gap.
-pub fn fill_heap_gaps() {
-    /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
-    const MOST: usize = 4096;
-    // Too large for any gap; given back at once.
-    let large = Vec::<u8>::with_capacity(64 * 1024);
-    let end = large.as_ptr().addr();
-    drop(large);
-    for size in (8..=2048).step_by(16) {
-        for _ in 0..MOST {
-            let filler = Vec::<u8>::with_capacity(size);
-            if filler.as_ptr().addr() >= end {
-                break;
-            }
-            std::mem::forget(filler);
-        }
+    match dl::bare_fork().filter(|_| !dl::any_open()) {
+        // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent; what is left out
+        // are locks, the list of other threads' stacks, and handlers, of which there are none.
+        Some(bare) => match Errno::result(unsafe { bare() })? {
+            0 => Ok(ForkResult::Child),
+            child => Ok(ForkResult::Parent {
+                child: Pid::from_raw(child),
+            }),
+        },
+        // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
+        None => Ok(unsafe { nix::unistd::fork() }?),
     }
-}
-
-/// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).
-pub fn keep_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20)
-    };
 }
 
 /// Forbids this process and its user any further process or thread: worker, once its data thread runs.

@@ -1,5 +1,6 @@
 //! Sockets: listening, accepting, data connections, and the message pairs between processes; no socket is made outside this file.
 
+use super::memory;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
@@ -453,6 +454,23 @@ pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<boo
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// As [`wait`], for a client that may be idle: after a moment of silence this process gives back the memory it does not use.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_for_client(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+    /// Longer than clients take between two commands.
+    const MOMENT: Duration = Duration::from_millis(300);
+    let moment = Instant::now().checked_add(MOMENT);
+    if moment.is_some_and(|moment| deadline.is_none_or(|deadline| moment < deadline)) {
+        if wait(fds, moment)? {
+            return Ok(true);
+        }
+        memory::give_back();
+    }
+    wait(fds, deadline)
 }
 
 /// Waits for input on one descriptor.

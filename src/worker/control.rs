@@ -180,7 +180,7 @@ impl<S: AsFd> Control<S> {
             // No event is asked for: only its end is reported. A helper that was killed cannot kill us: it had no right to.
             PollFd::new(helper, PollFlags::empty()),
         ];
-        let happened = socket::wait(&mut fds, deadline)?;
+        let happened = socket::wait_for_client(&mut fds, deadline)?;
         let [client, lifeline] = &fds;
         if lifeline.any().unwrap_or(false) && !client.any().unwrap_or(false) {
             return Err(io::ErrorKind::BrokenPipe.into());

@@ -36,7 +36,7 @@ pub use greeter::{GREETER_LIMITS, greet};
 
 use crate::config::Config;
 use crate::sys::confine::Wanted;
-use crate::sys::process;
+use crate::sys::memory;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::tls::{Entry, Secure};
@@ -170,7 +170,7 @@ pub fn work(
     handover: Handover,
 ) -> i32 {
     if handover.tls.is_some() {
-        process::keep_heap();
+        memory::keep_heap();
     }
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {

@@ -131,7 +131,7 @@ impl Relay<'_> {
         if !worker.is_empty() {
             fds.push(PollFd::new(self.worker.as_fd(), worker));
         }
-        if !socket::wait(&mut fds, deadline).map_err(|_| Broken)? {
+        if !socket::wait_for_client(&mut fds, deadline).map_err(|_| Broken)? {
             return Err(Broken);
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));

@@ -1,0 +1,142 @@
+//! The memory of a process: one heap, without gaps, and given back while a session is idle; master arranges it, every process keeps it.
+
+use nix::unistd::{getpid, gettid};
+
+/// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
+pub fn one_arena() {
+    // Other C libraries have one.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two integers; a refusal leaves the default.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
+}
+
+/// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
+/// heap's end, and a child copies two pages where it would have copied one for each gap.
+pub fn fill_heap_gaps() {
+    /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
+    const MOST: usize = 4096;
+    /// What the C library does not join to its neighbours when it is given back: a small piece that was no gap would become one.
+    const CACHED: usize = 1032;
+    // Too large for any gap; given back at once.
+    let large = Vec::<u8>::with_capacity(64 * 1024);
+    let end = large.as_ptr().addr();
+    drop(large);
+    for size in (8..=2048).step_by(16) {
+        for _ in 0..MOST {
+            let filler = Vec::<u8>::with_capacity(size);
+            let fresh = filler.as_ptr().addr() >= end;
+            if size <= CACHED || !fresh {
+                std::mem::forget(filler);
+            }
+            if fresh {
+                break;
+            }
+        }
+    }
+}
+
+/// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).
+pub fn keep_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two integers; a refusal leaves the default.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20)
+    };
+}
+
+/// Gives back what the last command has used: free pages of the heap, and the stack below the caller. Called while a session waits; in
+/// another thread than the first it does nothing.
+pub fn give_back() {
+    if gettid() != getpid() {
+        return;
+    }
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes an integer, and gives back only what is free.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+    give_back_stack();
+}
+
+/// Gives back the first thread's stack below the caller, as far as any call of ours may have gone down.
+#[inline(never)]
+pub fn give_back_stack() {
+    /// The kernel leaves more than that free below the stack of the first thread (`stack_guard_gap`), so that nothing else is there.
+    const DEPTH: usize = 256 * 1024;
+    const PAGE: usize = 4096;
+    let here = 0u8;
+    // The page of this frame stays, and the one below it, which the call itself may need.
+    let end = (&raw const here).addr() / PAGE * PAGE - PAGE;
+    let start = end - DEPTH;
+    // SAFETY: of what lies below this frame on the stack nothing is in use; a page that is read later is zero. Pages that are not
+    // mapped are passed over.
+    unsafe {
+        libc::madvise(
+            std::ptr::with_exposed_provenance_mut(start),
+            DEPTH,
+            libc::MADV_DONTNEED,
+        )
+    };
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::{give_back, give_back_stack};
+    use crate::sys::process::{self, Ended};
+    use nix::unistd::ForkResult;
+    use std::hint::black_box;
+
+    /// Uses that much stack and gives the address of its far end.
+    #[inline(never)]
+    fn deep() -> usize {
+        let mut used = [0u8; 128 * 1024];
+        for byte in used.iter_mut().step_by(1024) {
+            *byte = 1;
+        }
+        (&raw const *black_box(&used)).addr()
+    }
+
+    /// Whether that page is in memory.
+    fn resident(address: usize) -> bool {
+        let page = address / 4096 * 4096;
+        let mut there = [0u8; 1];
+        // SAFETY: mincore(2) reads page tables and writes one byte, of an array of one.
+        let result = unsafe {
+            libc::mincore(
+                std::ptr::with_exposed_provenance_mut(page),
+                4096,
+                there.as_mut_ptr(),
+            )
+        };
+        result == 0 && there[0] & 1 == 1
+    }
+
+    #[test]
+    fn the_stack_of_the_first_thread_is_given_back() {
+        // SAFETY: the child calls only what needs no lock, and leaves by _exit.
+        let child = match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                let far = deep() + 8192;
+                let before = resident(far);
+                give_back_stack();
+                let status = i32::from(!before) | i32::from(resident(far)) << 1;
+                // SAFETY: _exit takes any status and does not return.
+                unsafe { libc::_exit(status) }
+            }
+        };
+        let ended = process::wait_for(child).unwrap();
+        assert_eq!(ended, Ended::Exited(0));
+    }
+
+    #[test]
+    fn another_thread_keeps_its_stack() {
+        let far = deep() + 8192;
+        assert!(resident(far));
+        give_back();
+        assert!(resident(far));
+    }
+}
