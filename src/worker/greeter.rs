@@ -7,6 +7,7 @@ use super::{Client, Greeting, commands, options, relay};
 use crate::config::{Config, HostName, Loaded};
 use crate::ftp::line::Command;
 use crate::sys::confine::{self, Plan};
+use crate::sys::schedule;
 use crate::sys::title;
 use crate::sys::{process, socket};
 use crate::tls::{self, Asker, Made, Secure};
@@ -76,6 +77,10 @@ pub fn greet(
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     greeting: Greeting,
 ) -> i32 {
+    if client.secure.is_some() {
+        // It may stay and carry the control connection.
+        schedule::answer_first();
+    }
     let confined = match confine::confine(plan) {
         Ok(confined) => confined,
         Err(failure) => {

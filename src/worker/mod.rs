@@ -37,6 +37,7 @@ pub use greeter::{GREETER_LIMITS, greet};
 use crate::config::Config;
 use crate::sys::confine::Wanted;
 use crate::sys::memory;
+use crate::sys::schedule;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::tls::{Entry, Secure};
@@ -172,6 +173,7 @@ pub fn work(
     if handover.tls.is_some() {
         memory::keep_heap();
     }
+    schedule::answer_first();
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, handover);
