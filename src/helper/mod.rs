@@ -20,6 +20,7 @@ mod tests;
 mod toll;
 mod wrappers;
 
+pub use auth::nursery;
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use wrappers::Question;
@@ -37,7 +38,7 @@ use crate::sys::title;
 use crate::tls::Secure;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
-use ask::Accounting;
+use ask::{Accounting, Nursery};
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
@@ -75,6 +76,8 @@ pub struct Session<'a> {
     pub counts: Option<Counts>,
     /// Where failed logins and handshakes are told; none when nobody counts.
     pub reports: Option<&'a OwnedFd>,
+    /// Where an auth is asked for; none where there is no nursery.
+    pub nursery: Option<&'a OwnedFd>,
     /// A file of settings for this connection: `VSFTPD_LOAD_CONF` of the environment the server was started in.
     pub load_conf: Option<&'a OsStr>,
 }
@@ -109,9 +112,13 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         local,
         counts,
         reports,
+        nursery,
         load_conf,
     } = session;
-    let toll = Toll::new(reports, counts);
+    let ways = Ways {
+        toll: Toll::new(reports, counts),
+        nursery: Nursery::new(nursery),
+    };
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
@@ -147,9 +154,22 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         clients: counts.map(|counts| counts.all),
         secure: secure.filter(|_| config.ssl_enable),
     };
-    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &toll)?;
-    toll.close();
+    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &ways)?;
+    ways.close();
     after_login(entry, client, &mut journal)
+}
+
+/// What helper has until login and no longer: the ways to master and to the nursery, which all helpers share.
+struct Ways<'a> {
+    toll: Toll<'a>,
+    nursery: Nursery<'a>,
+}
+
+impl Ways<'_> {
+    fn close(self) {
+        self.toll.close();
+        self.nursery.close();
+    }
 }
 
 /// Writes down why the session ends.
@@ -183,7 +203,7 @@ fn log_in<'a>(
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-    toll: &Toll<'_>,
+    ways: &Ways<'_>,
 ) -> Result<Entry<'a>, Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
@@ -195,7 +215,7 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    match before(prepared, client.local, journal, &mut channel, toll) {
+    match before(prepared, client.local, journal, &mut channel, ways) {
         Some(Granted {
             grant,
             handover,
@@ -393,9 +413,9 @@ fn before<'a>(
     local: SocketAddr,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-    toll: &Toll<'_>,
+    ways: &Ways<'_>,
 ) -> Option<Granted<'a>> {
-    let mut gate = Gate::new(prepared, toll);
+    let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
     loop {
         let reply = match channel.receive() {
@@ -405,7 +425,7 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
-            Ok(Some(BeforeLogin::Securing)) if toll.begins() => continue,
+            Ok(Some(BeforeLogin::Securing)) if ways.toll.begins() => continue,
             Ok(Some(BeforeLogin::Host { name })) => gate.host(&name, local.ip(), journal)?,
             Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
                 gate.secured();

@@ -7,6 +7,7 @@ pub mod keys;
 mod launch;
 mod ledger;
 mod listen;
+mod nursery;
 mod renewal;
 mod reports;
 mod roster;
@@ -35,6 +36,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid};
+use nursery::Nursery;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
@@ -76,6 +78,8 @@ struct Master {
     tried: Instant,
     /// Keyholders of earlier certificates, which end with their last session.
     retired: Vec<Pid>,
+    /// Who forks the processes that check passwords.
+    nursery: Nursery,
     listeners: Listeners,
     signals: SignalFd,
     roster: Roster,
@@ -138,12 +142,14 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     title::set(prepared.config().setproctitle_enable, "LISTENER");
     process::fill_heap_gaps();
     let renewal = Renewal::new(&prepared);
+    let nursery = Nursery::start(&prepared);
     Master {
         sources: start.sources,
         prepared,
         keys,
         tried: Instant::now(),
         retired: Vec::new(),
+        nursery,
         listeners,
         signals: signals()?,
         roster: Roster::default(),
@@ -181,6 +187,7 @@ fn serve_one(
         local,
         counts: None,
         reports: None,
+        nursery: None,
         load_conf: load_conf.as_deref(),
     })
 }
@@ -278,6 +285,7 @@ impl Master {
         for (pid, ended) in ended {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
+            self.nursery.left(pid, ended, &self.prepared);
             let known = self.roster.left(pid);
             stray |= known
                 && match ended {
@@ -292,6 +300,7 @@ impl Master {
                     || keyholder == Some(pid)
                     || self.retired.contains(&pid)
                     || self.renewal.is_child(pid)
+                    || self.nursery.is_child(pid)
             });
         }
     }
@@ -360,6 +369,7 @@ impl Master {
                     log::warn!("{}", helper::TOO_LATE);
                 }
                 self.renewal = Renewal::new(&prepared);
+                self.nursery.renew(&prepared);
                 self.ledger.renew(self.prepared.config(), prepared.config());
                 self.prepared = prepared;
                 self.retire();
