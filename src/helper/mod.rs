@@ -20,8 +20,8 @@ mod tests;
 mod toll;
 mod wrappers;
 
-pub use auth::nursery;
 pub use arrival::{Counts, Refused, decides, limited};
+pub use auth::nursery;
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use wrappers::Question;
 #[cfg(fuzzing)]

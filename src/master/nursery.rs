@@ -102,8 +102,7 @@ impl Nursery {
             Err(error) => {
                 self.missing = true;
                 let advice = "each login loads PAM by itself";
-                self.starting
-                    .say("cannot start a nursery", &error, advice);
+                self.starting.say("cannot start a nursery", &error, advice);
             }
         }
     }

@@ -51,7 +51,9 @@ mod tests {
         let loaded = super::loaded();
         assert!(loaded.iter().all(|path| path.exists()), "{loaded:?}");
         assert!(
-            loaded.iter().any(|path| path.to_string_lossy().contains("libc")),
+            loaded
+                .iter()
+                .any(|path| path.to_string_lossy().contains("libc")),
             "{loaded:?}"
         );
     }

@@ -46,9 +46,9 @@ pub fn failed(why: impl fmt::Display) -> Reason {
 /// The same for an auth that has ended without a word.
 pub fn died(ended: Ended) -> Reason {
     match ended {
-        Ended::Killed(signal) => failed(format!(
-            "a PAM module or library crashed (signal {signal})"
-        )),
+        Ended::Killed(signal) => {
+            failed(format!("a PAM module or library crashed (signal {signal})"))
+        }
         Ended::Exited(_) => failed("a PAM module ended the process"),
     }
 }

@@ -22,7 +22,7 @@ use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Exit status: nobody can ask any more, or master has gone.
 pub const OVER: i32 = 0;
@@ -47,6 +47,9 @@ const DECIDING: [&str; 3] = [
 ];
 /// Where the services of PAM are.
 const SERVICES: &str = "/etc/pam.d";
+
+/// The longest that a file may have changed without being noticed. Under load looking at all of them would cost each login.
+const UNNOTICED: Duration = Duration::from_secs(1);
 
 /// The most that is read of nsswitch.conf.
 const LONGEST: usize = 64 * 1024;
@@ -77,6 +80,8 @@ struct Nursery {
     signals: SignalFd,
     pam: Pam,
     stamps: [Stamps; 2],
+    /// When they were last looked at.
+    looked: Option<Instant>,
     /// The limit of descriptors that children get back.
     descriptors: (u64, u64),
     auths: HashMap<Pid, Auth>,
@@ -128,6 +133,7 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
         signals,
         pam,
         stamps: [deciding, loaded],
+        looked: None,
         descriptors,
         auths: HashMap::new(),
     }
@@ -189,7 +195,11 @@ fn sources(text: &[u8]) -> Vec<&[u8]> {
 /// The files that say what is loaded. A service that is edited may name other modules: logins would go on without them here, but would
 /// have them to load.
 fn deciding(prepared: &Prepared) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = DECIDING.iter().chain([&SERVICES]).map(PathBuf::from).collect();
+    let mut all: Vec<PathBuf> = DECIDING
+        .iter()
+        .chain([&SERVICES])
+        .map(PathBuf::from)
+        .collect();
     let services = services(prepared).into_iter();
     all.extend(services.map(|service| Path::new(SERVICES).join(service)));
     all
@@ -213,7 +223,7 @@ impl Nursery {
                 continue;
             }
             match self.asks.receive() {
-                Ok(Some(ToNursery::Auth { channel })) if self.stamps.iter().all(Stamps::hold) => self.bear(channel),
+                Ok(Some(ToNursery::Auth { channel })) if self.is_current() => self.bear(channel),
                 Ok(Some(ToNursery::Auth { channel: _ })) => return OUTDATED,
                 Ok(None) => asked = false,
                 // What is no request, or has lost its descriptor on the way: whoever sent it forks by itself.
@@ -223,6 +233,18 @@ impl Nursery {
             }
         }
         OVER
+    }
+
+    /// Whether what is loaded is what is on the disk.
+    fn is_current(&mut self) -> bool {
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < UNNOTICED)
+        {
+            return true;
+        }
+        self.looked = Some(Instant::now());
+        self.stamps.iter().all(Stamps::hold)
     }
 
     /// Forks an auth. One helper has one login at a time: there are never more than there are sessions.
@@ -308,7 +330,10 @@ mod tests {
     fn the_sources_of_accounts() {
         let text = b"# passwd: nis\npasswd:\tfiles systemd sss [NOTFOUND=return] # ldap\ngroup: files\n  shadow :files  db\n\
             hosts: files mdns\ninitgroups: ../../evil winbind";
-        let found: Vec<_> = sources(text).into_iter().map(String::from_utf8_lossy).collect();
+        let found: Vec<_> = sources(text)
+            .into_iter()
+            .map(String::from_utf8_lossy)
+            .collect();
         assert_eq!(found, ["db", "sss", "systemd", "winbind"]);
         assert!(sources(b"").is_empty() && sources(b"passwd").is_empty());
     }
