@@ -94,9 +94,12 @@ impl Drop for Accounting {
     }
 }
 
-/// Waits until an auth of the nursery's has ended. What it or the nursery still says counts no more.
+/// Waits until an auth of the nursery's has ended, which bounds its own time. What it or the nursery still says counts no more.
 fn await_end(mut channel: Ours) {
-    while matches!(channel.receive(), Ok(Some(_))) {}
+    let until = Instant::now().checked_add(AUTH_LIMIT);
+    while matches!(socket::readable(channel.as_fd(), until), Ok(true))
+        && matches!(channel.receive(), Ok(Some(_)))
+    {}
 }
 
 /// An answer, or why there is none.

@@ -18,11 +18,13 @@ mod rights;
 #[cfg(test)]
 mod tests;
 mod toll;
+mod ways;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use auth::nursery;
 pub use prepared::{Prepared, TOO_LATE, filters};
+pub use rights::likely_lists;
 pub use wrappers::Question;
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
@@ -38,7 +40,7 @@ use crate::sys::title;
 use crate::tls::Secure;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
-use ask::{Accounting, Nursery};
+use ask::Accounting;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
@@ -48,7 +50,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use toll::Toll;
+use ways::Ways;
 
 /// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -104,6 +106,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let _ = nix::unistd::setsid();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
+    let ways = Ways::of(&session);
     let Session {
         prepared,
         secure,
@@ -111,14 +114,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         counts,
-        reports,
-        nursery,
+        reports: _,
+        nursery: _,
         load_conf,
     } = session;
-    let ways = Ways {
-        toll: Toll::new(reports, counts),
-        nursery: Nursery::new(nursery),
-    };
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
@@ -157,19 +156,6 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &ways)?;
     ways.close();
     after_login(entry, client, &mut journal)
-}
-
-/// What helper has until login and no longer: the ways to master and to the nursery, which all helpers share.
-struct Ways<'a> {
-    toll: Toll<'a>,
-    nursery: Nursery<'a>,
-}
-
-impl Ways<'_> {
-    fn close(self) {
-        self.toll.close();
-        self.nursery.close();
-    }
 }
 
 /// Writes down why the session ends.
@@ -580,17 +566,6 @@ fn fork_worker(
         )
     })?;
     Ok((ours, pid))
-}
-
-/// The lists that workers of these settings will most likely have: a local user's and a guest's.
-pub fn likely_lists(config: &Config) -> [List; 2] {
-    [worker::Rules::Local, worker::Rules::Anonymous].map(|rules| {
-        let chroot = rules == worker::Rules::Anonymous || config.chroot_local_user;
-        List::Worker {
-            rights: worker::rights(config, rules),
-            names: worker::asks_the_host(config, chroot),
-        }
-    })
 }
 
 /// The empty root of processes that need no files; an ordinary user's server has no right to change roots.

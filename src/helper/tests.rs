@@ -286,8 +286,8 @@ fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
         let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
         let mut journal = Journal::silent(PEER.parse().unwrap());
         let ways = super::Ways {
-            toll: super::Toll::new(None, None),
-            nursery: super::Nursery::new(None),
+            toll: super::toll::Toll::new(None, None),
+            nursery: super::ask::Nursery::new(None),
         };
         let local = "127.0.0.1:21".parse().unwrap();
         super::before(

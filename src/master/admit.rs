@@ -102,10 +102,7 @@ impl Master {
             return;
         };
         let client = Parcel::new(client);
-        if self.keys.is_none() {
-            self.recover();
-        }
-        self.nursery.recover(&self.prepared);
+        self.recover();
         // What was told before this client came counts for it.
         self.hear_helpers();
         let config = self.prepared.config();

@@ -141,21 +141,19 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
     process::fill_heap_gaps();
-    let renewal = Renewal::new(&prepared);
-    let nursery = Nursery::start(&prepared);
     Master {
+        nursery: Nursery::start(&prepared),
+        renewal: Renewal::new(&prepared),
         sources: start.sources,
         prepared,
         keys,
         tried: Instant::now(),
         retired: Vec::new(),
-        nursery,
         listeners,
         signals: signals()?,
         roster: Roster::default(),
         reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
         ledger: Ledger::default(),
-        renewal,
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
@@ -339,9 +337,11 @@ impl Master {
         }
     }
 
-    /// Starts the keyholder that is missing, but not again and again.
+    /// Starts the keyholder or nursery that is missing, but not again and again.
     fn recover(&mut self) {
-        if !self.prepared.config().ssl_enable || self.tried.elapsed() < RECOVERY {
+        self.nursery.recover(&self.prepared);
+        let wanted = self.keys.is_none() && self.prepared.config().ssl_enable;
+        if !wanted || self.tried.elapsed() < RECOVERY {
             return;
         }
         self.tried = Instant::now();

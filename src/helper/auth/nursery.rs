@@ -75,6 +75,13 @@ struct Auth {
     helper: Pid,
 }
 
+impl Auth {
+    /// Whether this helper waits for it. One that is gone may have left its number to another.
+    fn works_for(&self, helper: Pid) -> bool {
+        self.helper == helper && !socket::is_alone(self.channel.as_fd())
+    }
+}
+
 struct Nursery {
     asks: Channel<Nothing, ToNursery>,
     signals: SignalFd,
@@ -252,8 +259,7 @@ impl Nursery {
         let Ok(helper) = socket::maker(channel.as_fd()) else {
             return;
         };
-        let more = |auth: &Auth| auth.helper == helper && !socket::is_alone(auth.channel.as_fd());
-        if self.auths.values().any(more) {
+        if self.auths.values().any(|auth| auth.works_for(helper)) {
             return;
         }
         let mut given = Some(channel);
@@ -312,19 +318,41 @@ impl Nursery {
             let Some(Auth { channel, helper: _ }) = self.auths.remove(&pid) else {
                 continue;
             };
+            let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
             if !matches!(ended, process::Ended::Exited(ANSWERED | UNABLE)) {
                 let reply = AuthReply::Refused(super::died(ended).to_string().into_bytes());
                 let stay = Stay::Ends;
                 // Helper may be what has ended.
-                let _ = Channel::<AuthWord, ToAuth>::new(channel).send(&AuthWord { reply, stay });
+                let _ = channel.send(&AuthWord { reply, stay });
             }
+            // A module may have left a process behind that holds the channel: that one is not waited for.
+            socket::shut(channel.as_fd());
         }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::sources;
+    use super::{Auth, sources};
+    use crate::sys::socket;
+    use nix::unistd::Pid;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn one_auth_for_each_helper() {
+        let (ours, channel) = socket::message_pair().unwrap();
+        let helper = socket::maker(channel.as_fd()).unwrap();
+        assert_eq!(helper, Pid::this());
+        let auth = Auth { channel, helper };
+        assert!(auth.works_for(helper) && !auth.works_for(Pid::from_raw(1)));
+        // What has ended is told, also where somebody still has the channel.
+        let copy = socket::duplicate(auth.channel.as_fd()).unwrap();
+        socket::shut(auth.channel.as_fd());
+        assert_eq!(socket::receive(ours.as_fd(), &mut [0]).unwrap(), 0);
+        drop((ours, copy));
+        assert!(!auth.works_for(helper));
+    }
 
     #[test]
     fn the_sources_of_accounts() {
