@@ -214,9 +214,36 @@ fn a_module_that_is_replaced_is_loaded_anew() {
 }
 
 #[test]
+fn auth_is_what_a_child_of_helper_would_be() {
+    let host = slow();
+    let server = Server::start(&host, "setproctitle_enable=YES\n");
+    let (mut client, helper, auth) = asking(&server);
+    let read = |pid: i32, what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap();
+    // Nursery has raised its own limit of descriptors.
+    assert_eq!(read(auth, "limits"), read(helper, "limits"));
+    assert_eq!(read(auth, "environ"), read(helper, "environ"));
+    assert_eq!(read(auth, "cmdline"), read(helper, "cmdline"));
+    assert!(read(auth, "cmdline").starts_with("vsftpd: 127.0.0.1: connected\0"));
+    let (auth, master) = (Seen::of(auth), Seen::of(server.pid()));
+    auth.ids("0", "0", &[]);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(auth.capabilities(set), master.capabilities(set), "{set}");
+    }
+    for field in ["SigBlk", "SigIgn", "SigCgt"] {
+        assert_eq!(auth.field(field), Seen::of(helper).field(field), "{field}");
+    }
+    assert_eq!(auth.field("Umask"), ["0077"]);
+    // The channel to its helper.
+    auth.holds(Some("/mnt/output"), 1);
+    assert_eq!(auth.threads(), 1);
+    open_gate();
+    client.next("230 Login successful.");
+}
+
+#[test]
 fn auth_dies_with_its_helper() {
-    let _host = slow();
-    let server = Server::start(&_host, "");
+    let host = slow();
+    let server = Server::start(&host, "");
     let (client, helper, auth) = asking(&server);
     strike(helper, Signal::SIGKILL);
     gone(auth);
