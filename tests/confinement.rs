@@ -13,6 +13,8 @@
 mod accounting;
 #[path = "confinement/keys.rs"]
 mod keys;
+#[path = "confinement/nursery.rs"]
+mod nursery;
 #[path = "support/mod.rs"]
 mod support;
 

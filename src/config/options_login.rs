@@ -48,7 +48,8 @@ macro_rules! rows_login {
     /// Without PAM only: refuse users whose shell is not in `/etc/shells`. With PAM the module `pam_shells.so` does this.
     check_shell: flag(true), [Auth], PerHost, Works;
 
-    /// The name of the PAM service that judges passwords: a file in `/etc/pam.d`. Unset: no local user can log in.
+    /// The name of the PAM service that judges passwords: a file in `/etc/pam.d`, which is read for each login. Unset: no local user can
+    /// log in.
     pam_service_name: text("vsftpd"), [Auth], PerHost, Works;
 
     /// Open a PAM session for each local login and record it in utmp and wtmp, so that `who` and `last` show it; both are closed

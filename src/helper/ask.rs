@@ -1,23 +1,27 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
-use super::auth::{self, Asked, Reason};
+use super::auth::{self, Asked, Reason, died, failed};
 use crate::config::Config;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{AuthReply, AuthWord, Channel, Decoder, Encoder, Malformed, Message, Stay};
+use crate::wire::{
+    AuthReply, AuthWord, Broken, Channel, Decoder, Encoder, Malformed, Message, Question, Stay,
+    ToAuth, ToNursery,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
 
-/// Helper says nothing to auth: it closes its end when there is nothing more to account for.
+/// What says nothing: the other end of a channel that is only heard.
 #[derive(Debug)]
 pub enum Silence {}
 
@@ -31,12 +35,20 @@ impl Message for Silence {
     }
 }
 
+/// The way to the nursery, where there is one; all helpers share it, and each closes its own at login.
+#[derive(Debug, Clone, Copy)]
+pub struct Nursery<'a>(Option<&'a OwnedFd>);
+
+/// Helper's end of the channel to an auth.
+type Ours = Channel<ToAuth, AuthWord>;
+
 /// The auth that has opened the PAM session of this login and written its records. It closes both when this value goes, or when the
 /// process that holds it dies in any way.
 #[derive(Debug)]
 pub struct Accounting {
-    channel: Option<Channel<Silence, AuthWord>>,
-    auth: Pid,
+    channel: Option<Ours>,
+    /// It, where it is this process's child.
+    auth: Option<Pid>,
     limits: Vec<Limit>,
 }
 
@@ -66,85 +78,175 @@ impl Accounting {
 
 impl Drop for Accounting {
     fn drop(&mut self) {
-        self.channel = None;
         // Auth bounds its own time, and until it has ended the session has not.
-        let _ = process::wait_for(self.auth);
+        if let Some(mut channel) = self.channel.take() {
+            match self.auth {
+                Some(auth) => {
+                    drop(channel);
+                    let _ = process::wait_for(auth);
+                }
+                None => {
+                    let _ = channel.send(&ToAuth::Over);
+                    await_end(channel);
+                }
+            }
+        }
     }
 }
 
-/// Forks auth for this one password and waits for its word.
+/// Waits until an auth of the nursery's has ended, which bounds its own time. What it or the nursery still says counts no more.
+fn await_end(mut channel: Ours) {
+    let until = Instant::now().checked_add(AUTH_LIMIT);
+    while matches!(socket::readable(channel.as_fd(), until), Ok(true))
+        && matches!(channel.receive(), Ok(Some(_)))
+    {}
+}
+
+/// An answer, or why there is none.
+type Answer = Result<(AuthReply, Option<Accounting>), Reason>;
+
+/// Has an auth check this one password: one that the nursery forks, or else a child of this process.
 ///
 /// # Errors
 /// Silence, death or nonsense: a refusal.
 pub fn ask(
     config: &Config,
+    nursery: Nursery<'_>,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
-) -> Result<(AuthReply, Option<Accounting>), Reason> {
-    let failed = |why: String| Reason::new(format!("the password could not be checked: {why}"));
-    let (mut ours, theirs) =
-        Channel::<Silence, AuthWord>::pair().map_err(|error| failed(error.to_string()))?;
+) -> Answer {
+    let question = || Question {
+        name: name.to_vec(),
+        password: password.clone(),
+        rhost: rhost.as_bytes().to_vec(),
+        service: config
+            .pam_service_name
+            .as_deref()
+            .map(|service| service.as_bytes().to_vec()),
+        session_support: config.session_support,
+        titled: config.setproctitle_enable,
+    };
+    match nursery.ask(question) {
+        Some(answer) => answer,
+        None => ask_child(config, name, password, rhost),
+    }
+}
+
+impl<'a> Nursery<'a> {
+    /// Over this socket.
+    pub fn new(socket: Option<&'a OwnedFd>) -> Self {
+        Self(socket)
+    }
+
+    /// Closes the way to it: after login there is nothing to ask.
+    pub fn close(self) {
+        if let Some(socket) = self.0 {
+            process::close_inherited(socket);
+        }
+    }
+
+    /// Asks an auth of the nursery's; `None` when there is none who could have answered.
+    fn ask(self, question: impl FnOnce() -> Question) -> Option<Answer> {
+        let nursery = self.0?;
+        let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().ok()?;
+        ours.send(&ToAuth::Ask(question())).ok()?;
+        let channel = theirs.into_descriptor();
+        let ask = ToNursery::Auth { channel };
+        let mut out = Encoder::default();
+        ask.encode(&mut out);
+        // A nursery that is behind is not waited for: the socket does not block.
+        socket::send_message(nursery.as_fd(), out.bytes(), ask.descriptor()).ok()?;
+        drop(ask);
+        match heard(&mut ours) {
+            // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
+            Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
+            Ok(Some(AuthWord { reply, stay })) => Some(Ok((reply, hold(stay, ours, None)))),
+            Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed))),
+            // The channel is closed with this, and auth dies of it.
+            Err(Unheard::Late) => Some(Err(late())),
+        }
+    }
+}
+
+/// Why there is no word from auth.
+enum Unheard {
+    /// It takes too long.
+    Late,
+    /// What came is none, or the kernel gave an error.
+    Broken(Broken),
+}
+
+/// The word of auth; `None` when it has gone without.
+fn heard(channel: &mut Ours) -> Result<Option<AuthWord>, Unheard> {
+    let deadline = Instant::now().checked_add(AUTH_LIMIT);
+    match socket::readable(channel.as_fd(), deadline) {
+        Ok(true) => channel.receive().map_err(Unheard::Broken),
+        Ok(false) => Err(Unheard::Late),
+        Err(error) => Err(Unheard::Broken(Broken::Io(error))),
+    }
+}
+
+fn late() -> Reason {
+    failed(format!("no answer within {} s", AUTH_LIMIT.as_secs()))
+}
+
+/// The hold on an auth that stays. Of one that does not, the end is waited for.
+fn hold(stay: Stay, channel: Ours, auth: Option<Pid>) -> Option<Accounting> {
+    match (stay, auth) {
+        (Stay::Accounts { limits }, auth) => Some(Accounting {
+            channel: Some(channel),
+            auth,
+            limits,
+        }),
+        (Stay::Ends, Some(auth)) => {
+            drop(channel);
+            let _ = process::wait_for(auth);
+            None
+        }
+        (Stay::Ends, None) => {
+            await_end(channel);
+            None
+        }
+    }
+}
+
+/// Forks auth for this one password and waits for its word.
+fn ask_child(
+    config: &Config,
+    name: &[u8],
+    password: &mut Zeroizing<Vec<u8>>,
+    rhost: &str,
+) -> Answer {
+    let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().map_err(failed)?;
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let channel = Channel::<AuthWord, Silence>::new(theirs);
+        let channel = Channel::<AuthWord, ToAuth>::new(theirs);
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {
                 name,
                 password,
                 rhost,
                 helper,
+                service: config.pam_service_name.as_deref(),
+                session_support: config.session_support,
             };
             auth::answer(config, asked, channel);
         }
         0
     })
-    .map_err(|error| failed(error.to_string()))?;
-    let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    let word = match socket::readable(ours.as_fd(), deadline) {
-        Ok(true) => ours.receive(),
-        Ok(false) => {
+    .map_err(failed)?;
+    match heard(&mut ours) {
+        Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
+        Ok(None) => Err(process::wait_for(child).map_or_else(failed, died)),
+        Err(why) => {
             let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
             let _ = process::wait_for(child);
-            return Err(failed(format!(
-                "no answer within {} s",
-                AUTH_LIMIT.as_secs()
-            )));
+            Err(match why {
+                Unheard::Late => late(),
+                Unheard::Broken(broken) => failed(broken),
+            })
         }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    settle(word, ours, child).map_err(failed)
-}
-
-/// What auth's word comes to. Unless it stays, its end is waited for.
-fn settle(
-    word: Result<Option<AuthWord>, crate::wire::Broken>,
-    channel: Channel<Silence, AuthWord>,
-    auth: Pid,
-) -> Result<(AuthReply, Option<Accounting>), String> {
-    if let Ok(Some(AuthWord {
-        reply,
-        stay: Stay::Accounts { limits },
-    })) = word
-    {
-        let accounting = Accounting {
-            channel: Some(channel),
-            auth,
-            limits,
-        };
-        return Ok((reply, Some(accounting)));
-    }
-    drop(channel);
-    let ended = process::wait_for(auth);
-    match word {
-        Ok(Some(AuthWord { reply, .. })) => Ok((reply, None)),
-        Ok(None) => Err(match ended {
-            Ok(process::Ended::Killed(signal)) => {
-                format!("a PAM module or library crashed (signal {signal})")
-            }
-            Ok(process::Ended::Exited(_)) | Err(_) => "a PAM module ended the process".to_owned(),
-        }),
-        Err(broken) => Err(broken.to_string()),
     }
 }

@@ -1,6 +1,6 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
-use super::ask::{self, Accounting};
+use super::ask::{self, Accounting, Nursery};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
@@ -53,6 +53,7 @@ enum Who {
 pub struct Gate<'a, 't> {
     prepared: Cow<'a, Prepared>,
     toll: &'t Toll<'t>,
+    nursery: Nursery<'t>,
     /// The settings before HOST, if it was said.
     base: Option<Cow<'a, Prepared>>,
     failures: u32,
@@ -64,10 +65,11 @@ pub struct Gate<'a, 't> {
 
 impl<'a, 't> Gate<'a, 't> {
     /// Nobody has tried yet.
-    pub fn new(prepared: Cow<'a, Prepared>, toll: &'t Toll<'t>) -> Self {
+    pub fn new(prepared: Cow<'a, Prepared>, toll: &'t Toll<'t>, nursery: Nursery<'t>) -> Self {
         Self {
             prepared,
             toll,
+            nursery,
             base: None,
             failures: 0,
             secured: false,
@@ -313,7 +315,7 @@ impl<'a, 't> Gate<'a, 't> {
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let (reply, accounting) = ask::ask(config, name, password, rhost)
+        let (reply, accounting) = ask::ask(config, self.nursery, name, password, rhost)
             .map_err(|reason| Refusal::Refused(reason.to_string()))?;
         self.accounting = accounting;
         match reply {

@@ -21,10 +21,13 @@ mod rights;
 #[cfg(test)]
 mod tests;
 mod toll;
+mod ways;
 mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
+pub use auth::nursery;
 pub use prepared::{Prepared, TOO_LATE, filters};
+pub use rights::likely_lists;
 pub use wrappers::Question;
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
@@ -50,7 +53,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use toll::Toll;
+use ways::Ways;
 
 /// How long a greeter that must end may take to say its last word before it is killed.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -78,6 +81,8 @@ pub struct Session<'a> {
     pub counts: Option<Counts>,
     /// Where failed logins and handshakes are told; none when nobody counts.
     pub reports: Option<&'a OwnedFd>,
+    /// Where an auth is asked for; none where there is no nursery.
+    pub nursery: Option<&'a OwnedFd>,
     /// A file of settings for this connection: `VSFTPD_LOAD_CONF` of the environment the server was started in.
     pub load_conf: Option<&'a OsStr>,
 }
@@ -104,6 +109,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let _ = nix::unistd::setsid();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
+    let ways = Ways::of(&session);
     let Session {
         prepared,
         secure,
@@ -111,10 +117,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         counts,
-        reports,
+        reports: _,
+        nursery: _,
         load_conf,
     } = session;
-    let toll = Toll::new(reports, counts);
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer);
@@ -150,8 +156,8 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         clients: counts.map(|counts| counts.all),
         secure: secure.filter(|_| config.ssl_enable),
     };
-    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &toll)?;
-    toll.close();
+    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &ways)?;
+    ways.close();
     after_login(entry, client, &mut journal)
 }
 
@@ -187,7 +193,7 @@ fn log_in<'a>(
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-    toll: &Toll<'_>,
+    ways: &Ways<'_>,
 ) -> Result<Entry<'a>, Over> {
     let lowered = confine::lower_effective(&before_login(&prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
@@ -199,7 +205,7 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     journal.connect();
-    match before(prepared, client.local, journal, &mut channel, toll) {
+    match before(prepared, client.local, journal, &mut channel, ways) {
         Some(Granted {
             grant,
             handover,
@@ -398,9 +404,9 @@ fn before<'a>(
     local: SocketAddr,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-    toll: &Toll<'_>,
+    ways: &Ways<'_>,
 ) -> Option<Granted<'a>> {
-    let mut gate = Gate::new(prepared, toll);
+    let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
     loop {
         let reply = match channel.receive() {
@@ -410,7 +416,7 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
-            Ok(Some(BeforeLogin::Securing)) if toll.begins() => continue,
+            Ok(Some(BeforeLogin::Securing)) if ways.toll.begins() => continue,
             Ok(Some(BeforeLogin::Host { name })) => gate.host(&name, local.ip(), journal)?,
             Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
                 gate.secured();
@@ -567,17 +573,6 @@ fn fork_worker(
         )
     })?;
     Ok((ours, pid))
-}
-
-/// The lists that workers of these settings will most likely have: a local user's and a guest's.
-pub fn likely_lists(config: &Config) -> [List; 2] {
-    [worker::Rules::Local, worker::Rules::Anonymous].map(|rules| {
-        let chroot = rules == worker::Rules::Anonymous || config.chroot_local_user;
-        List::Worker {
-            rights: worker::rights(config, rules),
-            names: worker::asks_the_host(config, chroot),
-        }
-    })
 }
 
 /// The empty root of processes that need no files; an ordinary user's server has no right to change roots.

@@ -2,9 +2,11 @@
 
 use super::empty_root;
 use super::prepared::Prepared;
+use crate::config::Config;
 use crate::sys::confine::{self, Isolation, Plan};
 use crate::sys::landlock::Reach;
 use crate::sys::seccomp::List;
+use crate::worker;
 use caps::Capability;
 use std::os::fd::OwnedFd;
 
@@ -75,3 +77,14 @@ const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
         (Resource::RLIMIT_DATA, 64 << 20),
     ]
 };
+
+/// The lists that workers of these settings will most likely have: a local user's and a guest's.
+pub fn likely_lists(config: &Config) -> [List; 2] {
+    [worker::Rules::Local, worker::Rules::Anonymous].map(|rules| {
+        let chroot = rules == worker::Rules::Anonymous || config.chroot_local_user;
+        List::Worker {
+            rights: worker::rights(config, rules),
+            names: worker::asks_the_host(config, chroot),
+        }
+    })
+}

@@ -285,14 +285,17 @@ fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
     play(shots, |theirs| {
         let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
         let mut journal = Journal::silent(PEER.parse().unwrap());
-        let toll = super::Toll::new(None, None);
+        let ways = super::Ways {
+            toll: super::toll::Toll::new(None, None),
+            nursery: super::ask::Nursery::new(None),
+        };
         let local = "127.0.0.1:21".parse().unwrap();
         super::before(
             Cow::Borrowed(prepared),
             local,
             &mut journal,
             &mut channel,
-            &toll,
+            &ways,
         )
         .is_some()
     })

@@ -102,9 +102,7 @@ impl Master {
             return;
         };
         let client = Parcel::new(client);
-        if self.keys.is_none() {
-            self.recover();
-        }
+        self.recover();
         // What was told before this client came counts for it.
         self.hear_helpers();
         let config = self.prepared.config();
@@ -122,6 +120,7 @@ impl Master {
         let secure = self.keys.as_mut().and_then(Keys::session);
         let mut kept = vec![client.number(), self.reports.speaks().as_raw_fd()];
         kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
+        kept.extend(self.nursery.asks().map(AsRawFd::as_raw_fd));
         // Taken by the child; this process keeps it until it knows that there is one.
         let mut parcel = Some(client);
         let forked = process::spawn(&kept, || {
@@ -134,6 +133,7 @@ impl Master {
                     local,
                     counts: Some(counts),
                     reports: Some(self.reports.speaks()),
+                    nursery: self.nursery.asks(),
                     load_conf,
                 })
             })

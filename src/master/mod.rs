@@ -7,6 +7,7 @@ pub mod keys;
 mod launch;
 mod ledger;
 mod listen;
+mod nursery;
 mod renewal;
 mod reports;
 mod roster;
@@ -36,6 +37,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid};
+use nursery::Nursery;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
@@ -77,6 +79,8 @@ struct Master {
     tried: Instant,
     /// Keyholders of earlier certificates, which end with their last session.
     retired: Vec<Pid>,
+    /// Who forks the processes that check passwords.
+    nursery: Nursery,
     listeners: Listeners,
     signals: SignalFd,
     roster: Roster,
@@ -137,8 +141,9 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
     title::set(prepared.config().setproctitle_enable, "LISTENER");
-    let renewal = Renewal::new(&prepared);
     Master {
+        nursery: Nursery::start(&prepared),
+        renewal: Renewal::new(&prepared),
         sources: start.sources,
         prepared,
         keys,
@@ -149,7 +154,6 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         roster: Roster::default(),
         reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
         ledger: Ledger::default(),
-        renewal,
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
@@ -181,6 +185,7 @@ fn serve_one(
         local,
         counts: None,
         reports: None,
+        nursery: None,
         load_conf: load_conf.as_deref(),
     })
 }
@@ -282,6 +287,7 @@ impl Master {
         for (pid, ended) in ended {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
+            self.nursery.left(pid, ended, &self.prepared);
             let known = self.roster.left(pid);
             stray |= known
                 && match ended {
@@ -296,6 +302,7 @@ impl Master {
                     || keyholder == Some(pid)
                     || self.retired.contains(&pid)
                     || self.renewal.is_child(pid)
+                    || self.nursery.is_child(pid)
             });
         }
     }
@@ -334,9 +341,11 @@ impl Master {
         }
     }
 
-    /// Starts the keyholder that is missing, but not again and again.
+    /// Starts the keyholder or nursery that is missing, but not again and again.
     fn recover(&mut self) {
-        if !self.prepared.config().ssl_enable || self.tried.elapsed() < RECOVERY {
+        self.nursery.recover(&self.prepared);
+        let wanted = self.keys.is_none() && self.prepared.config().ssl_enable;
+        if !wanted || self.tried.elapsed() < RECOVERY {
             return;
         }
         self.tried = Instant::now();
@@ -364,6 +373,7 @@ impl Master {
                     log::warn!("{}", helper::TOO_LATE);
                 }
                 self.renewal = Renewal::new(&prepared);
+                self.nursery.renew(&prepared);
                 self.ledger.renew(self.prepared.config(), prepared.config());
                 self.prepared = prepared;
                 self.retire();

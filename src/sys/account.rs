@@ -36,21 +36,27 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
     if name.is_empty() || name.len() > NAME || name.contains(&0) {
         return Ok(None);
     }
-    if let Some(user) = users::get_user_by_name(OsStr::from_bytes(name)) {
-        return Ok(Some(Account {
-            name: user.name().to_owned(),
-            uid: Uid::from_raw(user.uid()),
-            gid: Gid::from_raw(user.primary_group_id()),
-            home: user.home_dir().to_owned(),
-            shell: user.shell().to_owned(),
-            groups: Vec::new(),
-        }));
-    }
-    // uzers has one answer for "no such user" and for "the name service failed"; nix tells them apart.
-    match std::str::from_utf8(name).map(nix::unistd::User::from_name) {
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(_)) | Err(_) => Ok(None),
-    }
+    let Ok(text) = std::str::from_utf8(name) else {
+        return Ok(
+            users::get_user_by_name(OsStr::from_bytes(name)).map(|user| Account {
+                name: user.name().to_owned(),
+                uid: Uid::from_raw(user.uid()),
+                gid: Gid::from_raw(user.primary_group_id()),
+                home: user.home_dir().to_owned(),
+                shell: user.shell().to_owned(),
+                groups: Vec::new(),
+            }),
+        );
+    };
+    // This one tells "no such user" from "the name service failed", so that who is a user of PAM's alone is not looked up twice.
+    Ok(nix::unistd::User::from_name(text)?.map(|user| Account {
+        name: user.name.into(),
+        uid: user.uid,
+        gid: user.gid,
+        home: user.dir,
+        shell: user.shell,
+        groups: Vec::new(),
+    }))
 }
 
 /// All groups of an account, its primary one included (never by the users crate: RUSTSEC-2025-0040).

@@ -11,7 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, Gid, Pid, Uid};
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Proof that this process has given up what its plan says; without it nothing reads from the network.
 #[derive(Debug, Clone, Copy)]
@@ -235,11 +235,40 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
     }
 }
 
-/// Takes back what [`die_with`] asked for: auth, once it has a session to close when its parent dies.
+/// Asks for SIGKILL as soon as the peer has closed its end of this socket or is dead, and makes sure it is not late: for an auth whose
+/// parent is not its helper. The kernel sends it, whatever this process is doing (fcntl(2), F_SETSIG). What the peer sends from now on
+/// has the same effect.
+///
+/// # Errors
+/// The peer is gone already, or the kernel cannot.
+pub fn die_with_peer(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    /// asm-generic/fcntl.h; the libc crate does not have it.
+    const F_SETSIG: libc::c_int = 10;
+    let own = Pid::this().as_raw();
+    for (what, value) in [
+        (libc::F_SETOWN, own),
+        (F_SETSIG, libc::SIGKILL),
+        (libc::F_SETFL, libc::O_ASYNC),
+    ] {
+        // SAFETY: these take a descriptor and an integer and touch no memory.
+        let result = unsafe { libc::fcntl(socket.as_raw_fd(), what, value) };
+        Errno::result(result)?;
+    }
+    if super::socket::is_alone(socket) {
+        Err(Errno::ESRCH)
+    } else {
+        Ok(())
+    }
+}
+
+/// Takes back what [`die_with`] or [`die_with_peer`] asked for: auth, once it has a session to close when its helper dies.
 ///
 /// # Errors
 /// Never on Linux.
-pub fn outlive_parent() -> Result<(), Errno> {
+pub fn outlive(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: F_SETFL takes a descriptor and an integer and touches no memory.
+    let result = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, 0) };
+    Errno::result(result)?;
     nix::sys::prctl::set_pdeathsig(None)
 }
 

@@ -1,7 +1,9 @@
-//! Opening shared libraries that may be missing (dlopen(3)), in auth only, whose memory nobody else sees; and a function of the C library
-//! that older ones lack.
+//! Opening shared libraries that may be missing (dlopen(3)), in nursery and auth, whose memory nobody else sees; and a function of the C
+//! library that older ones lack.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,4 +49,41 @@ pub fn bare_fork() -> Option<BareFork> {
         // SAFETY: the symbol of that name takes nothing and gives a process number (POSIX.1-2024); the C library is never unloaded.
         Some(unsafe { std::mem::transmute::<*mut c_void, BareFork>(address) })
     })
+}
+
+/// The files of all libraries this process has mapped, as they were looked for (dl_iterate_phdr(3)).
+pub fn loaded() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    // SAFETY: the function is called before this call returns, with the list, which nobody else uses meanwhile.
+    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut found).cast()) };
+    found
+}
+
+/// Adds one library, unless it has no file: the program itself has no name, and the kernel's own part no path.
+unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _: usize, list: *mut c_void) -> c_int {
+    // SAFETY: the C library gives a live description, and hands on the list that `loaded` gave it.
+    let (info, found) = unsafe { (&*info, &mut *list.cast::<Vec<PathBuf>>()) };
+    if !info.dlpi_name.is_null() {
+        // SAFETY: the name of a library is a string that ends in NUL and lives as long as the library is mapped.
+        let name = unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes();
+        if name.contains(&b'/') {
+            found.push(PathBuf::from(OsStr::from_bytes(name)));
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_c_library_is_loaded() {
+        let loaded = super::loaded();
+        assert!(loaded.iter().all(|path| path.exists()), "{loaded:?}");
+        assert!(
+            loaded
+                .iter()
+                .any(|path| path.to_string_lossy().contains("libc")),
+            "{loaded:?}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! libpam, opened at run time, so that the build needs no headers and hosts without PAM work; auth.
+//! libpam, opened at run time, so that the build needs no headers and hosts without PAM work; nursery and auth.
 
 #[cfg(fuzzing)]
 #[path = "../../tests/fuzz/conversation.rs"]
@@ -136,6 +136,28 @@ impl Pam {
             close_session: function!(library, c"pam_close_session", Step),
             strerror: function!(library, c"pam_strerror", StrError),
         })
+    }
+
+    /// Loads the modules of a service and keeps them for as long as this process and its children live. None of their functions is called
+    /// (pam_start(3) of Linux-PAM reads the service's file and opens its modules); what their constructors do, they do.
+    pub fn keep_modules(&self, service: &CStr) {
+        let conversation = Conv {
+            call: converse,
+            data: std::ptr::null_mut(),
+        };
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the strings end in NUL and are copied by the library, as is the conversation, which answers nothing without data. The
+        // handle is never ended, so that what it has opened stays open.
+        unsafe {
+            (self.start)(
+                service.as_ptr(),
+                std::ptr::null(),
+                &raw const conversation,
+                &raw mut handle,
+            );
+            // What it had to say may have opened a connection to the system's log, whose number is another descriptor's in a child.
+            libc::closelog();
+        }
     }
 
     /// Begins a login; `rhost` is the client's numeric address.

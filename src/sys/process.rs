@@ -207,7 +207,7 @@ pub fn until_over(socket: BorrowedFd<'_>) {
     let _ = endings.thread_unblock();
 }
 
-/// Has the kernel end this process in that many seconds (alarm(2)), whatever it is waiting for then.
+/// Has the kernel end this process in that many seconds (alarm(2)), whatever it is waiting for then; with 0 no more.
 pub fn end_within(seconds: u32) {
     // SAFETY: alarm takes an integer; SIGALRM has its default action, to end the process, since spawn.
     unsafe { libc::alarm(seconds) };
@@ -244,6 +244,11 @@ fn close_range(first: u32, last: u32) {
         // SAFETY: as above.
         unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
     }
+}
+
+/// How many descriptors this process has open; none where /proc is absent.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 /// Makes this process the parent of orphans below it, so that it can reap them (prctl(2), PR_SET_CHILD_SUBREAPER).
@@ -327,7 +332,8 @@ pub fn is_capable(pid: Pid) -> Option<bool> {
     Some(bits != 0)
 }
 
-fn single_threaded() -> bool {
+/// Whether this process has one thread, so that it may fork.
+pub fn single_threaded() -> bool {
     // Where /proc is absent there is nothing to check against.
     std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
 }

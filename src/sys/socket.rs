@@ -92,6 +92,21 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
+/// Whether the peer of this pair has gone, whatever it has left to read.
+pub fn is_alone(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(socket, PollFlags::empty())];
+    wait(&mut fds, Some(Instant::now())).unwrap_or(true)
+}
+
+/// The process that made this pair (unix(7), SO_PEERCRED).
+///
+/// # Errors
+/// It is no pair.
+pub fn maker(of: BorrowedFd<'_>) -> io::Result<nix::unistd::Pid> {
+    let credentials = socket::getsockopt(&of, sockopt::PeerCredentials)?;
+    Ok(nix::unistd::Pid::from_raw(credentials.pid()))
+}
+
 /// Sends one datagram with at most one descriptor; blocks while the peer is behind.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, helper, auth, greeter and worker.
+//! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, nursery, helper, auth, greeter and worker.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use crate::sys::socket;

@@ -1,4 +1,4 @@
-//! The messages between the processes of one session, one set per phase; and those with the keyholder;
+//! The messages between the processes of one session, one set per phase; and those with the keyholder and the nursery;
 //! linked into every process.
 //!
 //! A message is one datagram on a `SOCK_SEQPACKET` pair, a tag byte and its fields, with at most one descriptor. Requests
@@ -12,6 +12,7 @@ mod codec;
 mod event;
 mod keys;
 mod lookup;
+mod nursery;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ pub use codec::{Decoder, Encoder, Malformed, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
 pub use lookup::Found;
+pub use nursery::{Question, ToAuth, ToNursery};
 pub use report::Report;

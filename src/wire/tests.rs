@@ -5,7 +5,9 @@
 #[path = "../../tests/fuzz/message.rs"]
 mod message;
 
-use super::{AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Report};
+use super::{
+    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Report, ToAuth, ToNursery,
+};
 use message::reads;
 use proptest::prelude::*;
 
@@ -39,6 +41,8 @@ fn all(bytes: &[u8]) -> usize {
         reads::<AfterLoginReply>(bytes),
         reads::<AuthWord>(bytes),
         reads::<Report>(bytes),
+        reads::<ToAuth>(bytes),
+        reads::<ToNursery>(bytes),
     ];
     read.iter().filter(|read| **read).count()
 }

@@ -230,7 +230,7 @@ fn kills_at_any_moment() {
         let commands = b"USER ftp\r\nPASS x@\r\nEPSV\r\nSTAT .\r\nSIZE f\r\n";
         c.stream().write_all(commands).unwrap();
         std::thread::sleep(at);
-        let mut victims: Vec<i32> = Server::processes();
+        let mut victims: Vec<i32> = Server::everything();
         victims.retain(|pid| *pid != server.pid());
         if !victims.is_empty() {
             let victim = victims[chance(victims.len() as u64) as usize];

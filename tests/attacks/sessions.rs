@@ -66,5 +66,10 @@ pub fn back_to_base(server: &Server) {
 fn alone(server: &Server) -> bool {
     let pid = server.pid();
     let zombies = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    Server::processes() == [pid] && zombies.is_ok_and(|list| list.is_empty())
+    let left = Server::everything();
+    Server::processes() == [pid]
+        && zombies.is_ok_and(|list| {
+            let mut all = list.split_whitespace();
+            all.all(|child| child.parse().is_ok_and(|child| left.contains(&child)))
+        })
 }

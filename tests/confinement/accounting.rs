@@ -67,10 +67,14 @@ fn session(server: &Server) -> Session {
             return None;
         };
         let has = |pid: &i32, id: &str| uid(*pid).as_deref() == Some(id);
-        let below = children(helper);
-        let worker = below.iter().find(|pid| has(pid, ALICE))?;
-        let auth = below.iter().find(|pid| has(pid, "0"))?;
-        (below.len() == 2 && has(&helper, NOBODY)).then_some((helper, *worker, *auth))
+        let [worker] = children(helper)[..] else {
+            return None;
+        };
+        let [auth] = children(server.nursery())[..] else {
+            return None;
+        };
+        let all = has(&helper, NOBODY) && has(&worker, ALICE) && has(&auth, "0");
+        all.then_some((helper, worker, auth))
     });
     Session {
         helper: Seen::of(helper),
@@ -277,8 +281,12 @@ fn auth_does_not_keep_the_password() {
     client.says("USER alice", "331 Please specify the password.");
     client.says(&format!("PASS {PASSWORD}"), "230 Login successful.");
     let session = session(&server);
-    for (who, process) in [("auth", &session.auth), ("helper", &session.helper)] {
-        let found = places(process.pid, PASSWORD.as_bytes());
+    for (who, pid) in [
+        ("auth", session.auth.pid),
+        ("helper", session.helper.pid),
+        ("nursery", server.nursery()),
+    ] {
+        let found = places(pid, PASSWORD.as_bytes());
         assert!(found.is_empty(), "the password is in {who}: {found:?}");
     }
     // The search does find what is there.

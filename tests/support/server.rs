@@ -57,9 +57,35 @@ impl Server {
             if let Some(status) = self.master.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", output());
             }
-            listening_on(port).then_some(())
+            (listening_on(port) && self.is_complete()).then_some(())
         });
         self
+    }
+
+    /// Whether a master of ours that has no session yet has its nursery, where it has one.
+    fn is_complete(&self) -> bool {
+        let serves = !super::ours() || hears_signals(self.pid());
+        serves
+            && Server::everything().into_iter().all(|pid| {
+                let told = |field| status(pid, field);
+                let starts = told("PPid") == Some(self.pid()) && told("Uid") == Some(0);
+                !starts || hears_signals(pid)
+            })
+    }
+
+    /// The nursery of auths, which is there as long as passwords may be checked and the master lives.
+    pub fn nursery(&self) -> i32 {
+        wait("the nursery", || {
+            let below = |pid: &i32| status(*pid, "PPid") == Some(self.pid()) && is_nursery(*pid);
+            let [found] = Server::everything()
+                .into_iter()
+                .filter(below)
+                .collect::<Vec<_>>()[..]
+            else {
+                return None;
+            };
+            Some(found)
+        })
     }
 
     /// Starts a server that must not come up; its exit status and all it said.
@@ -111,8 +137,15 @@ impl Server {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// Every process of the private host but the test itself.
+    /// Every process of the private host but the test itself and the nursery, which is there all the time.
     pub fn processes() -> Vec<i32> {
+        let mut found = Server::everything();
+        found.retain(|pid| !is_nursery(*pid));
+        found
+    }
+
+    /// Every process of the private host but the test itself.
+    pub fn everything() -> Vec<i32> {
         let ours = fs::read_link("/proc/thread-self/ns/mnt").unwrap();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -138,13 +171,37 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.master.kill();
         let _ = self.master.wait();
-        for pid in Server::processes() {
+        for pid in Server::everything() {
             let _ = nix::sys::signal::kill(
                 nix::unistd::Pid::from_raw(pid),
                 nix::sys::signal::Signal::SIGKILL,
             );
         }
     }
+}
+
+/// The first number of a field of /proc/PID/status.
+fn status(pid: i32, field: &str) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether a process takes signals through a descriptor: master and nursery do, and no other.
+fn hears_signals(pid: i32) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    let mut links = files
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok());
+    links.any(|link| link.as_os_str() == "anon_inode:[signalfd]")
+}
+
+fn is_nursery(pid: i32) -> bool {
+    hears_signals(pid) && status(pid, "PPid").is_some_and(hears_signals)
 }
 
 /// Whether port 21 is listened on in this network; looked up, because a probing connection would be counted.

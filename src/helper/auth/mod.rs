@@ -1,15 +1,19 @@
-//! One password checked: by PAM where the host has it, else against the shadow file; auth, a root child of helper that ends when it
-//! has answered, unless `session_support` leaves it a session to close.
+//! One password checked: by PAM where the host has it, else against the shadow file; auth, a root child of nursery or helper that ends
+//! when it has answered, unless `session_support` leaves it a session to close.
 
+pub mod nursery;
 mod pam;
 mod session;
 mod shadow;
+mod stamps;
 
 use crate::config::Config;
 use crate::sys::account;
 use crate::sys::pam::Pam;
+use crate::sys::process::Ended;
 use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
 use nix::unistd::Pid;
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use zeroize::Zeroizing;
@@ -31,6 +35,21 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Why a password could not be checked at all.
+pub fn failed(why: impl fmt::Display) -> Reason {
+    Reason(format!("the password could not be checked: {why}"))
+}
+
+/// The same for an auth that has ended without a word.
+pub fn died(ended: Ended) -> Reason {
+    match ended {
+        Ended::Killed(signal) => {
+            failed(format!("a PAM module or library crashed (signal {signal})"))
+        }
+        Ended::Exited(_) => failed("a PAM module ended the process"),
     }
 }
 
@@ -66,23 +85,34 @@ pub struct Asked<'a> {
     pub rhost: &'a str,
     /// Who asks: its number is the session's in logs and records.
     pub helper: Pid,
+    /// `pam_service_name`.
+    pub service: Option<&'a OsStr>,
+    /// `session_support`.
+    pub session_support: bool,
 }
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
 pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
-    let Some(library) = Pam::load() else {
-        let checked = shadow::check(
-            &shadow::Files::HOST,
-            asked.name,
-            asked.password,
-            config.check_shell,
-        );
-        return say(&mut channel, checked.map_or_else(refused, identity));
-    };
-    let service = config.pam_service_name.as_deref();
-    match pam::check(&library, service, asked.name, asked.password, asked.rhost) {
-        Ok((name, login)) if config.session_support => {
-            session::keep(config, login, identity(name), asked, channel);
+    match Pam::load() {
+        Some(library) => answer_by(&library, asked, channel),
+        None => {
+            let checked = shadow::check(
+                &shadow::Files::HOST,
+                asked.name,
+                asked.password,
+                config.check_shell,
+            );
+            say(&mut channel, checked.map_or_else(refused, identity));
+        }
+    }
+}
+
+/// The same where PAM is there.
+fn answer_by<In: Message>(library: &Pam, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
+    let (name, password) = (asked.name, &*asked.password);
+    match pam::check(library, asked.service, name, password, asked.rhost) {
+        Ok((name, login)) if asked.session_support => {
+            session::keep(login, identity(name), asked, channel);
         }
         Ok((name, login)) => {
             drop(login);

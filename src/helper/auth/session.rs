@@ -1,7 +1,6 @@
 //! A PAM session and the records of a login, kept for as long as helper lives and closed however it ends; auth, still root.
 
 use super::{Asked, pam, say};
-use crate::config::Config;
 use crate::sys::pam::Login;
 use crate::sys::syslog::{Level, Syslog};
 use crate::sys::utmp::Record;
@@ -10,12 +9,12 @@ use crate::wire::{AuthReply, AuthWord, Channel, Message, Stay};
 use std::os::fd::AsFd;
 use zeroize::Zeroize;
 
-/// Seconds that modules may take to close a session: one that hangs does not leave a root process behind for ever.
+/// Seconds that modules may take to open a session, or to close it: one that hangs does not leave a root process behind for ever.
+const OPENING: u32 = 120;
 const CLOSING: u32 = 120;
 
 /// Opens the session of a login that holds, reports it, and stays until helper has gone or this process is asked to end.
 pub fn keep<In: Message>(
-    config: &Config,
     mut login: Login<'_>,
     reply: AuthReply,
     asked: Asked<'_>,
@@ -27,12 +26,15 @@ pub fn keep<In: Message>(
         AuthReply::Refused(_) => return say(&mut channel, reply),
     };
     // What is opened from here on must be closed: neither helper's death nor a request to end may cut it short.
-    if let Err(error) = confine::outlive_parent().and_then(|()| process::catch_endings()) {
+    if let Err(error) = confine::outlive(channel.as_fd()).and_then(|()| process::catch_endings()) {
         return say(&mut channel, refused(&error.to_string()));
     }
     let before = limits::current();
-    if let Err(refusal) = login.open_session() {
-        let reason = pam::reason(config.pam_service_name.as_deref(), refusal);
+    process::end_within(OPENING);
+    let opened = login.open_session();
+    process::end_within(0);
+    if let Err(refusal) = opened {
+        let reason = pam::reason(asked.service, refusal);
         return say(&mut channel, refused(&reason.to_string()));
     }
     login.forget_password();
@@ -54,7 +56,7 @@ pub fn keep<In: Message>(
     record.end(clock::now());
     process::end_within(CLOSING);
     if let Err(refusal) = login.close_session() {
-        let reason = pam::reason(config.pam_service_name.as_deref(), refusal);
+        let reason = pam::reason(asked.service, refusal);
         let text = format!("the session of a login was not closed in order: {reason}");
         Syslog::new("vsftpd").send(Level::Warning, text.as_bytes());
     }

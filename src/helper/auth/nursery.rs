@@ -1,0 +1,368 @@
+//! The nursery: has PAM, the modules and the name service loaded, and forks an auth for each login that a helper asks for, in which
+//! nothing is left to load; root, without a descriptor of any client's, and without a password in its memory.
+//!
+//! It reads neither names nor passwords: those go from helper to auth, over a channel that nursery passes on. PAM reads the service's
+//! file for each login. When a file that something was loaded from is no longer what it was, the nursery ends, and master starts
+//! another; a helper that asks meanwhile forks its own auth, as it does where there is no nursery.
+
+use super::stamps::Stamps;
+use super::{Asked, answer_by};
+use crate::config::Config;
+use crate::helper::Prepared;
+use crate::sys::pam::Pam;
+use crate::sys::{confine, dl, process, socket, title};
+use crate::wire::{AuthReply, AuthWord, Broken, Channel, Question, Stay, ToAuth, ToNursery};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Exit status: nobody can ask any more, or master has gone.
+pub const OVER: i32 = 0;
+/// Exit status: this host has no PAM, or loading its modules leaves a process from which none can be forked in order. Another start
+/// would come to the same.
+pub const OF_NO_USE: i32 = 3;
+/// Exit status: something that is loaded is no longer what is on the disk.
+pub const OUTDATED: i32 = 4;
+/// Exit status: the kernel gave an error.
+pub const BROKEN: i32 = 5;
+
+/// The exit status of an auth that has said its word.
+const ANSWERED: i32 = 90;
+/// The exit status of an auth that has not begun: helper may fork another.
+const UNABLE: i32 = 91;
+
+/// Files that say which libraries are loaded.
+const DECIDING: [&str; 3] = [
+    "/etc/nsswitch.conf",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+];
+/// Where the services of PAM are.
+const SERVICES: &str = "/etc/pam.d";
+
+/// The longest that a file may have changed without being noticed. Under load looking at all of them would cost each login.
+const UNNOTICED: Duration = Duration::from_secs(1);
+
+/// The most that is read of nsswitch.conf.
+const LONGEST: usize = 64 * 1024;
+
+/// What says nothing: nursery is never answered.
+#[derive(Debug)]
+enum Nothing {}
+
+impl crate::wire::Message for Nothing {
+    const MAX: usize = 0;
+    fn encode(&self, _: &mut crate::wire::Encoder) {
+        match *self {}
+    }
+    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
+        Err(crate::wire::Malformed)
+    }
+}
+
+/// An auth that has not ended.
+struct Auth {
+    /// Its end of the channel to its helper, so that helper hears how it ended.
+    channel: OwnedFd,
+    helper: Pid,
+}
+
+impl Auth {
+    /// Whether this helper waits for it. One that is gone may have left its number to another.
+    fn works_for(&self, helper: Pid) -> bool {
+        self.helper == helper && !socket::is_alone(self.channel.as_fd())
+    }
+}
+
+struct Nursery {
+    asks: Channel<Nothing, ToNursery>,
+    signals: SignalFd,
+    pam: Pam,
+    stamps: [Stamps; 2],
+    /// When they were last looked at.
+    looked: Option<Instant>,
+    /// The limit of descriptors that children get back.
+    descriptors: (u64, u64),
+    auths: HashMap<Pid, Auth>,
+}
+
+/// Whether sessions of these settings may ask for an auth.
+pub fn wanted(prepared: &Prepared) -> bool {
+    // Hosts cannot have it if the server's own settings do not.
+    let config = prepared.config();
+    config.local_enable && (!config.run_as_launching_user || nix::unistd::geteuid().is_root())
+}
+
+/// Serves until nobody can ask any more; gives the exit status.
+pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
+    // As helper does it: auth is to find what it would find as its child.
+    let _ = nix::unistd::setsid();
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let _ = nix::sys::prctl::set_dumpable(false);
+    if confine::die_with(master).is_err() {
+        return OVER;
+    }
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let signals = process::block(&set).and_then(|()| Ok(SignalFd::with_flags(&set, flags)?));
+    let (Ok(signals), Ok(descriptors)) = (signals, getrlimit(Resource::RLIMIT_NOFILE)) else {
+        return BROKEN;
+    };
+    title::set(prepared.config().setproctitle_enable, "NURSERY");
+    // Before they are read, so that no change of theirs is missed.
+    let deciding = Stamps::of(deciding(prepared));
+    let (begun, open) = (SystemTime::now(), process::descriptors());
+    let Some(pam) = load(prepared) else {
+        return OF_NO_USE;
+    };
+    // A constructor has started a thread, which a fork would lose, or opened what a child closes.
+    if !process::single_threaded() || process::descriptors() != open {
+        return OF_NO_USE;
+    }
+    let loaded = Stamps::of(dl::loaded());
+    if loaded.changed_since(begun) {
+        return OUTDATED;
+    }
+    // One descriptor for each auth: as many as the system lets this process have.
+    let (_, most) = descriptors;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    Nursery {
+        asks: Channel::new(asks),
+        signals,
+        pam,
+        stamps: [deciding, loaded],
+        looked: None,
+        descriptors,
+        auths: HashMap::new(),
+    }
+    .serve()
+}
+
+/// The services that sessions of these settings name.
+fn services(prepared: &Prepared) -> Vec<&OsStr> {
+    let hosts = prepared.loaded.hosts.configs();
+    let named = hosts
+        .chain([prepared.config()])
+        .filter_map(|config: &Config| config.pam_service_name.as_deref());
+    let mut all: Vec<&OsStr> = named.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Loads libpam, the modules of the services, and the modules of the name service; none where there is no PAM.
+fn load(prepared: &Prepared) -> Option<Pam> {
+    let pam = Pam::load()?;
+    for service in services(prepared) {
+        if let Ok(service) = CString::new(service.as_bytes()) {
+            pam.keep_modules(&service);
+        }
+    }
+    let text = std::fs::read("/etc/nsswitch.conf").unwrap_or_default();
+    for name in sources(text.get(..LONGEST).unwrap_or(&text)) {
+        // glibc opens them by this name (nsswitch.conf(5)), and finds them open.
+        if let Ok(file) = CString::new([b"libnss_", name, b".so.2"].concat()) {
+            let _ = dl::open(&file);
+        }
+    }
+    Some(pam)
+}
+
+/// The sources that nsswitch.conf(5) names for accounts, without those that are part of the C library.
+fn sources(text: &[u8]) -> Vec<&[u8]> {
+    let mut found: Vec<&[u8]> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        let mut halves = line.splitn(2, |byte| *byte == b':');
+        let database = halves.next().unwrap_or_default().trim_ascii();
+        if !matches!(database, b"passwd" | b"group" | b"shadow" | b"initgroups") {
+            continue;
+        }
+        let words = halves.next().unwrap_or_default();
+        let words = words.split(u8::is_ascii_whitespace).filter(|word| {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            !word.is_empty() && word.iter().all(plain) && !matches!(*word, b"files" | b"dns")
+        });
+        found.extend(words);
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The files that say what is loaded. A service that is edited may name other modules: logins would go on without them here, but would
+/// have them to load.
+fn deciding(prepared: &Prepared) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = DECIDING
+        .iter()
+        .chain([&SERVICES])
+        .map(PathBuf::from)
+        .collect();
+    let services = services(prepared).into_iter();
+    all.extend(services.map(|service| Path::new(SERVICES).join(service)));
+    all
+}
+
+impl Nursery {
+    fn serve(&mut self) -> i32 {
+        let mut asked = true;
+        while asked || !self.auths.is_empty() {
+            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            if asked {
+                fds.push(PollFd::new(self.asks.as_fd(), PollFlags::POLLIN));
+            }
+            if socket::wait(&mut fds, None).is_err() {
+                return BROKEN;
+            }
+            let spoken = fds.get(1).is_some_and(|fd| fd.any() == Some(true));
+            while let Ok(Some(_)) = self.signals.read_signal() {}
+            self.reap();
+            if !spoken {
+                continue;
+            }
+            match self.asks.receive() {
+                Ok(Some(ToNursery::Auth { channel })) if self.is_current() => self.bear(channel),
+                Ok(Some(ToNursery::Auth { channel: _ })) => return OUTDATED,
+                Ok(None) => asked = false,
+                // What is no request, or has lost its descriptor on the way: whoever sent it forks by itself.
+                Err(Broken::Malformed) => {}
+                Err(Broken::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {}
+                Err(Broken::Io(_)) => return BROKEN,
+            }
+        }
+        OVER
+    }
+
+    /// Whether what is loaded is what is on the disk.
+    fn is_current(&mut self) -> bool {
+        if self
+            .looked
+            .is_some_and(|looked| looked.elapsed() < UNNOTICED)
+        {
+            return true;
+        }
+        self.looked = Some(Instant::now());
+        self.stamps.iter().all(Stamps::hold)
+    }
+
+    /// Forks an auth. One helper has one login at a time: there are never more than there are sessions.
+    fn bear(&mut self, channel: OwnedFd) {
+        let Ok(helper) = socket::maker(channel.as_fd()) else {
+            return;
+        };
+        if self.auths.values().any(|auth| auth.works_for(helper)) {
+            return;
+        }
+        let mut given = Some(channel);
+        let number = given.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let forked = process::spawn(&[number], || {
+            given
+                .take()
+                .map_or(UNABLE, |channel| self.live(channel, helper))
+        });
+        if let (Ok(pid), Some(channel)) = (forked, given) {
+            self.auths.insert(pid, Auth { channel, helper });
+        }
+    }
+
+    /// The whole life of an auth; gives the exit status.
+    fn live(&self, channel: OwnedFd, helper: Pid) -> i32 {
+        let _ = nix::unistd::setsid();
+        let (soft, hard) = self.descriptors;
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+        let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+        // Asked before the channel was passed on: nothing is waited for.
+        let Ok(Some(ToAuth::Ask(question))) = channel.receive() else {
+            return UNABLE;
+        };
+        if confine::die_with_peer(channel.as_fd()).is_err() {
+            return UNABLE;
+        }
+        let Question {
+            name,
+            mut password,
+            rhost,
+            service,
+            session_support,
+            titled,
+        } = question;
+        let Ok(rhost) = String::from_utf8(rhost) else {
+            return UNABLE;
+        };
+        title::set(titled, &format!("{rhost}: connected"));
+        let service = service.map(std::ffi::OsString::from_vec);
+        let asked = Asked {
+            name: &name,
+            password: &mut password,
+            rhost: &rhost,
+            helper,
+            service: service.as_deref(),
+            session_support,
+        };
+        answer_by(&self.pam, asked, channel);
+        ANSWERED
+    }
+
+    /// Takes note of the auths that have ended, and has their helpers hear of an end that was none of their own.
+    fn reap(&mut self) {
+        while let Some((pid, ended)) = process::reap() {
+            let Some(Auth { channel, helper: _ }) = self.auths.remove(&pid) else {
+                continue;
+            };
+            let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+            if !matches!(ended, process::Ended::Exited(ANSWERED | UNABLE)) {
+                let reply = AuthReply::Refused(super::died(ended).to_string().into_bytes());
+                let stay = Stay::Ends;
+                // Helper may be what has ended.
+                let _ = channel.send(&AuthWord { reply, stay });
+            }
+            // A module may have left a process behind that holds the channel: that one is not waited for.
+            socket::shut(channel.as_fd());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Auth, sources};
+    use crate::sys::socket;
+    use nix::unistd::Pid;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn one_auth_for_each_helper() {
+        let (ours, channel) = socket::message_pair().unwrap();
+        let helper = socket::maker(channel.as_fd()).unwrap();
+        assert_eq!(helper, Pid::this());
+        let auth = Auth { channel, helper };
+        assert!(auth.works_for(helper) && !auth.works_for(Pid::from_raw(1)));
+        // What has ended is told, also where somebody still has the channel.
+        let copy = socket::duplicate(auth.channel.as_fd()).unwrap();
+        socket::shut(auth.channel.as_fd());
+        assert_eq!(socket::receive(ours.as_fd(), &mut [0]).unwrap(), 0);
+        drop((ours, copy));
+        assert!(!auth.works_for(helper));
+    }
+
+    #[test]
+    fn the_sources_of_accounts() {
+        let text = b"# passwd: nis\npasswd:\tfiles systemd sss [NOTFOUND=return] # ldap\ngroup: files\n  shadow :files  db\n\
+            hosts: files mdns\ninitgroups: ../../evil winbind";
+        let found: Vec<_> = sources(text)
+            .into_iter()
+            .map(String::from_utf8_lossy)
+            .collect();
+        assert_eq!(found, ["db", "sss", "systemd", "winbind"]);
+        assert!(sources(b"").is_empty() && sources(b"passwd").is_empty());
+    }
+}
