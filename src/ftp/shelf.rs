@@ -196,11 +196,9 @@ mod tests {
 
     #[test]
     fn order() {
-        let list =
-            [("b", 1), ("a", 5), ("C", 1), ("c", 9)].map(|(name, time)| (name.into(), time));
-        let names = |by_time, reverse| {
-            String::from_utf8(sorted(&list, by_time, reverse).concat()).unwrap()
-        };
+        let list = [("b", 1), ("a", 5), ("C", 1), ("c", 9)].map(|(name, time)| (name.into(), time));
+        let names =
+            |by_time, reverse| String::from_utf8(sorted(&list, by_time, reverse).concat()).unwrap();
         assert_eq!(names(false, false), "Cabc");
         assert_eq!(names(true, false), "cabC");
         assert_eq!(names(true, true), "bCac");
@@ -236,7 +234,7 @@ mod tests {
         assert_eq!(shelf.len(), 3);
         let sorted = shelf.sort(&Options::default());
         assert_eq!(sorted.iter().collect::<Vec<_>>(), [file, link, odd]);
-        assert_eq!(sorted.iter().rev().next(), Some(odd));
+        assert_eq!(sorted.iter().next_back(), Some(odd));
     }
 
     proptest! {

@@ -49,10 +49,8 @@ impl Names {
     pub fn group(&mut self, gid: u32) -> Option<Vec<u8>> {
         let jail = &self.jail;
         let find = || match jail {
-            Some(tree) => find(tree, b"/etc/group", |fields| {
-                id(fields.get(2)) == Some(gid)
-            })
-            .and_then(|fields| fields.first().cloned()),
+            Some(tree) => find(tree, b"/etc/group", |fields| id(fields.get(2)) == Some(gid))
+                .and_then(|fields| fields.first().cloned()),
             None => account::name_of_gid(gid).map(OsStringExt::into_vec),
         };
         self.groups.entry(gid).or_insert_with(find).clone()
