@@ -36,6 +36,8 @@ pub(super) struct Records {
     queued: std::ops::Range<usize>,
     /// The peer has announced its end.
     ended: bool,
+    /// What was wrong with what came: the library is not asked again.
+    failed: Option<rustls::Error>,
 }
 
 impl std::fmt::Debug for Records {
@@ -59,6 +61,7 @@ impl Records {
             outgoing: Vec::new(),
             queued: 0..0,
             ended: false,
+            failed: None,
         })
     }
 
@@ -133,8 +136,19 @@ impl Records {
     /// # Errors
     /// What was wrong with it; an alert may have been queued.
     pub(super) fn open(&mut self, mut take: Option<Take<'_>>) -> Result<(), rustls::Error> {
-        while let Turn::Again = self.turn(&mut take)? {}
-        Ok(())
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        loop {
+            match self.turn(&mut take) {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Enough) => return Ok(()),
+                Err(error) => {
+                    self.failed = Some(error.clone());
+                    return Err(error);
+                }
+            }
+        }
     }
 
     fn turn(&mut self, take: &mut Option<Take<'_>>) -> Result<Turn, rustls::Error> {
@@ -272,8 +286,8 @@ impl Records {
 
     /// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.
     pub(super) fn last_words(&mut self, fd: BorrowedFd<'_>) {
-        // What was wrong is wrong still; this queues the alert.
-        let _ = self.open(None);
+        // What is to be sent comes before what was received is looked at, which must not be after an error.
+        while self.connection.wants_write() && self.turn(&mut Some(&mut |_| true)).is_ok() {}
         while !self.queued.is_empty() && self.send_some(fd).is_ok_and(|sent| sent) {}
     }
 }
@@ -300,3 +314,11 @@ fn put(
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+mod tests;
