@@ -1,7 +1,8 @@
-//! Listings: the options of LIST, NLST and STAT, which entries show and in what order (reference §8); runs in worker.
+//! Listings: the options of LIST, NLST and STAT, which entries show (reference §8); runs in worker.
 
 use super::pattern::Pattern;
 pub use super::row::{Entry, heading, long_line, prefix, short_line};
+pub use super::shelf::{Shelf, Sorted};
 
 /// The letters behind `-` at the beginning of the argument.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,17 +115,6 @@ pub fn hidden(name: &[u8], hide: &Pattern, directory: &[u8]) -> bool {
     hide.denies(name, Some(&[directory, b"/", name].concat()))
 }
 
-/// Puts entries into the order of reference §8.6: by the bytes of the name, or newest first; reversed on demand. Entries of one time
-/// stay as they came.
-pub fn sort(entries: &mut [Entry], options: &Options) {
-    match (options.by_time, options.reverse) {
-        (false, false) => entries.sort_unstable_by(|a, b| a.name.cmp(&b.name)),
-        (false, true) => entries.sort_unstable_by(|a, b| b.name.cmp(&a.name)),
-        (true, false) => entries.sort_by_key(|entry| std::cmp::Reverse(entry.mtime)),
-        (true, true) => entries.sort_by_key(|entry| entry.mtime),
-    }
-}
-
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -137,19 +127,6 @@ pub fn sort(entries: &mut [Entry], options: &Options) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn entry(name: &str, mode: u32, size: u64, mtime: i64) -> Entry {
-        Entry {
-            name: name.into(),
-            mode,
-            nlink: 1,
-            uid: 4001,
-            gid: 4001,
-            size,
-            mtime,
-            target: None,
-        }
-    }
 
     #[test]
     fn arguments() {
@@ -242,30 +219,6 @@ mod tests {
             !show("x", &all, None, Some("/d/x"), false)
                 && show("x", &all, None, Some("/e/x"), false)
         );
-    }
-
-    #[test]
-    fn order() {
-        let mut list: Vec<Entry> = [("b", 1), ("a", 5), ("C", 1), ("c", 9)]
-            .map(|(name, time)| entry(name, 0, 0, time))
-            .into();
-        let mut names = |by_time, reverse| {
-            sort(
-                &mut list,
-                &Options {
-                    by_time,
-                    reverse,
-                    ..Options::default()
-                },
-            );
-            list.iter()
-                .map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
-                .collect::<String>()
-        };
-        assert_eq!(names(false, false), "Cabc");
-        assert_eq!(names(true, false), "caCb");
-        assert_eq!(names(true, true), "Cbac");
-        assert_eq!(names(false, true), "cbaC");
     }
 
     proptest! {

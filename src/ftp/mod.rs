@@ -13,5 +13,6 @@ pub mod number;
 pub mod pattern;
 pub mod reply;
 pub mod row;
+pub mod shelf;
 pub mod time;
 pub mod verb;

@@ -11,10 +11,10 @@ const DIRECTORY: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
 
 /// One entry with its lstat data.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entry {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Entry<'a> {
     /// The bare name.
-    pub name: Vec<u8>,
+    pub name: &'a [u8],
     /// Type and permissions.
     pub mode: u32,
     /// How many names it has.
@@ -28,10 +28,10 @@ pub struct Entry {
     /// Last change, seconds since 1970.
     pub mtime: i64,
     /// What a symbolic link says.
-    pub target: Option<Vec<u8>>,
+    pub target: Option<&'a [u8]>,
 }
 
-impl Entry {
+impl Entry<'_> {
     /// Whether it is a directory itself.
     #[must_use]
     pub fn is_directory(&self) -> bool {
@@ -49,7 +49,7 @@ impl Entry {
 /// to add for local time (`|_| 0` for UTC).
 pub fn long_line(
     out: &mut Vec<u8>,
-    entry: &Entry,
+    entry: &Entry<'_>,
     owner: &[u8],
     group: &[u8],
     now: i64,
@@ -66,11 +66,11 @@ pub fn long_line(
     out.push(b' ');
     date(out, entry.mtime, now, zone);
     out.push(b' ');
-    name(out, &entry.name);
+    name(out, entry.name);
     if suffix && entry.is_directory() {
         out.push(b'/');
     }
-    if let Some(target) = entry.target.as_ref().filter(|_| entry.is_link()) {
+    if let Some(target) = entry.target.filter(|_| entry.is_link()) {
         out.extend_from_slice(b" -> ");
         name(out, target);
     }
@@ -78,9 +78,9 @@ pub fn long_line(
 }
 
 /// Appends the short line of reference §8.4. `prefix` is what the client typed in front of the names, see [`prefix`].
-pub fn short_line(out: &mut Vec<u8>, prefix: &[u8], entry: &Entry, suffix: bool) {
+pub fn short_line(out: &mut Vec<u8>, prefix: &[u8], entry: &Entry<'_>, suffix: bool) {
     name(out, prefix);
-    name(out, &entry.name);
+    name(out, entry.name);
     if suffix && entry.is_directory() {
         out.push(b'/');
     } else if suffix && entry.is_link() {
@@ -197,9 +197,9 @@ mod tests {
     /// 2026-11-24 02:28:46 UTC, when the original was asked.
     const NOW: i64 = 1_795_487_326;
 
-    fn entry(name: &str, mode: u32, size: u64, mtime: i64) -> Entry {
+    fn entry(name: &str, mode: u32, size: u64, mtime: i64) -> Entry<'_> {
         Entry {
-            name: name.into(),
+            name: name.as_bytes(),
             mode,
             nlink: 1,
             uid: 4001,
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    fn long(entry: &Entry, suffix: bool) -> String {
+    fn long(entry: &Entry<'_>, suffix: bool) -> String {
         let mut out = Vec::new();
         let (owner, group) = (entry.uid.to_string(), entry.gid.to_string());
         long_line(
@@ -279,7 +279,7 @@ mod tests {
             "drwxr-xr-x    2 123456789 4001           40 Nov 24 02:28 dir2/\r\n"
         );
         let link = Entry {
-            target: Some(b"a.txt".to_vec()),
+            target: Some(b"a.txt"),
             uid: 0,
             gid: 0,
             ..entry("ln", 0o120_777, 5, NOW)
@@ -341,14 +341,14 @@ mod tests {
     #[test]
     fn extremes_stay_one_line() {
         let odd = Entry {
-            name: b"a\r\n-rw".to_vec(),
+            name: b"a\r\n-rw",
             mode: u32::MAX,
             nlink: u64::MAX,
             uid: u32::MAX,
             gid: u32::MAX,
             size: u64::MAX,
             mtime: i64::MIN,
-            target: Some(b"\n".to_vec()),
+            target: Some(b"\n"),
         };
         let text = long(&odd, true);
         assert!(text.contains(" a??-rw") && text.matches('\n').count() == 1);
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn short_lines() {
-        let short = |directory: &str, entry: &Entry| {
+        let short = |directory: &str, entry: &Entry<'_>| {
             let mut out = Vec::new();
             short_line(&mut out, &prefix(directory.as_bytes()), entry, true);
             String::from_utf8(out).unwrap()

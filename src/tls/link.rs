@@ -4,7 +4,7 @@ use crate::sys::socket;
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
@@ -58,24 +58,6 @@ impl Write for Ready<'_> {
     }
 }
 
-/// A socket whose writes wait, many records at a time.
-#[derive(Debug)]
-pub struct Patient<'a>(pub BorrowedFd<'a>);
-
-impl Write for Patient<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(nix::sys::uio::writev(self.0, pieces)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.
 pub fn last_words(connection: &mut ServerConnection, fd: BorrowedFd<'_>) {
     while connection.wants_write() && connection.write_tls(&mut Ready(fd)).is_ok() {}
@@ -118,7 +100,8 @@ pub fn handshake(
     Ok(())
 }
 
-fn wait(
+/// Waits for the client until the deadline; the end of `lifeline` ends it.
+pub(super) fn wait(
     fd: BorrowedFd<'_>,
     events: PollFlags,
     lifeline: Option<BorrowedFd<'_>>,

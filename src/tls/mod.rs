@@ -5,6 +5,7 @@ mod client_cert;
 mod data;
 mod describe;
 mod link;
+mod records;
 mod settings;
 mod shape;
 mod store;

@@ -4,12 +4,11 @@ use super::commands::{self, Gate, Offer, permitted};
 use super::line::End;
 use super::modern::shown;
 use super::mover::Work;
-use super::names::Names;
+use super::names::Labels;
 use super::publish::is_partial;
 use super::state::{Flow, Session};
 use crate::ftp::facts::{self, Facts, Kind, Rights, Wants};
 use crate::ftp::listing;
-use crate::ftp::number;
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Access, Dir, Meta, Tree, VirtualPath, Writable};
 use crate::wire::Direction;
@@ -17,7 +16,7 @@ use nix::errno::Errno;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Text is handed on in pieces of this size.
 const PIECE: usize = 32 * 1024;
@@ -62,8 +61,11 @@ pub fn mlsd(session: &mut Session, arg: &[u8]) -> Flow {
     session.reply(150, b"Here comes the directory listing.");
     let whole = lister.tree.canonical(&session.cwd, &path).unwrap_or(path);
     let page = session.modern.page();
+    let mut room = Room::new(session);
     let work = Work::Listing(Box::new(move |send| {
-        lister.produce(&directory, whole, &mut |text| send(&shown(page, text)))
+        lister.produce(&directory, whole, &mut room, &mut |text| {
+            send(&shown(page, text))
+        })
     }));
     let (end, _) = session.run(connection, work)?;
     session.say_end(
@@ -81,7 +83,7 @@ pub fn mlst(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let lister = Lister::new(session);
-    match lister.single(&path) {
+    match lister.single(&path, &mut Room::new(session)) {
         Some(line) => {
             session.dash(250, b"Listing");
             session.inner(&line);
@@ -107,11 +109,24 @@ struct Lister {
     deny: Option<Pattern>,
     uploads: Option<Pattern>,
     downloads: Option<Pattern>,
-    hide_ids: bool,
     /// `atomic_uploads`: partials are not listed.
     atomic: bool,
     world_readable: bool,
-    names: Option<Arc<Mutex<Names>>>,
+}
+
+/// What one line leaves for the next.
+struct Room {
+    labels: Labels,
+    perm: Vec<u8>,
+}
+
+impl Room {
+    fn new(session: &Session) -> Self {
+        Self {
+            labels: Labels::new(&session.config, &session.names),
+            perm: Vec::new(),
+        }
+    }
 }
 
 /// The directory an entry is in.
@@ -160,10 +175,8 @@ impl Lister {
             deny: session.deny.clone(),
             uploads: pattern(&config.upload_file),
             downloads: pattern(&config.download_file),
-            hide_ids: config.hide_ids,
             atomic: config.atomic_uploads,
             world_readable: session.anonymous() && config.anon_world_readable_only,
-            names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
         }
     }
 
@@ -177,6 +190,7 @@ impl Lister {
         &self,
         directory: &Dir,
         path: Vec<u8>,
+        room: &mut Room,
         send: &mut dyn FnMut(&[u8]) -> Result<(), End>,
     ) -> Result<(), End> {
         let own = directory.meta().map_err(End::Local)?;
@@ -200,7 +214,7 @@ impl Lister {
                 } else {
                     Vec::new()
                 };
-                self.line(&mut out, name, name, &meta, &link, &parent, &may);
+                self.line(&mut out, room, name, name, &meta, &link, &parent, &may);
                 out.extend_from_slice(b"\r\n");
                 if count > ENTRIES {
                     result = Err(End::Local(Errno::EOVERFLOW));
@@ -240,7 +254,7 @@ impl Lister {
     }
 
     /// The line of one entry, named by its absolute path.
-    fn single(&self, path: &[u8]) -> Option<Vec<u8>> {
+    fn single(&self, path: &[u8], room: &mut Room) -> Option<Vec<u8>> {
         let meta = self.tree.lstat(&self.cwd, path).ok()?;
         let whole = self.whole(path)?;
         let name = last(&whole);
@@ -261,7 +275,7 @@ impl Lister {
         };
         let mut out = Vec::new();
         let link = link.unwrap_or_default();
-        self.line(&mut out, name, &whole, &meta, &link, &parent, &may);
+        self.line(&mut out, room, name, &whole, &meta, &link, &parent, &may);
         Some(out)
     }
 
@@ -285,6 +299,7 @@ impl Lister {
     fn line(
         &self,
         out: &mut Vec<u8>,
+        room: &mut Room,
         name: &[u8],
         shown: &[u8],
         meta: &Meta,
@@ -298,38 +313,23 @@ impl Lister {
             _ if meta.is_link() => Kind::Link(link),
             _ => plain(meta),
         };
-        let mut perm = Vec::new();
+        let Room { labels, perm } = room;
+        perm.clear();
         if self.wants.perm {
-            self.perm(&mut perm, kind, name, meta, parent, may);
+            self.perm(perm, kind, name, meta, parent, may);
         }
-        let (owner, group) = self.owners(meta);
+        let (owner, group) = labels.of(meta.uid, meta.gid);
         let facts = Facts {
             kind,
             size: meta.size,
             modify: meta.mtime,
-            perm: &perm,
+            perm,
             unique: (meta.dev, meta.ino),
             mode: meta.mode,
-            owner: &owner,
-            group: &group,
+            owner,
+            group,
         };
         facts::line(out, self.wants, &facts, shown);
-    }
-
-    fn owners(&self, meta: &Meta) -> (Vec<u8>, Vec<u8>) {
-        if self.hide_ids {
-            return (b"ftp".to_vec(), b"ftp".to_vec());
-        }
-        let named = self
-            .names
-            .as_ref()
-            .and_then(|names| names.lock().ok())
-            .map(|mut names| (names.owner(meta.uid), names.group(meta.gid)));
-        let (owner, group) = named.unwrap_or((None, None));
-        (
-            owner.unwrap_or_else(|| digits(meta.uid)),
-            group.unwrap_or_else(|| digits(meta.gid)),
-        )
     }
 
     /// The letters of one entry: what the options give, name by name, and what the kernel would allow.
@@ -389,14 +389,20 @@ impl Lister {
         );
     }
 
-    /// Whether the kernel would allow it. For the owner its mode says so; for others it says no for certain, and yes only if no access
-    /// list says otherwise: then the kernel is asked.
+    /// Whether the kernel would allow it, as far as the mode tells: what it gives or denies to group and others alike holds for whoever
+    /// is not the owner. Where they differ, by membership or by an access list, the kernel is asked. What an access list takes from
+    /// one user of what all others have is not seen: asking for each name of a directory would double the work, and a letter is a hint,
+    /// not a promise (RFC 3659 §7.5.5).
     fn allowed(&self, meta: &Meta, access: Access, may: &dyn Fn(Access) -> bool) -> bool {
         let bit = access.bit();
         if meta.uid == self.uid {
             return meta.mode & (bit << 6) != 0;
         }
-        meta.mode & (bit << 3 | bit) != 0 && may(access)
+        match (meta.mode & (bit << 3) != 0, meta.mode & bit != 0) {
+            (true, true) => true,
+            (false, false) => false,
+            (true, false) | (false, true) => may(access),
+        }
     }
 }
 
@@ -434,10 +440,4 @@ fn last(path: &[u8]) -> &[u8] {
     let at = path.iter().rposition(|byte| *byte == b'/');
     at.and_then(|at| path.get(at.saturating_add(1)..))
         .unwrap_or(path)
-}
-
-fn digits(id: u32) -> Vec<u8> {
-    let mut text = Vec::with_capacity(10);
-    number::decimal(&mut text, id.into());
-    text
 }

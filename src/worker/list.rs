@@ -3,11 +3,10 @@
 use super::line::End;
 use super::modern::shown;
 use super::mover::Work;
-use super::names::Names;
+use super::names::Labels;
 use super::publish::is_partial;
 use super::state::{Flow, Session};
-use crate::ftp::listing::{self, Entry, Options, Rule};
-use crate::ftp::number;
+use crate::ftp::listing::{self, Entry, Options, Rule, Shelf, Sorted};
 use crate::ftp::pattern::Pattern;
 use crate::sys::clock;
 use crate::sys::tree::{Dir, Tree, VirtualPath};
@@ -15,7 +14,7 @@ use crate::wire::Direction;
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Text is handed on in pieces of this size.
 const PIECE: usize = 32 * 1024;
@@ -120,12 +119,11 @@ struct Plan {
     hide: Option<Pattern>,
     deny: Option<Pattern>,
     force_dot: bool,
-    hide_ids: bool,
     world_readable: bool,
     local_time: bool,
     /// `atomic_uploads`: partials are not listed.
     atomic: bool,
-    names: Option<Arc<Mutex<Names>>>,
+    labels: Labels,
 }
 
 impl Plan {
@@ -162,16 +160,15 @@ impl Plan {
                 .map(|text| Pattern::new(text.as_bytes())),
             deny: session.deny.clone(),
             force_dot: config.force_dot_files,
-            hide_ids: config.hide_ids,
             world_readable: session.anonymous() && config.anon_world_readable_only,
             local_time: config.use_localtime,
             atomic: config.atomic_uploads,
-            names: config.text_userdb_names.then(|| Arc::clone(&session.names)),
+            labels: Labels::new(config, &session.names),
         })
     }
 
     /// Makes the text, a piece at a time.
-    fn produce(self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
+    fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
         let first = self.open(&self.directory).ok_or(End::NoDirectory)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
@@ -187,8 +184,8 @@ impl Plan {
             }
             let entries = self.read(&directory, &shown)?;
             let prefix = listing::prefix(&shown);
-            for entry in &entries {
-                self.line(&mut out, &prefix, entry, now);
+            for entry in entries.iter() {
+                self.line(&mut out, &prefix, &entry, now);
                 if out.len() >= PIECE {
                     send(&out)?;
                     out.clear();
@@ -197,9 +194,9 @@ impl Plan {
             if self.options.recurse && depth < DEPTH {
                 // The last pushed is listed first.
                 for entry in entries.iter().rev().filter(|entry| entry.is_directory()) {
-                    if !matches!(entry.name.as_slice(), b"." | b"..") {
+                    if !matches!(entry.name, b"." | b"..") {
                         waiting.push((
-                            [shown.as_slice(), b"/", &entry.name].concat(),
+                            [shown.as_slice(), b"/", entry.name].concat(),
                             depth.saturating_add(1),
                         ));
                     }
@@ -243,7 +240,7 @@ impl Plan {
         self.spent.get() <= STEPS
     }
 
-    fn read(&self, directory: &Dir, shown: &[u8]) -> Result<Vec<Entry>, End> {
+    fn read(&self, directory: &Dir, shown: &[u8]) -> Result<Sorted, End> {
         let stat = self.options.needs_stat();
         let rule = Rule {
             force_dot: self.force_dot,
@@ -251,7 +248,7 @@ impl Plan {
             hide: self.hide.as_ref(),
             directory: shown,
         };
-        let mut entries = Vec::new();
+        let mut entries = Shelf::default();
         let mut full = false;
         let result = directory.entries(
             stat,
@@ -264,8 +261,9 @@ impl Plan {
                     full = true;
                     return;
                 }
+                let link;
                 let mut entry = Entry {
-                    name: name.to_vec(),
+                    name,
                     ..Entry::default()
                 };
                 if let Some(meta) = meta {
@@ -276,50 +274,29 @@ impl Plan {
                     entry.size = meta.size;
                     entry.mtime = meta.mtime;
                     if self.options.long && entry.is_link() {
-                        entry.target = directory.readlink(name).ok();
+                        link = directory.readlink(name).ok();
+                        entry.target = link.as_deref();
                     }
                 }
-                entries.push(entry);
+                entries.push(&entry);
             },
         );
         if full || self.spent.get() > STEPS {
             return Err(End::Local(Errno::EOVERFLOW));
         }
         result.map_err(End::Local)?;
-        listing::sort(&mut entries, &self.options);
-        Ok(entries)
+        Ok(entries.sort(&self.options))
     }
 
-    fn line(&self, out: &mut Vec<u8>, prefix: &[u8], entry: &Entry, now: i64) {
+    fn line(&mut self, out: &mut Vec<u8>, prefix: &[u8], entry: &Entry<'_>, now: i64) {
+        let suffix = self.options.suffix;
         if !self.options.long {
-            listing::short_line(out, prefix, entry, self.options.suffix);
+            listing::short_line(out, prefix, entry, suffix);
             return;
         }
-        let zone = |at| {
-            if self.local_time {
-                clock::offset(at)
-            } else {
-                0
-            }
-        };
-        if self.hide_ids {
-            listing::long_line(out, entry, b"ftp", b"ftp", now, zone, self.options.suffix);
-            return;
-        }
-        let named = self
-            .names
-            .as_ref()
-            .and_then(|names| names.lock().ok())
-            .map(|mut names| (names.owner(entry.uid), names.group(entry.gid)));
-        let (owner, group) = named.unwrap_or((None, None));
-        let owner = owner.unwrap_or_else(|| digits(entry.uid));
-        let group = group.unwrap_or_else(|| digits(entry.gid));
-        listing::long_line(out, entry, &owner, &group, now, zone, self.options.suffix);
+        let local = self.local_time;
+        let zone = |at| if local { clock::offset(at) } else { 0 };
+        let (owner, group) = self.labels.of(entry.uid, entry.gid);
+        listing::long_line(out, entry, owner, group, now, zone, suffix);
     }
-}
-
-fn digits(id: u32) -> Vec<u8> {
-    let mut text = Vec::with_capacity(10);
-    number::decimal(&mut text, id.into());
-    text
 }

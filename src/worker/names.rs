@@ -2,11 +2,12 @@
 //! does not; worker.
 
 use crate::config::Config;
+use crate::ftp::number;
 use crate::sys::account;
 use crate::sys::tree::{Tree, VirtualPath};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The most that is read of a jail's etc/passwd or etc/group.
 const FILE: usize = 1 << 20;
@@ -36,7 +37,7 @@ impl Names {
         let jail = &self.jail;
         let find = || match jail {
             Some(tree) => find(tree, b"/etc/passwd", |fields| {
-                number(fields.get(2)) == Some(uid)
+                id(fields.get(2)) == Some(uid)
             })
             .and_then(|fields| fields.first().cloned()),
             None => account::name_of_uid(uid).map(OsStringExt::into_vec),
@@ -48,10 +49,8 @@ impl Names {
     pub fn group(&mut self, gid: u32) -> Option<Vec<u8>> {
         let jail = &self.jail;
         let find = || match jail {
-            Some(tree) => find(tree, b"/etc/group", |fields| {
-                number(fields.get(2)) == Some(gid)
-            })
-            .and_then(|fields| fields.first().cloned()),
+            Some(tree) => find(tree, b"/etc/group", |fields| id(fields.get(2)) == Some(gid))
+                .and_then(|fields| fields.first().cloned()),
             None => account::name_of_gid(gid).map(OsStringExt::into_vec),
         };
         self.groups.entry(gid).or_insert_with(find).clone()
@@ -72,6 +71,59 @@ impl Names {
     }
 }
 
+/// What listings show of owners and groups: names, numbers or, with `hide_ids`, nothing. Most entries belong to whom the one before
+/// belonged to.
+#[derive(Debug)]
+pub struct Labels {
+    names: Option<Arc<Mutex<Names>>>,
+    hidden: bool,
+    owner: Label,
+    group: Label,
+}
+
+#[derive(Debug, Default)]
+struct Label {
+    id: Option<u32>,
+    text: Vec<u8>,
+}
+
+impl Label {
+    fn find(&mut self, id: u32, name: impl FnOnce() -> Option<Vec<u8>>) -> &[u8] {
+        if self.id != Some(id) {
+            self.id = Some(id);
+            self.text = name().unwrap_or_else(|| {
+                let mut text = Vec::with_capacity(10);
+                number::decimal(&mut text, id.into());
+                text
+            });
+        }
+        &self.text
+    }
+}
+
+impl Labels {
+    /// As the options ask for.
+    pub fn new(config: &Config, names: &Arc<Mutex<Names>>) -> Self {
+        Self {
+            names: config.text_userdb_names.then(|| Arc::clone(names)),
+            hidden: config.hide_ids,
+            owner: Label::default(),
+            group: Label::default(),
+        }
+    }
+
+    /// Those of one entry.
+    pub fn of(&mut self, uid: u32, gid: u32) -> (&[u8], &[u8]) {
+        if self.hidden {
+            return (b"ftp", b"ftp");
+        }
+        let names = || self.names.as_ref().and_then(|names| names.lock().ok());
+        let owner = self.owner.find(uid, || names()?.owner(uid));
+        let group = self.group.find(gid, || names()?.group(gid));
+        (owner, group)
+    }
+}
+
 /// The first line of a colon-separated file that fits.
 fn find(tree: &Tree, path: &[u8], fits: impl Fn(&[Vec<u8>]) -> bool) -> Option<Vec<Vec<u8>>> {
     let text = tree.read_small(&VirtualPath::root(), path, FILE).ok()?;
@@ -84,6 +136,6 @@ fn find(tree: &Tree, path: &[u8], fits: impl Fn(&[Vec<u8>]) -> bool) -> Option<V
         .find(|fields| fits(fields))
 }
 
-fn number(field: Option<&Vec<u8>>) -> Option<u32> {
+fn id(field: Option<&Vec<u8>>) -> Option<u32> {
     std::str::from_utf8(field?).ok()?.parse().ok()
 }

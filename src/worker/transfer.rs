@@ -370,10 +370,12 @@ fn place(target: &Target, manner: Manner, later: bool) -> bool {
         Manner::Unique => true,
         Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
         Manner::Store { offset: 0 } => {
-            // Its size from before its lock was waited for says nothing. A file without any may refuse.
+            // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
+            let empty = || meta_of(&target.file).is_ok_and(|meta| meta.size == 0);
             later
+                || (target.created && empty())
                 || nix::unistd::ftruncate(&target.file, 0).is_ok()
-                || meta_of(&target.file).is_ok_and(|meta| meta.size == 0)
+                || empty()
         }
         Manner::Store { offset } => {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);

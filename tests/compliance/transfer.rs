@@ -312,6 +312,26 @@ fn uploads() {
     );
 }
 
+/// Whether the directory can be changed matters for new files only.
+#[test]
+fn uploads_where_no_file_can_be_made() {
+    let host = Host::new();
+    host.mkdir("/home/alice/fixed", 0);
+    host.file("/home/alice/fixed/own", b"before, and longer");
+    host.write("/home/alice/fixed/roots", "x");
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    c.store("STOR fixed/own", b"after");
+    assert_eq!(host.read("/home/alice/fixed/own"), b"after");
+    c.store("APPE fixed/own", b"wards");
+    assert_eq!(host.read("/home/alice/fixed/own"), b"afterwards");
+    for command in ["STOR fixed/new", "APPE fixed/new", "STOR fixed/roots"] {
+        c.refused(command, NOT_CREATED);
+    }
+    assert!(!host.exists("/home/alice/fixed/new"));
+    assert_eq!(host.read("/home/alice/fixed/roots"), b"x");
+}
+
 #[test]
 fn an_upload_through_a_link_writes_its_target() {
     let host = Host::new();

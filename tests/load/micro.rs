@@ -17,7 +17,7 @@ use divan::{Bencher, black_box};
 use ftp::ascii::{FromNetwork, ToNetwork};
 use ftp::facts::{self, Facts, Kind, Selection};
 use ftp::line::{Command, LineBuffer};
-use ftp::listing::{self, Entry};
+use ftp::listing::{self, Entry, Shelf};
 use ftp::pattern::Pattern;
 use std::time::Duration;
 use wire::{AfterLogin, Decoder, Direction, Encoder, Event, Message, Outcome};
@@ -26,13 +26,14 @@ fn main() {
     divan::main();
 }
 
-fn entry(number: u32) -> Entry {
+fn name(number: u32) -> Vec<u8> {
+    let number = number.wrapping_mul(7919) % 1_000_000;
+    format!("firmware-image-{number:06}.bin").into_bytes()
+}
+
+fn entry(name: &[u8]) -> Entry<'_> {
     Entry {
-        name: format!(
-            "firmware-image-{:06}.bin",
-            number.wrapping_mul(7919) % 1_000_000
-        )
-        .into_bytes(),
+        name,
         mode: 0o100_644,
         nlink: 1,
         uid: 1000,
@@ -58,7 +59,8 @@ fn command_parse(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn list_line(bencher: Bencher<'_, '_>) {
-    let (entry, mut out) = (entry(1), Vec::with_capacity(4096));
+    let (name, mut out) = (name(1), Vec::with_capacity(4096));
+    let entry = entry(&name);
     bencher.bench_local(|| {
         out.clear();
         let now = 1_795_000_000;
@@ -77,7 +79,8 @@ fn list_line(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn nlst_line(bencher: Bencher<'_, '_>) {
-    let (entry, mut out) = (entry(1), Vec::with_capacity(4096));
+    let (name, mut out) = (name(1), Vec::with_capacity(4096));
+    let entry = entry(&name);
     bencher.bench_local(|| {
         out.clear();
         listing::short_line(&mut out, b"", black_box(&entry), false);
@@ -113,12 +116,16 @@ fn mlsd_line(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn sort_10_000(bencher: Bencher<'_, '_>) {
-    let entries: Vec<Entry> = (0..10_000).map(entry).collect();
+    let names: Vec<Vec<u8>> = (0..10_000).map(name).collect();
     let (options, _) = listing::Options::parse(b"");
     bencher
-        .counter(ItemsCount::new(entries.len()))
-        .with_inputs(|| entries.clone())
-        .bench_local_refs(|entries| listing::sort(entries, &options));
+        .counter(ItemsCount::new(names.len()))
+        .with_inputs(|| {
+            let mut shelf = Shelf::default();
+            names.iter().for_each(|name| shelf.push(&entry(name)));
+            shelf
+        })
+        .bench_local_values(|shelf| shelf.sort(&options));
 }
 
 #[divan::bench(args = ["*.bin", "{*.exe,*.dll}", "*a*b*c*d*", "firmware-image-00000?.bin"])]

@@ -306,6 +306,38 @@ fn sticky_and_foreign_files() {
     assert_eq!(perm(&all[&b"own"[..]]), "adfrw");
 }
 
+/// Where group and others have different rights, membership decides.
+#[test]
+fn rights_of_groups() {
+    let host = Host::new();
+    host.mkdir("/home/alice/shared", 0);
+    for (name, mode, gid) in [
+        ("members", 0o640, ALICE),
+        ("others", 0o604, ALICE),
+        ("outside", 0o640, 0),
+        ("stranger", 0o604, 0),
+        ("both", 0o066, 0),
+        ("none", 0o700, 0),
+    ] {
+        let path = format!("/home/alice/shared/{name}");
+        host.write(&path, "x");
+        std::os::unix::fs::chown(&path, Some(0), Some(gid)).unwrap();
+        host.mode(&path, mode);
+    }
+    let _server = Server::start(&host, "");
+    let all = mlsd(&mut Client::alice(), "MLSD shared");
+    for (name, want) in [
+        ("members", "r"),
+        ("others", ""),
+        ("outside", ""),
+        ("stranger", "r"),
+        ("both", "arw"),
+        ("none", ""),
+    ] {
+        assert_eq!(perm(&all[name.as_bytes()]), want, "{name}");
+    }
+}
+
 #[test]
 fn owners_as_listings_show_them() {
     let host = Host::new();

@@ -1,11 +1,12 @@
 //! The entries of a directory, many to a system call; worker.
 
 use super::{Meta, meta_of};
-use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::fstatat;
 use nix::unistd::{Whence, lseek};
+use nix::{NixPath, Result};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -46,7 +47,7 @@ impl Dir {
             }
             while let Some((name, rest)) = record(records) {
                 records = rest;
-                if wanted(name) {
+                if wanted(name.to_bytes()) {
                     self.show(name, want_stat, &mut see);
                 }
             }
@@ -57,15 +58,12 @@ impl Dir {
     ///
     /// # Errors
     /// Those of lstat(2).
+    #[cfg(test)]
     pub fn lstat(&self, name: &[u8]) -> Result<Meta> {
         if name == b".." {
-            let own = self.meta()?;
-            if (own.dev, own.ino) == (self.root.dev, self.root.ino) {
-                return Ok(own);
-            }
+            return self.above();
         }
-        let name = one(name)?;
-        fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| Meta::from(&stat))
+        self.look(one(name)?)
     }
 
     /// The text of a link among the entries.
@@ -104,12 +102,34 @@ impl Dir {
 }
 
 impl Dir {
-    fn show(&self, name: &[u8], want_stat: bool, see: &mut impl FnMut(&[u8], Option<Meta>)) {
+    fn show(&self, name: &CStr, want_stat: bool, see: &mut impl FnMut(&[u8], Option<Meta>)) {
+        let bytes = name.to_bytes();
         if !want_stat {
-            see(name, None);
-        } else if let Ok(meta) = self.lstat(name) {
-            see(name, Some(meta));
+            see(bytes, None);
+            return;
         }
+        let looked = if bytes == b".." {
+            self.above()
+        } else {
+            // The kernel's own text: one name, ended as it wants it.
+            one(bytes).and_then(|_| self.look(name))
+        };
+        if let Ok(meta) = looked {
+            see(bytes, Some(meta));
+        }
+    }
+
+    fn look<P: ?Sized + NixPath>(&self, name: &P) -> Result<Meta> {
+        fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| Meta::from(&stat))
+    }
+
+    /// Facts about the directory above, which is the root's own above the root.
+    fn above(&self) -> Result<Meta> {
+        let own = self.meta()?;
+        if (own.dev, own.ino) == (self.root.dev, self.root.ino) {
+            return Ok(own);
+        }
+        self.look(c"..")
     }
 }
 
@@ -129,10 +149,10 @@ fn one(name: &[u8]) -> Result<&[u8]> {
 }
 
 /// The name in the first record of `struct linux_dirent64`, and the records after it (getdents64(2)).
-fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn record(bytes: &[u8]) -> Option<(&CStr, &[u8])> {
     let length = u16::from_ne_bytes(bytes.get(16..18)?.try_into().ok()?);
     let (this, rest) = bytes.split_at_checked(usize::from(length))?;
-    let name = this.get(19..)?.split(|byte| *byte == 0).next()?;
+    let name = CStr::from_bytes_until_nul(this.get(19..)?).ok()?;
     Some((name, rest))
 }
 

@@ -304,13 +304,14 @@ impl Tree {
 
     fn open_or_make(&self, path: &[u8], mode: u32) -> Result<(OwnedFd, bool)> {
         for _ in 0..TRIES {
+            // Most uploads are new files. A name that ends in a slash is none that could be made.
+            match self.make(path, mode) {
+                Err(Errno::EEXIST | Errno::EISDIR) => {}
+                done => return done.map(|file| (file, true)),
+            }
             match self.reach(path, OFlag::O_WRONLY | CONTENTS, Mode::empty()) {
                 Err(Errno::ENOENT) => {}
                 done => return done.map(|file| (file, false)),
-            }
-            match self.make(path, mode) {
-                Err(Errno::EEXIST) => {}
-                done => return done.map(|file| (file, true)),
             }
             // A link that leads nowhere: the original makes the file it names. Or another was quicker.
             let place = walk::locate(self.root(), path, Last::Follow)?;

@@ -198,19 +198,20 @@ impl Run<'_> {
     ) -> Result<(), End> {
         let line = self.line;
         let Buffers {
-            raw,
+            raw: _,
             converted,
             inflater,
             deflater: _,
         } = buffers;
-        raw.resize(self.chunk, 0);
+        // Where nothing limits it, as much as TLS has room for.
+        let most = if self.whole { usize::MAX } else { self.chunk };
         let mut sink = self.sink(file, ascii, converted, inflater);
         guarded
             .stream
             .begin_upload(line.socket())
             .map_err(|error| line.broken(errno(&error)))?;
         loop {
-            let read = guarded.stream.read(line.socket(), raw, |clear| {
+            let read = guarded.stream.read(line.socket(), most, |clear| {
                 sink.take(clear)?;
                 self.paced(clear.len(), true)
             });
