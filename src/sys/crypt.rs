@@ -1,5 +1,6 @@
 //! crypt(3), opened at run time: what the host's libcrypt accepts is accepted, and nothing is needed to build; auth.
 
+use super::dl;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use zeroize::Zeroize;
 
@@ -18,20 +19,25 @@ pub struct Crypt {
 }
 
 impl Crypt {
-    /// Opens libcrypt, the newest first; `None` when the host has none.
+    /// Opens libcrypt, the newest first, or takes the C library's own where that has one, as musl's does; `None` when the host has none.
     pub fn load() -> Option<Self> {
         [c"libcrypt.so.2", c"libcrypt.so.1"]
             .into_iter()
             .find_map(|name| {
-                let library = super::dl::open(name)?;
-                // SAFETY: crypt_rn(3) has this signature in every libcrypt that exports it.
-                let rn = super::dl::symbol(library, c"crypt_rn")
-                    .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptRn>(symbol) });
-                // SAFETY: crypt_r(3) has this signature in every libcrypt that exports it.
-                let r = super::dl::symbol(library, c"crypt_r")
-                    .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptR>(symbol) });
-                (rn.is_some() || r.is_some()).then_some(Self { rn, r })
+                let library = dl::open(name)?;
+                Self::of(|symbol| dl::symbol(library, symbol))
             })
+            .or_else(|| Self::of(dl::own))
+    }
+
+    fn of(symbol: impl Fn(&CStr) -> Option<*mut c_void>) -> Option<Self> {
+        // SAFETY: crypt_rn(3) has this signature in every library that exports it.
+        let rn = symbol(c"crypt_rn")
+            .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptRn>(symbol) });
+        // SAFETY: crypt_r(3) has this signature in every library that exports it.
+        let r = symbol(c"crypt_r")
+            .map(|symbol| unsafe { std::mem::transmute::<*mut c_void, CryptR>(symbol) });
+        (rn.is_some() || r.is_some()).then_some(Self { rn, r })
     }
 
     /// The hash of a password with the setting (or whole hash) given; `None` when the method is unknown or off.

@@ -1,5 +1,5 @@
-//! Opening shared libraries that may be missing (dlopen(3)), in nursery and auth, whose memory nobody else sees; and a function of the C
-//! library that older ones lack.
+//! Opening shared libraries that may be missing (dlopen(3)), in nursery and auth, whose memory nobody else sees; and functions that
+//! not every C library has.
 
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -32,6 +32,13 @@ pub fn symbol(library: Library, name: &CStr) -> Option<*mut c_void> {
     (!address.is_null()).then_some(address)
 }
 
+/// The address of a symbol of what was loaded at start, such as the C library, which the caller must give its right type.
+pub fn own(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: the name ends in NUL; nothing is opened.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address)
+}
+
 /// Whether a library has been opened that may have registered handlers.
 pub fn any_open() -> bool {
     OPEN.load(Ordering::Relaxed)
@@ -41,13 +48,9 @@ pub fn any_open() -> bool {
 pub fn bare_fork() -> Option<BareFork> {
     static FOUND: OnceLock<Option<BareFork>> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: the name ends in NUL; RTLD_DEFAULT is what is loaded already.
-        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) };
-        if address.is_null() {
-            return None;
-        }
         // SAFETY: the symbol of that name takes nothing and gives a process number (POSIX.1-2024); the C library is never unloaded.
-        Some(unsafe { std::mem::transmute::<*mut c_void, BareFork>(address) })
+        own(c"_Fork")
+            .map(|address| unsafe { std::mem::transmute::<*mut c_void, BareFork>(address) })
     })
 }
 

@@ -239,12 +239,16 @@ impl Host {
     }
 }
 
-/// The program under test, before the private host hides its path.
+/// The program under test, before the private host hides its path: the one this package was built into; or that of `VSFTPD_BUILD`,
+/// another build of ours, as with musl; or that of `FTPD_UNDER_TEST`, the original.
 fn program() -> PathBuf {
-    std::env::var_os("FTPD_UNDER_TEST").map_or_else(
-        || PathBuf::from(env!("CARGO_BIN_EXE_vsftpd")),
-        PathBuf::from,
-    )
+    ["FTPD_UNDER_TEST", "VSFTPD_BUILD"]
+        .iter()
+        .find_map(std::env::var_os)
+        .map_or_else(
+            || PathBuf::from(env!("CARGO_BIN_EXE_vsftpd")),
+            PathBuf::from,
+        )
 }
 
 /// A file system in memory over a place.
