@@ -11,10 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of the program and the parts it may use. A part always may use itself.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         "main",
-        &["config", "helper", "keyholder", "master", "record", "sys"],
+        &[
+            "config",
+            "helper",
+            "keyholder",
+            "master",
+            "reader",
+            "record",
+            "sys",
+        ],
     ),
     ("config", &[]),
     ("ftp", &[]),
@@ -24,12 +32,21 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("tls", &["sys", "wire", "config"]),
     (
         "master",
-        &["config", "wire", "sys", "tls", "helper", "keyholder"],
+        &[
+            "config",
+            "wire",
+            "sys",
+            "tls",
+            "helper",
+            "keyholder",
+            "reader",
+        ],
     ),
     ("keyholder", &["config", "wire", "sys", "tls"]),
+    ("reader", &["config", "wire", "sys"]),
     (
         "helper",
-        &["config", "record", "wire", "sys", "tls", "worker"],
+        &["config", "reader", "record", "wire", "sys", "tls", "worker"],
     ),
     ("worker", &["ftp", "config", "record", "wire", "sys", "tls"]),
 ];

@@ -1,6 +1,6 @@
 //! `ssl_ciphers` as OpenSSL writes it, understood as far as there are cipher suites here; pure, read by master.
 
-use super::file::Loaded;
+use super::loaded::Loaded;
 use std::os::unix::ffi::OsStrExt;
 
 /// The cipher suites for TLS 1.2 that there are: forward secret, authenticated.

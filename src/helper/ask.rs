@@ -6,7 +6,7 @@ use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{AuthReply, AuthWord, Channel, Decoder, Encoder, Malformed, Message, Stay};
+use crate::wire::{AuthReply, AuthWord, Channel, Silence, Stay};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::Pid;
@@ -16,20 +16,6 @@ use zeroize::Zeroizing;
 
 /// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
-
-/// Helper says nothing to auth: it closes its end when there is nothing more to account for.
-#[derive(Debug)]
-pub enum Silence {}
-
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Err(Malformed)
-    }
-}
 
 /// The auth that has opened the PAM session of this login and written its records. It closes both when this value goes, or when the
 /// process that holds it dies in any way.

@@ -18,13 +18,9 @@ mod rights;
 #[cfg(test)]
 mod tests;
 mod toll;
-mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use prepared::{Prepared, TOO_LATE, filters};
-pub use wrappers::Question;
-#[cfg(fuzzing)]
-pub use wrappers::fuzz;
 
 use crate::config::Config;
 use crate::sys::capability;

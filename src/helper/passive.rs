@@ -2,8 +2,8 @@
 //! file for one address or user names another.
 
 use super::prepared::{Prepared, Unprepared};
-use super::wrappers::{Question, System};
 use crate::config::Config;
+use crate::reader::{Question, System};
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::sync::Arc;
@@ -128,11 +128,8 @@ fn first_address_apart(name: &str, before: &Prepared) -> Result<IpAddr, String> 
     found.ok_or_else(|| format!("{NO_ADDRESS}, or there was no answer"))
 }
 
-fn system(prepared: &Prepared) -> System<'_> {
-    System {
-        nopriv: &prepared.nopriv,
-        kept: prepared.config().run_as_launching_user,
-    }
+fn system(prepared: &Prepared) -> System {
+    System(prepared.reader())
 }
 
 #[cfg(test)]
@@ -152,7 +149,7 @@ mod tests {
             "pasv_address=192.0.2.1",
         ];
         let sources = lines.map(|line| Source::Setting(line.into()));
-        let mut prepared = Prepared::new(config::load(&sources).unwrap()).unwrap();
+        let mut prepared = Prepared::new(config::load(&config::Own, &sources).unwrap()).unwrap();
         assert_eq!(prepared.passive_name(), None);
         prepared.passive = Some(Passive {
             name: "old.test".into(),
@@ -195,7 +192,7 @@ mod tests {
             "pasv_address=192.0.2.9",
         ];
         let sources = lines.map(|line| Source::Setting(line.into()));
-        let other = prepared.anew(config::load(&sources).unwrap());
+        let other = prepared.anew(config::load(&config::Own, &sources).unwrap());
         assert_eq!(other.unwrap().passive_name(), None);
     }
 }

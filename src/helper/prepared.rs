@@ -1,15 +1,15 @@
 //! Settings together with the accounts and addresses they name, looked up once by master so that no session asks the name service
 //! for them; helper looks up again only what a file for one address or user changes.
 
-use super::ask::Silence;
 use super::passive::{self, Passive};
 use crate::config::{Config, Loaded};
+use crate::reader::Who;
 use crate::sys::account::{self, Account};
 use crate::sys::capability;
 use crate::sys::confine::{Isolation, Wanted};
 use crate::sys::process;
 use crate::sys::{landlock, seccomp};
-use crate::wire::{AuthReply, Channel, Identity};
+use crate::wire::{AuthReply, Channel, Identity, Silence};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid};
@@ -231,6 +231,16 @@ impl Prepared {
     /// Whom the keyholder becomes.
     pub fn keeper(&self) -> &Account {
         self.keeper.as_ref().unwrap_or(&self.nopriv)
+    }
+
+    /// Whom a reader of more settings becomes.
+    pub fn reader(&self) -> Who {
+        Who {
+            uid: self.nopriv.uid,
+            gid: self.nopriv.gid,
+            kept: self.config().run_as_launching_user,
+            wanted: self.wanted(),
+        }
     }
 
     /// Opens the empty directory that is the root of greeter and helper.

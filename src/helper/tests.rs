@@ -277,7 +277,7 @@ fn prepared(lines: &[&str]) -> Prepared {
         .chain(lines)
         .map(|line| Source::Setting(line.as_bytes().to_vec()))
         .collect();
-    Prepared::new(config::load(&sources).unwrap()).unwrap()
+    Prepared::new(config::load(&config::Own, &sources).unwrap()).unwrap()
 }
 
 /// Whether a login was granted.

@@ -96,6 +96,7 @@ impl Found {
 /// Builds what sessions of these settings will most likely install; they inherit it.
 fn prepare(config: &Config) {
     List::Keyholder.prepare();
+    List::Reader.prepare();
     List::Greeter.prepare();
     List::Helper { gives: false }.prepare();
     if config.chown_uploads {
@@ -132,6 +133,7 @@ pub fn report(out: &mut dyn Write) -> io::Result<()> {
     let worker = |rights, names| List::Worker { rights, names };
     let lists = [
         ("keyholder", List::Keyholder),
+        ("reader of the settings", List::Reader),
         ("greeter, before login", List::Greeter),
         ("helper, after login", List::Helper { gives: false }),
         ("helper, with chown_uploads", List::Helper { gives: true }),

@@ -43,7 +43,7 @@ struct Report {
 ///
 /// # Errors
 /// Every mistake in certificates, keys, and authorities.
-pub fn try_out(loaded: &Loaded) -> Result<Vec<Mistake>, Vec<Mistake>> {
+pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
     if !loaded.config.ssl_enable {
         return Ok(Vec::new());
     }
@@ -65,7 +65,7 @@ impl Keys {
     ///
     /// # Errors
     /// Every mistake in certificates, keys, and authorities.
-    pub fn start(prepared: &Prepared) -> Result<Option<Self>, Vec<Mistake>> {
+    pub fn start(prepared: &Prepared) -> Result<Option<Self>, Vec<String>> {
         let loaded = &prepared.loaded;
         if !loaded.config.ssl_enable {
             return Ok(None);
@@ -220,15 +220,15 @@ fn listen(
 }
 
 impl Report {
-    fn remarks(&self, loaded: &Loaded) -> Vec<Mistake> {
+    fn remarks(&self, loaded: &Loaded) -> Vec<String> {
         let all = self.remarks.iter();
         all.map(|(option, text)| mistake(loaded, option, text.clone()))
             .collect()
     }
 
     /// What holds for every connection with these keys.
-    fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<Mistake>> {
-        let mut mistakes: Vec<Mistake> = self
+    fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<String>> {
+        let mut mistakes: Vec<String> = self
             .mistakes
             .into_iter()
             .map(|(option, text)| mistake(loaded, &option, text))
@@ -255,9 +255,8 @@ impl Report {
     }
 }
 
-fn mistake(loaded: &Loaded, option: &str, text: String) -> Mistake {
-    Mistake {
-        origin: loaded.origin(option).clone(),
-        text,
-    }
+/// A sentence about an option, with the place where that was set.
+pub fn mistake(loaded: &Loaded, option: &str, text: String) -> String {
+    let origin = loaded.origin(option).clone();
+    Mistake { origin, text }.to_string()
 }

@@ -16,8 +16,9 @@ mod trouble;
 pub use fences::report;
 pub use launch::Inherited;
 
-use crate::config::{self, Loaded, Mistake, Source};
+use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
+use crate::reader;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
@@ -199,7 +200,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     nix::sys::prctl::set_dumpable(false)
         .map_err(|error| failed("cannot forbid core dumps")(&error))?;
     nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
-    Keys::start(prepared).map_err(|mistakes| sentence(&mistakes))
+    Keys::start(prepared).map_err(|mistakes| mistakes.join("; "))
 }
 
 impl Master {
@@ -338,7 +339,7 @@ impl Master {
         self.tried = Instant::now();
         match Keys::start(&self.prepared) {
             Ok(keys) => self.keys = keys,
-            Err(mistakes) => log::error!("no TLS: {}", sentence(&mistakes)),
+            Err(mistakes) => log::error!("no TLS: {}", mistakes.join("; ")),
         }
     }
 
@@ -348,7 +349,13 @@ impl Master {
             let second = self
                 .listeners
                 .second(self.prepared.config(), prepared.config())
-                .map_err(|text| vec![mistake(&prepared, "implicit_listen_port", text)])?;
+                .map_err(|text| {
+                    vec![keys::mistake(
+                        &prepared.loaded,
+                        "implicit_listen_port",
+                        text,
+                    )]
+                })?;
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys, second))
         });
@@ -378,31 +385,15 @@ impl Master {
 }
 
 /// The configuration as its sources have it now.
-fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>> {
-    let loaded = config::load(sources)?;
-    let mistakes = config::check_system(&loaded);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
+fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> {
+    let found = reader::load(sources, reader::Depth::Host);
+    if !found.mistakes.is_empty() {
+        return Err(found.mistakes);
     }
-    let origin = loaded.origin("nopriv_user").clone();
-    old.anew(loaded).map_err(|error| {
-        vec![Mistake {
-            origin,
-            text: error.to_string(),
-        }]
-    })
-}
-
-fn mistake(prepared: &Prepared, option: &str, text: String) -> Mistake {
-    Mistake {
-        origin: prepared.loaded.origin(option).clone(),
-        text,
-    }
-}
-
-fn sentence(mistakes: &[Mistake]) -> String {
-    let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    all.join("; ")
+    let loaded = found.loaded;
+    let wrong = |error: String| vec![keys::mistake(&loaded, "nopriv_user", error)];
+    let anew = old.anew(loaded.clone());
+    anew.map_err(|error| wrong(error.to_string()))
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

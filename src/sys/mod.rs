@@ -14,6 +14,7 @@ pub mod process;
 pub mod report;
 pub mod resolve;
 pub mod seccomp;
+pub mod small;
 pub mod socket;
 pub mod syslog;
 pub mod title;

@@ -12,6 +12,7 @@ mod codec;
 mod event;
 mod keys;
 mod lookup;
+mod reader;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,11 @@ pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
 pub use channel::{Broken, Channel};
-pub use codec::{Decoder, Encoder, Malformed, Message};
+#[cfg(test)]
+pub use codec::Malformed;
+pub use codec::{Decoder, Encoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
-pub use lookup::Found;
+pub use lookup::{Found, Silence};
+pub use reader::{FromReader, ToReader};
 pub use report::Report;

@@ -114,7 +114,7 @@ impl Stage {
         let place = Place::new();
         let kinds = KINDS.iter().map(|(rules, lines)| {
             let file = place.write("conf", format!("{COMMON}{lines}").as_bytes());
-            let loaded = config::load(&[Source::File(file)]).expect("settings");
+            let loaded = config::load(&config::Own, &[Source::File(file)]).expect("settings");
             (*rules, loaded)
         });
         let kinds = kinds.collect();
