@@ -19,7 +19,6 @@ compile_error!("with cfg(fuzzing) nothing is confined: that is for tests/fuzz, n
 
 use config::Source;
 use lexopt::Arg;
-use reader::Found;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -119,9 +118,9 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
         Task::Serve { pid_file } => return serve(sources, pid_file),
         Task::Check => return check(&sources),
         Task::PrintConfig => {
-            let found = reader::load(&sources, reader::Depth::Rules);
+            let found = reader::load(&sources);
             complain(&found.mistakes);
-            if config::print(&found.loaded, &mut out).is_err() || !found.mistakes.is_empty() {
+            if config::print(&found.loaded, &mut out).is_err() || !found.good {
                 return ExitCode::from(REFUSED);
             }
             Ok(())
@@ -143,26 +142,27 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
     }
 }
 
-/// Has the configuration read and what it names on this host looked at; gives remarks about certificates with it.
-fn read(sources: &[Source]) -> Result<(Found, Vec<String>), Vec<String>> {
-    let mut found = reader::load(sources, reader::Depth::Host);
-    if !found.whole {
+/// Has the configuration read and what it names on this host looked at; gives remarks, and those about certificates.
+fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<String>, Vec<String>), Vec<String>> {
+    let found = reader::load(sources);
+    if !found.good {
         return Err(found.mistakes);
     }
+    let mut here = reader::check(&found.loaded);
     match master::keys::try_out(&found.loaded) {
-        Ok(remarks) if found.mistakes.is_empty() => return Ok((found, remarks)),
+        Ok(remarks) if here.good => return Ok((found.loaded, here.remarks, remarks)),
         Ok(_) => {}
-        Err(more) => found.mistakes.extend(more),
+        Err(more) => here.mistakes.extend(more),
     }
-    Err(found.mistakes)
+    Err(here.mistakes)
 }
 
 fn check(sources: &[Source]) -> ExitCode {
     match read(sources) {
-        Ok((found, remarks)) => {
-            let waits = config::waits_to_be_started(&found.loaded);
-            let warnings: Vec<String> = (found.remarks.into_iter())
-                .chain(remarks)
+        Ok((loaded, remarks, more)) => {
+            let waits = config::waits_to_be_started(&loaded);
+            let warnings: Vec<String> = (remarks.into_iter())
+                .chain(more)
                 .chain(waits.map(|remark| remark.to_string()))
                 .map(|remark| format!("warning: {remark}"))
                 .collect();
@@ -197,11 +197,9 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         }
         ExitCode::from(REFUSED)
     };
-    let Found {
-        loaded, remarks, ..
-    } = match read(&sources) {
+    let (loaded, remarks) = match read(&sources) {
         // The keyholder that serves makes its remarks again.
-        Ok((found, _)) => found,
+        Ok((loaded, remarks, _)) => (loaded, remarks),
         Err(mistakes) => return refuse(inherited.connection(), mistakes),
     };
     if !client {

@@ -13,6 +13,8 @@
 mod accounting;
 #[path = "confinement/keys.rs"]
 mod keys;
+#[path = "confinement/reader.rs"]
+mod reader;
 #[path = "support/mod.rs"]
 mod support;
 

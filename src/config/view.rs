@@ -26,8 +26,10 @@ pub trait View {
     /// # Errors
     /// The kernel's word.
     fn open(&self, path: &Path, how: How) -> io::Result<OwnedFd>;
-    /// The uid of an account.
-    fn account(&self, name: &OsStr) -> Option<u32>;
+    /// The uid of an account, which the reader itself asks the name service for.
+    fn account(&self, name: &OsStr) -> Option<u32> {
+        users::get_user_by_name(name).map(|user| user.uid())
+    }
     /// Who the server runs as.
     fn runs_as(&self) -> u32;
 }
@@ -49,10 +51,6 @@ impl View for Own {
             flags | OFlag::O_CLOEXEC,
             Mode::empty(),
         )?)
-    }
-
-    fn account(&self, name: &OsStr) -> Option<u32> {
-        users::get_user_by_name(name).map(|user| user.uid())
     }
 
     fn runs_as(&self) -> u32 {

@@ -171,12 +171,18 @@ impl Arrival<'_> {
         server: SocketAddr,
         file: &mut Option<OsString>,
     ) -> bool {
-        let verdict = reader::judge(self.prepared.reader(), client, server);
-        self.notes.extend(verdict.notes);
+        let verdict = reader::judge(
+            self.prepared.reader(),
+            &self.prepared.loaded,
+            client,
+            server,
+        );
+        self.notes.extend(verdict.remarks);
+        self.notes.extend(verdict.mistakes);
         if verdict.file.is_some() {
             *file = verdict.file;
         }
-        !verdict.granted
+        !verdict.good
     }
 
     /// Reads the file for this address over the settings; its mistakes end the session (reference §2.6).
@@ -193,7 +199,7 @@ impl Arrival<'_> {
                     self.count_as(&base);
                     return;
                 }
-                Err(error) => vec![error.to_string()],
+                Err(error) => vec![error],
             },
             Err(mistakes) => mistakes,
         };

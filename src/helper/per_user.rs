@@ -50,9 +50,7 @@ pub fn settings<'a>(
         let (loaded, remarks) =
             reader::overlay(prepared.reader(), &prepared.loaded, &file, Scope::PerUser)
                 .map_err(failed)?;
-        let prepared = prepared
-            .with(loaded)
-            .map_err(|error| failed(vec![error.to_string()]))?;
+        let prepared = prepared.with(loaded).map_err(|error| failed(vec![error]))?;
         Ok((Cow::Owned(prepared), remarks))
     })
 }

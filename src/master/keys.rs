@@ -4,8 +4,8 @@ use super::trouble::Trouble;
 use crate::config::{Loaded, Mistake, certificates};
 use crate::helper::Prepared;
 use crate::keyholder;
-use crate::sys::confine::{Isolation, Plan, Root};
-use crate::sys::landlock::Reach;
+use crate::reader::Who;
+use crate::sys::confine::Root;
 use crate::sys::seccomp::List;
 use crate::sys::{process, socket};
 use crate::tls::{Identity, Secure, Settings};
@@ -163,28 +163,21 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
     let mut keep = vec![theirs.as_raw_fd()];
     keep.extend(serve.map(|(_, empty)| empty.as_raw_fd()));
     let pid = process::spawn(&keep, || {
-        let plan = serve.map(|(prepared, empty)| Plan {
-            root: if loaded.config.run_as_launching_user {
-                Root::Kept
-            } else {
-                Root::Directory(empty.as_fd())
+        let who = match serve {
+            Some((prepared, _)) => Who {
+                uid: prepared.keeper().uid,
+                gid: prepared.keeper().gid,
+                ..prepared.reader()
             },
-            uid: prepared.keeper().uid,
-            gid: prepared.keeper().gid,
-            groups: &[],
-            keep: &[],
-            limits: keyholder::LIMITS,
-            isolation: Isolation::default(),
-            fences: prepared.wanted().fences(
-                List::Keyholder,
-                Reach::Nothing { connects: false },
-                None,
-            ),
-            // It outlives master: sessions go on, and may still need it.
-            parent: None,
-        });
+            None => Who::nobody(),
+        };
+        // It outlives master: sessions go on, and may still need it.
+        let mut plan = who.plan(keyholder::LIMITS, List::Keyholder, None);
+        if let (Root::Host, Some((_, empty))) = (&plan.root, serve) {
+            plan.root = Root::Directory(empty.as_fd());
+        }
         let empty = serve.map(|(_, empty)| empty);
-        keyholder::run(loaded, plan.as_ref(), empty, Channel::new(theirs))
+        keyholder::run(loaded, &plan, empty, Channel::new(theirs))
     })?;
     Ok((ours, pid))
 }

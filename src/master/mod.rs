@@ -8,13 +8,14 @@ mod launch;
 mod ledger;
 mod listen;
 mod renewal;
+mod report;
 mod reports;
 mod roster;
 mod strays;
 mod trouble;
 
-pub use fences::report;
 pub use launch::Inherited;
+pub use report::report;
 
 use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
@@ -113,7 +114,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let background = config.background;
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
     let service = launch::service(config, start.inherited)?;
-    let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
+    let prepared = Prepared::new(start.loaded)?;
     let standalone = matches!(service, Service::Listen(_));
     let background = background && standalone;
     if standalone {
@@ -386,14 +387,16 @@ impl Master {
 
 /// The configuration as its sources have it now.
 fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> {
-    let found = reader::load(sources, reader::Depth::Host);
-    if !found.mistakes.is_empty() {
+    let found = reader::load(sources);
+    if !found.good {
         return Err(found.mistakes);
     }
-    let loaded = found.loaded;
-    let wrong = |error: String| vec![keys::mistake(&loaded, "nopriv_user", error)];
-    let anew = old.anew(loaded.clone());
-    anew.map_err(|error| wrong(error.to_string()))
+    let here = reader::check(&found.loaded);
+    if !here.good {
+        return Err(here.mistakes);
+    }
+    let fresh = old.anew(found.loaded.clone());
+    fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

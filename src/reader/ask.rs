@@ -1,8 +1,11 @@
 //! Has settings read by the reader: opens for it what it names, and takes typed values and sentences; master and helper, as root.
 
-use super::{Host, Outcome, run};
+use super::Host;
+use super::known::{Names, OPTIONS, Passive};
+use super::names::{Occasion, gather};
 use crate::config::options::Scope;
-use crate::config::{self, HostName, Hosts, Loaded, Own, Source, View};
+use crate::config::{HostName, Hosts, Loaded, Own, Source, View};
+use crate::sys::account::Account;
 use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
 use crate::sys::landlock::{self, Reach};
@@ -54,10 +57,11 @@ impl Who {
         let needed = capability::bits(&needed);
         let wanted = Wanted {
             isolation: Isolation::default(),
-            calls: seccomp::available(),
+            calls: seccomp::available() && seccomp::self_test().is_ok(),
             files: landlock::available(),
         };
-        if capability::read().is_ok_and(|sets| sets.effective & needed != needed) {
+        let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
+        if !able || !is_there(NOBODY) {
             return Self {
                 wanted,
                 ..Self::kept()
@@ -68,6 +72,35 @@ impl Who {
             gid: Gid::from_raw(NOBODY),
             kept: false,
             wanted,
+        }
+    }
+
+    /// What a process becomes that is this, and makes the calls of this list.
+    pub fn plan(
+        self,
+        limits: &'static [(Resource, u64)],
+        list: List,
+        parent: Option<Pid>,
+    ) -> Plan<'static> {
+        let reach = Reach::Nothing { connects: false };
+        Plan {
+            root: if self.kept { Root::Kept } else { Root::Host },
+            uid: self.uid,
+            gid: self.gid,
+            groups: &[],
+            keep: &[],
+            limits,
+            isolation: Isolation::default(),
+            parent,
+            fences: self.wanted.fences(list, reach, None),
+        }
+    }
+
+    /// The same without fences.
+    pub fn unfenced(self) -> Self {
+        Self {
+            wanted: Wanted::default(),
+            ..self
         }
     }
 
@@ -82,47 +115,52 @@ impl Who {
     }
 }
 
-/// What was read.
-#[derive(Debug)]
+/// Whether there is this user in this process's user name space (user_namespaces(7)).
+fn is_there(uid: u32) -> bool {
+    let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else {
+        return true;
+    };
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (Some(Ok(first)), _, Some(Ok(count))) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return false;
+        };
+        uid.checked_sub(first).is_some_and(|place| place < count)
+    })
+}
+
+/// What a reader has found.
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The settings.
     pub loaded: Loaded,
-    /// Why they cannot be served.
+    /// Why they are no good.
     pub mistakes: Vec<String>,
     /// What the administrator should know.
     pub remarks: Vec<String>,
-    /// Whether no mistake is in the settings themselves.
-    pub whole: bool,
+    /// The settings are good, or the client may come in.
+    pub good: bool,
+    /// The file of settings for a client.
+    pub file: Option<OsString>,
+    hosts: Vec<(HostName, Loaded)>,
+    accounts: [Option<Account>; OPTIONS.len()],
+    passive: Option<Passive>,
 }
 
-/// What settings are held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// Each other.
-    Rules,
-    /// This host as well.
-    Host,
+/// Has all sources read over the defaults.
+pub fn load(sources: &[Source]) -> Found {
+    let mut found = ask(Who::nobody(), &Loaded::defaults(), |host| {
+        host.load(sources)
+    });
+    found.loaded.hosts = Arc::new(Hosts::of(std::mem::take(&mut found.hosts)));
+    found
 }
 
-/// Has all sources read over the defaults, and held against what they must fit.
-pub fn load(sources: &[Source], depth: Depth) -> Found {
-    let base = Loaded::defaults();
-    let read = |view: &dyn View| {
-        let (loaded, mut mistakes) = config::read(view, sources);
-        let whole = mistakes.is_empty();
-        let mut remarks = Vec::new();
-        if whole && depth == Depth::Host {
-            mistakes = config::check_system(view, &loaded);
-            remarks = config::remarks(view, &loaded);
-        }
-        Outcome {
-            loaded,
-            mistakes,
-            remarks,
-            whole,
-        }
-    };
-    have_read(Who::nobody(), &base, read)
+/// Has settings held against this host.
+pub fn check(loaded: &Loaded) -> Found {
+    ask(Who::nobody().unfenced(), loaded, |host| host.check(loaded))
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
@@ -135,187 +173,147 @@ pub fn overlay(
     file: &Path,
     scope: Scope,
 ) -> Result<(Loaded, Vec<String>), Vec<String>> {
-    let read = |view: &dyn View| match base.overlay(view, file, scope) {
-        Ok((loaded, remarks)) => Outcome {
-            loaded,
-            mistakes: Vec::new(),
-            remarks,
-            whole: true,
-        },
-        Err(mistakes) => Outcome {
-            loaded: base.clone(),
-            mistakes,
-            remarks: Vec::new(),
-            whole: false,
-        },
-    };
-    let mut found = have_read(who, base, read);
-    if scope != Scope::Server {
-        found.loaded.hosts = Arc::clone(&base.hosts);
+    let mut found = ask(who, base, |host| host.overlay(base, file, scope));
+    if scope == Scope::Server {
+        found.loaded.hosts = Arc::new(Hosts::of(found.hosts));
     }
-    if found.mistakes.is_empty() {
+    if found.good {
         Ok((found.loaded, found.remarks))
     } else {
         Err(found.mistakes)
     }
 }
 
-/// What hosts.allow and hosts.deny say of a connection.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    /// The client may come in.
-    pub granted: bool,
-    /// The file of settings that a rule names for it.
-    pub file: Option<OsString>,
-    /// For the log.
-    pub notes: Vec<String>,
-}
-
-/// Has a connection judged; without an answer the client is refused, for nobody knows what the rules would have said.
-pub fn judge(who: Who, client: SocketAddr, server: SocketAddr) -> Verdict {
-    let who = Who {
-        wanted: Wanted::default(),
-        ..who
-    };
-    let mut verdict = Verdict::default();
-    let heard = ask(
-        who,
-        |host| host.judge(client, server),
-        |said| match said {
-            FromReader::Remark(said) => {
-                verdict.notes.push(text(said));
-                Some(More::Follows)
-            }
-            FromReader::Judged { granted, file } => {
-                verdict.granted = granted;
-                verdict.file = file.map(OsString::from_vec);
-                Some(More::None)
-            }
-            FromReader::Open { .. }
-            | FromReader::Account(_)
-            | FromReader::Host(_)
-            | FromReader::Set { .. }
-            | FromReader::Mistake(_)
-            | FromReader::Done { .. } => None,
-        },
-    );
-    if let Err(error) = heard {
-        let text = format!("nobody has judged this client, which is refused: {error}");
-        verdict.notes.push(text);
+/// Has looked up what settings name.
+///
+/// # Errors
+/// What is missing.
+pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Names), String> {
+    // Tests have threads, and fork nothing.
+    if cfg!(test) {
+        let (names, _) = gather(&mut loaded, occasion)?;
+        return Ok((loaded, names));
     }
-    verdict
+    let who = if loaded.config.run_as_launching_user {
+        Who::kept()
+    } else {
+        Who::nobody().unfenced()
+    };
+    let found = ask(who, &loaded, |host| host.names(&loaded, occasion));
+    for remark in &found.remarks {
+        log::error!("{remark}");
+    }
+    let [Some(nopriv), others @ ..] = found.accounts else {
+        return Err(found.mistakes.join("; "));
+    };
+    loaded.config = found.loaded.config;
+    let names = Names {
+        nopriv,
+        others,
+        passive: found.passive,
+    };
+    found
+        .good
+        .then_some((loaded, names))
+        .ok_or_else(|| found.mistakes.join("; "))
 }
 
-fn have_read(who: Who, base: &Loaded, work: impl FnOnce(&dyn View) -> Outcome) -> Found {
+/// Has a connection judged by hosts.allow and hosts.deny. Without an answer it is not good, for nobody knows what the rules would say.
+pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) -> Found {
+    ask(who.unfenced(), base, |host| host.judge(client, server))
+}
+
+/// Forks a reader and serves it until it is done.
+fn ask(who: Who, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
     let mut found = Found {
         loaded: base.clone(),
         mistakes: Vec::new(),
         remarks: Vec::new(),
-        whole: false,
+        good: false,
+        file: None,
+        hosts: Vec::new(),
+        accounts: [const { None }; OPTIONS.len()],
+        passive: None,
     };
-    let mut hosts: Vec<(HostName, Loaded)> = Vec::new();
-    let heard = ask(
-        who,
-        |host| host.tell(base, &work(host)),
-        |said| {
-            match said {
-                FromReader::Host(name) => {
-                    hosts.push((HostName::parse(&name)?, found.loaded.clone()));
-                }
-                FromReader::Set { row, value, origin } => {
-                    let last = hosts.last_mut().map(|(_, loaded)| loaded);
-                    let target = last.unwrap_or(&mut found.loaded);
-                    target.set(row.into(), value, origin).then_some(())?;
-                }
-                FromReader::Mistake(said) => found.mistakes.push(text(said)),
-                FromReader::Remark(said) => found.remarks.push(text(said)),
-                FromReader::Done { whole } => {
-                    found.whole = whole;
-                    return Some(More::None);
-                }
-                FromReader::Open { .. } | FromReader::Account(_) | FromReader::Judged { .. } => {
-                    return None;
-                }
-            }
-            Some(More::Follows)
-        },
-    );
-    found.loaded.hosts = Arc::new(Hosts::of(hosts));
+    let heard = fork(who, work).and_then(|(mut channel, pid)| {
+        let heard = hear(&mut channel, &mut found);
+        drop(channel);
+        let ended = process::wait_for(pid)?;
+        heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
+    });
     if let Err(error) = heard {
-        found.whole = false;
-        let text = format!("the process that reads the settings has not read them: {error}");
+        found.good = false;
+        let text = format!("the process that reads settings and rules has failed: {error}");
         found.mistakes.push(text);
     }
     found
 }
 
-/// Whether more follows a message.
-enum More {
-    Follows,
-    None,
-}
+type Ours = Channel<ToReader, FromReader>;
 
-/// Forks a reader, serves it, and takes what it says, until that is all.
-fn ask(
-    who: Who,
-    work: impl FnOnce(&Host) -> io::Result<()>,
-    mut take: impl FnMut(FromReader) -> Option<More>,
-) -> io::Result<()> {
-    let (mut channel, theirs) = Channel::<ToReader, FromReader>::pair()?;
+fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Ours, Pid)> {
+    let (ours, theirs) = Ours::pair()?;
     let theirs = theirs.into_descriptor();
     let parent = Pid::this();
     let pid = process::spawn(&[theirs.as_raw_fd()], || {
         // Under inetd the standard descriptors are the client.
         let _ = process::silence(false);
-        let reach = Reach::Nothing { connects: false };
-        let plan = Plan {
-            root: if who.kept { Root::Kept } else { Root::Host },
-            uid: who.uid,
-            gid: who.gid,
-            groups: &[],
-            keep: &[],
-            limits: LIMITS,
-            isolation: Isolation::default(),
-            parent: Some(parent),
-            fences: who.wanted.fences(List::Reader, reach, None),
+        let plan = who.plan(LIMITS, List::Reader, Some(parent));
+        let host = Host::new(Channel::new(theirs));
+        let told = match confine::confine(&plan) {
+            Ok(_) => work(&host),
+            Err(failure) => host.gives_up(&failure.to_string()),
         };
-        run(&plan, Channel::new(theirs), work)
+        i32::from(told.is_err())
     })?;
-    let heard = hear(&mut channel, &mut take);
-    drop(channel);
-    let ended = process::wait_for(pid)?;
-    heard.ok_or_else(|| io::Error::other(format!("the reader has ended: {ended:?}")))
+    Ok((ours, pid))
 }
 
-/// Serves a reader until it is done; nothing if it says what it may not, or ends.
-fn hear(
-    channel: &mut Channel<ToReader, FromReader>,
-    take: &mut impl FnMut(FromReader) -> Option<More>,
-) -> Option<()> {
+/// Nothing if it says what it may not, or ends.
+fn hear(channel: &mut Ours, found: &mut Found) -> Option<()> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     loop {
-        let reply = match channel.receive().ok()?? {
+        match channel.receive().ok()?? {
             FromReader::Open { path, how } => {
                 let path = Path::new(OsStr::from_bytes(&path));
-                match confine::with_search(|| Own.open(path, how)) {
+                let reply = match confine::with_search(|| Own.open(path, how)) {
                     Ok(file) => ToReader::Opened(file),
-                    Err(error) => ToReader::Failed(error.raw_os_error().unwrap_or(0)),
-                }
+                    Err(error) => {
+                        ToReader::Failed(error.raw_os_error().unwrap_or(0).cast_unsigned())
+                    }
+                };
+                channel.send(&reply).ok()?;
             }
-            FromReader::Account(name) => ToReader::Account(Own.account(OsStr::from_bytes(&name))),
-            said @ (FromReader::Host(_)
-            | FromReader::Set { .. }
-            | FromReader::Mistake(_)
-            | FromReader::Remark(_)
-            | FromReader::Judged { .. }
-            | FromReader::Done { .. }) => match take(said)? {
-                More::Follows => continue,
-                More::None => return Some(()),
-            },
-        };
-        channel.send(&reply).ok()?;
+            FromReader::Host(name) => {
+                let loaded = found.loaded.clone();
+                found.hosts.push((HostName::parse(&name)?, loaded));
+            }
+            FromReader::Set { row, value, origin } => {
+                let last = found.hosts.last_mut().map(|(_, loaded)| loaded);
+                let target = last.unwrap_or(&mut found.loaded);
+                target.set(row.into(), value, origin).then_some(())?;
+            }
+            FromReader::Mistake(said) => found.mistakes.push(text(said)),
+            FromReader::Remark(said) => found.remarks.push(text(said)),
+            FromReader::Account { number, account } => {
+                *found.accounts.get_mut(usize::from(number))? = Some(account);
+            }
+            FromReader::Passive {
+                name,
+                address,
+                stands,
+            } => {
+                found.passive = Some(Passive {
+                    name: OsString::from_vec(name),
+                    address: OsString::from_vec(address),
+                    stands: stands.map(OsString::from_vec),
+                });
+            }
+            FromReader::File(path) => found.file = Some(OsString::from_vec(path)),
+            FromReader::Done(good) => {
+                found.good = good;
+                return Some(());
+            }
+        }
     }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
 }

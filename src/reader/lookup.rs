@@ -2,7 +2,8 @@
 //! (attacks B-161); reader and master, and their short-lived child.
 
 use super::Who;
-use crate::sys::confine::{self, Fences, Isolation, Plan, Root};
+use crate::sys::confine;
+use crate::sys::seccomp::List;
 use crate::sys::{process, resolve, socket};
 use crate::wire::{Channel, Found, Silence};
 use nix::sys::resource::Resource;
@@ -57,18 +58,8 @@ impl System {
         let theirs = theirs.into_descriptor();
         let parent = Pid::this();
         let child = process::spawn(&[theirs.as_raw_fd()], || {
-            let plan = Plan {
-                root: if self.0.kept { Root::Kept } else { Root::Host },
-                uid: self.0.uid,
-                gid: self.0.gid,
-                groups: &[],
-                keep: &[],
-                limits: LIMITS,
-                isolation: Isolation::default(),
-                parent: Some(parent),
-                // A resolver may do anything its modules want.
-                fences: Fences::default(),
-            };
+            // A resolver may do anything its modules want.
+            let plan = self.0.unfenced().plan(LIMITS, List::Reader, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
                 let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));

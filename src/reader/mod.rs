@@ -2,55 +2,35 @@
 //! and gets typed values; forked for one task, without rights.
 
 mod ask;
+mod known;
 mod lookup;
+mod names;
 mod wrappers;
 
-pub use ask::{Depth, Found, Who, judge, load, overlay};
+pub use ask::{Who, check, judge, load, names, overlay};
+#[cfg(test)]
+pub use known::Passive;
+pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
 pub use lookup::{Question, System};
+pub use names::{NO_ADDRESS, Occasion};
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
 
-use crate::config::{Hosts, How, Loaded, Mistake, Origin, View};
-use crate::sys::confine::{self, Plan};
+use crate::config::options::Scope;
+use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
 use wrappers::{Answer, Query, Resolver};
 
 /// The reader's end of its channel.
 type Root = Channel<FromReader, ToReader>;
-
-/// What was read.
-struct Outcome {
-    loaded: Loaded,
-    mistakes: Vec<Mistake>,
-    remarks: Vec<Mistake>,
-    /// Whether no mistake is in the settings themselves.
-    whole: bool,
-}
-
-/// Gives everything up and does its work; gives the exit status.
-fn run(plan: &Plan<'_>, channel: Root, work: impl FnOnce(&Host) -> io::Result<()>) -> i32 {
-    let runs_as = nix::unistd::getuid().as_raw();
-    let host = Host {
-        channel: RefCell::new(channel),
-        runs_as,
-    };
-    let told = match confine::confine(plan) {
-        Ok(_) => work(&host),
-        Err(failure) => {
-            let text = format!("the reader of the settings cannot give up its rights: {failure}");
-            let told = host.say(&FromReader::Mistake(text.into_bytes()));
-            told.and_then(|()| host.say(&FromReader::Done { whole: false }))
-        }
-    };
-    i32::from(told.is_err())
-}
 
 /// The host, by way of the process that may look at it.
 struct Host {
@@ -59,6 +39,21 @@ struct Host {
 }
 
 impl Host {
+    /// By way of this channel; made while it is known who the server runs as.
+    fn new(channel: Root) -> Self {
+        Self {
+            channel: RefCell::new(channel),
+            runs_as: nix::unistd::getuid().as_raw(),
+        }
+    }
+
+    /// Reports why nothing is read.
+    fn gives_up(&self, why: &str) -> io::Result<()> {
+        let text = format!("the reader of the settings cannot give up its rights: {why}");
+        self.say(&FromReader::Mistake(text.into_bytes()))?;
+        self.say(&FromReader::Done(false))
+    }
+
     fn say(&self, message: &FromReader) -> io::Result<()> {
         let gone = |_| io::ErrorKind::BrokenPipe.into();
         self.channel.borrow_mut().send(message).map_err(gone)
@@ -78,34 +73,89 @@ impl Host {
             server,
         };
         let decision = wrappers::ask(&query, self);
-        let file = decision.variable(b"VSFTPD_LOAD_CONF").map(<[u8]>::to_vec);
         let granted = decision.answer == Answer::Granted;
         let rule = decision.rule.as_deref().unwrap_or("tcp_wrappers");
         let refusal = (!granted).then(|| format!("{rule} refuses this client"));
-        for note in decision.notes.into_iter().chain(refusal) {
+        for note in decision.notes.iter().cloned().chain(refusal) {
             self.say(&FromReader::Remark(note.into_bytes()))?;
         }
-        self.say(&FromReader::Judged { granted, file })
+        if let Some(file) = decision.variable(b"VSFTPD_LOAD_CONF") {
+            self.say(&FromReader::File(file.to_vec()))?;
+        }
+        self.say(&FromReader::Done(granted))
     }
 
-    /// Reports what is other than in `base`.
-    fn tell(&self, base: &Loaded, outcome: &Outcome) -> io::Result<()> {
-        for mistake in &outcome.mistakes {
+    /// Reports sentences, settings that are other than in `base`, and whether they are good.
+    fn tell(
+        &self,
+        base: &Loaded,
+        loaded: &Loaded,
+        mistakes: &[Mistake],
+        remarks: &[Mistake],
+    ) -> io::Result<()> {
+        for mistake in mistakes {
             self.say(&FromReader::Mistake(mistake.to_string().into_bytes()))?;
         }
-        for remark in &outcome.remarks {
+        for remark in remarks {
             self.say(&FromReader::Remark(remark.to_string().into_bytes()))?;
         }
-        self.differences(base, &outcome.loaded)?;
-        if !same(&base.hosts, &outcome.loaded.hosts) {
-            for (name, loaded) in outcome.loaded.hosts.all() {
+        self.differences(base, loaded)?;
+        if !Arc::ptr_eq(&base.hosts, &loaded.hosts) {
+            for (name, host) in loaded.hosts.all() {
                 self.say(&FromReader::Host(name.as_str().as_bytes().to_vec()))?;
-                self.differences(&outcome.loaded, loaded)?;
+                self.differences(loaded, host)?;
             }
         }
-        self.say(&FromReader::Done {
-            whole: outcome.whole,
-        })
+        self.say(&FromReader::Done(mistakes.is_empty()))
+    }
+
+    /// Reads all sources over the defaults.
+    fn load(&self, sources: &[Source]) -> io::Result<()> {
+        let (loaded, mistakes) = config::read(self, sources);
+        self.tell(&Loaded::defaults(), &loaded, &mistakes, &[])
+    }
+
+    /// Reads a file over settings.
+    fn overlay(&self, base: &Loaded, file: &Path, scope: Scope) -> io::Result<()> {
+        match base.overlay(self, file, scope) {
+            Ok((loaded, remarks)) => self.tell(base, &loaded, &[], &remarks),
+            Err(mistakes) => self.tell(base, base, &mistakes, &[]),
+        }
+    }
+
+    /// Holds settings against this host.
+    fn check(&self, loaded: &Loaded) -> io::Result<()> {
+        let mistakes = config::check_system(self, loaded);
+        self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
+    }
+
+    /// Looks up what settings name.
+    fn names(&self, loaded: &Loaded, occasion: Occasion<'_>) -> io::Result<()> {
+        let mut changed = loaded.clone();
+        let (names, remarks) = match names::gather(&mut changed, occasion) {
+            Ok(found) => found,
+            Err(text) => {
+                self.say(&FromReader::Mistake(text.into_bytes()))?;
+                return self.say(&FromReader::Done(false));
+            }
+        };
+        for remark in remarks {
+            self.say(&FromReader::Remark(remark.into_bytes()))?;
+        }
+        for number in 0..=u8::MAX {
+            if let Some(account) = names.by_option(number.into()) {
+                let account = account.clone();
+                self.say(&FromReader::Account { number, account })?;
+            }
+        }
+        if let Some(passive) = names.passive {
+            self.say(&FromReader::Passive {
+                name: passive.name.into_vec(),
+                address: passive.address.into_vec(),
+                stands: passive.stands.map(OsString::into_vec),
+            })?;
+        }
+        self.tell(loaded, &changed, &[], &[])
     }
 
     /// Every option that is set to something else, or elsewhere.
@@ -125,25 +175,12 @@ impl Host {
     }
 }
 
-fn same(one: &std::sync::Arc<Hosts>, other: &std::sync::Arc<Hosts>) -> bool {
-    std::sync::Arc::ptr_eq(one, other)
-}
-
 impl View for Host {
     fn open(&self, path: &Path, how: How) -> io::Result<OwnedFd> {
         let path = path.as_os_str().as_bytes().to_vec();
         match self.ask(&FromReader::Open { path, how })? {
             ToReader::Opened(file) => Ok(file),
-            ToReader::Failed(error) => Err(io::Error::from_raw_os_error(error)),
-            ToReader::Account(_) => Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-
-    fn account(&self, name: &OsStr) -> Option<u32> {
-        let name = name.as_bytes().to_vec();
-        match self.ask(&FromReader::Account(name)).ok()? {
-            ToReader::Account(uid) => uid,
-            ToReader::Opened(_) | ToReader::Failed(_) => None,
+            ToReader::Failed(error) => Err(io::Error::from_raw_os_error(error.cast_signed())),
         }
     }
 

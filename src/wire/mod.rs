@@ -11,9 +11,12 @@ mod channel;
 mod codec;
 mod event;
 mod keys;
+mod kinds;
 mod lookup;
 mod reader;
 mod report;
+mod said;
+mod sign;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +28,9 @@ pub use channel::{Broken, Channel};
 pub use codec::Malformed;
 pub use codec::{Decoder, Encoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
-pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
+pub use keys::{FromKeyholder, ToKeyholder};
 pub use lookup::{Found, Silence};
 pub use reader::{FromReader, ToReader};
 pub use report::Report;
+pub use said::Said;
+pub use sign::{Sign, SignReply};

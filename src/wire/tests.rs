@@ -5,7 +5,10 @@
 #[path = "../../tests/fuzz/message.rs"]
 mod message;
 
-use super::{AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Report};
+use super::{
+    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, FromReader, Report,
+    ToReader,
+};
 use message::reads;
 use proptest::prelude::*;
 
@@ -38,6 +41,8 @@ fn all(bytes: &[u8]) -> usize {
         reads::<AfterLogin>(bytes),
         reads::<AfterLoginReply>(bytes),
         reads::<AuthWord>(bytes),
+        reads::<FromReader>(bytes),
+        reads::<ToReader>(bytes),
         reads::<Report>(bytes),
     ];
     read.iter().filter(|read| **read).count()

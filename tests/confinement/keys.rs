@@ -22,9 +22,13 @@ fn keyholder(server: &Server) -> Seen {
 fn keyholder_now(server: &Server) -> i32 {
     wait("the keyholder", || {
         let all = children(server.pid());
-        let mut own = all
-            .into_iter()
-            .filter(|pid| uid(*pid).as_deref() == Some(NOBODY) && children(*pid).is_empty());
+        // A reader is there for a moment, and sees the host.
+        let within = |pid: i32| fs::read_link(format!("/proc/{pid}/root")).ok();
+        let mut own = all.into_iter().filter(|pid| {
+            uid(*pid).as_deref() == Some(NOBODY)
+                && children(*pid).is_empty()
+                && within(*pid).is_some_and(|root| root.as_os_str() == EMPTY)
+        });
         own.next()
     })
 }

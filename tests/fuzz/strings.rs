@@ -3,7 +3,7 @@
 use crate::message::reads;
 use crate::wire::{
     AfterLogin, AfterLoginReply, AuthReply, AuthWord, BeforeLogin, BeforeLoginReply, Found,
-    FromKeyholder, Report, Sign, SignReply, ToKeyholder,
+    FromKeyholder, FromReader, Report, Sign, SignReply, ToKeyholder, ToReader,
 };
 
 /// The first byte says which set of messages it is.
@@ -11,7 +11,7 @@ pub fn wire(data: &[u8]) {
     let Some((set, bytes)) = data.split_first() else {
         return;
     };
-    let _ = match set % 12 {
+    let _ = match set % 14 {
         0 => reads::<BeforeLogin>(bytes),
         1 => reads::<BeforeLoginReply>(bytes),
         2 => reads::<AfterLogin>(bytes),
@@ -23,6 +23,8 @@ pub fn wire(data: &[u8]) {
         8 => reads::<Sign>(bytes),
         9 => reads::<SignReply>(bytes),
         10 => reads::<Found>(bytes),
+        11 => reads::<FromReader>(bytes),
+        12 => reads::<ToReader>(bytes),
         _ => reads::<Report>(bytes),
     };
 }

@@ -65,6 +65,9 @@ static REPORTING: AtomicBool = AtomicBool::new(false);
 /// Whether this kernel filters.
 static AVAILABLE: OnceLock<bool> = OnceLock::new();
 
+/// What the trial has come to.
+static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+
 /// Whether it turned out not to, although it says so.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
@@ -205,11 +208,15 @@ pub fn do_without() {
     BROKEN.store(true, Ordering::Relaxed);
 }
 
-/// Tries in a child that lives for nothing else that a filter lets pass what is listed and ends the process for what is not.
+/// Tries once, in a child that lives for nothing else, that a filter lets pass what is listed and ends the process for what is not.
 ///
 /// # Errors
 /// What happened instead.
 pub fn self_test() -> Result<(), String> {
+    TRIED.get_or_init(trial).clone()
+}
+
+fn trial() -> Result<(), String> {
     let list = List::Worker {
         rights: Rights::default(),
         names: false,
