@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check;
+use super::ciphers;
 use super::loaded::{Loaded, Mistake, Origin, Source, shown, shown_path};
 use super::options::{Config, Row, Scope, TABLE, position};
 use super::text::Wrong;
@@ -42,7 +43,8 @@ pub fn load(view: &dyn View, sources: &[Source]) -> Result<Loaded, Vec<Mistake>>
 pub fn read(view: &dyn View, sources: &[Source]) -> (Loaded, Vec<Mistake>) {
     let mut reader = Reader::new(view);
     reader.sources(sources, &DEFAULT_FILES);
-    let (loaded, mistakes) = reader.finish();
+    let (mut loaded, mistakes) = reader.finish();
+    loaded.suites = ciphers::chosen(&loaded);
     if mistakes.is_empty() {
         loaded.with_hosts(view)
     } else {
@@ -55,7 +57,7 @@ impl Loaded {
     /// the one of a single host or user, where only options of that scope do; the others in it come back as remarks.
     ///
     /// # Errors
-    /// As [`load`].
+    /// Every mistake in it, and in what follows from it.
     pub fn overlay(
         &self,
         view: &dyn View,

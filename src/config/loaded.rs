@@ -6,6 +6,7 @@ use std::{fmt, iter};
 
 use super::hosts::Hosts;
 use super::options::{Config, Row, TABLE, position};
+use super::suite::Suite;
 use super::value::Value;
 
 /// One argument of the command line that makes settings, in the order they were given.
@@ -42,6 +43,8 @@ pub struct Loaded {
     pub(super) origins: Vec<Origin>,
     /// The settings of each host (`host_config_dir`).
     pub hosts: Arc<Hosts>,
+    /// What `ssl_ciphers` comes to, the most wanted first; of the server as a whole.
+    pub suites: Vec<Suite>,
 }
 
 impl Loaded {
@@ -63,6 +66,7 @@ impl Loaded {
             config: Arc::default(),
             origins: vec![Origin::Default; TABLE.len()],
             hosts: Arc::default(),
+            suites: Vec::new(),
         }
     }
 

@@ -27,6 +27,7 @@ pub mod network;
 pub mod options;
 pub mod ports;
 mod print;
+mod suite;
 mod text;
 pub mod value;
 mod view;
@@ -40,6 +41,7 @@ pub use loaded::{Loaded, Mistake, Origin, Source};
 pub use manual::conf_5;
 pub use options::Config;
 pub use print::print;
+pub use suite::Suite;
 pub use view::{How, Own, View};
 
 #[cfg(test)]

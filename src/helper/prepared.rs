@@ -73,7 +73,7 @@ impl Prepared {
         self.account(KEEPER).unwrap_or(&self.names.nopriv)
     }
 
-    /// The account that the option with this number of [`reader::OPTIONS`] names, if one is needed.
+    /// The account that an option names, if one is needed: [`reader::ANONYMOUS`] and the like.
     pub fn account(&self, option: usize) -> Option<&Account> {
         self.names.by_option(option)
     }

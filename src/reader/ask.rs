@@ -4,7 +4,7 @@ use super::Host;
 use super::known::{Names, OPTIONS, Passive};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
-use crate::config::{HostName, Hosts, Loaded, Own, Source, View};
+use crate::config::{HostName, Hosts, Loaded, Own, Source, Suite, View};
 use crate::sys::account::Account;
 use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
@@ -151,7 +151,8 @@ pub struct Found {
 
 /// Has all sources read over the defaults.
 pub fn load(sources: &[Source]) -> Found {
-    let mut found = ask(Who::nobody(), &Loaded::defaults(), |host| {
+    let base = Loaded::defaults();
+    let mut found = ask(Who::nobody(), Files::Given, &base, |host| {
         host.load(sources)
     });
     found.loaded.hosts = Arc::new(Hosts::of(std::mem::take(&mut found.hosts)));
@@ -160,7 +161,8 @@ pub fn load(sources: &[Source]) -> Found {
 
 /// Has settings held against this host.
 pub fn check(loaded: &Loaded) -> Found {
-    ask(Who::nobody().unfenced(), loaded, |host| host.check(loaded))
+    let who = Who::nobody().unfenced();
+    ask(who, Files::Given, loaded, |host| host.check(loaded))
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
@@ -173,7 +175,9 @@ pub fn overlay(
     file: &Path,
     scope: Scope,
 ) -> Result<(Loaded, Vec<String>), Vec<String>> {
-    let mut found = ask(who, base, |host| host.overlay(base, file, scope));
+    let mut found = ask(who, Files::Given, base, |host| {
+        host.overlay(base, file, scope)
+    });
     if scope == Scope::Server {
         found.loaded.hosts = Arc::new(Hosts::of(found.hosts));
     }
@@ -199,7 +203,9 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     } else {
         Who::nobody().unfenced()
     };
-    let found = ask(who, &loaded, |host| host.names(&loaded, occasion));
+    let found = ask(who, Files::None, &loaded, |host| {
+        host.names(&loaded, occasion)
+    });
     for remark in &found.remarks {
         log::error!("{remark}");
     }
@@ -220,11 +226,22 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
 
 /// Has a connection judged by hosts.allow and hosts.deny. Without an answer it is not good, for nobody knows what the rules would say.
 pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) -> Found {
-    ask(who.unfenced(), base, |host| host.judge(client, server))
+    ask(who.unfenced(), Files::Given, base, |host| {
+        host.judge(client, server)
+    })
+}
+
+/// Whether files are opened for a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// Those it names.
+    Given,
+    /// It needs none.
+    None,
 }
 
 /// Forks a reader and serves it until it is done.
-fn ask(who: Who, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
+fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
     let mut found = Found {
         loaded: base.clone(),
         mistakes: Vec::new(),
@@ -236,7 +253,7 @@ fn ask(who: Who, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> F
         passive: None,
     };
     let heard = fork(who, work).and_then(|(mut channel, pid)| {
-        let heard = hear(&mut channel, &mut found);
+        let heard = hear(&mut channel, files, &mut found);
         drop(channel);
         let ended = process::wait_for(pid)?;
         heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
@@ -270,11 +287,11 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
 }
 
 /// Nothing if it says what it may not, or ends.
-fn hear(channel: &mut Ours, found: &mut Found) -> Option<()> {
+fn hear(channel: &mut Ours, files: Files, found: &mut Found) -> Option<()> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     loop {
         match channel.receive().ok()?? {
-            FromReader::Open { path, how } => {
+            FromReader::Open { path, how } if files == Files::Given => {
                 let path = Path::new(OsStr::from_bytes(&path));
                 let reply = match confine::with_search(|| Own.open(path, how)) {
                     Ok(file) => ToReader::Opened(file),
@@ -284,6 +301,7 @@ fn hear(channel: &mut Ours, found: &mut Found) -> Option<()> {
                 };
                 channel.send(&reply).ok()?;
             }
+            FromReader::Open { path: _, how: _ } => return None,
             FromReader::Host(name) => {
                 let loaded = found.loaded.clone();
                 found.hosts.push((HostName::parse(&name)?, loaded));
@@ -292,6 +310,14 @@ fn hear(channel: &mut Ours, found: &mut Found) -> Option<()> {
                 let last = found.hosts.last_mut().map(|(_, loaded)| loaded);
                 let target = last.unwrap_or(&mut found.loaded);
                 target.set(row.into(), value, origin).then_some(())?;
+            }
+            FromReader::Suites(places) => {
+                let suites = places
+                    .iter()
+                    .map(|place| Suite::ALL.get(usize::from(*place)));
+                found.loaded.suites = suites
+                    .map(Option::<&Suite>::copied)
+                    .collect::<Option<_>>()?;
             }
             FromReader::Mistake(said) => found.mistakes.push(text(said)),
             FromReader::Remark(said) => found.remarks.push(text(said)),

@@ -17,7 +17,7 @@ pub use names::{NO_ADDRESS, Occasion};
 pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
-use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::config::{self, How, Loaded, Mistake, Origin, Source, Suite, View};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -112,6 +112,11 @@ impl Host {
     /// Reads all sources over the defaults.
     fn load(&self, sources: &[Source]) -> io::Result<()> {
         let (loaded, mistakes) = config::read(self, sources);
+        let places = loaded.suites.iter().filter_map(|suite| {
+            let place = Suite::ALL.iter().position(|one| one == suite)?;
+            u16::try_from(place).ok()
+        });
+        self.say(&FromReader::Suites(places.collect()))?;
         self.tell(&Loaded::defaults(), &loaded, &mistakes, &[])
     }
 

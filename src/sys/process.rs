@@ -365,8 +365,8 @@ pub fn one_arena() {
 pub fn fill_heap_gaps() {
     /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
     const MOST: usize = 4096;
-    // Too large for any gap; given back at once.
-    let large = Vec::<u8>::with_capacity(64 * 1024);
+    // Too large for any gap, the reader's messages included; given back at once.
+    let large = Vec::<u8>::with_capacity(120 * 1024);
     let end = large.as_ptr().addr();
     drop(large);
     for size in (8..=2048).step_by(16) {

@@ -2,8 +2,7 @@
 
 use super::client_cert::Verifier;
 use super::identity::Identity;
-use crate::config::ciphers::{self, Suite};
-use crate::config::{Config, Hosts, Loaded};
+use crate::config::{Config, Hosts, Loaded, Suite};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
@@ -52,7 +51,7 @@ impl Settings {
     pub fn new(loaded: &Loaded, identities: Vec<Identity>) -> Result<Self, String> {
         let config = &loaded.config;
         let mut provider = super::provider();
-        let chosen = ciphers::chosen(loaded);
+        let chosen = &loaded.suites;
         let rank = |suite: CipherSuite| {
             let at = chosen
                 .iter()

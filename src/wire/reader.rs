@@ -16,6 +16,9 @@ pub const PATH: usize = 4096;
 /// The longest text; a longer sentence is cut.
 pub const TEXT: usize = 60_000;
 
+/// More suites than there are.
+const SUITES: u16 = 64;
+
 /// More groups than an account has.
 const GROUPS: u16 = 10_000;
 
@@ -60,6 +63,8 @@ pub enum FromReader {
         /// What stands there.
         stands: Option<Vec<u8>>,
     },
+    /// What `ssl_ciphers` comes to, as places in the list of all suites.
+    Suites(Vec<u16>),
     /// The file of settings for a client.
     File(Vec<u8>),
     /// That was all, and whether it is good.
@@ -84,6 +89,7 @@ messages! { FromReader, TEXT + PATH + 16;
     6 Remark(Words(TEXT));
     7 Done(Flag);
     8 File(Text(PATH));
+    10 Suites(Many(SUITES, Short));
     9 Passive { name: Text(PATH), address: Text(PATH), stands: Maybe(Text(PATH)) };
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The same for a data connection, which does not block either.
 ///
 /// # Errors
-/// As [`accept`].
+/// As [`super::accept`].
 pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
 }
@@ -160,7 +160,7 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(left).unwrap_or(0))
 }
 
-/// As [`send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
+/// As [`super::send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
 /// both are acknowledged at once.
 ///
 /// # Errors
