@@ -149,6 +149,21 @@ pub struct Found {
     passive: Option<Passive>,
 }
 
+impl Found {
+    fn nothing(base: &Loaded) -> Self {
+        Self {
+            loaded: base.clone(),
+            mistakes: Vec::new(),
+            remarks: Vec::new(),
+            good: false,
+            file: None,
+            hosts: Vec::new(),
+            accounts: [const { None }; OPTIONS.len()],
+            passive: None,
+        }
+    }
+}
+
 /// Has all sources read over the defaults.
 pub fn load(sources: &[Source]) -> Found {
     let base = Loaded::defaults();
@@ -242,16 +257,7 @@ enum Files {
 
 /// Forks a reader and serves it until it is done.
 fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
-    let mut found = Found {
-        loaded: base.clone(),
-        mistakes: Vec::new(),
-        remarks: Vec::new(),
-        good: false,
-        file: None,
-        hosts: Vec::new(),
-        accounts: [const { None }; OPTIONS.len()],
-        passive: None,
-    };
+    let mut found = Found::nothing(base);
     let heard = fork(who, work).and_then(|(mut channel, pid)| {
         let heard = hear(&mut channel, files, &mut found);
         drop(channel);
@@ -341,5 +347,79 @@ fn hear(channel: &mut Ours, files: Files, found: &mut Found) -> Option<()> {
                 return Some(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Files, Found, Ours, hear};
+    use crate::config::options::{TABLE, position};
+    use crate::config::value::Value;
+    use crate::config::{How, Loaded, Origin};
+    use crate::wire::{FromReader, ToReader};
+
+    fn set(option: &str, value: Value) -> FromReader {
+        FromReader::Set {
+            row: u16::try_from(position(option.as_bytes()).unwrap()).unwrap(),
+            value,
+            origin: Origin::Setting,
+        }
+    }
+
+    /// What a reader that says this is heard as, and what it is answered.
+    fn heard(files: Files, said: &[FromReader]) -> (bool, Found, Vec<ToReader>) {
+        let (mut ours, mut theirs) = Ours::pair().unwrap();
+        said.iter().for_each(|said| theirs.send(said).unwrap());
+        crate::sys::socket::nonblocking(std::os::fd::AsFd::as_fd(&ours)).unwrap();
+        let mut found = Found::nothing(&Loaded::defaults());
+        let good = hear(&mut ours, files, &mut found).is_some();
+        drop(ours);
+        let answers = std::iter::from_fn(|| theirs.receive().ok().flatten());
+        (good, found, answers.collect())
+    }
+
+    #[test]
+    fn values_fit_the_table() {
+        let done = FromReader::Done(true);
+        let (good, found, _) = heard(Files::None, &[set("max_clients", Value::Number(7)), done]);
+        assert!(good && found.good);
+        assert_eq!(found.loaded.config.max_clients, 7);
+        assert_eq!(*found.loaded.origin("max_clients"), Origin::Setting);
+        let last = u16::try_from(TABLE.len()).unwrap();
+        for wrong in [
+            set("listen_port", Value::Number(65_536)),
+            set("listen_port", Value::Flag(true)),
+            set("anon_umask", Value::Octal(0o1000)),
+            set("listen", Value::Text(None)),
+            FromReader::Set {
+                row: last,
+                value: Value::Flag(true),
+                origin: Origin::Default,
+            },
+            FromReader::Suites(vec![6]),
+            FromReader::Host(b"a/b".to_vec()),
+        ] {
+            let (good, found, _) = heard(Files::None, &[wrong, FromReader::Done(true)]);
+            assert!(!good && !found.good);
+        }
+    }
+
+    #[test]
+    fn who_looks_names_up_gets_no_files() {
+        let open = || FromReader::Open {
+            path: b"/dev/null".to_vec(),
+            how: How::File,
+        };
+        let (good, _, answers) = heard(Files::Given, &[open(), FromReader::Done(true)]);
+        assert!(good && matches!(answers.as_slice(), [ToReader::Opened(_)]));
+        let (good, _, answers) = heard(Files::None, &[open(), FromReader::Done(true)]);
+        assert!(!good && answers.is_empty());
+    }
+
+    #[test]
+    fn one_that_ends_early_has_said_nothing() {
+        let (good, found, _) = heard(Files::None, &[set("listen", Value::Flag(true))]);
+        assert!(!good && !found.good);
     }
 }
