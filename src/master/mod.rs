@@ -113,8 +113,9 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     let background = config.background;
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
-    let service = launch::service(config, start.inherited)?;
+    // Before anybody can connect: it takes a while.
     let prepared = Prepared::new(start.loaded)?;
+    let service = launch::service(prepared.config(), start.inherited)?;
     let standalone = matches!(service, Service::Listen(_));
     let background = background && standalone;
     if standalone {
@@ -126,6 +127,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    let tried = Instant::now();
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service, prepared.config()));
@@ -144,7 +146,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         sources: start.sources,
         prepared,
         keys,
-        tried: Instant::now(),
+        tried,
         retired: Vec::new(),
         listeners,
         signals: signals()?,
