@@ -105,19 +105,17 @@ struct Ready {
 /// What kept the server from starting.
 pub fn run(start: Start) -> Result<i32, Refusal> {
     let config = &start.loaded.config;
-    let own = config.run_as_launching_user;
-    if !own && !nix::unistd::geteuid().is_root() {
+    if !config.run_as_launching_user && !nix::unistd::geteuid().is_root() {
         return Err(
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
         );
     }
-    let background = config.background;
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
     // Before anybody can connect: it takes a while.
     let prepared = Prepared::new(start.loaded)?;
     let service = launch::service(prepared.config(), start.inherited)?;
     let standalone = matches!(service, Service::Listen(_));
-    let background = background && standalone;
+    let background = prepared.config().background && standalone;
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
         hold_signals()?;
