@@ -7,6 +7,7 @@ mod fuzz;
 mod helper;
 mod keyholder;
 mod master;
+mod reader;
 mod record;
 mod sys;
 mod tls;
@@ -16,7 +17,7 @@ mod worker;
 #[cfg(fuzzing)]
 compile_error!("with cfg(fuzzing) nothing is confined: that is for tests/fuzz, never for a server");
 
-use config::{Mistake, Source};
+use config::Source;
 use lexopt::Arg;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -117,9 +118,9 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
         Task::Serve { pid_file } => return serve(sources, pid_file),
         Task::Check => return check(&sources),
         Task::PrintConfig => {
-            let (loaded, mistakes) = config::read(&sources);
-            complain(&mistakes);
-            if config::print(&loaded, &mut out).is_err() || !mistakes.is_empty() {
+            let found = reader::load(&sources);
+            complain(&found.mistakes);
+            if config::print(&found.loaded, &mut out).is_err() || !found.good {
                 return ExitCode::from(REFUSED);
             }
             Ok(())
@@ -141,26 +142,29 @@ fn run(task: Task, sources: Vec<Source>) -> ExitCode {
     }
 }
 
-/// Reads the configuration and looks at what it names on this host; gives remarks about certificates with it.
-fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<Mistake>), Vec<Mistake>> {
-    let loaded = config::load(sources)?;
-    let mut mistakes = config::check_system(&loaded);
-    match master::keys::try_out(&loaded) {
-        Ok(remarks) if mistakes.is_empty() => return Ok((loaded, remarks)),
-        Ok(_) => {}
-        Err(more) => mistakes.extend(more),
+/// Has the configuration read and what it names on this host looked at; gives remarks, and those about certificates.
+fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<String>, Vec<String>), Vec<String>> {
+    let found = reader::load(sources);
+    if !found.good {
+        return Err(found.mistakes);
     }
-    Err(mistakes)
+    let mut here = reader::check(&found.loaded);
+    match master::keys::try_out(&found.loaded) {
+        Ok(remarks) if here.good => return Ok((found.loaded, here.remarks, remarks)),
+        Ok(_) => {}
+        Err(more) => here.mistakes.extend(more),
+    }
+    Err(here.mistakes)
 }
 
 fn check(sources: &[Source]) -> ExitCode {
     match read(sources) {
-        Ok((loaded, remarks)) => {
-            let warnings: Vec<String> = config::remarks(&loaded)
-                .iter()
-                .chain(&remarks)
-                .chain(&config::waits_to_be_started(&loaded))
-                .map(|mistake| format!("warning: {mistake}"))
+        Ok((loaded, remarks, more)) => {
+            let waits = config::waits_to_be_started(&loaded);
+            let warnings: Vec<String> = (remarks.into_iter())
+                .chain(more)
+                .chain(waits.map(|remark| remark.to_string()))
+                .map(|remark| format!("warning: {remark}"))
                 .collect();
             complain(&warnings);
             ExitCode::SUCCESS
@@ -193,17 +197,14 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         }
         ExitCode::from(REFUSED)
     };
-    let loaded = match read(&sources) {
+    let (loaded, remarks) = match read(&sources) {
         // The keyholder that serves makes its remarks again.
-        Ok((loaded, _)) => loaded,
-        Err(mistakes) => {
-            let mistakes = mistakes.iter().map(ToString::to_string);
-            return refuse(inherited.connection(), mistakes.collect());
-        }
+        Ok((loaded, remarks, _)) => (loaded, remarks),
+        Err(mistakes) => return refuse(inherited.connection(), mistakes),
     };
     if !client {
         master::diagnostics::start(loaded.config.background);
-        for warning in config::remarks(&loaded) {
+        for warning in remarks {
             log::warn!("{warning}");
         }
     }

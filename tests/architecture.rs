@@ -11,10 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part of the program and the parts it may use. A part always may use itself.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     (
         "main",
-        &["config", "helper", "keyholder", "master", "record", "sys"],
+        &[
+            "config",
+            "helper",
+            "keyholder",
+            "master",
+            "reader",
+            "record",
+            "sys",
+        ],
     ),
     ("config", &[]),
     ("ftp", &[]),
@@ -24,12 +32,21 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("tls", &["sys", "wire", "config"]),
     (
         "master",
-        &["config", "wire", "sys", "tls", "helper", "keyholder"],
+        &[
+            "config",
+            "wire",
+            "sys",
+            "tls",
+            "helper",
+            "keyholder",
+            "reader",
+        ],
     ),
     ("keyholder", &["config", "wire", "sys", "tls"]),
+    ("reader", &["config", "wire", "sys"]),
     (
         "helper",
-        &["config", "record", "wire", "sys", "tls", "worker"],
+        &["config", "reader", "record", "wire", "sys", "tls", "worker"],
     ),
     ("worker", &["ftp", "config", "record", "wire", "sys", "tls"]),
 ];
@@ -425,5 +442,52 @@ fn every_known_weakness_is_decided() {
         }
     }
     assert_eq!(entries.len(), 54);
+    report(mistakes);
+}
+
+/// scripts/privileged-lines tells of every file whether any of it runs as root, once, and names no other.
+#[test]
+fn every_file_is_counted_or_left_out_for_a_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(root.join("scripts/privileged-lines")).unwrap();
+    let list = |name: &str| {
+        let start = format!("\n{name}=\"");
+        let (_, rest) = script.split_once(&start).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let mut entries: Vec<String> = Vec::new();
+    for name in ["at_start", "each_session", "auth", "shared"] {
+        entries.extend(list(name).split_whitespace().map(str::to_owned));
+    }
+    let mut mistakes = Vec::new();
+    for line in list("never").lines().filter(|line| !line.is_empty()) {
+        let (path, reason) = line.split_once(' ').unwrap_or((line, ""));
+        if reason.trim().is_empty() {
+            mistakes.push(format!("{path} is left out without a reason"));
+        }
+        entries.push(path.to_owned());
+    }
+    let covers = |entry: &str, path: &str| match entry.split_once('*') {
+        Some((head, tail)) => path.starts_with(head) && path.ends_with(tail),
+        None => path == entry || path.starts_with(&format!("{entry}/")),
+    };
+    let files: Vec<String> = sources()
+        .iter()
+        .filter(|source| !is_test(source))
+        .map(|source| source.path.display().to_string())
+        .collect();
+    for entry in &entries {
+        if !files.iter().any(|path| covers(entry, path)) {
+            mistakes.push(format!("{entry} is no file"));
+        }
+    }
+    for path in &files {
+        // A file that is named counts, whatever is said of its directory.
+        let named = entries.iter().filter(|entry| *entry == path).count();
+        let within = entries.iter().filter(|entry| covers(entry, path)).count();
+        if named > 1 || within == 0 || named == 0 && within > 1 {
+            mistakes.push(format!("{path} is in {within} lists"));
+        }
+    }
     report(mistakes);
 }

@@ -15,6 +15,8 @@ mod accounting;
 mod keys;
 #[path = "confinement/nursery.rs"]
 mod nursery;
+#[path = "confinement/reader.rs"]
+mod reader;
 #[path = "support/mod.rs"]
 mod support;
 

@@ -1,6 +1,6 @@
 //! Which certificates the settings name, for the server and for each host: what the keyholder loads, in an order that all know.
 
-use super::file::Loaded;
+use super::loaded::Loaded;
 use super::options::Config;
 use std::ffi::OsString;
 

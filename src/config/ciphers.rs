@@ -1,24 +1,8 @@
-//! `ssl_ciphers` as OpenSSL writes it, understood as far as there are cipher suites here; pure, read by master.
+//! `ssl_ciphers` as OpenSSL writes it, understood as far as there are cipher suites here; pure, runs in the reader.
 
-use super::file::Loaded;
+use super::loaded::Loaded;
+use super::suite::Suite;
 use std::os::unix::ffi::OsStrExt;
-
-/// The cipher suites for TLS 1.2 that there are: forward secret, authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suite {
-    /// ECDHE-ECDSA-AES256-GCM-SHA384.
-    EcdsaAes256,
-    /// ECDHE-RSA-AES256-GCM-SHA384.
-    RsaAes256,
-    /// ECDHE-ECDSA-CHACHA20-POLY1305.
-    EcdsaChacha,
-    /// ECDHE-RSA-CHACHA20-POLY1305.
-    RsaChacha,
-    /// ECDHE-ECDSA-AES128-GCM-SHA256.
-    EcdsaAes128,
-    /// ECDHE-RSA-AES128-GCM-SHA256.
-    RsaAes128,
-}
 
 /// A suite, its two names, and the words of ciphers(1) that mean it and others, all in capitals.
 type Row = (Suite, &'static str, &'static str, &'static [&'static str]);

@@ -1,16 +1,17 @@
-//! Reads vsftpd.conf files and `-o` settings into a `Config` (reference §2.1, §2.3, §2.4); runs in master, before and between sessions.
+//! Reads vsftpd.conf files and `-o` settings into a `Config` (reference §2.1, §2.3, §2.4); runs in the reader, without rights.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use super::check;
-use super::hosts::Hosts;
+use super::ciphers;
+use super::loaded::{Loaded, Mistake, Origin, Source, shown, shown_path};
 use super::options::{Config, Row, Scope, TABLE, position};
-use super::value::Wrong;
+use super::text::Wrong;
+use super::view::{How, View};
 
 /// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
 /// other distributions keep it.
@@ -19,60 +20,52 @@ pub const DEFAULT_FILES: [&str; 2] = ["/etc/vsftpd/vsftpd.conf", "/etc/vsftpd.co
 /// The largest file read. The original reads the first 100000 bytes and silently leaves the rest.
 const LARGEST: u64 = 1024 * 1024;
 
+/// The longest value: it is one message to the process that goes by it.
+pub const LONGEST: usize = 60_000;
+
 /// A file with this many mistakes is not read further: it is something else.
 const MANY: usize = 100;
 
-/// One argument of the command line that makes settings, in the order they were given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file of settings.
-    File(PathBuf),
-    /// `-oNAME=VALUE`, without the `-o`.
-    Setting(Vec<u8>),
+/// As [`read`], for tests: settings without a mistake.
+#[cfg(any(test, fuzzing))]
+pub fn load(view: &dyn View, sources: &[Source]) -> Result<Loaded, Vec<Mistake>> {
+    let (loaded, mistakes) = read(view, sources);
+    if mistakes.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(mistakes)
+    }
 }
 
-/// Where the value of an option came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// The command line, `-o`.
-    Setting,
-    /// A file.
-    Line {
-        /// Its path as given.
-        file: Arc<Path>,
-        /// The line, from 1; 0 stands for the file as a whole.
-        line: usize,
-    },
-}
-
-/// Settings, and where each came from.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The settings.
-    pub config: Arc<Config>,
-    /// For each row of [`TABLE`], where its value came from.
-    origins: Vec<Origin>,
-    /// The settings of each host (`host_config_dir`).
-    pub hosts: Arc<Hosts>,
+/// Reads all sources over the defaults, then checks the rules between options. Finds every mistake, not just the first, and hands out
+/// what could be understood beside them. May be called again at any time: a reload reads the same sources in the same order. Without a
+/// file among them, the first existing one of [`DEFAULT_FILES`] is read after all settings, as the original does (reference §2.1).
+pub fn read(view: &dyn View, sources: &[Source]) -> (Loaded, Vec<Mistake>) {
+    let mut reader = Reader::new(view);
+    reader.sources(sources, &DEFAULT_FILES);
+    let (mut loaded, mistakes) = reader.finish();
+    loaded.suites = ciphers::chosen(&loaded);
+    if mistakes.is_empty() {
+        loaded.with_hosts(view)
+    } else {
+        (loaded, mistakes)
+    }
 }
 
 impl Loaded {
-    /// Where the value of the option with this name came from.
-    pub fn origin(&self, name: &str) -> &Origin {
-        position(name.as_bytes())
-            .and_then(|index| self.origins.get(index))
-            .unwrap_or(&Origin::Default)
-    }
-
     /// These settings with a file read over them: the one for an address (`VSFTPD_LOAD_CONF`), any option of which counts, or
     /// the one of a single host or user, where only options of that scope do; the others in it come back as remarks.
     ///
     /// # Errors
-    /// As [`load`].
-    pub fn overlay(&self, path: &Path, scope: Scope) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
+    /// Every mistake in it, and in what follows from it.
+    pub fn overlay(
+        &self,
+        view: &dyn View,
+        path: &Path,
+        scope: Scope,
+    ) -> Result<(Self, Vec<Mistake>), Vec<Mistake>> {
         let mut reader = Reader {
+            view,
             loaded: self.clone(),
             mistakes: Vec::new(),
             spoiled: Vec::new(),
@@ -85,7 +78,7 @@ impl Loaded {
         };
         let (loaded, mut mistakes) = reader.finish();
         let loaded = if scope == Scope::Server && mistakes.is_empty() {
-            let (loaded, more) = loaded.with_hosts();
+            let (loaded, more) = loaded.with_hosts(view);
             mistakes.extend(more);
             loaded
         } else {
@@ -97,122 +90,11 @@ impl Loaded {
             Err(mistakes)
         }
     }
-
-    /// Whether anybody has set the option with this name.
-    pub fn is_set(&self, name: &str) -> bool {
-        *self.origin(name) != Origin::Default
-    }
-
-    fn defaults() -> Self {
-        Self {
-            config: Arc::default(),
-            origins: vec![Origin::Default; TABLE.len()],
-            hosts: Arc::default(),
-        }
-    }
-
-    /// Every row with its origin, in the table's order.
-    fn rows(&self) -> impl Iterator<Item = (&'static Row, &Origin)> {
-        TABLE
-            .iter()
-            .zip(self.origins.iter().chain(iter::repeat(&Origin::Default)))
-    }
-}
-
-/// One thing wrong in the configuration, shown as `FILE:LINE: text`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// Where it stands.
-    pub origin: Origin,
-    /// What is wrong, with the offending text.
-    pub text: String,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => out.write_str("default"),
-            Self::Setting => out.write_str("-o"),
-            Self::Line { file, line: 0 } => write!(out, "{}", shown_path(file)),
-            Self::Line { file, line } => write!(out, "{}:{line}", shown_path(file)),
-        }
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: ", self.origin)?;
-        // Whatever of the file is in the text: it goes to a terminal and to logs.
-        escaped(&self.text).try_for_each(|part| out.write_str(&part))
-    }
-}
-
-/// Reads all sources over the defaults, then checks the rules between options. Finds every mistake, not just the first. May be called
-/// again at any time: a reload reads the same sources in the same order. Without a file among them, the first existing one of
-/// [`DEFAULT_FILES`] is read after all settings, as the original does (reference §2.1).
-pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Mistake>> {
-    let (loaded, mistakes) = read(sources);
-    if mistakes.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(mistakes)
-    }
-}
-
-/// As [`load`], but hands out what could be understood beside the mistakes: to be shown, not served.
-pub fn read(sources: &[Source]) -> (Loaded, Vec<Mistake>) {
-    let mut reader = Reader::new();
-    reader.sources(sources, &DEFAULT_FILES);
-    let (loaded, mistakes) = reader.finish();
-    if mistakes.is_empty() {
-        loaded.with_hosts()
-    } else {
-        (loaded, mistakes)
-    }
-}
-
-/// Writes every option with its value, each below a comment that tells where it came from; a vsftpd.conf with the same effect.
-pub fn print(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
-    for (row, origin) in loaded.rows() {
-        match origin {
-            Origin::Default => writeln!(out, "# default")?,
-            Origin::Setting | Origin::Line { .. } => writeln!(out, "# from {origin}")?,
-        }
-        out.write_all(row.name.as_bytes())?;
-        out.write_all(b"=")?;
-        out.write_all(&row.value(&loaded.config).printed())?;
-        out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-/// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
-pub fn shown(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut short: String = escaped(&text).take(200).collect();
-    if text.chars().nth(200).is_some() {
-        short.push_str("...");
-    }
-    short
-}
-
-/// Character by character, control characters in words.
-fn escaped(text: &str) -> impl Iterator<Item = String> {
-    text.chars().map(|c| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    })
-}
-
-fn shown_path(path: &Path) -> String {
-    shown(path.as_os_str().as_encoded_bytes())
 }
 
 /// The settings read so far.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
+    view: &'a dyn View,
     loaded: Loaded,
     mistakes: Vec<Mistake>,
     /// Options with a mistake of their own: rules about them would only repeat it.
@@ -221,9 +103,10 @@ pub(super) struct Reader {
     incomplete: bool,
 }
 
-impl Reader {
-    pub(super) fn new() -> Self {
+impl<'a> Reader<'a> {
+    pub(super) fn new(view: &'a dyn View) -> Self {
         Self {
+            view,
             loaded: Loaded::defaults(),
             mistakes: Vec::new(),
             spoiled: Vec::new(),
@@ -242,9 +125,8 @@ impl Reader {
             .iter()
             .any(|source| matches!(source, Source::File(_)));
         let absent = |path: &str| {
-            Path::new(path)
-                .symlink_metadata()
-                .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            let found = self.view.open(Path::new(path), How::Entry);
+            found.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
         };
         if !named && let Some(path) = defaults.iter().find(|path| !absent(path)) {
             self.file(Path::new(path));
@@ -285,7 +167,7 @@ impl Reader {
 
     fn file(&mut self, path: &Path) {
         let file: Arc<Path> = Arc::from(path);
-        let bytes = match contents(path) {
+        let bytes = match contents(self.view, path) {
             Ok(bytes) => bytes,
             Err(text) => {
                 self.incomplete = true;
@@ -385,6 +267,12 @@ impl Reader {
             self.mistakes.push(Mistake { origin, text });
             return;
         }
+        if value.len() > LONGEST {
+            self.spoiled.push(row.name);
+            let text = format!("the value of {} is longer than {LONGEST} bytes", row.name);
+            self.mistakes.push(Mistake { origin, text });
+            return;
+        }
         match row.kind.parse(value) {
             Ok(value) => {
                 row.put(Arc::make_mut(&mut self.loaded.config), value);
@@ -452,18 +340,12 @@ fn trimmed(text: &[u8]) -> &[u8] {
 
 /// The bytes of a file that is fit to be believed: a regular file of the user who runs this, that nobody else may write
 /// (reference §2.4; the original does not look at permissions).
-fn contents(path: &Path) -> Result<Vec<u8>, String> {
+fn contents(view: &dyn View, path: &Path) -> Result<Vec<u8>, String> {
     let failed =
         |error: io::Error| format!("cannot read config file: {}: {error}", shown_path(path));
-    // Without O_NONBLOCK a FIFO would hold the server here for ever.
-    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(failed)?;
+    let file = File::from(view.open(path, How::File).map_err(failed)?);
     let facts = file.metadata().map_err(failed)?;
-    let (owner, user) = (facts.uid(), nix::unistd::getuid().as_raw());
+    let (owner, user) = (facts.uid(), view.runs_as());
     let unfit = "config file not owned by correct user, or not a file";
     if !facts.is_file() {
         return Err(format!("{unfit}: it is not a regular file"));

@@ -1,16 +1,10 @@
 //! The names under which one server is several (HOST, RFC 7151), each with settings of its own; used by every process.
 
-use super::file::{Loaded, Mistake};
-use super::options::{Config, Scope};
+use super::loaded::Loaded;
+use super::options::Config;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::Arc;
-
-/// More names than a server is reached by.
-const MOST: usize = 1000;
 
 /// The longest name (RFC 1035), and the longest of its parts.
 const LONGEST: usize = 253;
@@ -69,114 +63,24 @@ fn is_label(label: &str) -> bool {
 pub struct Hosts(BTreeMap<HostName, Loaded>);
 
 impl Hosts {
-    /// Reads the files of `host_config_dir` over these settings.
-    ///
-    /// # Errors
-    /// Every mistake in one of them.
-    pub(super) fn read(base: &Loaded) -> Result<Self, Vec<Mistake>> {
-        let Some(directory) = base.config.host_config_dir.as_deref() else {
-            return Ok(Self::default());
-        };
-        let wrong = |text: String| Mistake {
-            origin: base.origin("host_config_dir").clone(),
-            text,
-        };
-        let directory = Path::new(directory);
-        let unreadable = |error: std::io::Error| {
-            vec![wrong(format!(
-                "cannot read host_config_dir {}: {error}",
-                directory.display()
-            ))]
-        };
-        let (mut found, mut mistakes) = (BTreeMap::new(), Vec::new());
-        for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let name = entry.file_name();
-            if name.as_bytes().starts_with(b".") {
-                continue;
-            }
-            let parsed = HostName::parse(name.as_bytes());
-            let Some(host) = parsed.filter(|host| host.as_str().as_bytes() == name.as_bytes())
-            else {
-                let path = entry.path();
-                mistakes.push(wrong(format!(
-                    "{} has not the name of a host: letters are small, addresses of IPv6 short and in brackets; move it elsewhere",
-                    path.display()
-                )));
-                continue;
-            };
-            if found.len() >= MOST {
-                mistakes.push(wrong(format!("host_config_dir has more than {MOST} files")));
-                break;
-            }
-            match settings(base, &entry.path()) {
-                Ok(loaded) => {
-                    found.insert(host, loaded);
-                }
-                Err(more) => mistakes.extend(more),
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(Self(found))
-        } else {
-            mistakes.sort_by_key(ToString::to_string);
-            Err(mistakes)
-        }
-    }
-
     /// The settings of a name.
     pub fn get(&self, name: &HostName) -> Option<&Loaded> {
         self.0.get(name)
     }
 
+    /// These.
+    pub fn of(all: Vec<(HostName, Loaded)>) -> Self {
+        Self(all.into_iter().collect())
+    }
+
+    /// All names and their settings.
+    pub fn all(&self) -> impl Iterator<Item = (&HostName, &Loaded)> {
+        self.0.iter()
+    }
+
     /// All settings, by name.
     pub fn configs(&self) -> impl Iterator<Item = &Config> {
         self.0.values().map(|loaded| loaded.config.as_ref())
-    }
-}
-
-fn settings(base: &Loaded, path: &Path) -> Result<Loaded, Vec<Mistake>> {
-    let (mut loaded, without_effect) = base.overlay(path, Scope::PerHost)?;
-    let mut mistakes = without_effect;
-    // A certificate of its own has not the server's key.
-    let alone = |certificate, key| {
-        loaded.origin(certificate) != base.origin(certificate)
-            && loaded.origin(key) == base.origin(key)
-    };
-    let rsa = alone("rsa_cert_file", "rsa_private_key_file");
-    let dsa = alone("dsa_cert_file", "dsa_private_key_file");
-    if rsa || dsa {
-        let config = Arc::make_mut(&mut loaded.config);
-        config.rsa_private_key_file = config.rsa_private_key_file.take().filter(|_| !rsa);
-        config.dsa_private_key_file = config.dsa_private_key_file.take().filter(|_| !dsa);
-    }
-    if loaded.config.local_enable && !base.config.local_enable {
-        // Without it the helper of a session has no right to check a password.
-        mistakes.push(Mistake {
-            origin: loaded.origin("local_enable").clone(),
-            text: "local_enable=YES for a host needs local_enable=YES in the configuration; set NO for the other hosts".to_owned(),
-        });
-    }
-    if mistakes.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(mistakes)
-    }
-}
-
-impl Loaded {
-    /// With the hosts that these settings name.
-    ///
-    /// # Errors
-    /// Every mistake in one of their files.
-    pub(super) fn with_hosts(mut self) -> (Self, Vec<Mistake>) {
-        match Hosts::read(&self) {
-            Ok(hosts) => {
-                self.hosts = Arc::new(hosts);
-                (self, Vec::new())
-            }
-            Err(mistakes) => (self, mistakes),
-        }
     }
 }
 

@@ -22,7 +22,7 @@ all count in the order of the command line, and of two settings of one option th
 The file used without being named is read last.
 .PP
 Each file must be a regular file that belongs to the user who starts the server, must not be writable by everybody, and may be
-1 MiB long.
+1 MiB long; a value, 60000 bytes.
 .PP
 .B vsftpd \-\-check
 names every mistake in the settings, with file and line.

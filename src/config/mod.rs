@@ -19,18 +19,30 @@ pub mod certificates;
 mod check;
 pub mod ciphers;
 pub mod file;
+mod host_files;
 mod hosts;
+mod loaded;
 mod manual;
 pub mod network;
 pub mod options;
 pub mod ports;
+mod print;
+mod suite;
+mod text;
 pub mod value;
+mod view;
 
 pub use check::{check_system, remarks, waits_to_be_started};
-pub use file::{Loaded, Mistake, Source, load, print, read};
+#[cfg(any(test, fuzzing))]
+pub use file::load;
+pub use file::read;
 pub use hosts::{HostName, Hosts};
+pub use loaded::{Loaded, Mistake, Origin, Source};
 pub use manual::conf_5;
 pub use options::Config;
+pub use print::print;
+pub use suite::Suite;
+pub use view::{How, Own, View};
 
 #[cfg(test)]
 mod tests;

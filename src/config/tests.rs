@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::file::{DEFAULT_FILES, Origin};
+use super::file::DEFAULT_FILES;
+use super::loaded::Origin;
 use super::options::{Scope, Standing, TABLE};
 use super::value::{Kind, Value};
-use super::{Config, Loaded, Mistake, Source, check_system, load, print, remarks};
+use super::{Config, Loaded, Mistake, Own, Source, check_system, load, print, remarks};
 
 /// What makes the defaults a configuration that can be served.
 const BASE: &str = "listen_ipv6=YES\n";
@@ -49,7 +50,7 @@ impl Drop for Scratch {
 }
 
 fn settings(name: &str, text: impl AsRef<[u8]>) -> Result<Loaded, Vec<Mistake>> {
-    load(&[Scratch::new(name, text).source()])
+    load(&Own, &[Scratch::new(name, text).source()])
 }
 
 fn config(name: &str, text: &str) -> Config {
@@ -63,7 +64,7 @@ fn config(name: &str, text: &str) -> Config {
 /// What is wrong with one setting, without its place.
 fn fault(setting: &str) -> String {
     let base = Scratch::new(&format!("fault-{}", setting.len()), BASE);
-    let mistakes = load(&[base.source(), Source::Setting(setting.into())]).unwrap_err();
+    let mistakes = load(&Own, &[base.source(), Source::Setting(setting.into())]).unwrap_err();
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
     mistakes[0].text.clone()
 }
@@ -185,11 +186,14 @@ fn all_mistakes_in_one_run() {
         "all",
         "listen=YES\nlisten_ipv6=YES\nwrite_enable=maybe\n\nlokal_enable=YES\npasv_min_port=7000\npasv_max_port=6000\nssl_enable=YES\nssl_ciphers=DES-CBC3-SHA\n",
     );
-    let lines: Vec<String> = load(&[file.source(), Source::Setting(b"max_clients=-1".to_vec())])
-        .unwrap_err()
-        .iter()
-        .map(|mistake| mistake.to_string().replace(&file.shown(), "F"))
-        .collect();
+    let lines: Vec<String> = load(
+        &Own,
+        &[file.source(), Source::Setting(b"max_clients=-1".to_vec())],
+    )
+    .unwrap_err()
+    .iter()
+    .map(|mistake| mistake.to_string().replace(&file.shown(), "F"))
+    .collect();
     assert_eq!(
         lines[0],
         "F:3: bad bool value in config file for: write_enable=maybe: expected YES or NO"
@@ -270,7 +274,7 @@ fn later_settings_win_and_origins_are_kept() {
         Source::Setting(b" listen_port=2122".to_vec()),
         second.source(),
     ];
-    let loaded = load(&sources).unwrap();
+    let loaded = load(&Own, &sources).unwrap();
     assert_eq!(
         (loaded.config.listen_port, loaded.config.write_enable),
         (2122, false)
@@ -281,7 +285,7 @@ fn later_settings_win_and_origins_are_kept() {
         format!("{}:2", second.shown())
     );
     assert_eq!(loaded.origin("anon_root"), &Origin::Default);
-    assert_eq!(load(&sources).unwrap().config, loaded.config);
+    assert_eq!(load(&Own, &sources).unwrap().config, loaded.config);
 }
 
 #[test]
@@ -324,7 +328,7 @@ fn debians_file_loads() {
 #[test]
 fn unfit_files_are_refused() {
     let fault = |path: &Path| {
-        let mistakes = load(&[Source::File(path.to_owned())]).unwrap_err();
+        let mistakes = load(&Own, &[Source::File(path.to_owned())]).unwrap_err();
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].to_string()
     };
@@ -350,9 +354,9 @@ fn lacks_of_the_host_are_all_named() {
     let text = "listen=YES\nlocal_enable=YES\nftp_username=nobody-of-this-name\nnopriv_user=root\nsecure_chroot_dir=/nonexistent\n\
                 banner_file=/nonexistent/b\nuserlist_enable=YES\nuserlist_file=/dev/zero\nchroot_list_file=/nonexistent/c\n";
     let loaded = settings("host", text).unwrap();
-    let texts: Vec<String> = check_system(&loaded)
+    let texts: Vec<String> = check_system(&Own, &loaded)
         .into_iter()
-        .chain(remarks(&loaded))
+        .chain(remarks(&Own, &loaded))
         .map(|mistake| mistake.text)
         .collect();
     assert!(
@@ -391,7 +395,7 @@ fn limits_of_one_address_follow_max_per_ip() {
     // A file for one address may let more in.
     let base = settings("follow-base", BASE).unwrap();
     let over = Scratch::new("follow-over", "max_per_ip=500\n");
-    let (inner, _) = base.overlay(&over.0, Scope::Server).unwrap();
+    let (inner, _) = base.overlay(&Own, &over.0, Scope::Server).unwrap();
     assert_eq!(inner.config.login_fails_per_ip, 500);
 }
 
@@ -425,7 +429,7 @@ fn standings_hold_for_every_option() {
             Value::Text(_) => "/x",
         };
         let set = Source::Setting(format!("{}={other}", row.name).into_bytes());
-        match (row.standing, load(&[base.source(), set])) {
+        match (row.standing, load(&Own, &[base.source(), set])) {
             (Standing::Refused(reason), Err(mistakes)) => {
                 assert_eq!(mistakes.len(), 1, "{mistakes:?}");
                 assert!(mistakes[0].text.contains(reason), "{}", row.name);
@@ -457,10 +461,10 @@ fn a_file_is_read_over_settings() {
         "overlay",
         "local_max_rate=5\nlisten_port=99\nwrite_enable=NO\n",
     );
-    let (all, remarks) = base.overlay(&over.0, Scope::Server).unwrap();
+    let (all, remarks) = base.overlay(&Own, &over.0, Scope::Server).unwrap();
     assert!(remarks.is_empty());
     assert_eq!((all.config.local_max_rate, all.config.listen_port), (5, 99));
-    let (user, remarks) = base.overlay(&over.0, Scope::PerUser).unwrap();
+    let (user, remarks) = base.overlay(&Own, &over.0, Scope::PerUser).unwrap();
     assert_eq!(
         (user.config.local_max_rate, user.config.listen_port),
         (5, 21)
@@ -475,7 +479,12 @@ fn a_file_is_read_over_settings() {
     );
     assert_eq!(user.origin("listen_port"), &Origin::Default);
     let bad = Scratch::new("overlay-bad", "no_such=1\nwrite_enable=perhaps\n");
-    assert_eq!(base.overlay(&bad.0, Scope::PerUser).unwrap_err().len(), 2);
+    assert_eq!(
+        base.overlay(&Own, &bad.0, Scope::PerUser)
+            .unwrap_err()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -492,7 +501,7 @@ fn something_else_is_not_read_to_its_end() {
 #[test]
 fn default_file_is_read_after_settings() {
     let file = Scratch::new("late", "listen_port=2121\n");
-    let mut reader = super::file::Reader::new();
+    let mut reader = super::file::Reader::new(&Own);
     let path = file.shown();
     let set = Source::Setting(b"listen_port=2122".to_vec());
     reader.sources(
@@ -500,7 +509,7 @@ fn default_file_is_read_after_settings() {
         &["/nonexistent/vsftpd.conf", &path],
     );
     assert_eq!(reader.finish().0.config.listen_port, 2121);
-    let mut reader = super::file::Reader::new();
+    let mut reader = super::file::Reader::new(&Own);
     reader.sources(&[set], &["/nonexistent/vsftpd.conf"]);
     assert_eq!(reader.finish().0.config.listen_port, 2122);
     assert_eq!(DEFAULT_FILES[1], "/etc/vsftpd.conf");
@@ -523,19 +532,19 @@ proptest! {
         }
         let setting = [row.name.as_bytes(), b"=", &value].concat();
         let base = Source::Setting(BASE.trim().into());
-        let (loaded, mistakes) = super::read(&[base, Source::File("/dev/null".into()), Source::Setting(setting)]);
+        let (loaded, mistakes) = super::read(&Own, &[base, Source::File("/dev/null".into()), Source::Setting(setting)]);
         prop_assert!(!mistakes.is_empty());
         let mut printed = Vec::new();
         print(&loaded, &mut printed).unwrap();
         for line in printed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
-            let (_, again) = super::read(&[Source::File("/dev/null".into()), Source::Setting(line.to_vec())]);
+            let (_, again) = super::read(&Own, &[Source::File("/dev/null".into()), Source::Setting(line.to_vec())]);
             prop_assert_eq!(again.len(), 1);
         }
     }
 
     #[test]
     fn any_setting_is_survived(setting in prop::collection::vec(any::<u8>(), 0..80)) {
-        let (_, mistakes) = super::read(&[Source::File("/dev/null".into()), Source::Setting(setting)]);
+        let (_, mistakes) = super::read(&Own, &[Source::File("/dev/null".into()), Source::Setting(setting)]);
         for mistake in mistakes {
             prop_assert!(!mistake.to_string().contains(char::is_control));
         }

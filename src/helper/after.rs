@@ -7,7 +7,7 @@ use super::ports::source;
 use crate::config::{Config, ports};
 use crate::sys::memory;
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
+use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Said};
 use nix::unistd::Uid;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -55,7 +55,7 @@ pub fn serve(
         let reply = match channel.receive() {
             Ok(None) => return End::Gone,
             // Whose session it is has been decided.
-            Ok(Some(AfterLogin::Event(Event::Pending(_)))) => {
+            Ok(Some(AfterLogin::Event(Event::Said(Said::Pending(_))))) => {
                 journal.note(b"worker named another user; session ended");
                 return End::Broken;
             }

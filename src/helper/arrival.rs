@@ -1,14 +1,12 @@
 //! Who may connect, before anything is said: the file for this address, the limits with it, hosts.allow and hosts.deny; helper, root.
 
 use super::prepared::{Prepared, TOO_LATE};
-use super::wrappers::{self, Answer, Query, System};
 use crate::config::Config;
 use crate::config::options::Scope;
-use crate::sys::confine;
+use crate::reader;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -174,33 +172,24 @@ impl Arrival<'_> {
         server: SocketAddr,
         file: &mut Option<OsString>,
     ) -> bool {
-        let query = Query {
-            daemon: "vsftpd",
+        let verdict = reader::judge(
+            self.prepared.reader(),
+            &self.prepared.loaded,
             client,
             server,
-        };
-        let system = System {
-            nopriv: &self.prepared.nopriv,
-            kept: self.prepared.config().run_as_launching_user,
-        };
-        let decision = wrappers::ask(&query, system);
-        if let Some(named) = decision.variable(b"VSFTPD_LOAD_CONF") {
-            *file = Some(OsStr::from_bytes(named).to_owned());
+        );
+        self.notes.extend(verdict.remarks);
+        self.notes.extend(verdict.mistakes);
+        if verdict.file.is_some() {
+            *file = verdict.file;
         }
-        self.notes.extend(decision.notes);
-        match decision.answer {
-            Answer::Granted => false,
-            Answer::Denied => {
-                let rule = decision.rule.as_deref().unwrap_or("tcp_wrappers");
-                self.notes.push(format!("{rule} refuses this client"));
-                true
-            }
-        }
+        !verdict.good
     }
 
     /// Reads the file for this address over the settings; its mistakes end the session (reference §2.6).
     fn load(&mut self, file: &Path) {
-        let read = confine::with_search(|| self.prepared.loaded.overlay(file, Scope::Server));
+        let base = &self.prepared;
+        let read = reader::overlay(base.reader(), &base.loaded, file, Scope::Server);
         let failed = match read {
             Ok((loaded, _)) => match self.prepared.with(loaded) {
                 Ok(prepared) => {
@@ -211,9 +200,9 @@ impl Arrival<'_> {
                     self.count_as(&base);
                     return;
                 }
-                Err(error) => vec![error.to_string()],
+                Err(error) => vec![error],
             },
-            Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+            Err(mistakes) => mistakes,
         };
         self.oops = Some(format!(
             "cannot read config file: {}",

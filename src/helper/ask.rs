@@ -7,8 +7,7 @@ use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
 use crate::wire::{
-    AuthReply, AuthWord, Broken, Channel, Decoder, Encoder, Malformed, Message, Question, Stay,
-    ToAuth, ToNursery,
+    AuthReply, AuthWord, Broken, Channel, Encoder, Message, Question, Stay, ToAuth, ToNursery,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
@@ -20,20 +19,6 @@ use zeroize::Zeroizing;
 
 /// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
-
-/// What says nothing: the other end of a channel that is only heard.
-#[derive(Debug)]
-pub enum Silence {}
-
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Err(Malformed)
-    }
-}
 
 /// The way to the nursery, where there is one; all helpers share it, and each closes its own at login.
 #[derive(Debug, Clone, Copy)]

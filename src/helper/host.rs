@@ -54,7 +54,7 @@ fn found(base: &Prepared, name: &HostName, local: IpAddr) -> Option<Result<Prepa
     match base.loaded.hosts.get(name) {
         Some(loaded) => {
             let prepared = confine::with_search(|| base.with(loaded.clone()));
-            Some(prepared.map_err(|error| error.to_string()))
+            Some(prepared)
         }
         None => address.map(|_| Ok(base.clone())),
     }

@@ -1,27 +1,26 @@
 //! Where a session's events are written: vsftpd.log, xferlog and syslog, with time, pid, user and address added here; helper.
 
 use crate::config::Config;
-use crate::record::{self, Access, Date, Kind, Line, Stamp, Transfer};
+use crate::record::{self, Access, Date, Kind, Line, Stamp};
 use crate::sys::{clock, logfile, syslog};
-use crate::wire::{Change, Direction, Event, Outcome};
+use crate::wire::Said;
 use crate::worker::{Class, Verdict};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 /// The open sinks of one session and who it is.
 #[derive(Debug)]
 pub struct Journal {
     vsftpd: Option<OwnedFd>,
-    xfer: Option<OwnedFd>,
+    pub(super) xfer: Option<OwnedFd>,
     syslog: Option<syslog::Syslog>,
-    lock: bool,
-    address: String,
-    pid: u32,
-    user: Option<Vec<u8>>,
+    pub(super) lock: bool,
+    pub(super) address: String,
+    pub(super) pid: u32,
+    pub(super) user: Option<Vec<u8>>,
     /// For xferlog: `a` or `r`, and the password of an anonymous user.
-    access: (Access, Vec<u8>),
-    buffer: Vec<u8>,
+    pub(super) access: (Access, Vec<u8>),
+    pub(super) buffer: Vec<u8>,
 }
 
 impl Journal {
@@ -130,88 +129,26 @@ impl Journal {
         }
     }
 
-    /// What greeter or worker reports.
-    pub fn event(&mut self, event: Event) {
-        match event {
-            Event::Pending(name) => self.user = (!name.is_empty()).then_some(name),
-            Event::Command(text) => self.line(&Line::new(Kind::Command, None, Some(text))),
-            Event::Response(text) => self.line(&Line::new(Kind::Response, None, Some(text))),
-            Event::Note(text) => self.note(&text),
-            Event::Changed {
-                change,
-                outcome,
-                text,
-            } => {
-                self.line(&Line::new(
-                    kind(change),
-                    Some(matches!(outcome, Outcome::Done)),
-                    Some(text),
-                ));
+    /// What greeter reports, or worker.
+    pub fn said(&mut self, said: Said) {
+        let (kind, text) = match said {
+            Said::Pending(name) => {
+                self.user = (!name.is_empty()).then_some(name);
+                return;
             }
-            Event::Transfer {
-                direction,
-                outcome,
-                path,
-                bytes,
-                elapsed,
-                ascii,
-            } => {
-                self.transfer(direction, outcome, path, bytes, elapsed, ascii);
-            }
-        }
+            Said::Note(text) => return self.note(&text),
+            Said::Command(text) => (Kind::Command, text),
+            Said::Response(text) => (Kind::Response, text),
+        };
+        self.line(&Line::new(kind, None, Some(text)));
     }
 
-    fn transfer(
-        &mut self,
-        direction: Direction,
-        outcome: Outcome,
-        path: Vec<u8>,
-        bytes: u64,
-        elapsed: Duration,
-        ascii: bool,
-    ) {
-        let ok = matches!(outcome, Outcome::Done);
-        let upload = matches!(direction, Direction::Upload);
-        if let Some(file) = &self.xfer {
-            self.buffer.clear();
-            let transfer = Transfer {
-                upload,
-                ok,
-                path: &path,
-                bytes,
-                elapsed,
-                ascii,
-                access: self.access.0,
-                anon_password: &self.access.1,
-            };
-            let stamp = Stamp {
-                date: date(),
-                pid: self.pid,
-                user: self.user.as_deref(),
-                address: &self.address,
-            };
-            record::xferlog_line(&stamp, &transfer, &mut self.buffer);
-            logfile::append(file, &self.buffer, self.lock);
-        }
-        let kind = if upload { Kind::Upload } else { Kind::Download };
-        self.line(&Line {
-            bytes,
-            elapsed,
-            ..Line::new(kind, Some(ok), Some(path))
-        });
-    }
-
-    fn line(&mut self, line: &Line) {
+    pub(super) fn line(&mut self, line: &Line) {
         if self.vsftpd.is_none() && self.syslog.is_none() {
             return;
         }
         self.buffer.clear();
-        let stamp = Stamp {
-            date: date(),
-            pid: self.pid,
-            user: self.user.as_deref(),
-            address: &self.address,
-        };
+        let stamp = stamp(self.pid, self.user.as_deref(), &self.address);
         if let Some(syslog) = &mut self.syslog {
             record::syslog_line(&stamp, line, &mut self.buffer);
             let level = if record::is_warning(line) {
@@ -227,10 +164,15 @@ impl Journal {
     }
 }
 
-/// Now, by the host's clock on the wall.
-fn date() -> Date {
+/// Now, by the host's clock on the wall, and who it is.
+pub(super) fn stamp<'a>(pid: u32, user: Option<&'a [u8]>, address: &'a str) -> Stamp<'a> {
     let now = clock::now();
-    Date::from_unix(now.saturating_add(clock::offset(now)))
+    Stamp {
+        date: Date::from_unix(now.saturating_add(clock::offset(now))),
+        pid,
+        user,
+        address,
+    }
 }
 
 /// Mapped IPv4 addresses stay mapped on an IPv6 listener, as the original prints them (reference §6.3).
@@ -246,14 +188,4 @@ fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
             path.to_string_lossy()
         )
     })
-}
-
-fn kind(change: Change) -> Kind {
-    match change {
-        Change::Mkdir => Kind::Mkdir,
-        Change::Rmdir => Kind::Rmdir,
-        Change::Delete => Kind::Delete,
-        Change::Rename => Kind::Rename,
-        Change::Chmod => Kind::Chmod,
-    }
 }

@@ -1,16 +1,9 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
-use crate::sys::{confine, logfile};
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use crate::sys::small;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-
-/// The longest list; a longer one is an error: the original silently reads the first 100000 bytes only.
-const LONGEST: u64 = 1 << 20;
 
 /// The lines of a file.
 #[derive(Debug, Clone)]
@@ -42,43 +35,11 @@ pub fn read(path: &Path) -> io::Result<List> {
 /// Reads a small file, the last line's end left away.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`small::read`], or it cannot be opened.
 pub fn text(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = bytes(path)?;
+    let mut text = small::read(small::open(path)?)?;
     if text.last() == Some(&b'\n') {
         text.pop();
-    }
-    Ok(text)
-}
-
-/// Reads a small file as it is.
-///
-/// # Errors
-/// It cannot be read, is no regular file, or is too long. /dev/null is an empty file: settings name it for "none".
-pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let open = || nix::fcntl::open(path, flags, Mode::empty());
-    let file = match open() {
-        Err(Errno::EACCES) => confine::with_search(open)?,
-        opened => opened?,
-    };
-    let meta = nix::sys::stat::fstat(&file)?;
-    if logfile::is_null(&meta) {
-        return Ok(Vec::new());
-    }
-    if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
-    }
-    let mut text = Vec::new();
-    File::from(file).take(LONGEST + 1).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "longer than 1 MiB",
-        ));
     }
     Ok(text)
 }

@@ -8,6 +8,7 @@ use super::per_user;
 use super::prepared::Prepared;
 use super::toll::Toll;
 use crate::config::Config;
+use crate::reader::{ANONYMOUS, GUEST};
 use crate::sys::account::Account;
 use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
 use crate::worker::{Class, Rules, Verdict};
@@ -231,7 +232,7 @@ impl<'a, 't> Gate<'a, 't> {
 
     /// The name of anonymous sessions in logs.
     fn guest_name(&self) -> Vec<u8> {
-        let account = self.prepared.anonymous.as_ref();
+        let account = self.prepared.account(ANONYMOUS);
         account.map_or_else(Vec::new, |account| account.name.as_bytes().to_vec())
     }
 
@@ -368,7 +369,7 @@ impl<'a, 't> Gate<'a, 't> {
 }
 
 fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
-    let account = prepared.anonymous.as_ref();
+    let account = prepared.account(ANONYMOUS);
     let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
     Ok(Verdict {
         class: Class::Anonymous { password },
@@ -387,7 +388,7 @@ fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, 
 /// A guest acts as `guest_username` and keeps the own name (reference §6.6).
 fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
     let config = prepared.config();
-    let account = prepared.guest.as_ref();
+    let account = prepared.account(GUEST);
     let account = account.ok_or_else(|| Refusal::Oops("no guest_username".to_owned()))?;
     let rules = if config.virtual_use_local_privs {
         Rules::Local
@@ -418,7 +419,7 @@ fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Ref
         groups,
         home,
     } = identity;
-    let own = prepared.nopriv.uid.as_raw();
+    let own = prepared.nopriv().uid.as_raw();
     if config.run_as_launching_user && uid != own {
         return Err(Refusal::Oops(format!(
             "run_as_launching_user=YES: only the user with uid {own} can log in here"

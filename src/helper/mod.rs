@@ -8,6 +8,7 @@ mod after;
 mod arrival;
 mod ask;
 mod auth;
+mod deeds;
 mod heir;
 mod host;
 mod journal;
@@ -22,17 +23,14 @@ mod rights;
 mod tests;
 mod toll;
 mod ways;
-mod wrappers;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use auth::nursery;
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use rights::likely_lists;
-pub use wrappers::Question;
-#[cfg(fuzzing)]
-pub use wrappers::fuzz;
 
 use crate::config::Config;
+use crate::reader::HEIR;
 use crate::sys::capability;
 use crate::sys::confine::{self, Plan, Root};
 use crate::sys::landlock::Reach;
@@ -360,7 +358,7 @@ fn name_process(prepared: &Prepared, text: &str) {
 
 /// Whom uploads are given to: a local user's own stay the user's (reference §3.4.2, step 7).
 fn heir_of(prepared: &Prepared, verdict: &worker::Verdict) -> Option<nix::unistd::Uid> {
-    let heir = prepared.heir.as_ref().map(|account| account.uid);
+    let heir = prepared.account(HEIR).map(|account| account.uid);
     heir.filter(|_| verdict.rules == worker::Rules::Anonymous)
 }
 
@@ -411,8 +409,8 @@ fn before<'a>(
     loop {
         let reply = match channel.receive() {
             Ok(None) => return None,
-            Ok(Some(BeforeLogin::Event(event))) => {
-                journal.event(event);
+            Ok(Some(BeforeLogin::Said(said))) => {
+                journal.said(said);
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
@@ -520,8 +518,8 @@ fn fork_greeter(
         let nothing = Reach::Nothing { connects: false };
         let plan = Plan {
             root: empty_root(prepared, empty),
-            uid: prepared.nopriv.uid,
-            gid: prepared.nopriv.gid,
+            uid: prepared.nopriv().uid,
+            gid: prepared.nopriv().gid,
             groups: &[],
             keep: &[],
             limits: worker::GREETER_LIMITS,

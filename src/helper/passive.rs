@@ -1,34 +1,15 @@
-//! A host name in `pasv_address`: looked up at the start, with other settings, and again from time to time; master, and helper where a
-//! file for one address or user names another.
+//! A host name in `pasv_address`, looked up again from time to time; master.
 
-use super::prepared::{Prepared, Unprepared};
-use super::wrappers::{Question, System};
-use crate::config::Config;
+use super::prepared::Prepared;
+use crate::reader::{NO_ADDRESS, Question, System};
 use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a name that SIGHUP or a file of settings brings may take to look up.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Why a name has no address.
-pub const NO_ADDRESS: &str = "it has no IPv4 address";
-
-/// A name and what it was replaced by.
-#[derive(Debug, Clone)]
-pub struct Passive {
-    /// The name whose address it is.
-    name: OsString,
-    address: OsString,
-    /// The name that stands in the settings, if it is this address that replaces it.
-    stands: Option<OsString>,
-}
 
 impl Prepared {
     /// The host name that stands in `pasv_address`, if an address was put in its place.
     pub fn passive_name(&self) -> Option<&OsStr> {
-        self.passive.as_ref()?.stands.as_deref()
+        self.names.passive.as_ref()?.stands.as_deref()
     }
 
     /// Asks for its address again, in a child without rights.
@@ -44,7 +25,7 @@ impl Prepared {
     /// # Errors
     /// No address of IPv4 is among them; nothing has changed.
     pub fn answer_passive(&mut self, addresses: &[IpAddr]) -> Result<bool, &'static str> {
-        let Some(passive) = self.passive.as_mut() else {
+        let Some(passive) = self.names.passive.as_mut() else {
             return Ok(false);
         };
         let mut texts = addresses
@@ -64,83 +45,16 @@ impl Prepared {
     }
 }
 
-/// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that; gives both.
-pub(super) fn resolve(
-    config: &mut Config,
-    before: Option<&Prepared>,
-) -> Result<Option<Passive>, Unprepared> {
-    let known = before.and_then(|before| before.passive.clone());
-    let known = known.map(|known| Passive {
-        stands: None,
-        ..known
-    });
-    let (true, Some(name)) = (config.pasv_addr_resolve, config.pasv_address.clone()) else {
-        return Ok(known);
-    };
-    let text = name.to_string_lossy();
-    if text.parse::<Ipv4Addr>().is_ok() {
-        return Ok(known);
-    }
-    let mut stand = |passive: Passive| {
-        config.pasv_address = Some(passive.address.clone());
-        Ok(Some(Passive {
-            stands: Some(name.clone()),
-            ..passive
-        }))
-    };
-    if let Some(known) = known.as_ref().filter(|known| known.name == name) {
-        return stand(known.clone());
-    }
-    let found = match before {
-        None => first_address(&text),
-        Some(before) => first_address_apart(&text, before),
-    };
-    match (found, known) {
-        (Ok(address), _) => stand(Passive {
-            name: name.clone(),
-            address: address.to_string().into(),
-            stands: None,
-        }),
-        (Err(why), Some(known)) => {
-            let old = known.name.to_string_lossy();
-            log::error!("cannot resolve host:{text} (pasv_address: {why}); that of {old} stays");
-            stand(known)
-        }
-        (Err(why), None) => Err(Unprepared::Host {
-            name: text.into_owned(),
-            why,
-        }),
-    }
-}
-
-/// At the start, when nobody is served yet.
-fn first_address(name: &str) -> Result<IpAddr, String> {
-    let mut found = (name, 0_u16).to_socket_addrs();
-    let found = found.as_mut().map_err(|error| error.to_string())?;
-    let found = found.map(|address| address.ip()).find(IpAddr::is_ipv4);
-    found.ok_or_else(|| NO_ADDRESS.to_owned())
-}
-
-/// Later: in a child without rights, because what answers may be anybody, or nobody.
-fn first_address_apart(name: &str, before: &Prepared) -> Result<IpAddr, String> {
-    let found = system(before).addresses_within(PATIENCE, name);
-    let found = found.into_iter().find(IpAddr::is_ipv4);
-    found.ok_or_else(|| format!("{NO_ADDRESS}, or there was no answer"))
-}
-
-fn system(prepared: &Prepared) -> System<'_> {
-    System {
-        nopriv: &prepared.nopriv,
-        kept: prepared.config().run_as_launching_user,
-    }
+fn system(prepared: &Prepared) -> System {
+    System(prepared.reader())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{NO_ADDRESS, Passive};
     use crate::config::{self, Source};
     use crate::helper::Prepared;
+    use crate::reader::{NO_ADDRESS, Passive};
     use std::ffi::OsStr;
     use std::net::IpAddr;
 
@@ -152,9 +66,9 @@ mod tests {
             "pasv_address=192.0.2.1",
         ];
         let sources = lines.map(|line| Source::Setting(line.into()));
-        let mut prepared = Prepared::new(config::load(&sources).unwrap()).unwrap();
+        let mut prepared = Prepared::new(config::load(&config::Own, &sources).unwrap()).unwrap();
         assert_eq!(prepared.passive_name(), None);
-        prepared.passive = Some(Passive {
+        prepared.names.passive = Some(Passive {
             name: "old.test".into(),
             address: "192.0.2.1".into(),
             stands: Some("new.test".into()),
@@ -195,7 +109,7 @@ mod tests {
             "pasv_address=192.0.2.9",
         ];
         let sources = lines.map(|line| Source::Setting(line.into()));
-        let other = prepared.anew(config::load(&sources).unwrap());
+        let other = prepared.anew(config::load(&config::Own, &sources).unwrap());
         assert_eq!(other.unwrap().passive_name(), None);
     }
 }

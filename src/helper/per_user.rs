@@ -2,6 +2,7 @@
 
 use super::prepared::Prepared;
 use crate::config::options::Scope;
+use crate::reader;
 use crate::sys::confine;
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -46,14 +47,10 @@ pub fn settings<'a>(
             let text = format!("cannot read config file: {}", file.display());
             (text, details)
         };
-        let (loaded, remarks) = prepared
-            .loaded
-            .overlay(&file, Scope::PerUser)
-            .map_err(|mistakes| failed(mistakes.iter().map(ToString::to_string).collect()))?;
-        let prepared = prepared
-            .with(loaded)
-            .map_err(|error| failed(vec![error.to_string()]))?;
-        let remarks = remarks.iter().map(ToString::to_string).collect();
+        let (loaded, remarks) =
+            reader::overlay(prepared.reader(), &prepared.loaded, &file, Scope::PerUser)
+                .map_err(failed)?;
+        let prepared = prepared.with(loaded).map_err(|error| failed(vec![error]))?;
         Ok((Cow::Owned(prepared), remarks))
     })
 }

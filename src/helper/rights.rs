@@ -54,8 +54,8 @@ pub fn give_up(
     let list = List::Helper { gives };
     confine::confine(&Plan {
         root: empty_root(prepared, empty),
-        uid: prepared.nopriv.uid,
-        gid: prepared.nopriv.gid,
+        uid: prepared.nopriv().uid,
+        gid: prepared.nopriv().gid,
         groups: &[],
         keep: &keep,
         limits: HELPER_LIMITS,

@@ -8,8 +8,8 @@ use super::prepared::Prepared;
 use crate::config::{self, Config, Source};
 use crate::sys::socket;
 use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Decoder, Encoder, Event,
-    Handover, Message,
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Decoder, Direction,
+    Encoder, Event, Handover, Message, Outcome, Said,
 };
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -170,7 +170,9 @@ fn surplus_and_missing_bytes_and_descriptors() {
         bytes(&AfterLogin::ListenPassive),
         bytes(&AfterLogin::ConnectActive { port: 1 }),
         bytes(&AfterLogin::ConnectForeign { to }),
-        bytes(&AfterLogin::Event(Event::Note(b"note".to_vec()))),
+        bytes(&AfterLogin::Event(Event::Said(Said::Note(
+            b"note".to_vec(),
+        )))),
         bytes(&AfterLogin::Chown { file: null() }),
     ];
     let file = null();
@@ -277,7 +279,7 @@ fn prepared(lines: &[&str]) -> Prepared {
         .chain(lines)
         .map(|line| Source::Setting(line.as_bytes().to_vec()))
         .collect();
-    Prepared::new(config::load(&sources).unwrap()).unwrap()
+    Prepared::new(config::load(&config::Own, &sources).unwrap()).unwrap()
 }
 
 /// Whether a login was granted.
@@ -316,12 +318,41 @@ fn login(name: &[u8]) -> Vec<u8> {
 /// The user of the log lines is the one who has logged in, whatever a worker says.
 #[test]
 fn a_worker_does_not_choose_its_name() {
-    let forged = bytes(&AfterLogin::Event(Event::Pending(b"bob".to_vec())));
+    let forged = bytes(&AfterLogin::Event(Event::Said(Said::Pending(
+        b"bob".to_vec(),
+    ))));
     let played = against_helper(&Config::default(), None, &[(&forged, &[])]);
     assert_eq!(played.end, End::Broken);
-    let note = bytes(&AfterLogin::Event(Event::Note(b"fine".to_vec())));
+    let note = bytes(&AfterLogin::Event(Event::Said(Said::Note(
+        b"fine".to_vec(),
+    ))));
     let played = against_helper(&Config::default(), None, &[(&note, &[])]);
     assert_eq!(played.end, End::Gone);
+}
+
+/// Before login there are no transfers to tell of.
+#[test]
+fn a_greeter_has_done_nothing() {
+    let prepared = prepared(&[]);
+    let done = Event::Transfer {
+        direction: Direction::Upload,
+        outcome: Outcome::Done,
+        path: b"/evidence".to_vec(),
+        bytes: 1,
+        elapsed: Duration::from_secs(1),
+        ascii: false,
+    };
+    let mut forged = Encoder::default();
+    done.encode(forged.tag(3));
+    let mut name = Encoder::default();
+    Said::Pending(b"bob".to_vec()).encode(name.tag(3));
+    let user = bytes(&BeforeLogin::User {
+        name: b"bob".to_vec(),
+    });
+    for (first, replies) in [(forged, 0), (name, 1)] {
+        let played = against_gate(&prepared, &[(first.bytes(), &[]), (&user, &[])]);
+        assert_eq!(played.replies.len(), replies);
+    }
 }
 
 /// Helper counts, whatever a greeter sends: after the last failure nothing is answered any more (attacks A78, B-085).
@@ -413,7 +444,7 @@ proptest! {
             0 => bytes(&AfterLogin::ListenPassive),
             1 => bytes(&AfterLogin::ConnectActive { port: 1 }),
             2 => bytes(&AfterLogin::ConnectForeign { to }),
-            3 => bytes(&AfterLogin::Event(Event::Pending(b"name".to_vec()))),
+            3 => bytes(&AfterLogin::Event(Event::Said(Said::Pending(b"name".to_vec())))),
             _ => bytes(&AfterLogin::Chown { file: null() }),
         };
         for (at, byte) in changes {

@@ -1,9 +1,8 @@
-//! Reads certificates and keys and makes sure that they fit, with a sentence about everything that does not; keyholder, as root.
+//! Reads certificates and keys and makes sure that they fit, with a sentence about everything that does not; keyholder, without rights.
 
 use super::Master;
+use super::open::{Files, LONGEST, Opened};
 use super::validity;
-use crate::config::Loaded;
-use crate::config::certificates::{self, Pair};
 use crate::tls;
 use crate::wire::FromKeyholder;
 use rustls::SignatureScheme;
@@ -11,15 +10,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
-
-/// More than any file of certificates.
-const LONGEST: u64 = 1 << 20;
 
 /// Every scheme a key may know, the best first (RFC 8446, 4.2.3): ECDSA, Ed25519, RSA-PSS, RSA-PKCS1.
 const SCHEMES: [u16; 10] = [
@@ -29,25 +23,25 @@ const SCHEMES: [u16; 10] = [
 /// Something is wrong, and master has been told.
 pub struct Unusable;
 
-/// Loads every pair the options name and reports it.
+/// Loads every pair that the options name and reports it.
 ///
 /// # Errors
 /// One of them cannot be used, or there is none; all mistakes have been reported.
-pub fn load(loaded: &Loaded, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
+pub fn load(pairs: Vec<Files>, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
     let provider = tls::provider();
     let mut keys = Vec::new();
     let mut wrong = false;
-    let pairs = certificates::all(loaded);
     if pairs.is_empty() {
         wrong = true;
         let text = "ssl_enable=YES needs a certificate: name one".to_owned();
         mistake(master, "rsa_cert_file", text)?;
     }
-    for pair in pairs {
-        match load_pair(&pair, &provider) {
+    for files in pairs {
+        let certificate_option = files.pair.certificate_option;
+        match load_pair(files, &provider) {
             Ok((certified, remarks)) => {
                 for text in remarks {
-                    let option = pair.certificate_option.into();
+                    let option = certificate_option.into();
                     say(
                         master,
                         &FromKeyholder::Remark {
@@ -70,7 +64,11 @@ pub fn load(loaded: &Loaded, master: &mut Master) -> Result<Vec<Arc<dyn SigningK
 /// The option and what is wrong with it.
 type Fault = (&'static str, String);
 
-fn load_pair(pair: &Pair, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<String>), Fault> {
+fn load_pair(
+    files: Files,
+    provider: &CryptoProvider,
+) -> Result<(CertifiedKey, Vec<String>), Fault> {
+    let pair = &files.pair;
     let (cert_file, key_file) = (
         pair.certificate.to_string_lossy(),
         pair.key.to_string_lossy(),
@@ -83,7 +81,7 @@ fn load_pair(pair: &Pair, provider: &CryptoProvider) -> Result<(CertifiedKey, Ve
         let text = format!("SSL: cannot load private key {key_file}: {text}");
         (pair.key_option, text)
     };
-    let bytes = read(&pair.certificate).map_err(certificate)?;
+    let bytes = read(files.certificate).map_err(certificate)?;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
         .map_err(|error| certificate(error.to_string()))?;
@@ -93,7 +91,7 @@ fn load_pair(pair: &Pair, provider: &CryptoProvider) -> Result<(CertifiedKey, Ve
         ));
     };
     let remarks = dates(first, &cert_file);
-    let bytes = read(&pair.key).map_err(key)?;
+    let bytes = read(files.key).map_err(key)?;
     let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| key(no_key(&bytes)))?;
     let signing = provider.key_provider.load_private_key(private);
     let signing = signing.map_err(|error| key(error.to_string()))?;
@@ -142,19 +140,9 @@ fn no_key(bytes: &[u8]) -> String {
     }
 }
 
-fn read(path: &OsStr) -> Result<Zeroizing<Vec<u8>>, String> {
-    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path);
-    let file = file.map_err(|error| error.to_string())?;
-    let facts = file.metadata().map_err(|error| error.to_string())?;
-    if !facts.is_file() {
-        return Err("not a regular file".to_owned());
-    }
+fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
+    let (file, room) = file?;
     // Room for all of it from the start: a buffer that grows leaves copies behind.
-    let room = usize::try_from(facts.size().min(LONGEST)).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     let read = file.take(LONGEST).read_to_end(&mut bytes);
     read.map_err(|error| error.to_string())?;

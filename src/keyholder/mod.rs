@@ -1,35 +1,28 @@
-//! The keyholder: reads the private keys as root, gives everything up, and signs handshakes for sessions; the only process that ever
+//! The keyholder: opens the private keys as root, gives everything up, reads them, and signs handshakes for sessions; the only process that ever
 //! has a key in its memory.
 //!
 //! It lives as long as anybody may still ask it: until master has closed its channel and every session has. So a session outlives a
 //! restart of the server with all it needs, and after SIGHUP the sessions of the old certificate end with the old keyholder.
 
 mod load;
+mod open;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod validity;
 
-use crate::config::Loaded;
-use crate::sys::confine::{self, Plan};
-use crate::sys::{process, socket, title};
+pub use open::{LIMITS, run};
+
+use crate::sys::{socket, title};
 use crate::tls::is_handshake;
 use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use open::Files;
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-
-/// Its resource limits. Its descriptors are one for each session: that limit is the system's.
-pub const LIMITS: &[(Resource, u64)] = &[
-    (Resource::RLIMIT_NPROC, 0),
-    (Resource::RLIMIT_FSIZE, 0),
-    (Resource::RLIMIT_CORE, 0),
-    (Resource::RLIMIT_DATA, 256 << 20),
-];
 
 /// New sessions taken before those that are there are answered again.
 const BURST: usize = 256;
@@ -43,39 +36,13 @@ struct Session {
     left: u32,
 }
 
-/// Loads the keys and tells master what it has found. With a plan it then gives everything up and serves, without one that was all;
-/// gives the exit status.
-pub fn run(
-    loaded: &Loaded,
-    plan: Option<&Plan<'_>>,
-    empty: Option<&OwnedFd>,
-    mut master: Master,
-) -> i32 {
-    let _ = nix::unistd::setsid();
-    process::silence_session();
-    // One descriptor for each session: as many as the system lets this process have.
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
-    let Ok(keys) = load::load(loaded, &mut master) else {
+/// Loads the keys and tells master what it has found. Then it serves, unless master closes its channel, having only tried; gives the exit
+/// status.
+fn work(files: Vec<Files>, mut master: Master, title: bool) -> i32 {
+    let Ok(keys) = load::load(files, &mut master) else {
         return 1;
     };
-    let Some(plan) = plan else {
-        return i32::from(master.send(&FromKeyholder::Ready).is_err());
-    };
-    if let Err(failure) = confine::confine(plan) {
-        let mistake = FromKeyholder::Mistake {
-            option: b"secure_chroot_dir".to_vec(),
-            text: failure.to_string().into_bytes(),
-        };
-        let _ = master.send(&mistake);
-        return 1;
-    }
-    // The empty directory has been entered: nothing names it any more.
-    if let Some(empty) = empty {
-        process::close_inherited(empty);
-    }
-    title::set(loaded.config.setproctitle_enable, "KEYHOLDER");
+    title::set(title, "KEYHOLDER");
     if master.send(&FromKeyholder::Ready).is_err() {
         return 1;
     }

@@ -1,10 +1,9 @@
-//! Which fences this kernel has for sessions: tried once at start, said in one line, and shown by `--sandbox-report`; master.
+//! Which fences this kernel has for sessions: tried once at start, and said in one line; master.
 
 use crate::config::{Config, Loaded};
 use crate::helper;
 use crate::sys::landlock;
-use crate::sys::seccomp::{self, List, Rights};
-use std::io::{self, Write};
+use crate::sys::seccomp::{self, List};
 
 /// Asks for forbidden system calls to be reported on standard error.
 const SWITCH: &str = "VSFTPD_SANDBOX";
@@ -96,6 +95,7 @@ impl Found {
 /// Builds what sessions of these settings will most likely install; they inherit it.
 fn prepare(config: &Config) {
     List::Keyholder.prepare();
+    List::Reader.prepare();
     List::Greeter.prepare();
     List::Helper { gives: false }.prepare();
     if config.chown_uploads {
@@ -104,57 +104,4 @@ fn prepare(config: &Config) {
     for list in helper::likely_lists(config) {
         list.prepare();
     }
-}
-
-/// Prints the fences of this kernel and every list.
-///
-/// # Errors
-/// Standard output is closed.
-pub fn report(out: &mut dyn Write) -> io::Result<()> {
-    let yes = |is: bool| if is { "yes" } else { "no" };
-    writeln!(
-        out,
-        "system call filter (seccomp): {}",
-        yes(seccomp::available())
-    )?;
-    writeln!(out, "Landlock: version {}", landlock::version())?;
-    for (since, what) in landlock::layers() {
-        let here = landlock::available() && landlock::version() >= since;
-        writeln!(out, "  version {since}: {:3}  {what}", yes(here))?;
-    }
-    let all = Rights {
-        upload: true,
-        make: true,
-        alter: true,
-        chmod: true,
-        publish: true,
-    };
-    let worker = |rights, names| List::Worker { rights, names };
-    let lists = [
-        ("keyholder", List::Keyholder),
-        ("greeter, before login", List::Greeter),
-        ("helper, after login", List::Helper { gives: false }),
-        ("helper, with chown_uploads", List::Helper { gives: true }),
-        ("worker, read-only", worker(Rights::default(), false)),
-        ("worker, with every right to write", worker(all, false)),
-        (
-            "worker that asks the host for names (text_userdb_names, tilde_user_enable)",
-            worker(all, true),
-        ),
-    ];
-    writeln!(
-        out,
-        "\nSystem calls by process. some: with some arguments only; fails: answered with an error. Any other call ends"
-    )?;
-    writeln!(
-        out,
-        "the process, or, in one that asks the host for names, fails."
-    )?;
-    for (who, list) in lists {
-        writeln!(out, "\n{who}")?;
-        for (name, how, why) in list.shown() {
-            writeln!(out, "  {name:20} {how:6} {why}")?;
-        }
-    }
-    Ok(())
 }

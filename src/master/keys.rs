@@ -4,8 +4,8 @@ use super::trouble::Trouble;
 use crate::config::{Loaded, Mistake, certificates};
 use crate::helper::Prepared;
 use crate::keyholder;
-use crate::sys::confine::{Isolation, Plan, Root};
-use crate::sys::landlock::Reach;
+use crate::reader::Who;
+use crate::sys::confine::Root;
 use crate::sys::seccomp::List;
 use crate::sys::{process, socket};
 use crate::tls::{Identity, Secure, Settings};
@@ -43,7 +43,7 @@ struct Report {
 ///
 /// # Errors
 /// Every mistake in certificates, keys, and authorities.
-pub fn try_out(loaded: &Loaded) -> Result<Vec<Mistake>, Vec<Mistake>> {
+pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
     if !loaded.config.ssl_enable {
         return Ok(Vec::new());
     }
@@ -65,7 +65,7 @@ impl Keys {
     ///
     /// # Errors
     /// Every mistake in certificates, keys, and authorities.
-    pub fn start(prepared: &Prepared) -> Result<Option<Self>, Vec<Mistake>> {
+    pub fn start(prepared: &Prepared) -> Result<Option<Self>, Vec<String>> {
         let loaded = &prepared.loaded;
         if !loaded.config.ssl_enable {
             return Ok(None);
@@ -163,28 +163,21 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
     let mut keep = vec![theirs.as_raw_fd()];
     keep.extend(serve.map(|(_, empty)| empty.as_raw_fd()));
     let pid = process::spawn(&keep, || {
-        let plan = serve.map(|(prepared, empty)| Plan {
-            root: if loaded.config.run_as_launching_user {
-                Root::Kept
-            } else {
-                Root::Directory(empty.as_fd())
+        let who = match serve {
+            Some((prepared, _)) => Who {
+                uid: prepared.keeper().uid,
+                gid: prepared.keeper().gid,
+                ..prepared.reader()
             },
-            uid: prepared.keeper().uid,
-            gid: prepared.keeper().gid,
-            groups: &[],
-            keep: &[],
-            limits: keyholder::LIMITS,
-            isolation: Isolation::default(),
-            fences: prepared.wanted().fences(
-                List::Keyholder,
-                Reach::Nothing { connects: false },
-                None,
-            ),
-            // It outlives master: sessions go on, and may still need it.
-            parent: None,
-        });
+            None => Who::nobody(),
+        };
+        // It outlives master: sessions go on, and may still need it.
+        let mut plan = who.plan(keyholder::LIMITS, List::Keyholder, None);
+        if let (Root::Host, Some((_, empty))) = (&plan.root, serve) {
+            plan.root = Root::Directory(empty.as_fd());
+        }
         let empty = serve.map(|(_, empty)| empty);
-        keyholder::run(loaded, plan.as_ref(), empty, Channel::new(theirs))
+        keyholder::run(loaded, &plan, empty, Channel::new(theirs))
     })?;
     Ok((ours, pid))
 }
@@ -220,15 +213,15 @@ fn listen(
 }
 
 impl Report {
-    fn remarks(&self, loaded: &Loaded) -> Vec<Mistake> {
+    fn remarks(&self, loaded: &Loaded) -> Vec<String> {
         let all = self.remarks.iter();
         all.map(|(option, text)| mistake(loaded, option, text.clone()))
             .collect()
     }
 
     /// What holds for every connection with these keys.
-    fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<Mistake>> {
-        let mut mistakes: Vec<Mistake> = self
+    fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<String>> {
+        let mut mistakes: Vec<String> = self
             .mistakes
             .into_iter()
             .map(|(option, text)| mistake(loaded, &option, text))
@@ -255,9 +248,8 @@ impl Report {
     }
 }
 
-fn mistake(loaded: &Loaded, option: &str, text: String) -> Mistake {
-    Mistake {
-        origin: loaded.origin(option).clone(),
-        text,
-    }
+/// A sentence about an option, with the place where that was set.
+pub fn mistake(loaded: &Loaded, option: &str, text: String) -> String {
+    let origin = loaded.origin(option).clone();
+    Mistake { origin, text }.to_string()
 }

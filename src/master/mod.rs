@@ -9,16 +9,18 @@ mod ledger;
 mod listen;
 mod nursery;
 mod renewal;
+mod report;
 mod reports;
 mod roster;
 mod strays;
 mod trouble;
 
-pub use fences::report;
 pub use launch::Inherited;
+pub use report::report;
 
-use crate::config::{self, Loaded, Mistake, Source};
+use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
+use crate::reader;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
@@ -108,18 +110,17 @@ struct Ready {
 /// What kept the server from starting.
 pub fn run(start: Start) -> Result<i32, Refusal> {
     let config = &start.loaded.config;
-    let own = config.run_as_launching_user;
-    if !own && !nix::unistd::geteuid().is_root() {
+    if !config.run_as_launching_user && !nix::unistd::geteuid().is_root() {
         return Err(
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
         );
     }
-    let background = config.background;
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
-    let service = launch::service(config, start.inherited)?;
-    let prepared = Prepared::new(start.loaded).map_err(|error| error.to_string())?;
+    // Before anybody can connect: it takes a while.
+    let prepared = Prepared::new(start.loaded)?;
+    let service = launch::service(prepared.config(), start.inherited)?;
     let standalone = matches!(service, Service::Listen(_));
-    let background = background && standalone;
+    let background = prepared.config().background && standalone;
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
         hold_signals()?;
@@ -129,6 +130,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    let tried = Instant::now();
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service, prepared.config()));
@@ -147,7 +149,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         sources: start.sources,
         prepared,
         keys,
-        tried: Instant::now(),
+        tried,
         retired: Vec::new(),
         listeners,
         signals: signals()?,
@@ -204,7 +206,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     nix::sys::prctl::set_dumpable(false)
         .map_err(|error| failed("cannot forbid core dumps")(&error))?;
     nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
-    Keys::start(prepared).map_err(|mistakes| sentence(&mistakes))
+    Keys::start(prepared).map_err(|mistakes| mistakes.join("; "))
 }
 
 impl Master {
@@ -351,7 +353,7 @@ impl Master {
         self.tried = Instant::now();
         match Keys::start(&self.prepared) {
             Ok(keys) => self.keys = keys,
-            Err(mistakes) => log::error!("no TLS: {}", sentence(&mistakes)),
+            Err(mistakes) => log::error!("no TLS: {}", mistakes.join("; ")),
         }
     }
 
@@ -361,7 +363,13 @@ impl Master {
             let second = self
                 .listeners
                 .second(self.prepared.config(), prepared.config())
-                .map_err(|text| vec![mistake(&prepared, "implicit_listen_port", text)])?;
+                .map_err(|text| {
+                    vec![keys::mistake(
+                        &prepared.loaded,
+                        "implicit_listen_port",
+                        text,
+                    )]
+                })?;
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys, second))
         });
@@ -392,31 +400,17 @@ impl Master {
 }
 
 /// The configuration as its sources have it now.
-fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<Mistake>> {
-    let loaded = config::load(sources)?;
-    let mistakes = config::check_system(&loaded);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
+fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> {
+    let found = reader::load(sources);
+    if !found.good {
+        return Err(found.mistakes);
     }
-    let origin = loaded.origin("nopriv_user").clone();
-    old.anew(loaded).map_err(|error| {
-        vec![Mistake {
-            origin,
-            text: error.to_string(),
-        }]
-    })
-}
-
-fn mistake(prepared: &Prepared, option: &str, text: String) -> Mistake {
-    Mistake {
-        origin: prepared.loaded.origin(option).clone(),
-        text,
+    let here = reader::check(&found.loaded);
+    if !here.good {
+        return Err(here.mistakes);
     }
-}
-
-fn sentence(mistakes: &[Mistake]) -> String {
-    let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    all.join("; ")
+    let fresh = old.anew(found.loaded.clone());
+    fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

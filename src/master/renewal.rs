@@ -1,6 +1,7 @@
 //! A host name in `pasv_address`, looked up again from time to time by a child that master does not wait for; master.
 
-use crate::helper::{Prepared, Question};
+use crate::helper::Prepared;
+use crate::reader::Question;
 use nix::unistd::Pid;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};

@@ -19,8 +19,8 @@ pub fn fill_heap_gaps() {
     const MOST: usize = 4096;
     /// What the C library does not join to its neighbours when it is given back: a small piece that was no gap would become one.
     const CACHED: usize = 1032;
-    // Too large for any gap; given back at once.
-    let large = Vec::<u8>::with_capacity(64 * 1024);
+    // Too large for any gap, the reader's messages included; given back at once.
+    let large = Vec::<u8>::with_capacity(120 * 1024);
     let end = large.as_ptr().addr();
     drop(large);
     for size in (8..=2048).step_by(16) {

@@ -16,6 +16,7 @@ pub mod report;
 pub mod resolve;
 pub mod schedule;
 pub mod seccomp;
+pub mod small;
 pub mod socket;
 pub mod syslog;
 pub mod title;

@@ -1,10 +1,10 @@
 //! A key that is somewhere else: what rustls wants signed is sent to the keyholder; greeter and worker.
 
+use super::identity::Identity;
 use crate::config::certificates::{self, Pair};
 use crate::config::{Config, HostName, Hosts};
 use crate::sys::socket;
 use crate::wire::{Channel, Sign, SignReply};
-use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite};
@@ -15,27 +15,7 @@ use std::time::{Duration, Instant};
 /// How long the keyholder may take: it signs for one session after the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A certificate with its chain, and what its key can sign.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Where it was read from.
-    pub pair: Pair,
-    /// The server's certificate and those above it.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The schemes of the key, the best first.
-    pub schemes: Vec<SignatureScheme>,
-}
-
 impl Identity {
-    /// Of one that the keyholder has described.
-    pub fn new(pair: Pair, schemes: &[u16], chain: Vec<Vec<u8>>) -> Self {
-        Self {
-            pair,
-            chain: chain.into_iter().map(CertificateDer::from).collect(),
-            schemes: schemes.iter().copied().map(SignatureScheme::from).collect(),
-        }
-    }
-
     fn algorithm(&self) -> SignatureAlgorithm {
         algorithm(self.schemes.first().copied())
     }

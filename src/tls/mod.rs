@@ -1,18 +1,22 @@
 //! TLS: what master prepares, greeter ends on the control connection, worker on data connections, and the keyholder signs.
 
 mod asker;
+mod authorities;
 mod client_cert;
 mod data;
 mod describe;
+mod identity;
 mod link;
 mod records;
+mod serve;
 mod settings;
 mod shape;
 mod store;
 
-pub use asker::{Asker, Identity};
+pub use asker::Asker;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
+pub use identity::Identity;
 pub use link::{Ready, handshake, last_words};
 pub use settings::{Secure, Settings};
 pub use shape::is_handshake;

@@ -1,30 +1,24 @@
-//! What holds for every TLS connection of the server: made once by master, without any key, and used by greeter and worker.
+//! What holds for every TLS connection of the server: made once by master, without any key.
 
-use super::asker::{Asker, Identity, Resolver};
 use super::client_cert::Verifier;
-use super::store::Made;
-use crate::config::ciphers::{self, Suite};
-use crate::config::{Config, Hosts, Loaded};
+use super::identity::Identity;
+use crate::config::{Config, Hosts, Loaded, Suite};
 use rustls::crypto::CryptoProvider;
-use rustls::server::StoresServerSessions;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, SupportedProtocolVersion};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Tickets the control connection is given: clients that use each only once need some before data connections bring more.
-const TICKETS: usize = 6;
-
 /// The settings.
 #[derive(Debug)]
 pub struct Settings {
-    provider: Arc<CryptoProvider>,
-    versions: Vec<&'static SupportedProtocolVersion>,
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
-    identities: Vec<Identity>,
-    hosts: Arc<Hosts>,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    pub(super) identities: Vec<Identity>,
+    pub(super) hosts: Arc<Hosts>,
 }
 
 /// What a session needs to end TLS: the settings, and its own channel to the keyholder.
@@ -57,7 +51,7 @@ impl Settings {
     pub fn new(loaded: &Loaded, identities: Vec<Identity>) -> Result<Self, String> {
         let config = &loaded.config;
         let mut provider = super::provider();
-        let chosen = ciphers::chosen(loaded);
+        let chosen = &loaded.suites;
         let rank = |suite: CipherSuite| {
             let at = chosen
                 .iter()
@@ -86,48 +80,6 @@ impl Settings {
             identities,
             hosts: Arc::clone(&loaded.hosts),
         })
-    }
-
-    /// What the control connection is served with.
-    ///
-    /// # Errors
-    /// The library refuses the settings.
-    pub fn control(
-        &self,
-        config: &Config,
-        asker: &Arc<Asker>,
-        made: Arc<Made>,
-    ) -> Result<ServerConfig, rustls::Error> {
-        let mut server = self.server(config, asker, made)?;
-        server.send_tls13_tickets = TICKETS;
-        Ok(server)
-    }
-
-    /// What any connection is served with, but for its sessions.
-    ///
-    /// # Errors
-    /// The library refuses the settings.
-    pub fn server(
-        &self,
-        config: &Config,
-        asker: &Arc<Asker>,
-        sessions: Arc<dyn StoresServerSessions>,
-    ) -> Result<ServerConfig, rustls::Error> {
-        let mut suites = self.provider.cipher_suites.clone();
-        suites.retain(|suite| self.versions.contains(&suite.version()));
-        let resolver = Resolver::new(&self.identities, asker, config, &self.hosts, suites);
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&self.versions)?;
-        let builder = match &self.verifier {
-            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
-            None => builder.with_no_client_auth(),
-        };
-        let mut server = builder.with_cert_resolver(Arc::new(resolver));
-        // A client that names protocols must name ours: a browser led here goes no further (CVE-2021-3618, attacks B-093).
-        server.alpn_protocols = vec![b"ftp".to_vec()];
-        server.ignore_client_order = true;
-        server.session_storage = sessions;
-        Ok(server)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What greeter may ask of helper before anyone is logged in, and what helper answers.
 
-use super::codec::{Decoder, Encoder, Malformed, Message};
-use super::event::Event;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use super::codec::{Decoder, Encoder, Malformed};
+use super::kinds::{File, Kind, Maybe, Secret, Text, Words, messages};
+use super::said::Said;
+use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
 /// The longest user name, password and unread input a greeter may send: one command line each.
@@ -46,7 +47,7 @@ pub enum BeforeLogin {
         rest: Handover,
     },
     /// Something for the log; no reply.
-    Event(Event),
+    Said(Said),
     /// The handshake of the control connection begins; said once, no reply.
     Securing,
     /// The control connection is protected by TLS from now on; said once, no reply.
@@ -115,128 +116,53 @@ impl BeforeLoginReply {
     }
 }
 
-impl Message for BeforeLogin {
-    const MAX: usize = SESSION + NAME + 5;
+messages! { BeforeLogin, SESSION + NAME + 5;
+    1 User { name: Text(LINE) };
+    2 Login { name: Text(LINE), password: Secret(LINE), rest: Rest };
+    3 Said(Report);
+    4 Secured { certificate: Maybe(Text(SESSION)) };
+    5 Resumable { name: Text(NAME), value: Secret(SESSION) };
+    6 Securing;
+    7 Host { name: Text(HOST) };
+}
 
-    fn encode(&self, out: &mut Encoder) {
-        match self {
-            Self::User { name } => {
-                out.tag(1).text(name);
-            }
-            Self::Login {
-                name,
-                password,
-                rest,
-            } => {
-                let out = out.tag(2).text(name).text(password);
-                out.text(&rest.unread).flag(rest.utf8).flag(rest.protect);
-            }
-            Self::Event(event) => event.encode(out.tag(3)),
-            Self::Secured { certificate } => {
-                out.tag(4).flag(certificate.is_some());
-                if let Some(certificate) = certificate {
-                    out.text(certificate);
-                }
-            }
-            Self::Securing => {
-                out.tag(6);
-            }
-            Self::Resumable { name, value } => {
-                out.tag(5).text(name).text(value);
-            }
-            Self::Host { name } => {
-                out.tag(7).text(name);
-            }
-        }
+messages! { BeforeLoginReply, BANNER + 4;
+    1 Ask;
+    2 Denied;
+    3 Failed;
+    4 DeniedLast;
+    5 FailedLast;
+    6 Granted;
+    7 Oops(Text(LINE));
+    8 Carry { worker: File };
+    9 Host { banner: Maybe(Words(BANNER)) };
+    10 NoHost;
+}
+
+struct Rest;
+
+impl Kind for Rest {
+    type Value = Handover;
+    fn put(&self, rest: &Handover, out: &mut Encoder) {
+        out.text(&rest.unread).flag(rest.utf8).flag(rest.protect);
     }
-
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Ok(match from.byte()? {
-            1 => Self::User {
-                name: from.text(LINE)?,
-            },
-            2 => Self::Login {
-                name: from.text(LINE)?,
-                password: Zeroizing::new(from.text(LINE)?),
-                rest: Handover {
-                    unread: from.text(LINE)?,
-                    utf8: from.flag()?,
-                    protect: from.flag()?,
-                },
-            },
-            3 => Self::Event(Event::decode(from)?),
-            4 => Self::Secured {
-                certificate: from.flag()?.then(|| from.text(SESSION)).transpose()?,
-            },
-            5 => Self::Resumable {
-                name: from.text(NAME)?,
-                value: Zeroizing::new(from.text(SESSION)?),
-            },
-            6 => Self::Securing,
-            7 => Self::Host {
-                name: from.text(HOST)?,
-            },
-            _ => return Err(Malformed),
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Handover, Malformed> {
+        Ok(Handover {
+            unread: from.text(LINE)?,
+            utf8: from.flag()?,
+            protect: from.flag()?,
         })
     }
 }
 
-impl Message for BeforeLoginReply {
-    const MAX: usize = BANNER + 4;
+struct Report;
 
-    fn encode(&self, out: &mut Encoder) {
-        match self {
-            Self::Ask => out.tag(1),
-            Self::Denied => out.tag(2),
-            Self::Failed => out.tag(3),
-            Self::DeniedLast => out.tag(4),
-            Self::FailedLast => out.tag(5),
-            Self::Granted => out.tag(6),
-            Self::Oops(text) => out.tag(7).text(text),
-            Self::Carry { worker: _ } => out.tag(8),
-            Self::Host { banner } => {
-                let out = out.tag(9).flag(banner.is_some());
-                match banner {
-                    Some(banner) => out.text(banner.get(..BANNER).unwrap_or(banner)),
-                    None => out,
-                }
-            }
-            Self::NoHost => out.tag(10),
-        };
+impl Kind for Report {
+    type Value = Said;
+    fn put(&self, said: &Said, out: &mut Encoder) {
+        said.encode(out);
     }
-
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Ok(match from.byte()? {
-            1 => Self::Ask,
-            2 => Self::Denied,
-            3 => Self::Failed,
-            4 => Self::DeniedLast,
-            5 => Self::FailedLast,
-            6 => Self::Granted,
-            7 => Self::Oops(from.text(LINE)?),
-            8 => Self::Carry {
-                worker: from.descriptor()?,
-            },
-            9 => Self::Host {
-                banner: from.flag()?.then(|| from.text(BANNER)).transpose()?,
-            },
-            10 => Self::NoHost,
-            _ => return Err(Malformed),
-        })
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Carry { worker } => Some(worker.as_fd()),
-            Self::Ask
-            | Self::Denied
-            | Self::Failed
-            | Self::DeniedLast
-            | Self::FailedLast
-            | Self::Granted
-            | Self::Host { banner: _ }
-            | Self::NoHost
-            | Self::Oops(_) => None,
-        }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Said, Malformed> {
+        Said::decode(from)
     }
 }

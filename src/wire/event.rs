@@ -1,10 +1,8 @@
-//! What greeter and worker report for the log; helper adds the time, the pid, the user and the address, so none can be forged.
+//! What worker reports for the log; helper adds the time, the pid, the user and the address, so none can be forged.
 
 use super::codec::{Decoder, Encoder, Malformed};
+use super::said::{Said, TEXT};
 use std::time::Duration;
-
-/// Two paths of 4096 bytes below a current directory of 4096 bytes each, the longest text there is.
-const TEXT: usize = 4 * 4096 + 2;
 
 /// Which way the bytes of a transfer went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +64,8 @@ pub enum Event {
         /// The path or paths as the client sees them.
         text: Vec<u8>,
     },
-    /// A command line, with `log_ftp_protocol`.
-    Command(Vec<u8>),
-    /// A reply line, with `log_ftp_protocol`.
-    Response(Vec<u8>),
-    /// The pending user name of a session that is not logged in, for the lines that follow.
-    Pending(Vec<u8>),
-    /// A reason the administrator should know; goes to the log as a DEBUG line.
-    Note(Vec<u8>),
+    /// What a greeter may say too.
+    Said(Said),
 }
 
 impl Event {
@@ -110,18 +102,7 @@ impl Event {
                     .flag(done(*outcome))
                     .text(bounded(text));
             }
-            Self::Command(text) => {
-                out.byte(3).text(bounded(text));
-            }
-            Self::Response(text) => {
-                out.byte(4).text(bounded(text));
-            }
-            Self::Pending(name) => {
-                out.byte(5).text(bounded(name));
-            }
-            Self::Note(text) => {
-                out.byte(6).text(bounded(text));
-            }
+            Self::Said(said) => said.encode(out),
         }
     }
 
@@ -148,11 +129,7 @@ impl Event {
                 outcome: outcome(from.flag()?),
                 text: from.text(TEXT)?,
             },
-            3 => Self::Command(from.text(TEXT)?),
-            4 => Self::Response(from.text(TEXT)?),
-            5 => Self::Pending(from.text(TEXT)?),
-            6 => Self::Note(from.text(TEXT)?),
-            _ => return Err(Malformed),
+            tag => Self::Said(Said::tagged(tag, from)?),
         })
     }
 }

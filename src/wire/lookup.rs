@@ -8,6 +8,20 @@ const TEXT: usize = 1025;
 /// The most that are reported; a name with more addresses is known by its first ones.
 pub const MOST: usize = 32;
 
+/// Nothing is said to the process that asks, nor to auth: its end is closed when there is nothing more to do.
+#[derive(Debug)]
+pub enum Silence {}
+
+impl Message for Silence {
+    const MAX: usize = 0;
+    fn encode(&self, _: &mut Encoder) {
+        match *self {}
+    }
+    fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Err(Malformed)
+    }
+}
+
 /// Names or addresses, to be judged by whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found(pub Vec<Vec<u8>>);

@@ -11,9 +11,13 @@ mod channel;
 mod codec;
 mod event;
 mod keys;
+mod kinds;
 mod lookup;
 mod nursery;
+mod reader;
 mod report;
+mod said;
+mod sign;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +25,14 @@ pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::{AuthReply, AuthWord, Identity, Stay};
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
 pub use channel::{Broken, Channel};
-pub use codec::{Decoder, Encoder, Malformed, Message};
+#[cfg(test)]
+pub use codec::Malformed;
+pub use codec::{Decoder, Encoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
-pub use keys::{FromKeyholder, Sign, SignReply, ToKeyholder};
-pub use lookup::Found;
+pub use keys::{FromKeyholder, ToKeyholder};
+pub use lookup::{Found, Silence};
 pub use nursery::{Question, ToAuth, ToNursery};
+pub use reader::{FromReader, ToReader};
 pub use report::Report;
+pub use said::Said;
+pub use sign::{Sign, SignReply};

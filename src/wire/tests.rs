@@ -6,7 +6,8 @@
 mod message;
 
 use super::{
-    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, Report, ToAuth, ToNursery,
+    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, FromReader, Report,
+    ToAuth, ToNursery, ToReader,
 };
 use message::reads;
 use proptest::prelude::*;
@@ -40,6 +41,8 @@ fn all(bytes: &[u8]) -> usize {
         reads::<AfterLogin>(bytes),
         reads::<AfterLoginReply>(bytes),
         reads::<AuthWord>(bytes),
+        reads::<FromReader>(bytes),
+        reads::<ToReader>(bytes),
         reads::<Report>(bytes),
         reads::<ToAuth>(bytes),
         reads::<ToNursery>(bytes),

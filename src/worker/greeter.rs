@@ -6,12 +6,11 @@ use super::control::{Control, Input};
 use super::{Client, Greeting, commands, options, relay};
 use crate::config::{Config, HostName, Loaded};
 use crate::ftp::line::Command;
-use crate::sys::confine::{self, Plan};
-use crate::sys::schedule;
+use crate::sys::confine::Confined;
 use crate::sys::title;
 use crate::sys::{process, socket};
 use crate::tls::{self, Asker, Made, Secure};
-use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Event, Handover, SESSION};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Handover, SESSION, Said};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -68,34 +67,14 @@ struct Greeter<'a> {
 /// The session is over for this process, with this status.
 struct Exit(i32);
 
-/// Gives up everything, then talks until a login holds or the client is turned away; gives the exit status.
-pub fn greet(
+/// Talks until a login holds or the client is turned away; gives the exit status.
+pub fn talk(
     base: &Loaded,
     client: &Client,
-    empty: &OwnedFd,
-    plan: &Plan<'_>,
+    confined: Confined,
     channel: Channel<BeforeLogin, BeforeLoginReply>,
     greeting: Greeting,
 ) -> i32 {
-    if client.secure.is_some() {
-        // It may stay and carry the control connection.
-        schedule::answer_first();
-    }
-    let confined = match confine::confine(plan) {
-        Ok(confined) => confined,
-        Err(failure) => {
-            client
-                .socket
-                .last_word(b"500 OOPS: cannot start the session\r\n");
-            let mut channel = channel;
-            let _ = channel.send(&BeforeLogin::Event(Event::Note(
-                failure.to_string().into_bytes(),
-            )));
-            return 2;
-        }
-    };
-    // The empty directory has been entered: nothing names it any more.
-    process::close_inherited(empty);
     let secure = client.secure.as_ref().and_then(|secure| {
         let own = secure.share().ok();
         process::close_inherited(&secure.keys);
@@ -491,13 +470,13 @@ impl Greeter<'_> {
 
     fn pend(&mut self, name: Option<Vec<u8>>) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Pending(name.clone().unwrap_or_default()));
+            self.event(Said::Pending(name.clone().unwrap_or_default()));
         }
         self.pending = name;
     }
 
     fn note(&mut self, text: &str) {
-        self.event(Event::Note(text.as_bytes().to_vec()));
+        self.event(Said::Note(text.as_bytes().to_vec()));
     }
 
     fn reply(&mut self, code: u16, text: &[u8]) {
@@ -513,13 +492,13 @@ impl Greeter<'_> {
     fn raw(&mut self, text: &[u8]) {
         self.control.raw(text);
         if self.config.log_ftp_protocol {
-            self.event(Event::Response(text.to_vec()));
+            self.event(Said::Response(text.to_vec()));
         }
     }
 
     fn log_reply(&mut self, code: u16, mark: &[u8], text: &[u8]) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Response(
+            self.event(Said::Response(
                 [code.to_string().as_bytes(), mark, text].concat(),
             ));
         }
@@ -527,12 +506,12 @@ impl Greeter<'_> {
 
     fn log_command(&mut self, command: &Command) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Command(commands::shown(command)));
+            self.event(Said::Command(commands::shown(command)));
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, said: Said) {
         // Without helper the session is about to end anyway.
-        let _ = self.channel.send(&BeforeLogin::Event(event));
+        let _ = self.channel.send(&BeforeLogin::Said(said));
     }
 }

@@ -32,19 +32,23 @@ mod state;
 mod transfer;
 mod zip;
 
-pub use greeter::{GREETER_LIMITS, greet};
+pub use greeter::GREETER_LIMITS;
 
-use crate::config::Config;
-use crate::sys::confine::Wanted;
+use crate::config::{Config, Loaded};
+use crate::sys::confine::{self, Plan, Wanted};
 use crate::sys::memory;
+use crate::sys::process;
 use crate::sys::schedule;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::tls::{Entry, Secure};
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event};
+use crate::wire::{
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
+};
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// The client, as the processes of its session know it.
@@ -160,6 +164,36 @@ pub fn asks_the_host(config: &Config, chroot: bool) -> bool {
     !chroot && (config.text_userdb_names || config.tilde_user_enable)
 }
 
+/// The greeter's life: gives up everything, then talks; gives the exit status.
+pub fn greet(
+    base: &Loaded,
+    client: &Client,
+    empty: &OwnedFd,
+    plan: &Plan<'_>,
+    mut channel: Channel<BeforeLogin, BeforeLoginReply>,
+    greeting: Greeting,
+) -> i32 {
+    if client.secure.is_some() {
+        // It may stay and carry the control connection.
+        schedule::answer_first();
+    }
+    match confine::confine(plan) {
+        Ok(confined) => {
+            // The empty directory has been entered: nothing names it any more.
+            process::close_inherited(empty);
+            greeter::talk(base, client, confined, channel, greeting)
+        }
+        Err(failure) => {
+            client
+                .socket
+                .last_word(b"500 OOPS: cannot start the session\r\n");
+            let why = Said::Note(failure.to_string().into_bytes());
+            let _ = channel.send(&BeforeLogin::Said(why));
+            2
+        }
+    }
+}
+
 /// The worker's life: enters the jail, gives up everything, serves; gives the exit status.
 pub fn work(
     config: Arc<Config>,
@@ -184,7 +218,9 @@ pub fn work(
                 .socket
                 .last_word(format!("500 OOPS: {oops}\r\n").as_bytes());
             // Without a helper there is no log to write to.
-            let _ = channel.send(&AfterLogin::Event(Event::Note(oops.note().into_bytes())));
+            let _ = channel.send(&AfterLogin::Event(Event::Said(Said::Note(
+                oops.note().into_bytes(),
+            ))));
             2
         }
     }

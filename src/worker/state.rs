@@ -14,7 +14,7 @@ use crate::sys::socket;
 use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
 use crate::tls::{Secure, Side};
-use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome};
+use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome, Said};
 use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -321,22 +321,22 @@ impl Session {
     /// Logs a line of a reply that goes on.
     pub fn log_raw(&mut self, text: &[u8]) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Response(text.to_vec()));
+            self.event(Event::Said(Said::Response(text.to_vec())));
         }
     }
 
     fn log_reply(&mut self, code: u16, mark: &[u8], text: &[u8]) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Response(
+            self.event(Event::Said(Said::Response(
                 [code.to_string().as_bytes(), mark, text].concat(),
-            ));
+            )));
         }
     }
 
     /// Logs a command line where `log_ftp_protocol` asks for it.
     pub fn log_command(&mut self, command: &Command) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Command(commands::shown(command)));
+            self.event(Event::Said(Said::Command(commands::shown(command))));
         }
     }
 
@@ -360,7 +360,7 @@ impl Session {
 
     /// Tells the administrator something the client is not told.
     pub fn note(&mut self, text: &str) {
-        self.event(Event::Note(text.as_bytes().to_vec()));
+        self.event(Event::Said(Said::Note(text.as_bytes().to_vec())));
     }
 
     /// The path of an argument as logs show it: absolute as the client sees it, not normalised (reference §7.2).

@@ -1,6 +1,6 @@
 //! Arguments of the commands that have a grammar of their own, the code pages, the lines of the logs, and what TLS is configured with.
 
-use crate::config::{Source, ciphers, load};
+use crate::config::{Own, Source, ciphers, load};
 use crate::ftp::charset::Charset;
 use crate::ftp::facts::Selection;
 use crate::ftp::lang::Language;
@@ -164,7 +164,7 @@ fn logs(arg: &[u8]) {
 
 fn suites(arg: &[u8]) {
     let setting = [b"ssl_ciphers=", arg].concat();
-    if let Ok(loaded) = load(&[Source::File("/dev/null".into()), Source::Setting(setting)]) {
+    if let Ok(loaded) = load(&Own, &[Source::File("/dev/null".into()), Source::Setting(setting)]) {
         let suites = ciphers::chosen(&loaded);
         assert!(suites.len() <= 6);
     }

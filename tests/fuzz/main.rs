@@ -13,6 +13,8 @@ mod helper;
 mod keyholder;
 #[path = "../../src/master/mod.rs"]
 mod master;
+#[path = "../../src/reader/mod.rs"]
+mod reader;
 #[path = "../../src/record/mod.rs"]
 mod record;
 #[path = "../../src/sys/mod.rs"]
@@ -46,7 +48,7 @@ const TARGETS: &[Target] = &[
     ("listing", words::listing),
     ("path", sys::tree::fuzz::path),
     ("settings", settings::run),
-    ("rules", helper::fuzz::run),
+    ("rules", reader::fuzz::run),
     ("pam", sys::pam::fuzz::run),
     ("wire", strings::wire),
     ("args", args::run),

@@ -114,7 +114,7 @@ impl Stage {
         let place = Place::new();
         let kinds = KINDS.iter().map(|(rules, lines)| {
             let file = place.write("conf", format!("{COMMON}{lines}").as_bytes());
-            let loaded = config::load(&[Source::File(file)]).expect("settings");
+            let loaded = config::load(&config::Own, &[Source::File(file)]).expect("settings");
             (*rules, loaded)
         });
         let kinds = kinds.collect();
@@ -313,7 +313,7 @@ fn before(
                         while let Some(message) = channel.receive().expect("a message of greeter's")
                         {
                             assert!(
-                                matches!(message, BeforeLogin::Event(_)),
+                                matches!(message, BeforeLogin::Said(_)),
                                 "{message:?} after the login"
                             );
                         }
@@ -324,7 +324,7 @@ fn before(
                     _ => BeforeLoginReply::Oops(b"no more\r\n230 yes".to_vec()),
                 }
             }
-            BeforeLogin::Event(_) => continue,
+            BeforeLogin::Said(_) => continue,
             BeforeLogin::Securing | BeforeLogin::Secured { .. } | BeforeLogin::Resumable { .. } => {
                 panic!("{message:?} without TLS")
             }
@@ -345,7 +345,7 @@ fn before(
         if last {
             while let Some(message) = channel.receive().expect("a message of greeter's") {
                 assert!(
-                    matches!(message, BeforeLogin::Event(_)),
+                    matches!(message, BeforeLogin::Said(_)),
                     "{message:?} after the last word"
                 );
             }

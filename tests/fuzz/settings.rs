@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
 
 fn read(place: &Place, data: &[u8]) {
     let file = place.write("conf", data);
-    let (loaded, mistakes) = config::read(&[Source::File(file.clone())]);
+    let (loaded, mistakes) = config::read(&config::Own, &[Source::File(file.clone())]);
     for mistake in &mistakes {
         let text = mistake.to_string();
         assert!(!text.contains(char::is_control), "{text:?}");
@@ -26,17 +26,17 @@ fn read(place: &Place, data: &[u8]) {
     config::print(&loaded, &mut printed).unwrap();
     if mistakes.is_empty() {
         let again = place.write("printed", &printed);
-        let (second, none) = config::read(&[Source::File(again)]);
+        let (second, none) = config::read(&config::Own, &[Source::File(again)]);
         let texts: Vec<String> = none.iter().map(ToString::to_string).collect();
         assert!(texts.is_empty(), "{texts:?}");
         let mut twice = Vec::new();
         config::print(&second, &mut twice).unwrap();
         assert_eq!(values(&printed), values(&twice));
-        let _ = config::remarks(&loaded);
-        let _ = loaded.overlay(&file, Scope::PerUser);
+        let _ = config::remarks(&config::Own, &loaded);
+        let _ = loaded.overlay(&config::Own, &file, Scope::PerUser);
     }
     if let Some(line) = data.split(|byte| *byte == b'\n').next() {
-        let _ = config::load(&[
+        let _ = config::load(&config::Own, &[
             Source::File(place.write("empty", b"")),
             Source::Setting(line.to_vec()),
         ]);

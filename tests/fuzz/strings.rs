@@ -3,7 +3,7 @@
 use crate::message::reads;
 use crate::wire::{
     AfterLogin, AfterLoginReply, AuthReply, AuthWord, BeforeLogin, BeforeLoginReply, Found,
-    FromKeyholder, Report, Sign, SignReply, ToAuth, ToKeyholder, ToNursery,
+    FromKeyholder, FromReader, Report, Sign, SignReply, ToAuth, ToKeyholder, ToNursery, ToReader,
 };
 
 /// The first byte says which set of messages it is.
@@ -25,6 +25,8 @@ pub fn wire(data: &[u8]) {
         10 => reads::<Found>(bytes),
         11 => reads::<ToAuth>(bytes),
         12 => reads::<ToNursery>(bytes),
+        13 => reads::<FromReader>(bytes),
+        14 => reads::<ToReader>(bytes),
         _ => reads::<Report>(bytes),
     };
 }

@@ -3,6 +3,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[allow(dead_code, unused_imports)]
+#[path = "../../src/config/mod.rs"]
+mod config;
+#[allow(dead_code, unused_imports)]
 #[path = "../../src/ftp/mod.rs"]
 mod ftp;
 #[allow(dead_code, unused_imports)]

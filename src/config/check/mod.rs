@@ -1,16 +1,17 @@
-//! The rules between options, and between options and the host; all violations at once; runs in master, before it listens.
+//! The rules between options, and between options and the host; all violations at once; runs in the reader, without rights.
 
 mod network;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::ciphers;
-use super::file::{Loaded, Mistake, Origin, shown};
+use super::loaded::{Loaded, Mistake, Origin, shown};
 use super::options::{Config, Standing, TABLE};
+use super::view::{How, View};
 use network::{addresses, listening, networks, ports};
 
 /// The rules between options (reference §2.7 steps 7 to 14, §1.6), without those that concern an option named in `spoiled`.
@@ -35,7 +36,7 @@ pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
 }
 
 /// What the settings need from the host: accounts, directories, files. Every lack, with the setting that needs it.
-pub fn check_system(loaded: &Loaded) -> Vec<Mistake> {
+pub fn check_system(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     let mut found = Found {
         loaded,
         spoiled: &[],
@@ -43,15 +44,15 @@ pub fn check_system(loaded: &Loaded) -> Vec<Mistake> {
     };
     // An ordinary user's server changes neither account nor root.
     if !loaded.config.run_as_launching_user {
-        accounts(&mut found);
-        empty_root(&mut found);
+        accounts(view, &mut found);
+        empty_root(view, &mut found);
     }
     found.mistakes
 }
 
 /// What the administrator should know although the server starts: options without effect, and list and text files that cannot be
 /// read now. Those are read anew for every session, so that one may still come; a session that needs a missing one is refused.
-pub fn remarks(loaded: &Loaded) -> Vec<Mistake> {
+pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     let mut found = Found {
         loaded,
         spoiled: &[],
@@ -59,8 +60,8 @@ pub fn remarks(loaded: &Loaded) -> Vec<Mistake> {
     };
     inert(&mut found);
     certificates(&mut found);
-    launching(&mut found);
-    lists(&mut found);
+    launching(view, &mut found);
+    lists(view, &mut found);
     found.mistakes
 }
 
@@ -89,14 +90,16 @@ fn inert(found: &mut Found<'_>) {
     }
 }
 
-fn launching(found: &mut Found<'_>) {
+fn launching(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
-    if config.run_as_launching_user && nix::unistd::geteuid().is_root() {
+    if config.run_as_launching_user && view.runs_as() == 0 {
         let text = "run_as_launching_user=YES and started by root: sessions act as root, without capabilities; start it as an ordinary user";
         found.add(&["run_as_launching_user"], text.to_owned());
     }
     if let Some(directory) = &config.user_config_dir
-        && !Path::new(directory).is_dir()
+        && view
+            .open(&Path::new(directory).join("."), How::Entry)
+            .is_err()
     {
         let text = format!(
             "user_config_dir={} is no directory: nobody has settings of their own",
@@ -337,7 +340,7 @@ impl Logs {
     }
 }
 
-fn accounts(found: &mut Found<'_>) {
+fn accounts(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
     let needs = [
         (
@@ -362,7 +365,7 @@ fn accounts(found: &mut Found<'_>) {
     for (needed, option, name, cause) in needs {
         if let Some(name) = name
             && needed
-            && users::get_user_by_name(name).is_none()
+            && view.account(name).is_none()
         {
             let name = shown(name.as_bytes());
             let text = format!(
@@ -378,9 +381,9 @@ fn accounts(found: &mut Found<'_>) {
     ] {
         let Some(name) = name else { continue };
         let shown = shown(name.as_bytes());
-        let text = match users::get_user_by_name(name) {
+        let text = match view.account(name) {
             None => format!("cannot locate user entry:{shown} (given in '{option}')"),
-            Some(user) if user.uid() == 0 => {
+            Some(0) => {
                 format!("{option}={shown} has uid 0; it must be an account without privilege")
             }
             Some(_) => continue,
@@ -390,13 +393,14 @@ fn accounts(found: &mut Found<'_>) {
 }
 
 /// The root of processes that need no file system (reference §5.3, §5.1).
-fn empty_root(found: &mut Found<'_>) {
+fn empty_root(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
     let Some(path) = &config.secure_chroot_dir else {
         return;
     };
     let name = shown(path.as_bytes());
-    let facts = Path::new(path).symlink_metadata();
+    let entry = view.open(Path::new(path), How::Entry);
+    let facts = entry.and_then(|entry| File::from(entry).metadata());
     let Some(facts) = facts.ok().filter(std::fs::Metadata::is_dir) else {
         let text = format!("vsftpd: not found: directory given in 'secure_chroot_dir':{name}");
         found.add(&["secure_chroot_dir"], text);
@@ -404,8 +408,7 @@ fn empty_root(found: &mut Found<'_>) {
     };
     let key_user = config.key_user.as_ref().filter(|_| config.ssl_enable);
     let mut users = config.nopriv_user.iter().chain(key_user);
-    let owned = users
-        .any(|name| users::get_user_by_name(name).is_some_and(|user| user.uid() == facts.uid()));
+    let owned = users.any(|name| view.account(name) == Some(facts.uid()));
     if facts.mode() & 0o002 != 0 || owned && facts.mode() & 0o200 != 0 {
         let text = format!(
             "vsftpd: refusing to run with writable root inside chroot(): 'secure_chroot_dir':{name}"
@@ -415,7 +418,7 @@ fn empty_root(found: &mut Found<'_>) {
 }
 
 /// Files that must be readable because something needs them.
-fn lists(found: &mut Found<'_>) {
+fn lists(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
     let anonymous = config.anonymous_enable;
     let local = config.local_enable;
@@ -454,7 +457,7 @@ fn lists(found: &mut Found<'_>) {
     for (needed, name, path, fault) in needs {
         if let Some(path) = path
             && needed
-            && let Err(why) = readable(Path::new(path))
+            && let Err(why) = readable(view, Path::new(path))
         {
             found.add(
                 &[name],
@@ -467,14 +470,10 @@ fn lists(found: &mut Found<'_>) {
     }
 }
 
-fn readable(path: &Path) -> Result<(), String> {
-    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(|error| error.to_string())?;
-    let facts = file.metadata().map_err(|error| error.to_string())?;
+fn readable(view: &dyn View, path: &Path) -> Result<(), String> {
+    let file = view.open(path, How::File);
+    let facts = file.and_then(|file| File::from(file).metadata());
+    let facts = facts.map_err(|error| error.to_string())?;
     // /dev/null stands for an empty file.
     let null = facts.file_type().is_char_device() && facts.rdev() == nix::sys::stat::makedev(1, 3);
     if facts.is_file() || null {

@@ -1,7 +1,7 @@
-//! The rules about addresses and ports; runs in master, before it listens.
+//! The rules about addresses and ports; runs in the reader, without rights.
 
 use super::Found;
-use crate::config::file::shown;
+use crate::config::loaded::shown;
 use crate::config::network::Networks;
 use crate::config::ports::{advertised, passive};
 use std::ffi::OsStr;

@@ -11,7 +11,9 @@ use crate::config::Config;
 use crate::helper::Prepared;
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, process, socket, title};
-use crate::wire::{AuthReply, AuthWord, Broken, Channel, Question, Stay, ToAuth, ToNursery};
+use crate::wire::{
+    AuthReply, AuthWord, Broken, Channel, Question, Silence, Stay, ToAuth, ToNursery,
+};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -54,20 +56,6 @@ const UNNOTICED: Duration = Duration::from_secs(1);
 /// The most that is read of nsswitch.conf.
 const LONGEST: usize = 64 * 1024;
 
-/// What says nothing: nursery is never answered.
-#[derive(Debug)]
-enum Nothing {}
-
-impl crate::wire::Message for Nothing {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut crate::wire::Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut crate::wire::Decoder<'_>) -> Result<Self, crate::wire::Malformed> {
-        Err(crate::wire::Malformed)
-    }
-}
-
 /// An auth that has not ended.
 struct Auth {
     /// Its end of the channel to its helper, so that helper hears how it ended.
@@ -83,7 +71,7 @@ impl Auth {
 }
 
 struct Nursery {
-    asks: Channel<Nothing, ToNursery>,
+    asks: Channel<Silence, ToNursery>,
     signals: SignalFd,
     pam: Pam,
     stamps: [Stamps; 2],

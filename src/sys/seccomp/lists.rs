@@ -189,6 +189,23 @@ pub(super) const SIGN: &[Row] = &[only(
     "a session that does not read must not hold it up",
 )];
 
+/// Reader: the files and the directory it is given.
+pub(super) const PARSE: &[Row] = &[
+    allow(named!(SYS_statx), "facts about files, by the library"),
+    allow(
+        named!(SYS_newfstatat),
+        "the same, of directories; older kernels",
+    ),
+    allow(named!(SYS_fstat), "the same, by older C libraries"),
+    allow(named!(SYS_lseek), "how much of a file is left; directories"),
+    allow(named!(SYS_getdents64), "host_config_dir"),
+    only(
+        named!(SYS_fcntl),
+        &[&[int(1, libc::F_SETFD), int(2, libc::FD_CLOEXEC)]],
+        "the library opens a directory it is given",
+    ),
+];
+
 /// Greeter with TLS: the handshake, and the control connection carried to and from the worker.
 pub(super) const CARRY: &[Row] = &[
     only(

@@ -36,6 +36,8 @@ pub struct Rights {
 pub enum List {
     /// Signs, and nothing else.
     Keyholder,
+    /// Parses settings, out of files it is given.
+    Reader,
     /// Before login; with TLS also the carrier of the control connection after it.
     Greeter,
     /// Helper, after login.
@@ -53,7 +55,7 @@ pub enum List {
 }
 
 /// How many lists there are, and with it places for their programs.
-const PLACES: usize = 4 + 64;
+const PLACES: usize = 5 + 64;
 
 static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
 
@@ -63,6 +65,9 @@ static REPORTING: AtomicBool = AtomicBool::new(false);
 /// Whether this kernel filters.
 static AVAILABLE: OnceLock<bool> = OnceLock::new();
 
+/// What the trial has come to.
+static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+
 /// Whether it turned out not to, although it says so.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
@@ -71,7 +76,8 @@ impl List {
         match self {
             Self::Keyholder => 0,
             Self::Greeter => 1,
-            Self::Helper { gives } => 2 + usize::from(gives),
+            Self::Reader => 2,
+            Self::Helper { gives } => 3 + usize::from(gives),
             Self::Worker { rights, names } => [
                 rights.upload,
                 rights.make,
@@ -82,7 +88,7 @@ impl List {
             ]
             .iter()
             .fold(0, |sum: usize, one| sum.wrapping_mul(2) | usize::from(*one))
-            .wrapping_add(4),
+            .wrapping_add(5),
         }
     }
 
@@ -90,6 +96,7 @@ impl List {
         let mut parts: Vec<&'static [Row]> = vec![lists::BASE, lists::SPEAK];
         match self {
             Self::Keyholder => parts.extend([lists::NO_PATHS, lists::SIGN]),
+            Self::Reader => parts.extend([lists::NO_PATHS, lists::PARSE]),
             Self::Greeter => parts.extend([lists::NO_PATHS, lists::CARRY]),
             Self::Helper { gives } => {
                 parts.extend([lists::HELPER, lists::NO_PATHS]);
@@ -118,6 +125,7 @@ impl List {
         match self {
             Self::Worker { names: true, .. } => Answer::Errno(1),
             Self::Keyholder
+            | Self::Reader
             | Self::Greeter
             | Self::Helper { .. }
             | Self::Worker { names: false, .. } => Answer::Kill,
@@ -200,11 +208,15 @@ pub fn do_without() {
     BROKEN.store(true, Ordering::Relaxed);
 }
 
-/// Tries in a child that lives for nothing else that a filter lets pass what is listed and ends the process for what is not.
+/// Tries once, in a child that lives for nothing else, that a filter lets pass what is listed and ends the process for what is not.
 ///
 /// # Errors
 /// What happened instead.
 pub fn self_test() -> Result<(), String> {
+    TRIED.get_or_init(trial).clone()
+}
+
+fn trial() -> Result<(), String> {
     let list = List::Worker {
         rights: Rights::default(),
         names: false,

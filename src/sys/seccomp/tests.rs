@@ -38,6 +38,7 @@ const READER: List = List::Worker {
 fn every() -> Vec<List> {
     let mut lists = vec![
         List::Keyholder,
+        List::Reader,
         List::Greeter,
         List::Helper { gives: false },
         List::Helper { gives: true },
@@ -299,6 +300,7 @@ fn the_kernel_agrees() {
     }
     for list in [
         List::Keyholder,
+        List::Reader,
         List::Greeter,
         READER,
         List::Helper { gives: false },

@@ -1,4 +1,4 @@
-//! Daemon and client patterns against addresses, names and files, most as libwrap 7.6.q-32 was seen to answer; tests of helper.
+//! Daemon and client patterns against addresses, names and files, most as libwrap 7.6.q-32 was seen to answer; tests of the reader.
 
 use super::{Fake, Place, ask, granted, matches};
 

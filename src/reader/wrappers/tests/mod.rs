@@ -1,4 +1,4 @@
-//! What rules say: the manual pages' examples, what libwrap 7.6.q-32 was seen to answer, and where we differ; tests of helper.
+//! What rules say: the manual pages' examples, what libwrap 7.6.q-32 was seen to answer, and where we differ; tests of the reader.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod options;

@@ -1,12 +1,11 @@
 //! The host's name service, asked by a child that has given up all rights: what answers may be a stranger's own name server
-//! (attacks B-161); helper and master, and their short-lived child.
+//! (attacks B-161); reader and master, and their short-lived child.
 
-use super::hosts::Resolver;
-use crate::helper::ask::Silence;
-use crate::sys::account::Account;
-use crate::sys::confine::{self, Fences, Isolation, Plan, Root};
+use super::Who;
+use crate::sys::confine;
+use crate::sys::seccomp::List;
 use crate::sys::{process, resolve, socket};
-use crate::wire::{Channel, Found};
+use crate::wire::{Channel, Found, Silence};
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,25 +26,20 @@ const LIMITS: &[(Resource, u64)] = &[
 
 /// The name service, asked as this account.
 #[derive(Debug, Clone, Copy)]
-pub struct System<'a> {
-    /// `nopriv_user`.
-    pub nopriv: &'a Account,
-    /// `run_as_launching_user`: there is no right to become anybody else.
-    pub kept: bool,
-}
+pub struct System(pub Who);
 
-impl Resolver for System<'_> {
-    fn name(&self, address: IpAddr) -> Option<String> {
+impl System {
+    /// The name of an address, whoever gave it.
+    pub fn name(&self, address: IpAddr) -> Option<String> {
         let found = self.apart(PATIENCE, || resolve::name(address).into_iter().collect());
         found.into_iter().next()
     }
 
-    fn addresses(&self, name: &str) -> Vec<IpAddr> {
+    /// All addresses of a name.
+    pub fn addresses(&self, name: &str) -> Vec<IpAddr> {
         self.addresses_within(PATIENCE, name)
     }
-}
 
-impl System<'_> {
     /// All addresses of a name; none without an answer in time.
     pub fn addresses_within(&self, patience: Duration, name: &str) -> Vec<IpAddr> {
         parsed(&self.apart(patience, || texts(resolve::addresses(name))))
@@ -64,18 +58,8 @@ impl System<'_> {
         let theirs = theirs.into_descriptor();
         let parent = Pid::this();
         let child = process::spawn(&[theirs.as_raw_fd()], || {
-            let plan = Plan {
-                root: if self.kept { Root::Kept } else { Root::Host },
-                uid: self.nopriv.uid,
-                gid: self.nopriv.gid,
-                groups: &[],
-                keep: &[],
-                limits: LIMITS,
-                isolation: Isolation::default(),
-                parent: Some(parent),
-                // A resolver may do anything its modules want.
-                fences: Fences::default(),
-            };
+            // A resolver may do anything its modules want.
+            let plan = self.0.unfenced().plan(LIMITS, List::Reader, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
                 let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));

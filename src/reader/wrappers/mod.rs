@@ -1,4 +1,4 @@
-//! Who may connect, by the rules of hosts.allow and hosts.deny (hosts_access(5), hosts_options(5)): tcp_wrappers without libwrap; helper.
+//! Who may connect, by the rules of hosts.allow and hosts.deny (hosts_access(5), hosts_options(5)): tcp_wrappers without libwrap; reader.
 //!
 //! Differences from libwrap, as the manual pages have it or towards refusing: no command is ever run (`spawn` is passed over,
 //! `twist` and `aclexec` refuse); a table or a file of patterns that exists and cannot be read refuses everyone who gets that far;
@@ -9,16 +9,13 @@
 #[path = "../../../tests/fuzz/rules.rs"]
 pub mod fuzz;
 mod hosts;
-mod lookup;
 mod options;
 mod pattern;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::lists;
-use hosts::Resolver;
-pub use lookup::{Question, System};
+pub use hosts::Resolver;
 use pattern::{Matcher, shown};
 use rules::{Lines, Whole};
 use std::io;
@@ -90,8 +87,8 @@ struct Trouble(String);
 
 /// Judges a connection by the host's own tables and name service.
 #[must_use]
-pub fn ask(query: &Query<'_>, system: System<'_>) -> Decision {
-    decide(query, &FILES, &system)
+pub fn ask(query: &Query<'_>, host: &dyn Resolver) -> Decision {
+    decide(query, &FILES, host)
 }
 
 /// Judges a connection: the first rule that matches in hosts.allow grants, else the first in hosts.deny denies, else it is granted.
@@ -135,8 +132,11 @@ fn table(
     matcher: &mut Matcher<'_>,
 ) -> Result<Option<Decided>, Trouble> {
     matcher.place = path.to_owned();
-    let text =
-        read(Path::new(path)).map_err(|error| Trouble(format!("cannot be read: {error}")))?;
+    let text = match matcher.read(Path::new(path)) {
+        // A table that does not exist is empty.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(|error| Trouble(format!("cannot be read: {error}")))?,
+    };
     for line in Lines::new(&text) {
         matcher.place = format!("{path}:{}", line.number);
         // Half a rule for refusing may be half of any rule: nobody who gets this far comes in (as the original).
@@ -168,12 +168,4 @@ fn table(
         return Ok(Some((outcome.answer, outcome.setenv)));
     }
     Ok(None)
-}
-
-/// A table's text; one that does not exist is empty.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    match lists::bytes(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => other,
-    }
 }

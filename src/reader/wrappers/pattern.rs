@@ -1,9 +1,9 @@
-//! Whether the daemon list and the client list of a rule match (hosts_access(5), PATTERNS to OPERATORS); helper.
+//! Whether the daemon list and the client list of a rule match (hosts_access(5), PATTERNS to OPERATORS); reader.
 
 use super::hosts::{Host, Name, Resolver, is_numeric};
 use super::rules::{BadNet, Net4, Net6, is_blank, words};
 use super::{Query, Trouble};
-use crate::helper::lists;
+use crate::sys::small;
 use std::ffi::OsStr;
 use std::io;
 use std::net::IpAddr;
@@ -65,6 +65,14 @@ impl<'a> Matcher<'a> {
             files: FILES,
             depth: DEPTH,
         }
+    }
+
+    /// A table, or a file of patterns.
+    ///
+    /// # Errors
+    /// It cannot be opened or read.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        small::read(self.client.open(path)?)
     }
 
     /// Says something about the rule at hand.
@@ -278,7 +286,7 @@ impl<'a> Matcher<'a> {
                 shown(word)
             )));
         };
-        let text = match lists::bytes(path) {
+        let text = match self.read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.note(&format!(

@@ -1,15 +1,23 @@
-//! One end of the connection: its address, and its name when a pattern asks for it, believed only after a second look-up; helper.
+//! One end of the connection: its address, and its name when a pattern asks for it, believed only after a second look-up; reader.
 
+use crate::sys::small;
 use std::cell::OnceCell;
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-/// The name service ([`super::lookup`]), or a test's own.
+/// The host, or a test's own.
 pub trait Resolver {
     /// The name of an address, whoever gave it.
     fn name(&self, address: IpAddr) -> Option<String>;
     /// All addresses of a name.
     fn addresses(&self, name: &str) -> Vec<IpAddr>;
+    /// Opens a table, or a file of patterns.
+    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        small::open(path)
+    }
 }
 
 /// What is known of a host's name.
@@ -48,6 +56,11 @@ impl<'a> Host<'a> {
             name: OnceCell::new(),
             resolver,
         }
+    }
+
+    /// Opens a file of patterns.
+    pub fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.resolver.open(path)
     }
 
     /// Its address.

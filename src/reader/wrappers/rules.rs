@@ -1,4 +1,4 @@
-//! The rules of hosts.allow and hosts.deny as text: lines, fields, words and net masks (hosts_access(5)); helper.
+//! The rules of hosts.allow and hosts.deny as text: lines, fields, words and net masks (hosts_access(5)); reader.
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! What follows the second colon of a rule, most as libwrap 7.6.q-32 was seen to answer; tests of helper.
+//! What follows the second colon of a rule, most as libwrap 7.6.q-32 was seen to answer; tests of the reader.
 
 use super::{granted, tables};
 

@@ -1,4 +1,4 @@
-//! What a rule that matches asks for after its second colon (hosts_options(5)); nothing is ever run; helper.
+//! What a rule that matches asks for after its second colon (hosts_options(5)); nothing is ever run; reader.
 
 use super::hosts::{Host, Name};
 use super::pattern::{Matcher, shown};

@@ -1,0 +1,143 @@
+//! The settings that hold, and where each came from: what the reader hands over, and every other process goes by.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, iter};
+
+use super::hosts::Hosts;
+use super::options::{Config, Row, TABLE, position};
+use super::suite::Suite;
+use super::value::Value;
+
+/// One argument of the command line that makes settings, in the order they were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file of settings.
+    File(PathBuf),
+    /// `-oNAME=VALUE`, without the `-o`.
+    Setting(Vec<u8>),
+}
+
+/// Where the value of an option came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The command line, `-o`.
+    Setting,
+    /// A file.
+    Line {
+        /// Its path as given.
+        file: Arc<Path>,
+        /// The line, from 1; 0 stands for the file as a whole.
+        line: usize,
+    },
+}
+
+/// Settings, and where each came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// For each row of [`TABLE`], where its value came from.
+    pub(super) origins: Vec<Origin>,
+    /// The settings of each host (`host_config_dir`).
+    pub hosts: Arc<Hosts>,
+    /// What `ssl_ciphers` comes to, the most wanted first; of the server as a whole.
+    pub suites: Vec<Suite>,
+}
+
+impl Loaded {
+    /// Where the value of the option with this name came from.
+    pub fn origin(&self, name: &str) -> &Origin {
+        position(name.as_bytes())
+            .and_then(|index| self.origins.get(index))
+            .unwrap_or(&Origin::Default)
+    }
+
+    /// Whether anybody has set the option with this name.
+    pub fn is_set(&self, name: &str) -> bool {
+        *self.origin(name) != Origin::Default
+    }
+
+    /// Nobody has set anything.
+    pub fn defaults() -> Self {
+        Self {
+            config: Arc::default(),
+            origins: vec![Origin::Default; TABLE.len()],
+            hosts: Arc::default(),
+            suites: Vec::new(),
+        }
+    }
+
+    /// Takes over what the reader has made of an option; false when there is no such option, or it takes no such value.
+    pub fn set(&mut self, index: usize, value: Value, origin: Origin) -> bool {
+        let slot = TABLE.get(index).zip(self.origins.get_mut(index));
+        let Some((row, slot)) = slot.filter(|(row, _)| row.kind.takes(&value)) else {
+            return false;
+        };
+        row.put(Arc::make_mut(&mut self.config), value);
+        *slot = origin;
+        true
+    }
+
+    /// Every row with its origin, in the table's order.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static Row, &Origin)> {
+        TABLE
+            .iter()
+            .zip(self.origins.iter().chain(iter::repeat(&Origin::Default)))
+    }
+}
+
+/// One thing wrong in the configuration, shown as `FILE:LINE: text`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it stands.
+    pub origin: Origin,
+    /// What is wrong, with the offending text.
+    pub text: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::Setting => out.write_str("-o"),
+            Self::Line { file, line: 0 } => write!(out, "{}", shown_path(file)),
+            Self::Line { file, line } => write!(out, "{}:{line}", shown_path(file)),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.origin)?;
+        // Whatever of the file is in the text: it goes to a terminal and to logs.
+        escaped(&self.text).try_for_each(|part| out.write_str(&part))
+    }
+}
+
+/// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
+pub fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut short: String = escaped(&text).take(200).collect();
+    if text.chars().nth(200).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// Character by character, control characters in words.
+fn escaped(text: &str) -> impl Iterator<Item = String> {
+    text.chars().map(|c| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    })
+}
+
+pub(super) fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_encoded_bytes())
+}

@@ -1,0 +1,82 @@
+//! What a worker has done, for vsftpd.log and xferlog; helper after login, without rights.
+
+use super::journal::{Journal, stamp};
+use crate::record::{self, Kind, Line, Transfer};
+use crate::sys::logfile;
+use crate::wire::{Change, Direction, Event, Outcome};
+use std::time::Duration;
+
+impl Journal {
+    /// What worker reports.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Said(said) => self.said(said),
+            Event::Changed {
+                change,
+                outcome,
+                text,
+            } => {
+                self.line(&Line::new(
+                    kind(change),
+                    Some(matches!(outcome, Outcome::Done)),
+                    Some(text),
+                ));
+            }
+            Event::Transfer {
+                direction,
+                outcome,
+                path,
+                bytes,
+                elapsed,
+                ascii,
+            } => {
+                self.transfer(direction, outcome, path, bytes, elapsed, ascii);
+            }
+        }
+    }
+
+    fn transfer(
+        &mut self,
+        direction: Direction,
+        outcome: Outcome,
+        path: Vec<u8>,
+        bytes: u64,
+        elapsed: Duration,
+        ascii: bool,
+    ) {
+        let ok = matches!(outcome, Outcome::Done);
+        let upload = matches!(direction, Direction::Upload);
+        if let Some(file) = &self.xfer {
+            self.buffer.clear();
+            let transfer = Transfer {
+                upload,
+                ok,
+                path: &path,
+                bytes,
+                elapsed,
+                ascii,
+                access: self.access.0,
+                anon_password: &self.access.1,
+            };
+            let stamp = stamp(self.pid, self.user.as_deref(), &self.address);
+            record::xferlog_line(&stamp, &transfer, &mut self.buffer);
+            logfile::append(file, &self.buffer, self.lock);
+        }
+        let kind = if upload { Kind::Upload } else { Kind::Download };
+        self.line(&Line {
+            bytes,
+            elapsed,
+            ..Line::new(kind, Some(ok), Some(path))
+        });
+    }
+}
+
+fn kind(change: Change) -> Kind {
+    match change {
+        Change::Mkdir => Kind::Mkdir,
+        Change::Rmdir => Kind::Rmdir,
+        Change::Delete => Kind::Delete,
+        Change::Rename => Kind::Rename,
+        Change::Chmod => Kind::Chmod,
+    }
+}

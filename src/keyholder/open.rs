@@ -1,0 +1,86 @@
+//! The keyholder's first steps: opens the files of certificates and keys without reading them, and gives everything up; keyholder, as root.
+
+use super::Master;
+use crate::config::Loaded;
+use crate::config::certificates::{self, Pair};
+use crate::sys::confine::{self, Plan};
+use crate::sys::process;
+use crate::wire::FromKeyholder;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+/// Its resource limits. Its descriptors are one for each session: that limit is the system's.
+pub const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_NPROC, 0),
+    (Resource::RLIMIT_FSIZE, 0),
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_DATA, 256 << 20),
+];
+
+/// More than any file of certificates.
+pub const LONGEST: u64 = 1 << 20;
+
+/// A file and how long it is, or why there is none.
+pub type Opened = Result<(File, usize), String>;
+
+/// A certificate and its key.
+#[derive(Debug)]
+pub struct Files {
+    /// Their names.
+    pub pair: Pair,
+    /// The certificate.
+    pub certificate: Opened,
+    /// The key.
+    pub key: Opened,
+}
+
+/// Opens the files, gives everything up, and then does its work; gives the exit status.
+pub fn run(loaded: &Loaded, plan: &Plan<'_>, empty: Option<&OwnedFd>, mut master: Master) -> i32 {
+    let _ = nix::unistd::setsid();
+    process::silence_session();
+    // One descriptor for each session: as many as the system lets this process have.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+    let files = all(loaded);
+    if let Err(failure) = confine::confine(plan) {
+        let mistake = FromKeyholder::Mistake {
+            option: b"secure_chroot_dir".to_vec(),
+            text: failure.to_string().into_bytes(),
+        };
+        let _ = master.send(&mistake);
+        return 1;
+    }
+    // The empty directory has been entered: nothing names it any more.
+    if let Some(empty) = empty {
+        process::close_inherited(empty);
+    }
+    let title = loaded.config.setproctitle_enable && empty.is_some();
+    super::work(files, master, title)
+}
+
+/// Those of every pair the options name.
+fn all(loaded: &Loaded) -> Vec<Files> {
+    let pairs = certificates::all(loaded).into_iter();
+    let files = pairs.map(|pair| Files {
+        certificate: open(&pair.certificate),
+        key: open(&pair.key),
+        pair,
+    });
+    files.collect()
+}
+
+fn open(path: &OsStr) -> Opened {
+    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(|error| error.to_string())?;
+    let facts = file.metadata().map_err(|error| error.to_string())?;
+    if !facts.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    let length = usize::try_from(facts.size().min(LONGEST)).unwrap_or(0);
+    Ok((file, length))
+}

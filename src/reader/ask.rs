@@ -1,0 +1,425 @@
+//! Has settings read by the reader: opens for it what it names, and takes typed values and sentences; master and helper, as root.
+
+use super::Host;
+use super::known::{Names, OPTIONS, Passive};
+use super::names::{Occasion, gather};
+use crate::config::options::Scope;
+use crate::config::{HostName, Hosts, Loaded, Own, Source, Suite, View};
+use crate::sys::account::Account;
+use crate::sys::capability;
+use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
+use crate::sys::landlock::{self, Reach};
+use crate::sys::process;
+use crate::sys::seccomp::{self, List};
+use crate::wire::{Channel, FromReader, ToReader};
+use caps::Capability;
+use nix::sys::resource::Resource;
+use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The kernel's user and group for who is nobody else (proc(5), overflowuid): before it is known whom the settings name.
+const NOBODY: u32 = 65534;
+
+const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_FSIZE, 0),
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_NOFILE, 64),
+    (Resource::RLIMIT_DATA, 256 << 20),
+];
+
+/// Whom the reader becomes, and what is around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Who {
+    /// Its user.
+    pub uid: Uid,
+    /// Its group.
+    pub gid: Gid,
+    /// There is no right to become anybody else.
+    pub kept: bool,
+    /// Its fences.
+    pub wanted: Wanted,
+}
+
+impl Who {
+    /// Before any settings are known.
+    pub fn nobody() -> Self {
+        let needed = [
+            Capability::CAP_SETUID,
+            Capability::CAP_SETGID,
+            Capability::CAP_SETPCAP,
+        ];
+        let needed = capability::bits(&needed);
+        let wanted = Wanted {
+            isolation: Isolation::default(),
+            calls: seccomp::available() && seccomp::self_test().is_ok(),
+            files: landlock::available(),
+        };
+        let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
+        if !able || !is_there(NOBODY) {
+            return Self {
+                wanted,
+                ..Self::kept()
+            };
+        }
+        Self {
+            uid: Uid::from_raw(NOBODY),
+            gid: Gid::from_raw(NOBODY),
+            kept: false,
+            wanted,
+        }
+    }
+
+    /// What a process becomes that is this, and makes the calls of this list.
+    pub fn plan(
+        self,
+        limits: &'static [(Resource, u64)],
+        list: List,
+        parent: Option<Pid>,
+    ) -> Plan<'static> {
+        let reach = Reach::Nothing { connects: false };
+        Plan {
+            root: if self.kept { Root::Kept } else { Root::Host },
+            uid: self.uid,
+            gid: self.gid,
+            groups: &[],
+            keep: &[],
+            limits,
+            isolation: Isolation::default(),
+            parent,
+            fences: self.wanted.fences(list, reach, None),
+        }
+    }
+
+    /// The same without fences.
+    pub fn unfenced(self) -> Self {
+        Self {
+            wanted: Wanted::default(),
+            ..self
+        }
+    }
+
+    /// Who this process is, without fences.
+    pub fn kept() -> Self {
+        Self {
+            uid: getuid(),
+            gid: getgid(),
+            kept: true,
+            wanted: Wanted::default(),
+        }
+    }
+}
+
+/// Whether there is this user in this process's user name space (user_namespaces(7)).
+fn is_there(uid: u32) -> bool {
+    let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else {
+        return true;
+    };
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (Some(Ok(first)), _, Some(Ok(count))) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return false;
+        };
+        uid.checked_sub(first).is_some_and(|place| place < count)
+    })
+}
+
+/// What a reader has found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The settings.
+    pub loaded: Loaded,
+    /// Why they are no good.
+    pub mistakes: Vec<String>,
+    /// What the administrator should know.
+    pub remarks: Vec<String>,
+    /// The settings are good, or the client may come in.
+    pub good: bool,
+    /// The file of settings for a client.
+    pub file: Option<OsString>,
+    hosts: Vec<(HostName, Loaded)>,
+    accounts: [Option<Account>; OPTIONS.len()],
+    passive: Option<Passive>,
+}
+
+impl Found {
+    fn nothing(base: &Loaded) -> Self {
+        Self {
+            loaded: base.clone(),
+            mistakes: Vec::new(),
+            remarks: Vec::new(),
+            good: false,
+            file: None,
+            hosts: Vec::new(),
+            accounts: [const { None }; OPTIONS.len()],
+            passive: None,
+        }
+    }
+}
+
+/// Has all sources read over the defaults.
+pub fn load(sources: &[Source]) -> Found {
+    let base = Loaded::defaults();
+    let mut found = ask(Who::nobody(), Files::Given, &base, |host| {
+        host.load(sources)
+    });
+    found.loaded.hosts = Arc::new(Hosts::of(std::mem::take(&mut found.hosts)));
+    found
+}
+
+/// Has settings held against this host.
+pub fn check(loaded: &Loaded) -> Found {
+    let who = Who::nobody().unfenced();
+    ask(who, Files::Given, loaded, |host| host.check(loaded))
+}
+
+/// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn overlay(
+    who: Who,
+    base: &Loaded,
+    file: &Path,
+    scope: Scope,
+) -> Result<(Loaded, Vec<String>), Vec<String>> {
+    let mut found = ask(who, Files::Given, base, |host| {
+        host.overlay(base, file, scope)
+    });
+    if scope == Scope::Server {
+        found.loaded.hosts = Arc::new(Hosts::of(found.hosts));
+    }
+    if found.good {
+        Ok((found.loaded, found.remarks))
+    } else {
+        Err(found.mistakes)
+    }
+}
+
+/// Has looked up what settings name.
+///
+/// # Errors
+/// What is missing.
+pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Names), String> {
+    // Tests have threads, and fork nothing.
+    if cfg!(test) {
+        let (names, _) = gather(&mut loaded, occasion)?;
+        return Ok((loaded, names));
+    }
+    let who = if loaded.config.run_as_launching_user {
+        Who::kept()
+    } else {
+        Who::nobody().unfenced()
+    };
+    let found = ask(who, Files::None, &loaded, |host| {
+        host.names(&loaded, occasion)
+    });
+    for remark in &found.remarks {
+        log::error!("{remark}");
+    }
+    let [Some(nopriv), others @ ..] = found.accounts else {
+        return Err(found.mistakes.join("; "));
+    };
+    loaded.config = found.loaded.config;
+    let names = Names {
+        nopriv,
+        others,
+        passive: found.passive,
+    };
+    found
+        .good
+        .then_some((loaded, names))
+        .ok_or_else(|| found.mistakes.join("; "))
+}
+
+/// Has a connection judged by hosts.allow and hosts.deny. Without an answer it is not good, for nobody knows what the rules would say.
+pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) -> Found {
+    ask(who.unfenced(), Files::Given, base, |host| {
+        host.judge(client, server)
+    })
+}
+
+/// Whether files are opened for a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// Those it names.
+    Given,
+    /// It needs none.
+    None,
+}
+
+/// Forks a reader and serves it until it is done.
+fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
+    let mut found = Found::nothing(base);
+    let heard = fork(who, work).and_then(|(mut channel, pid)| {
+        let heard = hear(&mut channel, files, &mut found);
+        drop(channel);
+        let ended = process::wait_for(pid)?;
+        heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
+    });
+    if let Err(error) = heard {
+        found.good = false;
+        let text = format!("the process that reads settings and rules has failed: {error}");
+        found.mistakes.push(text);
+    }
+    found
+}
+
+type Ours = Channel<ToReader, FromReader>;
+
+fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Ours, Pid)> {
+    let (ours, theirs) = Ours::pair()?;
+    let theirs = theirs.into_descriptor();
+    let parent = Pid::this();
+    let pid = process::spawn(&[theirs.as_raw_fd()], || {
+        // Under inetd the standard descriptors are the client.
+        let _ = process::silence(false);
+        let plan = who.plan(LIMITS, List::Reader, Some(parent));
+        let host = Host::new(Channel::new(theirs));
+        let told = match confine::confine(&plan) {
+            Ok(_) => work(&host),
+            Err(failure) => host.gives_up(&failure.to_string()),
+        };
+        i32::from(told.is_err())
+    })?;
+    Ok((ours, pid))
+}
+
+/// Nothing if it says what it may not, or ends.
+fn hear(channel: &mut Ours, files: Files, found: &mut Found) -> Option<()> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    loop {
+        match channel.receive().ok()?? {
+            FromReader::Open { path, how } if files == Files::Given => {
+                let path = Path::new(OsStr::from_bytes(&path));
+                let reply = match confine::with_search(|| Own.open(path, how)) {
+                    Ok(file) => ToReader::Opened(file),
+                    Err(error) => {
+                        ToReader::Failed(error.raw_os_error().unwrap_or(0).cast_unsigned())
+                    }
+                };
+                channel.send(&reply).ok()?;
+            }
+            FromReader::Open { path: _, how: _ } => return None,
+            FromReader::Host(name) => {
+                let loaded = found.loaded.clone();
+                found.hosts.push((HostName::parse(&name)?, loaded));
+            }
+            FromReader::Set { row, value, origin } => {
+                let last = found.hosts.last_mut().map(|(_, loaded)| loaded);
+                let target = last.unwrap_or(&mut found.loaded);
+                target.set(row.into(), value, origin).then_some(())?;
+            }
+            FromReader::Suites(places) => {
+                let suites = places
+                    .iter()
+                    .map(|place| Suite::ALL.get(usize::from(*place)));
+                found.loaded.suites = suites
+                    .map(Option::<&Suite>::copied)
+                    .collect::<Option<_>>()?;
+            }
+            FromReader::Mistake(said) => found.mistakes.push(text(said)),
+            FromReader::Remark(said) => found.remarks.push(text(said)),
+            FromReader::Account { number, account } => {
+                *found.accounts.get_mut(usize::from(number))? = Some(account);
+            }
+            FromReader::Passive {
+                name,
+                address,
+                stands,
+            } => {
+                found.passive = Some(Passive {
+                    name: OsString::from_vec(name),
+                    address: OsString::from_vec(address),
+                    stands: stands.map(OsString::from_vec),
+                });
+            }
+            FromReader::File(path) => found.file = Some(OsString::from_vec(path)),
+            FromReader::Done(good) => {
+                found.good = good;
+                return Some(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Files, Found, Ours, hear};
+    use crate::config::options::{TABLE, position};
+    use crate::config::value::Value;
+    use crate::config::{How, Loaded, Origin};
+    use crate::wire::{FromReader, ToReader};
+
+    fn set(option: &str, value: Value) -> FromReader {
+        FromReader::Set {
+            row: u16::try_from(position(option.as_bytes()).unwrap()).unwrap(),
+            value,
+            origin: Origin::Setting,
+        }
+    }
+
+    /// What a reader that says this is heard as, and what it is answered.
+    fn heard(files: Files, said: &[FromReader]) -> (bool, Found, Vec<ToReader>) {
+        let (mut ours, mut theirs) = Ours::pair().unwrap();
+        said.iter().for_each(|said| theirs.send(said).unwrap());
+        crate::sys::socket::nonblocking(std::os::fd::AsFd::as_fd(&ours)).unwrap();
+        let mut found = Found::nothing(&Loaded::defaults());
+        let good = hear(&mut ours, files, &mut found).is_some();
+        drop(ours);
+        let answers = std::iter::from_fn(|| theirs.receive().ok().flatten());
+        (good, found, answers.collect())
+    }
+
+    #[test]
+    fn values_fit_the_table() {
+        let done = FromReader::Done(true);
+        let (good, found, _) = heard(Files::None, &[set("max_clients", Value::Number(7)), done]);
+        assert!(good && found.good);
+        assert_eq!(found.loaded.config.max_clients, 7);
+        assert_eq!(*found.loaded.origin("max_clients"), Origin::Setting);
+        let last = u16::try_from(TABLE.len()).unwrap();
+        for wrong in [
+            set("listen_port", Value::Number(65_536)),
+            set("listen_port", Value::Flag(true)),
+            set("anon_umask", Value::Octal(0o1000)),
+            set("listen", Value::Text(None)),
+            FromReader::Set {
+                row: last,
+                value: Value::Flag(true),
+                origin: Origin::Default,
+            },
+            FromReader::Suites(vec![6]),
+            FromReader::Host(b"a/b".to_vec()),
+        ] {
+            let (good, found, _) = heard(Files::None, &[wrong, FromReader::Done(true)]);
+            assert!(!good && !found.good);
+        }
+    }
+
+    #[test]
+    fn who_looks_names_up_gets_no_files() {
+        let open = || FromReader::Open {
+            path: b"/dev/null".to_vec(),
+            how: How::File,
+        };
+        let (good, _, answers) = heard(Files::Given, &[open(), FromReader::Done(true)]);
+        assert!(good && matches!(answers.as_slice(), [ToReader::Opened(_)]));
+        let (good, _, answers) = heard(Files::None, &[open(), FromReader::Done(true)]);
+        assert!(!good && answers.is_empty());
+    }
+
+    #[test]
+    fn one_that_ends_early_has_said_nothing() {
+        let (good, found, _) = heard(Files::None, &[set("listen", Value::Flag(true))]);
+        assert!(!good && !found.good);
+    }
+}

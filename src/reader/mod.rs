@@ -1,0 +1,210 @@
+//! The reader: parses settings, and the rules of hosts.allow and hosts.deny, for a process that is root, which only opens files for it
+//! and gets typed values; forked for one task, without rights.
+
+mod ask;
+mod known;
+mod lookup;
+mod names;
+mod wrappers;
+
+pub use ask::{Who, check, judge, load, names, overlay};
+#[cfg(test)]
+pub use known::Passive;
+pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
+pub use lookup::{Question, System};
+pub use names::{NO_ADDRESS, Occasion};
+#[cfg(fuzzing)]
+pub use wrappers::fuzz;
+
+use crate::config::options::Scope;
+use crate::config::{self, How, Loaded, Mistake, Origin, Source, Suite, View};
+use crate::wire::{Channel, FromReader, ToReader};
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+use wrappers::{Answer, Query, Resolver};
+
+/// The reader's end of its channel.
+type Root = Channel<FromReader, ToReader>;
+
+/// The host, by way of the process that may look at it.
+struct Host {
+    channel: RefCell<Root>,
+    runs_as: u32,
+}
+
+impl Host {
+    /// By way of this channel; made while it is known who the server runs as.
+    fn new(channel: Root) -> Self {
+        Self {
+            channel: RefCell::new(channel),
+            runs_as: nix::unistd::getuid().as_raw(),
+        }
+    }
+
+    /// Reports why nothing is read.
+    fn gives_up(&self, why: &str) -> io::Result<()> {
+        let text = format!("the reader of the settings cannot give up its rights: {why}");
+        self.say(&FromReader::Mistake(text.into_bytes()))?;
+        self.say(&FromReader::Done(false))
+    }
+
+    fn say(&self, message: &FromReader) -> io::Result<()> {
+        let gone = |_| io::ErrorKind::BrokenPipe.into();
+        self.channel.borrow_mut().send(message).map_err(gone)
+    }
+
+    fn ask(&self, message: &FromReader) -> io::Result<ToReader> {
+        self.say(message)?;
+        let reply = self.channel.borrow_mut().receive().ok().flatten();
+        reply.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Says what hosts.allow and hosts.deny say of a connection.
+    fn judge(&self, client: SocketAddr, server: SocketAddr) -> io::Result<()> {
+        let query = Query {
+            daemon: "vsftpd",
+            client,
+            server,
+        };
+        let decision = wrappers::ask(&query, self);
+        let granted = decision.answer == Answer::Granted;
+        let rule = decision.rule.as_deref().unwrap_or("tcp_wrappers");
+        let refusal = (!granted).then(|| format!("{rule} refuses this client"));
+        for note in decision.notes.iter().cloned().chain(refusal) {
+            self.say(&FromReader::Remark(note.into_bytes()))?;
+        }
+        if let Some(file) = decision.variable(b"VSFTPD_LOAD_CONF") {
+            self.say(&FromReader::File(file.to_vec()))?;
+        }
+        self.say(&FromReader::Done(granted))
+    }
+
+    /// Reports sentences, settings that are other than in `base`, and whether they are good.
+    fn tell(
+        &self,
+        base: &Loaded,
+        loaded: &Loaded,
+        mistakes: &[Mistake],
+        remarks: &[Mistake],
+    ) -> io::Result<()> {
+        for mistake in mistakes {
+            self.say(&FromReader::Mistake(mistake.to_string().into_bytes()))?;
+        }
+        for remark in remarks {
+            self.say(&FromReader::Remark(remark.to_string().into_bytes()))?;
+        }
+        self.differences(base, loaded)?;
+        if !Arc::ptr_eq(&base.hosts, &loaded.hosts) {
+            for (name, host) in loaded.hosts.all() {
+                self.say(&FromReader::Host(name.as_str().as_bytes().to_vec()))?;
+                self.differences(loaded, host)?;
+            }
+        }
+        self.say(&FromReader::Done(mistakes.is_empty()))
+    }
+
+    /// Reads all sources over the defaults.
+    fn load(&self, sources: &[Source]) -> io::Result<()> {
+        let (loaded, mistakes) = config::read(self, sources);
+        let places = loaded.suites.iter().filter_map(|suite| {
+            let place = Suite::ALL.iter().position(|one| one == suite)?;
+            u16::try_from(place).ok()
+        });
+        self.say(&FromReader::Suites(places.collect()))?;
+        self.tell(&Loaded::defaults(), &loaded, &mistakes, &[])
+    }
+
+    /// Reads a file over settings.
+    fn overlay(&self, base: &Loaded, file: &Path, scope: Scope) -> io::Result<()> {
+        match base.overlay(self, file, scope) {
+            Ok((loaded, remarks)) => self.tell(base, &loaded, &[], &remarks),
+            Err(mistakes) => self.tell(base, base, &mistakes, &[]),
+        }
+    }
+
+    /// Holds settings against this host.
+    fn check(&self, loaded: &Loaded) -> io::Result<()> {
+        let mistakes = config::check_system(self, loaded);
+        self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
+    }
+
+    /// Looks up what settings name.
+    fn names(&self, loaded: &Loaded, occasion: Occasion<'_>) -> io::Result<()> {
+        let mut changed = loaded.clone();
+        let (names, remarks) = match names::gather(&mut changed, occasion) {
+            Ok(found) => found,
+            Err(text) => {
+                self.say(&FromReader::Mistake(text.into_bytes()))?;
+                return self.say(&FromReader::Done(false));
+            }
+        };
+        for remark in remarks {
+            self.say(&FromReader::Remark(remark.into_bytes()))?;
+        }
+        for number in 0..=u8::MAX {
+            if let Some(account) = names.by_option(number.into()) {
+                let account = account.clone();
+                self.say(&FromReader::Account { number, account })?;
+            }
+        }
+        if let Some(passive) = names.passive {
+            self.say(&FromReader::Passive {
+                name: passive.name.into_vec(),
+                address: passive.address.into_vec(),
+                stands: passive.stands.map(OsString::into_vec),
+            })?;
+        }
+        self.tell(loaded, &changed, &[], &[])
+    }
+
+    /// Every option that is set to something else, or elsewhere.
+    fn differences(&self, base: &Loaded, loaded: &Loaded) -> io::Result<()> {
+        let pairs = (0..).zip(base.rows().zip(loaded.rows()));
+        for (number, ((row, before), (_, origin))) in pairs {
+            let value = row.value(&loaded.config);
+            if origin != before || value != row.value(&base.config) {
+                self.say(&FromReader::Set {
+                    row: number,
+                    value,
+                    origin: Origin::clone(origin),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View for Host {
+    fn open(&self, path: &Path, how: How) -> io::Result<OwnedFd> {
+        let path = path.as_os_str().as_bytes().to_vec();
+        match self.ask(&FromReader::Open { path, how })? {
+            ToReader::Opened(file) => Ok(file),
+            ToReader::Failed(error) => Err(io::Error::from_raw_os_error(error.cast_signed())),
+        }
+    }
+
+    fn runs_as(&self) -> u32 {
+        self.runs_as
+    }
+}
+
+/// As a judge it has no filter: the name service may load anything. It is asked in children of its own, which have a time.
+impl Resolver for Host {
+    fn name(&self, address: IpAddr) -> Option<String> {
+        System(Who::kept()).name(address)
+    }
+
+    fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        System(Who::kept()).addresses(name)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
+        View::open(self, path, How::File)
+    }
+}

@@ -1,0 +1,52 @@
+//! Small files of the administrator's, opened by a process that may and read as a whole; helper before login, reader.
+
+use super::{confine, logfile};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// The longest; a longer one is an error: the original silently reads the first 100000 bytes only.
+const LONGEST: u64 = 1 << 20;
+
+/// Opens it, whatever it is.
+///
+/// # Errors
+/// The kernel's word.
+pub fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let open = || nix::fcntl::open(path, flags, Mode::empty());
+    Ok(match open() {
+        Err(Errno::EACCES) => confine::with_search(open)?,
+        opened => opened?,
+    })
+}
+
+/// Reads it as it is.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too long. /dev/null is an empty file: settings name it for "none".
+pub fn read(file: OwnedFd) -> io::Result<Vec<u8>> {
+    let meta = nix::sys::stat::fstat(&file)?;
+    if logfile::is_null(&meta) {
+        return Ok(Vec::new());
+    }
+    if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    let mut text = Vec::new();
+    File::from(file).take(LONGEST + 1).read_to_end(&mut text)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "longer than 1 MiB",
+        ));
+    }
+    Ok(text)
+}

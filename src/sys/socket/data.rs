@@ -1,0 +1,196 @@
+//! Data connections, and the client's socket once somebody may read it; greeter, worker, and helper after login.
+
+use super::{accept_with, send_with, stream};
+use nix::errno::Errno;
+use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrStorage, sockopt};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// The same for a data connection, which does not block either.
+///
+/// # Errors
+/// As [`super::accept`].
+pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
+}
+
+/// A socket that listens for one data connection on `ip` at a port of `ports`, or `None` when all of them are taken.
+///
+/// # Errors
+/// Anything but a taken port.
+pub fn listen_data(
+    ip: IpAddr,
+    ports: std::ops::RangeInclusive<u16>,
+) -> io::Result<Option<(OwnedFd, u16)>> {
+    let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
+    let width = last.saturating_sub(first).saturating_add(1);
+    let start = random()?.checked_rem(width).unwrap_or(0);
+    let socket = stream(ip, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    // A port whose last connection lingers in TIME_WAIT is free for us; one that another socket listens on is not.
+    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    // Every port of a small range is tried; of a large one enough of them, from a random place on.
+    for step in 0..width.min(1024) {
+        let offset = start.wrapping_add(step).checked_rem(width).unwrap_or(0);
+        let Ok(port) = u16::try_from(first.saturating_add(offset)) else {
+            continue;
+        };
+        match socket::bind(
+            socket.as_raw_fd(),
+            &SockaddrStorage::from(SocketAddr::new(ip, port)),
+        ) {
+            Ok(()) => {}
+            Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        match socket::listen(&socket, Backlog::new(1)?) {
+            Ok(()) => return Ok(Some((socket, port))),
+            // Bound beside a listener of the same port (both with SO_REUSEADDR): a bound socket cannot be bound again.
+            Err(Errno::EADDRINUSE) => return listen_data(ip, ports),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// A non-blocking socket on its way from `from` (port 0 = any) to `to`; refused at once is an error.
+///
+/// # Errors
+/// The source cannot be bound or the connection is refused at once.
+pub fn connect_data(from: SocketAddr, to: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = stream(from.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if from.port() == 0 {
+        // Chosen when the peer is known: the search does not get longer with every connection that lingers (ip(7)).
+        let _ = socket::setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
+    }
+    socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
+    match socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error a connecting socket has ended with, if any.
+///
+/// # Errors
+/// The connection failed, with the reason.
+pub fn connected(socket: BorrowedFd<'_>) -> io::Result<()> {
+    match socket::getsockopt(&socket, sockopt::SocketError)? {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+/// Prepares the client's control connection: urgent data in line, no delay, keep-alive (reference §2.7 step 15).
+///
+/// # Errors
+/// The peer is gone.
+pub fn control_options(socket: BorrowedFd<'_>) -> io::Result<()> {
+    socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+    socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
+    Ok(socket::setsockopt(&socket, sockopt::OobInline, &true)?)
+}
+
+/// Has every piece sent at once: records that wait for the acknowledgement of those before cost 40 ms (attacks, reference §9.6).
+///
+/// # Errors
+/// The peer is gone.
+pub fn at_once(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?)
+}
+
+/// Acknowledges what has come at once, until the kernel thinks otherwise (tcp(7), TCP_QUICKACK): a peer that sends the end of its
+/// handshake in two pieces holds the second back until then, 40 ms (RFC 896).
+pub fn acknowledge(socket: BorrowedFd<'_>) {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or(0);
+    // SAFETY: the kernel reads `size` bytes of `on`, which outlives the call; a refusal leaves the default.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const on).cast(),
+            size,
+        );
+    }
+}
+
+/// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.
+///
+/// # Errors
+/// The peer is gone.
+pub fn data_options(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<()> {
+    nix::fcntl::fcntl(
+        socket,
+        nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
+    )?;
+    socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
+    if let Some(stall) = stall {
+        let time =
+            nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
+        socket::setsockopt(&socket, sockopt::SendTimeout, &time)?;
+        socket::setsockopt(&socket, sockopt::ReceiveTimeout, &time)?;
+    }
+    Ok(())
+}
+
+/// Says that nothing more will be sent.
+///
+/// # Errors
+/// The connection is gone.
+pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::shutdown(
+        socket.as_raw_fd(),
+        socket::Shutdown::Write,
+    )?)
+}
+
+/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ).
+///
+/// # Errors
+/// Not a TCP socket.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut left: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (= TIOCOUTQ) writes one int through the pointer, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut left) };
+    Errno::result(result)?;
+    Ok(usize::try_from(left).unwrap_or(0))
+}
+
+/// As [`super::send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
+/// both are acknowledged at once.
+///
+/// # Errors
+/// The peer is gone.
+pub fn send_last(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    send_with(on, bytes, MsgFlags::from_bits_retain(libc::MSG_MORE))
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// The peer is gone, or the receive timeout passed (`WouldBlock`).
+pub fn receive(from: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match nix::unistd::read(from, into) {
+            Ok(count) => return Ok(count),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// 32 bits nobody can predict (attacks B-044).
+fn random() -> io::Result<u32> {
+    let mut bytes = [0_u8; 4];
+    // SAFETY: getrandom writes at most `len` bytes into the buffer, which is that long.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(count) == Ok(bytes.len()) {
+        Ok(u32::from_ne_bytes(bytes))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,107 @@
+//! The reader: what it is while it parses settings or judges a client, and that nothing is read by one that keeps its rights. Ours only.
+
+use super::{NOBODY, Seen, children, uid};
+use crate::support::host::{CONFIG, PROGRAM};
+use crate::support::server::BASE;
+use crate::support::{Host, Server, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::net::{TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+
+/// A program under strace(1), which delays a system call in it and its children, or answers it with an error.
+fn under_strace(words: &[&str], call: &str, how: &str) -> Child {
+    let output = std::fs::File::create("/mnt/said").unwrap();
+    Command::new("strace")
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={call}"),
+        ])
+        .args(["-e", &format!("inject={call}:{how}"), PROGRAM])
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(output)
+        .spawn()
+        .expect("the tests need strace")
+}
+
+fn end(mut strace: Child) {
+    for pid in Server::processes() {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    let _ = strace.wait();
+}
+
+#[test]
+fn while_it_reads_settings() {
+    let host = Host::new();
+    host.write(CONFIG, BASE);
+    // It looks at the file that it was given, and has given up everything by then.
+    let strace = under_strace(&[CONFIG], "statx", "delay_enter=10000000");
+    let reader = wait("the reader", || {
+        let all = Server::processes();
+        all.into_iter().find(|pid| {
+            uid(*pid).as_deref() == Some(NOBODY) && Seen::of(*pid).field("Seccomp") == ["2"]
+        })
+    });
+    let seen = Seen::of(reader);
+    seen.ids(NOBODY, NOBODY, &[]);
+    seen.powerless();
+    seen.holds(Some(CONFIG), 1);
+    assert_eq!(seen.threads(), 1);
+    end(strace);
+}
+
+/// It waits for a name server that says nothing, in a child of its own.
+#[test]
+fn while_it_judges_a_client() {
+    let host = Host::new();
+    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
+    host.write(
+        "/etc/nsswitch.conf",
+        "hosts: dns\npasswd: files\ngroup: files\nshadow: files\n",
+    );
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    host.write("/etc/hosts.allow", "vsftpd: .example.org\n");
+    let server = Server::start(&host, "tcp_wrappers=YES\n");
+    let _client = TcpStream::connect("127.0.0.1:21").unwrap();
+    let nobody = |pid: &i32| uid(*pid).as_deref() == Some(NOBODY);
+    let below = |pid: i32| children(pid).into_iter().find(nobody);
+    let judge = wait("the judge", || {
+        children(server.pid()).into_iter().find_map(below)
+    });
+    let asks = wait("who asks for the name", || below(judge));
+    for (pid, sockets) in [(judge, 2), (asks, 3)] {
+        let seen = Seen::of(pid);
+        seen.ids(NOBODY, NOBODY, &[]);
+        seen.powerless();
+        // Its own ends, and the way to the name server: not the client.
+        seen.holds(None, sockets);
+    }
+    let own = Seen::of(judge).files();
+    let client = children(server.pid()).into_iter().map(Seen::of);
+    let shared = client.flat_map(|helper| helper.files());
+    let shared: Vec<String> = shared.filter(|file| own.contains(file)).collect();
+    assert!(
+        shared.iter().all(|file| file == "/dev/null"),
+        "{shared:?} of {own:?}"
+    );
+}
+
+#[test]
+fn without_giving_up_its_rights_it_reads_nothing() {
+    let host = Host::new();
+    host.write(CONFIG, BASE);
+    for call in ["setgroups", "setresgid", "setresuid", "getresuid"] {
+        let mut strace = under_strace(&["--check", CONFIG], call, "error=EPERM");
+        let status = wait("the check", || strace.try_wait().unwrap());
+        let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        assert_eq!(status.code(), Some(2), "{call}: {said}");
+        assert!(said.contains("cannot give up its rights"), "{call}: {said}");
+    }
+}
