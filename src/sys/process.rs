@@ -286,10 +286,16 @@ pub fn silence_session() {
     }
 }
 
-/// Forgets the environment: nothing in it may steer a library in a child (attacks B-126).
+/// Forgets the environment: nothing in it may steer a library in a child (attacks B-126). TZ stays with musl, which would otherwise read
+/// the zone anew, from files that a jail does not have.
 pub fn clear_environment() {
+    let zone = std::env::var_os("TZ").filter(|_| cfg!(target_env = "musl"));
     // SAFETY: called once at start, when this process has a single thread, so nobody reads the environment meanwhile.
     unsafe { libc::clearenv() };
+    if let Some(zone) = zone {
+        // SAFETY: as above.
+        unsafe { std::env::set_var("TZ", zone) };
+    }
 }
 
 /// The descriptors systemd has passed (sd_listen_fds(3)), made close-on-exec; none if they are meant for another process.

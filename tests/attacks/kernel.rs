@@ -106,7 +106,7 @@ fn no_process_can_be_made() {
         back_to_base(&server);
         let open = descriptors(server.pid());
         let mut there = Client::alice();
-        let fault = Fault::with(server.pid(), "clone", error);
+        let fault = Fault::with(server.pid(), "clone,?fork", error);
         for _ in 0..20 {
             let mut c = Client::dial();
             c.next(BUSY);
