@@ -7,7 +7,7 @@ use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
 use crate::wire::{
-    AuthReply, AuthWord, Broken, Channel, Encoder, Message, Question, Stay, ToAuth, ToNursery,
+    AuthReply, AuthWord, Broken, Channel, Encoder, Message, Stay, ToAuth, ToNursery,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
@@ -101,7 +101,7 @@ pub fn ask(
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
-    let question = || Question {
+    let question = || ToAuth::Ask {
         name: name.to_vec(),
         password: password.clone(),
         rhost: rhost.as_bytes().to_vec(),
@@ -132,10 +132,10 @@ impl<'a> Nursery<'a> {
     }
 
     /// Asks an auth of the nursery's; `None` when there is none who could have answered.
-    fn ask(self, question: impl FnOnce() -> Question) -> Option<Answer> {
+    fn ask(self, question: impl FnOnce() -> ToAuth) -> Option<Answer> {
         let nursery = self.0?;
         let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().ok()?;
-        ours.send(&ToAuth::Ask(question())).ok()?;
+        ours.send(&question()).ok()?;
         let channel = theirs.into_descriptor();
         let ask = ToNursery::Auth { channel };
         let mut out = Encoder::default();

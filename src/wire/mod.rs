@@ -31,7 +31,7 @@ pub use codec::{Decoder, Encoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, ToKeyholder};
 pub use lookup::{Found, Silence};
-pub use nursery::{Question, ToAuth, ToNursery};
+pub use nursery::{ToAuth, ToNursery};
 pub use reader::{FromReader, ToReader};
 pub use report::Report;
 pub use said::Said;

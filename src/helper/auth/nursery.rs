@@ -11,9 +11,7 @@ use crate::config::Config;
 use crate::helper::Prepared;
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, process, socket, title};
-use crate::wire::{
-    AuthReply, AuthWord, Broken, Channel, Question, Silence, Stay, ToAuth, ToNursery,
-};
+use crate::wire::{AuthReply, AuthWord, Broken, Channel, Silence, Stay, ToAuth, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -269,20 +267,20 @@ impl Nursery {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
         // Asked before the channel was passed on: nothing is waited for.
-        let Ok(Some(ToAuth::Ask(question))) = channel.receive() else {
-            return UNABLE;
-        };
-        if confine::die_with_peer(channel.as_fd()).is_err() {
-            return UNABLE;
-        }
-        let Question {
+        let Ok(Some(ToAuth::Ask {
             name,
             mut password,
             rhost,
             service,
             session_support,
             titled,
-        } = question;
+        })) = channel.receive()
+        else {
+            return UNABLE;
+        };
+        if confine::die_with_peer(channel.as_fd()).is_err() {
+            return UNABLE;
+        }
         let Ok(rhost) = String::from_utf8(rhost) else {
             return UNABLE;
         };
