@@ -169,7 +169,7 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
                 gid: prepared.keeper().gid,
                 ..prepared.reader()
             },
-            None => Who::nobody(),
+            None => Who::nobody().fenced(),
         };
         // It outlives master: sessions go on, and may still need it.
         let mut plan = who.plan(keyholder::LIMITS, List::Keyholder, None);

@@ -47,7 +47,7 @@ pub struct Who {
 }
 
 impl Who {
-    /// Before any settings are known.
+    /// Before any settings are known; without fences.
     pub fn nobody() -> Self {
         let needed = [
             Capability::CAP_SETUID,
@@ -55,23 +55,27 @@ impl Who {
             Capability::CAP_SETPCAP,
         ];
         let needed = capability::bits(&needed);
-        let wanted = Wanted {
-            isolation: Isolation::default(),
-            calls: seccomp::available() && seccomp::self_test().is_ok(),
-            files: landlock::available(),
-        };
         let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
         if !able || !is_there(NOBODY) {
-            return Self {
-                wanted,
-                ..Self::kept()
-            };
+            return Self::kept();
         }
         Self {
             uid: Uid::from_raw(NOBODY),
             gid: Gid::from_raw(NOBODY),
             kept: false,
-            wanted,
+            wanted: Wanted::default(),
+        }
+    }
+
+    /// The same with the fences that this kernel has, of which one is tried first, in a child.
+    pub fn fenced(self) -> Self {
+        Self {
+            wanted: Wanted {
+                isolation: Isolation::default(),
+                calls: seccomp::available() && seccomp::self_test().is_ok(),
+                files: landlock::available(),
+            },
+            ..self
         }
     }
 
@@ -167,7 +171,7 @@ impl Found {
 /// Has all sources read over the defaults.
 pub fn load(sources: &[Source]) -> Found {
     let base = Loaded::defaults();
-    let mut found = ask(Who::nobody(), Files::Given, &base, |host| {
+    let mut found = ask(Who::nobody().fenced(), Files::Given, &base, |host| {
         host.load(sources)
     });
     found.loaded.hosts = Arc::new(Hosts::of(std::mem::take(&mut found.hosts)));
@@ -176,8 +180,9 @@ pub fn load(sources: &[Source]) -> Found {
 
 /// Has settings held against this host.
 pub fn check(loaded: &Loaded) -> Found {
-    let who = Who::nobody().unfenced();
-    ask(who, Files::Given, loaded, |host| host.check(loaded))
+    ask(Who::nobody(), Files::Given, loaded, |host| {
+        host.check(loaded)
+    })
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
@@ -216,7 +221,7 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     let who = if loaded.config.run_as_launching_user {
         Who::kept()
     } else {
-        Who::nobody().unfenced()
+        Who::nobody()
     };
     let found = ask(who, Files::None, &loaded, |host| {
         host.names(&loaded, occasion)
