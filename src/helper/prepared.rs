@@ -3,7 +3,7 @@
 
 use crate::config::{Config, Loaded};
 use crate::reader::{self, KEEPER, Names, Occasion, Who};
-use crate::sys::account::{self, Account};
+use crate::sys::account::Account;
 use crate::sys::capability;
 use crate::sys::confine::{Isolation, Wanted};
 use crate::sys::{landlock, seccomp};
@@ -31,10 +31,6 @@ impl Prepared {
     /// # Errors
     /// The first one that is missing.
     pub fn new(loaded: Loaded) -> Result<Self, String> {
-        if loaded.config.local_enable {
-            // Every login of a local user needs the libraries of the name service: its auth inherits them.
-            let _ = account::find(b"root");
-        }
         Self::of(loaded, Occasion::Start)
     }
 
