@@ -26,6 +26,7 @@ use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::memory;
 use crate::sys::process;
+use crate::sys::rseq;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
@@ -200,6 +201,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     process::clear_environment();
     title::prepare();
     memory::one_arena();
+    rseq::give_up();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;

@@ -14,6 +14,7 @@ pub mod pam;
 pub mod process;
 pub mod report;
 pub mod resolve;
+pub mod rseq;
 pub mod schedule;
 pub mod seccomp;
 pub mod small;
