@@ -26,6 +26,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What every process allocates from; in the tests, whose processes have many threads and fork all the same, the C library.
+#[cfg(not(test))]
+#[global_allocator]
+static HEAP: sys::heap::Heap = sys::heap::Heap;
+
 const USAGE: &str = "\
 Usage: vsftpd [FILE ...] [-oNAME=VALUE ...] [--pid-file FILE]
        vsftpd --check [FILE ...] [-oNAME=VALUE ...]

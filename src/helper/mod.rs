@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::reader::HEIR;
 use crate::sys::capability;
 use crate::sys::confine::{self, Plan, Root};
+use crate::sys::heap;
 use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::seccomp::List;
@@ -87,6 +88,7 @@ pub struct Session<'a> {
 
 /// Runs the session to its end; gives the exit status.
 pub fn run(session: Session<'_>) -> i32 {
+    heap::begin_anew();
     match serve(session) {
         Ok(()) => 0,
         Err(Over::Early) => 1,

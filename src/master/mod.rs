@@ -214,7 +214,6 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
-        memory::fill_heap_gaps();
         loop {
             let ready = self.wait();
             if ready.keys {
@@ -224,10 +223,7 @@ impl Master {
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                     Ok(Signal::SIGCHLD) => {}
-                    Ok(Signal::SIGHUP) => {
-                        self.reload();
-                        memory::fill_heap_gaps();
-                    }
+                    Ok(Signal::SIGHUP) => self.reload(),
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");
                         return;
@@ -243,6 +239,7 @@ impl Master {
     }
 
     /// Waits until somebody wants something, or it is time for something.
+    #[inline(never)]
     fn wait(&mut self) -> Ready {
         let (relief, renewal) = (self.relief.until(), self.renewal.until());
         let until = relief.into_iter().chain(renewal).min();
@@ -281,6 +278,7 @@ impl Master {
     }
 
     /// Books out sessions that have ended; one that ended badly may have left a process.
+    #[inline(never)]
     fn reap(&mut self) {
         let mut stray = false;
         let ended: Vec<_> = std::iter::from_fn(process::reap).collect();
@@ -312,6 +310,7 @@ impl Master {
     }
 
     /// Counts what sessions tell of themselves.
+    #[inline(never)]
     fn hear_helpers(&mut self) {
         let config = self.prepared.config();
         while let Some((helper, report)) = self.reports.next() {
@@ -330,6 +329,7 @@ impl Master {
     }
 
     /// Writes down what the keyholder has to say; one that has ended is replaced.
+    #[inline(never)]
     fn hear_keyholder(&mut self) {
         if self.keys.as_mut().is_some_and(|keys| !keys.hear()) {
             log::error!("the keyholder has ended");
@@ -339,6 +339,7 @@ impl Master {
     }
 
     /// Gives up the keyholder of new sessions; it ends when its last one has.
+    #[inline(never)]
     fn retire(&mut self) {
         if let Some(keys) = self.keys.take() {
             self.retired.push(keys.pid());
@@ -346,6 +347,7 @@ impl Master {
     }
 
     /// Starts the keyholder or nursery that is missing, but not again and again.
+    #[inline(never)]
     fn recover(&mut self) {
         self.nursery.recover(&self.prepared);
         let wanted = self.keys.is_none() && self.prepared.config().ssl_enable;
@@ -360,6 +362,7 @@ impl Master {
     }
 
     /// Reads every source and the certificates again; a mistake leaves everything old in force and says so.
+    #[inline(never)]
     fn reload(&mut self) {
         let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
             let second = self

@@ -76,6 +76,7 @@ impl Renewal {
     }
 
     /// Asks if it is time, takes an answer if there is one, and gives up one that does not come.
+    #[inline(never)]
     pub fn turn(&mut self, prepared: &mut Prepared, answered: bool) {
         let late = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
         if let Some(mut asked) = self.asked.take_if(|asked| answered || late(asked.until)) {

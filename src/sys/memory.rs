@@ -1,5 +1,6 @@
-//! The memory of a process: one heap, without gaps, and given back while a session is idle; master arranges it, every process keeps it.
+//! The memory of a process: given back while a session is idle; master arranges it, every process keeps it.
 
+use super::heap;
 use nix::unistd::{getpid, gettid};
 
 /// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
@@ -12,51 +13,13 @@ pub fn one_arena() {
     };
 }
 
-/// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
-/// heap's end, and a child copies two pages where it would have copied one for each gap.
-pub fn fill_heap_gaps() {
-    /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
-    const MOST: usize = 4096;
-    /// What the C library does not join to its neighbours when it is given back: a small piece that was no gap would become one.
-    const CACHED: usize = 1032;
-    // Too large for any gap, the reader's messages included; given back at once.
-    let large = Vec::<u8>::with_capacity(120 * 1024);
-    let end = large.as_ptr().addr();
-    drop(large);
-    for size in (8..=2048).step_by(16) {
-        for _ in 0..MOST {
-            let filler = Vec::<u8>::with_capacity(size);
-            let fresh = filler.as_ptr().addr() >= end;
-            if size <= CACHED || !fresh {
-                std::mem::forget(filler);
-            }
-            if fresh {
-                break;
-            }
-        }
-    }
-}
-
-/// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).
-pub fn keep_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20)
-    };
-}
-
 /// Gives back what the last command has used: free pages of the heap, and the stack below the caller. Called while a session waits; in
 /// another thread than the first it does nothing.
 pub fn give_back() {
     if gettid() != getpid() {
         return;
     }
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim takes an integer, and gives back only what is free.
-    unsafe {
-        libc::malloc_trim(0)
-    };
+    heap::give_back();
     give_back_stack();
 }
 

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod confine;
 pub mod crypt;
 pub mod dl;
+pub mod heap;
 pub mod landlock;
 pub mod limits;
 pub mod logfile;

@@ -36,7 +36,6 @@ pub use greeter::GREETER_LIMITS;
 
 use crate::config::{Config, Loaded};
 use crate::sys::confine::{self, Plan, Wanted};
-use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::schedule;
 use crate::sys::seccomp::Rights;
@@ -204,9 +203,6 @@ pub fn work(
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     handover: Handover,
 ) -> i32 {
-    if handover.tls.is_some() {
-        memory::keep_heap();
-    }
     schedule::answer_first();
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {

@@ -4,7 +4,8 @@ use crate::sessions::{
     NOBODY, back_to_base, children, descriptors, logged_in, memory, session, status,
 };
 use crate::support::client::connect_from;
-use crate::support::host::{ALICE, FTP};
+use crate::support::host::{ALICE, CONFIG, FTP};
+use crate::support::server::BASE;
 use crate::support::{Client, DEADLINE, Host, Server, tls, wait};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
@@ -244,5 +245,32 @@ fn replies_that_nobody_reads() {
         children(server.pid()).is_empty().then_some(())
     });
     drop(c);
+    back_to_base(&server);
+}
+
+/// B-113: settings that are read again and again, with many hosts, leave nothing of the old ones in master.
+#[test]
+fn a_hundred_reloads() {
+    let host = Host::new();
+    let lines = "host_config_dir=/etc/hosts.d\n";
+    std::fs::create_dir("/etc/hosts.d").unwrap();
+    for number in 0..50 {
+        let text = format!("ftpd_banner=Host {number}.\nanon_root=/srv/ftp\n");
+        host.write(&format!("/etc/hosts.d/h{number}.example"), &text);
+    }
+    let server = Server::start(&host, lines);
+    let reload = |turn: usize| {
+        host.write(CONFIG, &format!("{BASE}{lines}ftpd_banner=Turn {turn}.\n"));
+        server.signal(nix::sys::signal::Signal::SIGHUP);
+        let expected = format!("220 Turn {turn}.\r\n");
+        wait("the new settings", || {
+            (greeting(&dial(1)) == expected).then_some(())
+        });
+    };
+    (0..20).for_each(reload);
+    let before = memory(server.pid());
+    (20..120).for_each(reload);
+    let now = memory(server.pid());
+    assert!(now - before < 1024, "{before} kB became {now}");
     back_to_base(&server);
 }

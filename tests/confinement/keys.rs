@@ -96,19 +96,46 @@ fn memory(pid: i32) -> Vec<u8> {
     all
 }
 
-/// What of the key is nowhere else: its PEM, and the number itself in both orders of bytes.
+/// The order of P-256 (FIPS 186-4, D.1.2.3).
+const ORDER: [u8; 32] = [
+    0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+];
+
+/// The number times 2^256 modulo the order: how libraries hold what they calculate with (Montgomery's form).
+fn montgomery(number: &[u8]) -> Vec<u8> {
+    let mut value = number.to_vec();
+    for _ in 0..256 {
+        let mut carry = 0;
+        for byte in value.iter_mut().rev() {
+            let doubled = u16::from(*byte) * 2 + carry;
+            *byte = doubled as u8;
+            carry = doubled >> 8;
+        }
+        if carry == 1 || value.as_slice() >= &ORDER[..] {
+            let mut borrow = 0;
+            for (byte, order) in value.iter_mut().zip(ORDER).rev() {
+                let less = i16::from(*byte) - i16::from(order) - borrow;
+                *byte = less as u8;
+                borrow = i16::from(less < 0);
+            }
+        }
+    }
+    value
+}
+
+/// What of the key is nowhere else: its PEM, and the number itself, as it is and as it is calculated with, in both orders of bytes.
 fn secrets(pair: &Pair) -> Vec<Vec<u8>> {
     // PKCS#8 of P-256 (RFC 5915): the number stands behind these bytes.
     let mark = [0x02, 0x01, 0x01, 0x04, 0x20];
     let at = pair.key.windows(5).position(|w| w == mark).unwrap() + 5;
     let number = pair.key[at..at + 32].to_vec();
-    let reversed: Vec<u8> = number.iter().rev().copied().collect();
-    // Eight bytes at a time from the other end, as libraries hold large numbers.
-    let limbs: Vec<u8> = reversed.chunks(8).flat_map(|limb| limb.to_vec()).collect();
+    let reversed = |number: &[u8]| -> Vec<u8> { number.iter().rev().copied().collect() };
     let line = pair.key_pem.lines().nth(1).unwrap();
     vec![
         number[..16].to_vec(),
-        limbs[..16].to_vec(),
+        reversed(&number)[..16].to_vec(),
+        reversed(&montgomery(&number))[..16].to_vec(),
         line.as_bytes()[20..60].to_vec(),
     ]
 }

@@ -1,0 +1,574 @@
+//! The heap of every process: one that ends where a session begins, and a fresh one for each session.
+//!
+//! What a session allocates lies side by side in pages of its own, and what it inherits from master it never writes to: freeing that
+//! does nothing, because the process ends before it could matter. So a child copies no page of master's heap. Small pieces, which
+//! live long, and buffers, which do not, lie apart, so that a buffer's pages can be given back. Large pieces are mappings of their own,
+//! as in malloc(3).
+
+use dlmalloc::{Allocator, Dlmalloc};
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::ptr::{self, null_mut};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the heaps begin with: address space beside the libraries, of which only what is used is memory.
+const ROOM: [usize; 3] = [160 << 10, 32 << 10, 192 << 10];
+
+/// From this size on a piece of a session is a buffer.
+const BUFFER: usize = 4096;
+
+/// At least so much is asked of the kernel where that was not enough.
+const MORE: usize = 1 << 20;
+
+/// From this size on a piece is a mapping of its own.
+const LARGE: usize = 1 << 20;
+
+/// By so much a heap grows and shrinks at its end: the smallest page there is.
+const STEP: usize = 4096;
+
+/// Marks a stretch that was mapped for itself (the lowest bit is dlmalloc's).
+const MAPPED: u32 = 2;
+
+/// How many further stretches master's heap can have, each of them larger than the one before.
+const STRETCHES: usize = 32;
+
+/// The program's allocator.
+#[derive(Debug)]
+pub struct Heap;
+
+static MASTER: Mutex<Dlmalloc<Stretch>> = heap(Whose::Master);
+
+/// The state of a session's heaps, and what else its processes note for those they fork: in one page, the only one of its kind that a
+/// session writes to.
+#[repr(align(4096))]
+struct Anew {
+    /// Whether this process is one of a session.
+    begun: AtomicBool,
+    /// The capabilities that are out of the bounding set for certain.
+    unbound: AtomicU64,
+    small: Mutex<Dlmalloc<Stretch>>,
+    buffers: Mutex<Dlmalloc<Stretch>>,
+}
+
+static ANEW: Anew = Anew {
+    begun: AtomicBool::new(false),
+    unbound: AtomicU64::new(0),
+    small: heap(Whose::Small),
+    buffers: heap(Whose::Buffers),
+};
+
+/// Which heap it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Master,
+    Small,
+    Buffers,
+}
+
+/// What belongs to master's heap: begin and end of each stretch.
+static OLD: [(AtomicUsize, AtomicUsize); STRETCHES] =
+    [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; STRETCHES];
+
+const fn heap(whose: Whose) -> Mutex<Dlmalloc<Stretch>> {
+    let mut heap = Dlmalloc::new_with_allocator(Stretch::new(whose));
+    // It is taken: a power of two, and more than the least.
+    let _ = heap.set_granularity(STEP);
+    Mutex::new(heap)
+}
+
+/// Has the C library's own heap, which is small, lie beside the libraries too: a page behind the end of the data stops its growth there
+/// (brk(2)), so that it maps its memory. For each process that is one table of pages less, or two.
+#[cfg(target_env = "gnu")]
+#[used]
+// SAFETY: the loader calls what stands in this section, once, before main; glibc gives arguments, which C functions may ignore.
+#[unsafe(link_section = ".init_array")]
+static BESIDE: extern "C" fn() = {
+    extern "C" fn stop_growth() {
+        // SAFETY: the first asks for an address; the mapping takes no place of another, and nobody can use it.
+        unsafe {
+            let end = libc::sbrk(0);
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+            libc::mmap(end, STEP, libc::PROT_NONE, flags, -1, 0);
+        }
+    }
+    stop_growth
+};
+
+/// Has this process, a child that has just been forked, allocate in pages of its own from here on. What it has inherited stays as it is.
+pub fn begin_anew() {
+    ANEW.begun.store(true, Ordering::Relaxed);
+}
+
+/// The capabilities, a bit for each, that this session has noted as out of its bounding set for certain.
+pub fn unbound() -> u64 {
+    if ANEW.begun.load(Ordering::Relaxed) {
+        ANEW.unbound.load(Ordering::Relaxed)
+    } else {
+        0
+    }
+}
+
+/// Notes that these are, for this process and those it forks; master, and who serves all sessions, notes nothing.
+pub fn unbind(gone: u64) {
+    if ANEW.begun.load(Ordering::Relaxed) {
+        ANEW.unbound.fetch_or(gone, Ordering::Relaxed);
+    }
+}
+
+/// Gives back what is free at the end of a session's heap.
+pub fn give_back() {
+    if ANEW.begun.load(Ordering::Relaxed) {
+        // SAFETY: only free memory is given back.
+        unsafe {
+            lock(&ANEW.small).trim(0);
+            lock(&ANEW.buffers).trim(0);
+        }
+    }
+}
+
+fn lock(heap: &'static Mutex<Dlmalloc<Stretch>>) -> MutexGuard<'static, Dlmalloc<Stretch>> {
+    // Nothing panics while it is held.
+    heap.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The heap in which this process has pieces of that size.
+fn of(layout: Layout) -> MutexGuard<'static, Dlmalloc<Stretch>> {
+    lock(if !ANEW.begun.load(Ordering::Relaxed) {
+        &MASTER
+    } else if layout.size() < BUFFER {
+        &ANEW.small
+    } else {
+        &ANEW.buffers
+    })
+}
+
+/// Whether that piece is one this process has inherited from master.
+fn inherited(piece: *mut u8) -> bool {
+    let holds = |stretch: &(AtomicUsize, AtomicUsize)| {
+        let (begin, end) = stretch;
+        (begin.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)).contains(&piece.addr())
+    };
+    ANEW.begun.load(Ordering::Relaxed) && OLD.iter().any(holds)
+}
+
+// SAFETY: pieces are those of dlmalloc, or whole mappings; both are aligned as asked, and nobody else's until they are freed.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if large(layout) {
+            return map(layout.size());
+        }
+        // SAFETY: the size is not zero, as the caller promises.
+        unsafe { of(layout).malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if large(layout) {
+            return map(layout.size());
+        }
+        // SAFETY: as above.
+        unsafe { of(layout).calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
+        if large(layout) {
+            // SAFETY: a piece of that size is a mapping, which the caller gives up. The call fails for no mapping that is whole.
+            unsafe { libc::munmap(piece.cast(), layout.size()) };
+        } else if !inherited(piece) {
+            // SAFETY: what was not inherited comes from the heap of this process.
+            unsafe { of(layout).free(piece, layout.size(), layout.align()) };
+        }
+    }
+
+    unsafe fn realloc(&self, piece: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that the new size, rounded up, does not overflow; the alignment was one already.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if large(layout) && large(wanted) {
+            // SAFETY: a piece of that size is a mapping, which the caller gives up unless the call fails.
+            let moved =
+                unsafe { libc::mremap(piece.cast(), layout.size(), size, libc::MREMAP_MAYMOVE) };
+            return found(moved);
+        }
+        let alike = !large(wanted) && (layout.size() < BUFFER) == (size < BUFFER);
+        if !large(layout) && alike && !inherited(piece) {
+            // SAFETY: what was not inherited comes from the heap of this process.
+            return unsafe { of(layout).realloc(piece, layout.size(), layout.align(), size) };
+        }
+        // SAFETY: the size is not zero, as the caller promises.
+        let new = unsafe { self.alloc(wanted) };
+        if !new.is_null() {
+            // SAFETY: both pieces have so many bytes, and the new one is nobody else's; then the old one is given up.
+            unsafe {
+                ptr::copy_nonoverlapping(piece, new, size.min(layout.size()));
+                self.dealloc(piece, layout);
+            }
+        }
+        new
+    }
+}
+
+/// Whether a piece is a mapping of its own.
+fn large(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= STEP
+}
+
+/// So much memory from the kernel, filled with zeros; null if there is none.
+fn map(size: usize) -> *mut u8 {
+    // SAFETY: a new mapping is nobody else's.
+    found(unsafe {
+        libc::mmap(
+            null_mut(),
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    })
+}
+
+fn found(mapping: *mut libc::c_void) -> *mut u8 {
+    if mapping == libc::MAP_FAILED {
+        null_mut()
+    } else {
+        mapping.cast()
+    }
+}
+
+/// Where a heap has its memory from: first a stretch of address space that is used from its begin on, then mappings of their own.
+#[derive(Debug)]
+struct Stretch {
+    whose: Whose,
+    /// Where the first one begins; zero before it is there.
+    begin: Cell<usize>,
+    /// How much of it is in use.
+    used: Cell<usize>,
+    /// How many there are beside it.
+    more: Cell<usize>,
+}
+
+/// Where the first stretches begin, master's first, in one mapping.
+static BEGIN: AtomicUsize = AtomicUsize::new(0);
+
+impl Stretch {
+    const fn new(whose: Whose) -> Self {
+        Self {
+            whose,
+            begin: Cell::new(0),
+            used: Cell::new(0),
+            more: Cell::new(0),
+        }
+    }
+
+    fn room(&self) -> usize {
+        let [masters, small, buffers] = ROOM;
+        match self.whose {
+            Whose::Master => masters,
+            Whose::Small => small,
+            Whose::Buffers => buffers,
+        }
+    }
+
+    /// Maps the first stretches, or finds this one; zero if there is no memory.
+    fn begin(&self) -> usize {
+        let [masters, small, buffers] = ROOM;
+        if self.begin.get() == 0 {
+            let mut first = BEGIN.load(Ordering::Relaxed);
+            if first == 0 && self.whose == Whose::Master {
+                first = map(masters + small + buffers).expose_provenance();
+                BEGIN.store(first, Ordering::Relaxed);
+                note(0, first, masters);
+            }
+            let before = match self.whose {
+                _ if first == 0 => 0,
+                Whose::Master => 0,
+                Whose::Small => masters,
+                Whose::Buffers => masters + small,
+            };
+            self.begin.set(first.wrapping_add(before));
+        }
+        self.begin.get()
+    }
+
+    /// A mapping of its own. Master's are noted, each is larger than the one before, and they stay.
+    fn another(&self, size: usize) -> (*mut u8, usize, u32) {
+        let count = self.more.get().saturating_add(1);
+        let masters = self.whose == Whose::Master;
+        let doubled = if masters { count.min(6) } else { 0 };
+        let size = size.next_multiple_of(MORE << doubled);
+        if masters && count >= STRETCHES {
+            return (null_mut(), 0, 0);
+        }
+        let begin = map(size);
+        if masters && !begin.is_null() {
+            note(count, begin.addr(), size);
+            self.more.set(count);
+        }
+        (begin, size, MAPPED)
+    }
+
+    /// Gives up a mapping, or its end; master's stay.
+    fn unmap(&self, from: *mut u8, size: usize) -> bool {
+        // SAFETY: dlmalloc gives up what holds nothing. What begins within a page is refused.
+        self.whose != Whose::Master && unsafe { libc::munmap(from.cast(), size) } == 0
+    }
+
+    /// How much of the first stretch is in use without its end, which is from there to here; `None` if that is not its end.
+    fn without(&self, from: usize, end: usize) -> Option<usize> {
+        let begin = Some(self.begin.get()).filter(|begin| *begin != 0)?;
+        let left = from.checked_sub(begin)?;
+        (end.checked_sub(begin)? == self.used.get()).then_some(left)
+    }
+}
+
+fn note(place: usize, begin: usize, size: usize) {
+    if let Some((from, to)) = OLD.get(place) {
+        from.store(begin, Ordering::Relaxed);
+        to.store(begin.wrapping_add(size), Ordering::Relaxed);
+    }
+}
+
+// SAFETY: a stretch is handed out once, in pieces that follow each other, and what was given back may be handed out again.
+unsafe impl Allocator for Stretch {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        let (begin, used) = (self.begin(), self.used.get());
+        if begin == 0 || size > self.room().saturating_sub(used) {
+            return self.another(size);
+        }
+        self.used.set(used.wrapping_add(size));
+        (
+            ptr::with_exposed_provenance_mut(begin.wrapping_add(used)),
+            size,
+            0,
+        )
+    }
+
+    fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
+        null_mut()
+    }
+
+    fn free_part(&self, stretch: *mut u8, old: usize, new: usize) -> bool {
+        let (from, end) = (stretch.wrapping_add(new), stretch.wrapping_add(old));
+        let Some(left) = self.without(from.addr(), end.addr()) else {
+            return self.unmap(from, old.wrapping_sub(new));
+        };
+        self.used.set(left);
+        give(from, end.addr());
+        true
+    }
+
+    fn free(&self, stretch: *mut u8, size: usize) -> bool {
+        self.free_part(stretch, size, 0)
+    }
+
+    fn can_release_part(&self, _: u32) -> bool {
+        true
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        // Where pages are larger than a step, what is given back stays as it was.
+        false
+    }
+
+    fn page_size(&self) -> usize {
+        STEP
+    }
+}
+
+/// Gives whole pages between the two addresses back; they read as zeros then.
+fn give(from: *mut u8, end: usize) {
+    // SAFETY: asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(STEP);
+    let whole = from.wrapping_add(from.align_offset(page.max(STEP)));
+    if let Some(size) = end.checked_sub(whole.addr()).filter(|size| *size > 0) {
+        // SAFETY: nothing is kept there: dlmalloc has given the stretch back.
+        unsafe { libc::madvise(whole.cast(), size, libc::MADV_DONTNEED) };
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    //! Each test is a child of its own: the heaps are the process's, and here no one else's.
+
+    use super::{ANEW, BUFFER, Heap, LARGE, ROOM, begin_anew, give_back, inherited};
+    use crate::sys::process::{self, Ended};
+    use nix::unistd::ForkResult;
+    use std::alloc::{GlobalAlloc, Layout};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Whether that held in a child.
+    fn holds(claim: impl FnOnce() -> bool) {
+        // SAFETY: the C library lets a child allocate, whatever its parent's other threads do; it leaves by _exit.
+        let child = match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                let held = catch_unwind(AssertUnwindSafe(claim)).unwrap_or(false);
+                // SAFETY: _exit takes any status and does not return.
+                unsafe { libc::_exit(i32::from(!held)) }
+            }
+        };
+        assert_eq!(process::wait_for(child).unwrap(), Ended::Exited(0));
+    }
+
+    /// A piece, and what is written all over it.
+    struct Piece(*mut u8, Layout, u8);
+
+    impl Piece {
+        fn new(size: usize, align: usize, mark: u8) -> Self {
+            let layout = Layout::from_size_align(size, align).unwrap();
+            // SAFETY: the size is not zero.
+            let at = unsafe { Heap.alloc(layout) };
+            let piece = Self(at, layout, mark);
+            piece.write(0);
+            piece
+        }
+
+        fn write(&self, from: usize) {
+            assert!(!self.0.is_null() && self.0.addr().is_multiple_of(self.1.align()));
+            // SAFETY: the piece is that long.
+            unsafe { std::ptr::write_bytes(self.0.add(from), self.2, self.1.size() - from) };
+        }
+
+        fn whole(&self, size: usize) -> bool {
+            // SAFETY: the piece is that long and was written.
+            let bytes = unsafe { std::slice::from_raw_parts(self.0, size) };
+            bytes.iter().all(|byte| *byte == self.2)
+        }
+
+        fn resize(&mut self, size: usize) -> bool {
+            let old = self.1.size();
+            // SAFETY: it is a piece of this heap with this layout, and the size is not zero.
+            self.0 = unsafe { Heap.realloc(self.0, self.1, size) };
+            self.1 = Layout::from_size_align(size, self.1.align()).unwrap();
+            let kept = self.whole(old.min(size));
+            self.write(0);
+            kept
+        }
+
+        fn free(self) -> bool {
+            let whole = self.whole(self.1.size());
+            // SAFETY: it is a piece of this heap with this layout.
+            unsafe { Heap.dealloc(self.0, self.1) };
+            whole
+        }
+    }
+
+    /// Whether pieces of every size come, grow, shrink and go without touching each other.
+    fn churn() -> bool {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut seed = 0x2545_F491_u32;
+        let mut next = |below: usize| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            usize::try_from(seed >> 8).unwrap() % below
+        };
+        let sizes = [64, BUFFER + 64, 100_000, LARGE + 100_000];
+        for turn in 0..4000 {
+            let kind = next(100).saturating_sub(96);
+            let size = 1 + next(sizes[kind]);
+            match next(3) {
+                0 if !pieces.is_empty() => {
+                    let at = next(pieces.len());
+                    if !pieces.swap_remove(at).free() {
+                        return false;
+                    }
+                }
+                1 if !pieces.is_empty() => {
+                    let at = next(pieces.len());
+                    if !pieces[at].resize(size) {
+                        return false;
+                    }
+                }
+                _ => {
+                    let mark = u8::try_from(turn % 251).unwrap();
+                    pieces.push(Piece::new(size, 1 << next(13), mark));
+                }
+            }
+        }
+        pieces.into_iter().all(Piece::free)
+    }
+
+    fn resident(at: *const u8) -> bool {
+        let mut there = [0_u8; 1];
+        let page = at.addr() / 4096 * 4096;
+        // SAFETY: mincore(2) reads page tables and writes one byte, of an array of one.
+        let result = unsafe {
+            libc::mincore(
+                std::ptr::with_exposed_provenance_mut(page),
+                1,
+                there.as_mut_ptr(),
+            )
+        };
+        result == 0 && there[0] & 1 == 1
+    }
+
+    #[test]
+    fn masters_pieces_do_not_touch_each_other() {
+        holds(churn);
+    }
+
+    #[test]
+    fn a_sessions_pieces_do_not_touch_each_other_nor_what_was_inherited() {
+        holds(|| {
+            let old: Vec<Piece> = (0..200).map(|mark| Piece::new(700, 16, mark)).collect();
+            begin_anew();
+            churn() && old.iter().all(|piece| piece.whole(700))
+        });
+    }
+
+    #[test]
+    fn what_was_inherited_is_not_written_to() {
+        holds(|| {
+            let (one, mut other) = (Piece::new(300, 16, 7), Piece::new(300, 16, 8));
+            // More than the first stretch has.
+            let much = Piece::new(ROOM[0] + 1000, 16, 9);
+            begin_anew();
+            let (at, was, far) = (one.0, other.0, much.0);
+            let mine = Piece::new(300, 16, 10);
+            let known = inherited(at) && inherited(was) && inherited(far) && !inherited(mine.0);
+            let kept = one.free() && other.resize(400) && much.free() && mine.free();
+            // SAFETY: what is inherited stays.
+            let (first, second) = unsafe { (*at, *was) };
+            known && kept && other.0 != was && first == 7 && second == 8
+        });
+    }
+
+    #[test]
+    fn free_pages_at_the_end_are_given_back() {
+        holds(|| {
+            let old = Piece::new(100, 16, 1);
+            begin_anew();
+            let small = Piece::new(100, 16, 1);
+            let buffers: Vec<Piece> = (0..10)
+                .map(|mark| Piece::new(3 * BUFFER, 16, mark))
+                .collect();
+            let last = buffers[9].0;
+            let freed = buffers.into_iter().all(Piece::free);
+            let before = resident(last);
+            give_back();
+            let again = Piece::new(3 * BUFFER, 16, 3);
+            let given = freed && before && !resident(last);
+            given && [old, small, again].into_iter().all(Piece::free)
+        });
+    }
+
+    #[test]
+    fn a_sessions_state_is_one_page() {
+        assert_eq!(size_of_val(&ANEW), 4096);
+    }
+
+    #[test]
+    fn zeroed_pieces_are_zero_where_others_were() {
+        holds(|| {
+            begin_anew();
+            let sizes = [40, 3 * BUFFER, LARGE];
+            sizes.into_iter().all(|size| {
+                let layout = Layout::from_size_align(size, 16).unwrap();
+                Piece::new(size, 16, 0xFF).free();
+                // SAFETY: the size is not zero, and the piece is that long.
+                let bytes = unsafe { std::slice::from_raw_parts(Heap.alloc_zeroed(layout), size) };
+                bytes.iter().all(|byte| *byte == 0)
+            })
+        });
+    }
+}
