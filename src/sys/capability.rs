@@ -1,6 +1,7 @@
 //! Capability sets by the system calls themselves: the three sets of a process in one call, as bits, and the bounding set without
 //! asking after what is gone; used by master once, and by every process of a session as it gives up its rights.
 
+use super::heap;
 use caps::Capability;
 use nix::errno::Errno;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,7 @@ struct Words {
 }
 
 /// Nothing outside is in the bounding set of this process or of a child; known once master has shortened it. It only ever shrinks:
-/// what is gone stays gone, in children too.
+/// what is gone stays gone, in children too. A session notes in its own page what else is gone.
 static BOUND: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// The bits of these capabilities.
@@ -92,24 +93,27 @@ pub fn set(sets: Sets) -> Result<(), Errno> {
 /// # Errors
 /// CAP_SETPCAP is missing.
 pub fn bound(keep: &[Capability]) -> Result<(), Errno> {
-    let (before, keep) = (BOUND.load(Ordering::Relaxed), bits(keep));
+    let keep = bits(keep);
+    let known = BOUND.load(Ordering::Relaxed);
+    let first = known == u64::MAX;
+    let before = known & !heap::unbound();
     let mut left = 0;
     for number in 0..u64::BITS {
         let bit = 1_u64 << number;
-        if before & bit == 0 {
+        // A number the kernel does not know is EINVAL.
+        if before & bit == 0 || first && bounding(libc::PR_CAPBSET_READ, number) != Ok(1) {
             continue;
         }
-        // A number the kernel does not know is EINVAL.
-        let there = bounding(libc::PR_CAPBSET_READ, number) == Ok(1);
-        if there && keep & bit == 0 {
+        if keep & bit == 0 {
             bounding(libc::PR_CAPBSET_DROP, number)?;
-        } else if there {
+        } else {
             left |= bit;
         }
     }
-    // Only by master: a child would have the page of memory to itself then.
-    if before == u64::MAX {
+    if first {
         BOUND.store(left, Ordering::Relaxed);
+    } else {
+        heap::unbind(!left);
     }
     Ok(())
 }
