@@ -145,11 +145,12 @@ fn of(layout: Layout) -> MutexGuard<'static, Dlmalloc<Stretch>> {
 
 /// Whether that piece is one this process has inherited from master.
 fn inherited(piece: *mut u8) -> bool {
-    let holds = |stretch: &(AtomicUsize, AtomicUsize)| {
-        let (begin, end) = stretch;
-        (begin.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)).contains(&piece.addr())
-    };
-    ANEW.begun.load(Ordering::Relaxed) && OLD.iter().any(holds)
+    let read = |word: &AtomicUsize| word.load(Ordering::Relaxed);
+    let stretches = OLD.iter().map(|(begin, end)| read(begin)..read(end));
+    ANEW.begun.load(Ordering::Relaxed)
+        && stretches
+            .take_while(|stretch| !stretch.is_empty())
+            .any(|stretch| stretch.contains(&piece.addr()))
 }
 
 // SAFETY: pieces are those of dlmalloc, or whole mappings; both are aligned as asked, and nobody else's until they are freed.
