@@ -169,7 +169,7 @@ impl Plan {
 
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
-        let first = self.open(&self.directory).ok_or(End::NoDirectory)?;
+        let first = self.first().ok_or(End::NoDirectory)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = vec![(self.directory.clone(), 0)];
@@ -216,6 +216,16 @@ impl Plan {
                 .is_ok_and(|meta| meta.size <= SHORT)
     }
 
+    /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
+    /// the name of that place: a home that fits the pattern is no reason to show nothing.
+    fn first(&self) -> Option<Dir> {
+        if self.directory == b"." {
+            self.listable(&self.directory)
+        } else {
+            self.open(&self.directory)
+        }
+    }
+
     /// Opens a directory that this session may list: what holds for the first one holds for those below (reference §10, 7).
     fn open(&self, path: &[u8]) -> Option<Dir> {
         if let Some(deny) = &self.deny
@@ -223,6 +233,11 @@ impl Plan {
         {
             return None;
         }
+        self.listable(path)
+    }
+
+    /// Opens a directory if its mode lets this session list it.
+    fn listable(&self, path: &[u8]) -> Option<Dir> {
         let directory = self.tree.open_dir(&self.cwd, path).ok()?;
         if self.world_readable && directory.meta().is_ok_and(|meta| meta.mode & 0o004 == 0) {
             return None;
