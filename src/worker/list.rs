@@ -56,9 +56,14 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         session.flush().map_err(|_| End::Network)
     });
     match result {
-        Ok(()) | Err(End::NoDirectory) => {}
-        Err(End::Local(_)) => {
-            session.note("STAT: the directory has too many entries, or the pattern takes too long")
+        Ok(()) | Err(End::NoDirectory) => session.reply(213, b"End of status"),
+        Err(End::Local(why)) => {
+            session.note(&if why == Errno::EOVERFLOW {
+                "STAT: the directory has too many entries, or the pattern takes too long".to_owned()
+            } else {
+                format!("STAT: local file: {}", why.desc())
+            });
+            session.reply(213, b"Status is incomplete: failure reading the directory.");
         }
         Err(
             End::Network
@@ -72,7 +77,6 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
             | End::Deserted,
         ) => return Err(super::state::Over(1)),
     }
-    session.reply(213, b"End of status");
     Ok(())
 }
 
