@@ -266,11 +266,15 @@ pub fn discard(session: &Session, target: &Target, begun: bool) {
     }
 }
 
-/// Has the disk hold a complete upload, where `fsync_uploads` asks for that, and gives a partial its name.
+/// Has the disk hold a complete upload, where `fsync_uploads` asks for that, and gives a partial its name. A file that somebody has
+/// deleted meanwhile is held nowhere.
 ///
 /// # Errors
 /// Those of fsync(2) and rename(2); a partial stays.
 pub fn settle(session: &Session, target: &Target) -> Result<(), Errno> {
+    if meta_of(&target.file)?.nlink == 0 {
+        return Err(Errno::ENOENT);
+    }
     let sync = session.config.fsync_uploads;
     if sync {
         nix::unistd::fsync(&target.file)?;
