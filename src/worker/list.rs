@@ -178,6 +178,7 @@ impl Plan {
         let now = clock::now();
         let mut waiting = vec![(self.directory.clone(), 0)];
         let mut opened = Some(first);
+        let mut unread = Ok(());
         while let Some((shown, depth)) = waiting.pop() {
             let beginning = opened.is_some();
             let Some(directory) = opened.take().or_else(|| self.open(&shown)) else {
@@ -186,7 +187,17 @@ impl Plan {
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
-            let entries = self.read(&directory, &shown)?;
+            let entries = match self.read(&directory, &shown) {
+                Ok(entries) => entries,
+                // One that is gone by now is missing from nothing; another must not hide those behind it, and is told of at the end.
+                Err(End::Local(why)) if !beginning && why != Errno::EOVERFLOW => {
+                    if why != Errno::ENOENT {
+                        unread = Err(End::Local(why));
+                    }
+                    continue;
+                }
+                Err(end) => return Err(end),
+            };
             let prefix = listing::prefix(&shown);
             for entry in entries.iter() {
                 self.line(&mut out, &prefix, &entry, now);
@@ -207,7 +218,10 @@ impl Plan {
                 }
             }
         }
-        if out.is_empty() { Ok(()) } else { send(&out) }
+        if !out.is_empty() {
+            send(&out)?;
+        }
+        unread
     }
 
     /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells.
