@@ -254,7 +254,7 @@ impl<'a, 't> Gate<'a, 't> {
     /// Why the user list refuses this name, if it does.
     fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
         let config = self.prepared.config();
-        if !config.userlist_enable || !config.local_enable {
+        if !config.asks_userlist() {
             return Ok(None);
         }
         let path = config.userlist_file.as_deref();

@@ -296,6 +296,21 @@ fn userlist_allows_only_the_listed() {
     Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
 }
 
+/// Who is not listed stays out without local users too. The original does not read the list then, and lets nobody in.
+#[test]
+fn userlist_allows_only_the_listed_without_local_users() {
+    let host = Host::new();
+    host.write("/etc/list", "anonymous\n");
+    let lines = "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/etc/list\nlocal_enable=NO\n";
+    let _server = Server::start(&host, lines);
+    Client::connect().says("USER ftp", "530 Permission denied.");
+    if host.ours() {
+        Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
+    } else {
+        Client::connect().says("USER anonymous", "530 Permission denied.");
+    }
+}
+
 #[test]
 fn banned_email() {
     let host = Host::new();
