@@ -322,11 +322,20 @@ fn banned_email() {
     Client::connect().script(&[
         ("USER ftp", PASSWORD),
         ("PASS bad@host", WRONG),
-        ("USER ftp", PASSWORD),
+        ("USER Anonymous", PASSWORD),
         ("PASS line two", WRONG),
         ("USER ftp", PASSWORD),
         ("PASS good@host", IN),
     ]);
+    // The line that log watchers know, without the password that was refused.
+    for name in ["ftp", "Anonymous"] {
+        let line = format!("[{name}] FAIL LOGIN: Client \"127.0.0.1\"\n");
+        crate::support::wait(&line, || {
+            std::fs::read_to_string("/var/log/vsftpd.log")
+                .is_ok_and(|log| log.contains(&line))
+                .then_some(())
+        });
+    }
 }
 
 #[test]
