@@ -187,6 +187,13 @@ macro_rules! table {
 
 rows_start! { [rows_login rows_files rows_data rows_log rows_tls rows_ours table] }
 
+impl Config {
+    /// Whether `userlist_file` is asked: a list of those to let in holds for anonymous clients too, so also without local users.
+    pub fn asks_userlist(&self) -> bool {
+        self.userlist_enable && (self.local_enable || !self.userlist_deny)
+    }
+}
+
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -98,7 +98,7 @@ macro_rules! rows_files {
     /// Show names of owners and groups in listings instead of numbers.
     text_userdb_names: flag(false), [Worker], PerUser, Works;
 
-    /// Allow `LIST -R`. A client can use it to keep the disks of a large site busy.
+    /// Allow `LIST -R`, 64 directories deep. A client can use it to keep the disks of a large site busy.
     ls_recurse_enable: flag(false), [Worker], PerUser, Works;
 
     /// Show dates in the host's time zone instead of UTC, in listings and in MDTM.

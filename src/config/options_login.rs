@@ -57,7 +57,8 @@ macro_rules! rows_login {
     /// the client. Needs PAM. Anonymous logins have neither session nor record. Has no effect in a user's own file.
     session_support: flag(false), [Helper Auth], Server, Works;
 
-    /// Look up each user name in `userlist_file` before a password is asked for; see `userlist_deny`. Read when `local_enable` is on.
+    /// Look up each user name in `userlist_file` before a password is asked for; see `userlist_deny`. A list of
+    /// those to refuse is read when `local_enable` is on, a list of those to let in always.
     userlist_enable: flag(false), [Helper], PerHost, Works;
 
     /// The meaning of `userlist_file`: YES refuses the users in it, NO refuses everybody else (also `ftp` and `anonymous`, unless

@@ -76,7 +76,8 @@ macro_rules! rows_ours {
     /// whole file, and STOU. Access lists and extended attributes of a replaced file are not kept.
     atomic_uploads: flag(false), [Worker], PerUser, Added;
 
-    /// With `atomic_uploads`, have the disk hold all of a file before it gets its name. Slower, and safe against a power failure.
+    /// Have the disk hold all of an upload, and the name of a new file, before 226 says so; with `atomic_uploads`, before it gets its name. Slower,
+    /// and safe against a power failure. The names in a directory that the user may not read are left to the file system.
     fsync_uploads: flag(false), [Worker], PerUser, Added;
 
     /// The port that clients are told for the lowest passive port, in answers to PASV and EPSV; the others follow in order. For hosts

@@ -102,12 +102,9 @@ impl Journal {
     }
 
     /// A login does not hold; the reason is for the administrator only.
-    pub fn login_failed(&mut self, user: &[u8], anonymous_password: Option<&[u8]>, reason: &str) {
+    pub fn login_failed(&mut self, user: &[u8], reason: &str) {
         let before = self.user.replace(user.to_vec());
-        self.line(&Line {
-            anon_password: anonymous_password.map(<[u8]>::to_vec),
-            ..Line::new(Kind::Login, Some(false), None)
-        });
+        self.line(&Line::new(Kind::Login, Some(false), None));
         self.note(format!("login refused: {reason}").as_bytes());
         self.user = before;
     }

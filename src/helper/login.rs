@@ -139,7 +139,7 @@ impl<'a, 't> Gate<'a, 't> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
         if let Some(reason) = self.unprotected(anonymous) {
             // Greeter has refused that already, unless it is not what it was.
-            journal.login_failed(name, None, reason);
+            journal.login_failed(name, reason);
             return Decision::Reply(BeforeLoginReply::FailedLast);
         }
         if !anonymous {
@@ -177,9 +177,8 @@ impl<'a, 't> Gate<'a, 't> {
         match result {
             Ok(grant) => Decision::Granted(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
-                let guest = self.guest_name();
-                let shown = if anonymous { &guest } else { name };
-                journal.login_failed(shown, anonymous.then_some(password.as_slice()), &reason);
+                // As it was typed, for anonymous clients too, and no password: it may be somebody's.
+                journal.login_failed(name, &reason);
                 Decision::Reply(self.refused(anonymous))
             }
             Err(Refusal::Oops(text)) => {
@@ -254,7 +253,7 @@ impl<'a, 't> Gate<'a, 't> {
     /// Why the user list refuses this name, if it does.
     fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
         let config = self.prepared.config();
-        if !config.userlist_enable || !config.local_enable {
+        if !config.asks_userlist() {
             return Ok(None);
         }
         let path = config.userlist_file.as_deref();

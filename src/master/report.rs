@@ -26,6 +26,7 @@ pub fn report(out: &mut dyn Write) -> io::Result<()> {
         alter: true,
         chmod: true,
         publish: true,
+        sync: true,
     };
     let worker = |rights, names| List::Worker { rights, names };
     let lists = [

@@ -28,3 +28,10 @@ pub fn offset(at: i64) -> i64 {
     let result = unsafe { libc::localtime_r(&raw const at, &raw mut tm) };
     if result.is_null() { 0 } else { tm.tm_gmtoff }
 }
+
+/// The moment a local date and time means, both in seconds since 1970. Within hours of a change of the clocks the offset at the same
+/// number in UTC is that of its other side, so it is asked for twice; of a time that comes twice, either is meant.
+pub fn from_local(stamp: i64) -> i64 {
+    let near = stamp.saturating_sub(offset(stamp));
+    stamp.saturating_sub(offset(near))
+}

@@ -176,7 +176,12 @@ impl Stream {
             return Ok(Ok(false));
         }
         if self.records.receive(fd, most)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+            // Whoever does not announce the end has at least finished what was begun.
+            return Err(if self.records.unfinished() {
+                io::Error::new(ErrorKind::InvalidData, "it has ended within a record")
+            } else {
+                ErrorKind::UnexpectedEof.into()
+            });
         }
         Ok(self.open(fd, &mut take)?.map(|()| true))
     }

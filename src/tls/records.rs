@@ -73,6 +73,11 @@ impl Records {
         self.ended
     }
 
+    /// Whether the beginning of a record has come whose end has not.
+    pub(super) fn unfinished(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Performs the handshake. What is left to be sent after it is left: the first answer carries it.
     ///
     /// # Errors

@@ -8,10 +8,20 @@ use crate::sys::clock;
 use crate::sys::tree::VirtualPath;
 use crate::wire::{Change, Outcome};
 
+/// Whether `deny_file` has refused a change, which has then been said, and is a failure in the log as any other.
+fn refused(session: &mut Session, change: Change, path: &[u8]) -> bool {
+    let denied = session.denied(path);
+    if denied {
+        let text = session.log_path(path);
+        session.changed(change, Outcome::Failed, text);
+    }
+    denied
+}
+
 /// MKD, XMKD.
 pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
     let path = session.expand(arg);
-    if session.denied(&path) {
+    if refused(session, Change::Mkdir, &path) {
         return Ok(());
     }
     // The kernel takes the umask off (reference §3.4).
@@ -34,7 +44,7 @@ pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
 /// RMD, XRMD.
 pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
     let path = session.expand(arg);
-    if session.denied(&path) {
+    if refused(session, Change::Rmdir, &path) {
         return Ok(());
     }
     let result = session.tree.rmdir(&session.cwd, &path);
@@ -55,7 +65,7 @@ pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
 /// DELE.
 pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
     let path = session.expand(arg);
-    if session.denied(&path) {
+    if refused(session, Change::Delete, &path) {
         return Ok(());
     }
     let result = match publish::left_behind(session, &path) {
@@ -80,7 +90,7 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
 pub fn rnfr(session: &mut Session, arg: &[u8]) -> Flow {
     session.rename_from = None;
     let path = session.expand(arg);
-    if session.denied(&path) {
+    if refused(session, Change::Rename, &path) {
         return Ok(());
     }
     if session.tree.lstat(&session.cwd, &path).is_ok() {
@@ -101,17 +111,18 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     };
     let to = session.expand(arg);
-    if session.denied(&to) {
-        return Ok(());
-    }
-    session.rename_from = None;
-    let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
     let text = [
         from_dir.join(&from).as_slice(),
         b" ",
         &session.log_path(&to),
     ]
     .concat();
+    if session.denied(&to) {
+        session.changed(Change::Rename, Outcome::Failed, text);
+        return Ok(());
+    }
+    session.rename_from = None;
+    let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
     match result {
         Ok(()) => {
             session.changed(Change::Rename, Outcome::Done, text);
@@ -179,7 +190,7 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
 
 fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
     let stamp = if session.config.use_localtime {
-        stamp.saturating_sub(clock::offset(stamp))
+        clock::from_local(stamp)
     } else {
         stamp
     };

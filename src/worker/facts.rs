@@ -40,7 +40,8 @@ pub fn mlsd(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let path = or_here(session.expand(arg));
-    if session.denied(&path) {
+    // Where it stands it may list, whatever the name of that place.
+    if !arg.is_empty() && session.denied(&path) {
         return Ok(());
     }
     let lister = Lister::new(session);

@@ -264,7 +264,7 @@ impl Greeter<'_> {
             self.reply(530, b"Anonymous sessions may not use encryption.");
             return Ok(());
         }
-        if self.config.userlist_enable && self.config.local_enable {
+        if self.config.asks_userlist() {
             let reply = self.ask(&BeforeLogin::User {
                 name: name.to_vec(),
             })?;

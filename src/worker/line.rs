@@ -74,6 +74,29 @@ impl Line {
     }
 }
 
+/// Whether a socket gives such an error: sendfile(2) does not say which of its two sides has failed.
+pub const fn of_a_socket(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::EAGAIN
+            | Errno::EPIPE
+            | Errno::ECONNRESET
+            | Errno::ECONNABORTED
+            | Errno::ECONNREFUSED
+            | Errno::ENOTCONN
+            | Errno::ETIMEDOUT
+            | Errno::EHOSTUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENETUNREACH
+            | Errno::ENETDOWN
+            | Errno::ENETRESET
+            | Errno::ENOBUFS
+            | Errno::ENOPROTOOPT
+            | Errno::EPROTO
+            | Errno::EMSGSIZE
+    )
+}
+
 /// How a transfer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -169,5 +192,26 @@ impl<'a> Drain<'a> {
     /// Whether the peer has ended its side, so that waiting for that is over.
     pub fn ended(&self) -> bool {
         self.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Errno, of_a_socket};
+
+    /// What disks and servers of files answer is no failure of the network.
+    #[test]
+    fn errors_of_files_and_of_sockets() {
+        for error in [Errno::EIO, Errno::ESTALE, Errno::EACCES, Errno::ENODATA] {
+            assert!(!of_a_socket(error), "{error}");
+        }
+        for error in [
+            Errno::EPIPE,
+            Errno::ECONNRESET,
+            Errno::EAGAIN,
+            Errno::ETIMEDOUT,
+        ] {
+            assert!(of_a_socket(error), "{error}");
+        }
     }
 }

@@ -56,9 +56,14 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         session.flush().map_err(|_| End::Network)
     });
     match result {
-        Ok(()) | Err(End::NoDirectory) => {}
-        Err(End::Local(_)) => {
-            session.note("STAT: the directory has too many entries, or the pattern takes too long")
+        Ok(()) | Err(End::NoDirectory) => session.reply(213, b"End of status"),
+        Err(End::Local(why)) => {
+            session.note(&if why == Errno::EOVERFLOW {
+                "STAT: the directory has too many entries, or the pattern takes too long".to_owned()
+            } else {
+                format!("STAT: local file: {}", why.desc())
+            });
+            session.reply(213, b"Status is incomplete: failure reading the directory.");
         }
         Err(
             End::Network
@@ -72,7 +77,6 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
             | End::Deserted,
         ) => return Err(super::state::Over(1)),
     }
-    session.reply(213, b"End of status");
     Ok(())
 }
 
@@ -169,11 +173,12 @@ impl Plan {
 
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
-        let first = self.open(&self.directory).ok_or(End::NoDirectory)?;
+        let first = self.first().ok_or(End::NoDirectory)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = vec![(self.directory.clone(), 0)];
         let mut opened = Some(first);
+        let mut unread = Ok(());
         while let Some((shown, depth)) = waiting.pop() {
             let beginning = opened.is_some();
             let Some(directory) = opened.take().or_else(|| self.open(&shown)) else {
@@ -182,7 +187,17 @@ impl Plan {
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
-            let entries = self.read(&directory, &shown)?;
+            let entries = match self.read(&directory, &shown) {
+                Ok(entries) => entries,
+                // One that is gone by now is missing from nothing; another must not hide those behind it, and is told of at the end.
+                Err(End::Local(why)) if !beginning && why != Errno::EOVERFLOW => {
+                    if why != Errno::ENOENT {
+                        unread = Err(End::Local(why));
+                    }
+                    continue;
+                }
+                Err(end) => return Err(end),
+            };
             let prefix = listing::prefix(&shown);
             for entry in entries.iter() {
                 self.line(&mut out, &prefix, &entry, now);
@@ -203,7 +218,10 @@ impl Plan {
                 }
             }
         }
-        if out.is_empty() { Ok(()) } else { send(&out) }
+        if !out.is_empty() {
+            send(&out)?;
+        }
+        unread
     }
 
     /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells.
@@ -216,6 +234,16 @@ impl Plan {
                 .is_ok_and(|meta| meta.size <= SHORT)
     }
 
+    /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
+    /// the name of that place: a home that fits the pattern is no reason to show nothing.
+    fn first(&self) -> Option<Dir> {
+        if self.directory == b"." {
+            self.listable(&self.directory)
+        } else {
+            self.open(&self.directory)
+        }
+    }
+
     /// Opens a directory that this session may list: what holds for the first one holds for those below (reference §10, 7).
     fn open(&self, path: &[u8]) -> Option<Dir> {
         if let Some(deny) = &self.deny
@@ -223,6 +251,11 @@ impl Plan {
         {
             return None;
         }
+        self.listable(path)
+    }
+
+    /// Opens a directory if its mode lets this session list it.
+    fn listable(&self, path: &[u8]) -> Option<Dir> {
         let directory = self.tree.open_dir(&self.cwd, path).ok()?;
         if self.world_readable && directory.meta().is_ok_and(|meta| meta.mode & 0o004 == 0) {
             return None;

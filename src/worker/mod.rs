@@ -149,12 +149,14 @@ pub fn rights(config: &Config, rules: Rules) -> Rights {
     let local = rules == Rules::Local;
     let write = |anonymous_may: bool| config.write_enable && (local || anonymous_may);
     let alter = write(config.anon_other_write_enable);
+    let upload = alter || write(config.anon_upload_enable);
     Rights {
-        upload: alter || write(config.anon_upload_enable),
+        upload,
         make: write(config.anon_mkdir_write_enable),
         alter,
         chmod: local && config.write_enable && config.chmod_enable,
-        publish: config.atomic_uploads && (alter || write(config.anon_upload_enable)),
+        publish: config.atomic_uploads && upload,
+        sync: config.fsync_uploads && upload,
     }
 }
 

@@ -5,7 +5,7 @@ mod receive;
 pub use receive::write_all;
 
 use super::guard::{Guard, Guarded, errno};
-use super::line::{Drain, End, Line};
+use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
 use crate::ftp::ascii::ToNetwork;
@@ -304,11 +304,11 @@ impl Run<'_> {
                 Ok(0) => return Err(End::Network),
                 Ok(count) => self.moved(count, offset < end)?,
                 Err(Errno::EINTR) => {}
-                Err(Errno::EIO) => return Err(End::Local(Errno::EIO)),
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
                     return self.copy_from(file, offset, end);
                 }
-                Err(error) => return Err(self.broken(error)),
+                Err(error) if of_a_socket(error) => return Err(self.broken(error)),
+                Err(error) => return Err(End::Local(error)),
             }
         }
         Ok(())

@@ -266,16 +266,42 @@ pub fn discard(session: &Session, target: &Target, begun: bool) {
     }
 }
 
+/// Has the disk hold a complete upload, where `fsync_uploads` asks for that, and gives a partial its name. A file that somebody has
+/// deleted meanwhile is held nowhere.
+///
+/// # Errors
+/// Those of fsync(2) and rename(2); a partial stays.
+pub fn settle(session: &Session, target: &Target) -> Result<(), Errno> {
+    if meta_of(&target.file)?.nlink == 0 {
+        return Err(Errno::ENOENT);
+    }
+    let sync = session.config.fsync_uploads;
+    if sync {
+        nix::unistd::fsync(&target.file)?;
+    }
+    let named = match &target.partial {
+        Some(partial) => {
+            partial.publish(session)?;
+            Some(partial.target.clone())
+        }
+        None if sync && target.created => session.tree.canonical(&session.cwd, &target.path),
+        None => None,
+    };
+    match named
+        .filter(|_| sync)
+        .map(|path| session.tree.sync_above(&path))
+    {
+        // A drop box may be entered and not read, and so not be opened: that the file's own record is on disk is what can be had there.
+        Some(Err(Errno::EACCES)) => nix::unistd::fsync(&target.file),
+        Some(done) => done,
+        None => Ok(()),
+    }
+}
+
 impl Partial {
     /// Gives the file its name; the old one is gone only by this.
-    ///
-    /// # Errors
-    /// Those of fsync(2) and rename(2); the partial stays.
-    pub fn publish(&self, session: &Session) -> Result<(), Errno> {
+    fn publish(&self, session: &Session) -> Result<(), Errno> {
         let root = VirtualPath::root();
-        if session.config.fsync_uploads {
-            nix::unistd::fsync(&self.file)?;
-        }
         if !same(session, &self.path, &self.file) {
             return Err(Errno::ENOENT);
         }
@@ -285,9 +311,6 @@ impl Partial {
             session
                 .tree
                 .rename(&root, &self.path, &root, &self.target)?;
-        }
-        if session.config.fsync_uploads {
-            session.tree.sync_above(&self.target)?;
         }
         Ok(())
     }

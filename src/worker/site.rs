@@ -40,10 +40,11 @@ fn chmod(session: &mut Session, arg: &[u8]) {
         return;
     }
     let path = session.expand(path);
+    let text = [session.log_path(&path).as_slice(), b" ", mode].concat();
     if session.denied(&path) {
+        session.changed(Change::Chmod, Outcome::Failed, text);
         return;
     }
-    let text = [session.log_path(&path).as_slice(), b" ", mode].concat();
     let Ok(bits) = verb::parse_mode(mode) else {
         session.reply(501, b"SITE CHMOD needs an octal mode such as 644.");
         session.changed(Change::Chmod, Outcome::Failed, text);

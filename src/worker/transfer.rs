@@ -130,9 +130,9 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
 pub enum Source {
     /// A file, open at its offset.
     Ready(OwnedFd, Meta),
-    /// A directory, or something else without contents to send.
+    /// A directory.
     NoFile,
-    /// Nothing this session may read.
+    /// Something else without contents to send, or nothing this session may read.
     Closed,
 }
 
@@ -142,8 +142,11 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
         return Source::Closed;
     };
     // What the kernel makes up has no size and is no file to serve (attacks B-063).
-    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+    if meta.is_dir() {
         return Source::NoFile;
+    }
+    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+        return Source::Closed;
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
     if hidden && meta.mode & 0o004 == 0 {
@@ -292,8 +295,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         end = End::Network;
     }
     if end == End::Done
-        && let Some(partial) = &target.partial
-        && let Err(why) = partial.publish(session)
+        && let Err(why) = publish::settle(session, target)
     {
         end = End::Local(why);
     }

@@ -1,7 +1,7 @@
 //! Commands that look at and change files: SIZE, MDTM, MKD, RMD, DELE, RNFR, SITE, and their gates (reference 3.4, 5.8).
 
 use crate::support::host::ALICE;
-use crate::support::{Client, Host, Server};
+use crate::support::{Client, Host, Server, wait};
 use std::os::unix::fs::MetadataExt;
 
 const DENIED: &str = "550 Permission denied.";
@@ -475,6 +475,53 @@ fn deny_file_covers_every_command() {
     );
 }
 
+/// A pattern that fits the name of the directory a client stands in is no reason to show nothing of it.
+#[test]
+fn deny_file_does_not_empty_the_directory_one_is_in() {
+    let host = Host::new();
+    let _server = Server::start(&host, "deny_file={alice,f}\nls_recurse_enable=YES\n");
+    let mut c = Client::alice();
+    assert!(c.names("NLST").contains(&"asc".to_owned()));
+    assert_eq!(c.names("NLST as*"), ["asc"]);
+    c.refused("NLST .", DENIED);
+    if host.ours() {
+        assert!(c.names("NLST -R").contains(&"./d/1".to_owned()));
+        assert!(c.fetch("MLSD").windows(4).any(|text| text == b" asc"));
+        c.refused("MLSD .", DENIED);
+    }
+}
+
+/// An attempt at what is denied is a failure in the log, as in the original.
+#[test]
+fn deny_file_refusals_are_logged() {
+    let host = Host::new();
+    let _server = Server::start(&host, "deny_file={f,*.exe}\n");
+    let mut c = Client::alice();
+    c.script(&[
+        ("MKD f", DENIED),
+        ("RMD f", DENIED),
+        ("DELE f", DENIED),
+        ("RNFR f", DENIED),
+        ("RNFR asc", READY),
+        ("RNTO x.exe", DENIED),
+        ("SITE CHMOD 644 f", DENIED),
+    ]);
+    for line in [
+        "FAIL MKDIR: Client \"127.0.0.1\", \"/home/alice/f\"",
+        "FAIL RMDIR: Client \"127.0.0.1\", \"/home/alice/f\"",
+        "FAIL DELETE: Client \"127.0.0.1\", \"/home/alice/f\"",
+        "FAIL RENAME: Client \"127.0.0.1\", \"/home/alice/f\"",
+        "FAIL RENAME: Client \"127.0.0.1\", \"/home/alice/asc /home/alice/x.exe\"",
+        "FAIL CHMOD: Client \"127.0.0.1\", \"/home/alice/f 644\"",
+    ] {
+        wait(line, || {
+            std::fs::read_to_string("/var/log/vsftpd.log")
+                .is_ok_and(|log| log.contains(line))
+                .then_some(())
+        });
+    }
+}
+
 #[test]
 fn deny_file_matches_only_the_last_component() {
     let host = Host::new();
@@ -561,6 +608,51 @@ fn use_localtime_moves_mdtm() {
     c.says("MDTM f", "213 20010203090506");
     let names = c.names("LIST d/1");
     assert!(names[0].contains("Feb 03  2001"), "{names:?}");
+}
+
+/// What is set is what is told, also within hours of a change of the clocks, east and west of Greenwich.
+#[test]
+fn local_times_survive_a_change_of_the_clocks() {
+    let host = Host::new();
+    for (zone, stamps) in [
+        (
+            "CET-1CEST,M3.5.0,M10.5.0/3",
+            [
+                "20260329013000",
+                "20260329033000",
+                "20261025013000",
+                "20261025033000",
+            ],
+        ),
+        (
+            "EST5EDT,M3.2.0,M11.1.0",
+            [
+                "20260308013000",
+                "20260308050000",
+                "20261101003000",
+                "20261101030000",
+            ],
+        ),
+        (
+            "AEST-10AEDT,M10.1.0,M4.1.0/3",
+            [
+                "20260405013000",
+                "20260405060000",
+                "20261004013000",
+                "20261004090000",
+            ],
+        ),
+    ] {
+        let _server = Server::start_with(&host, "use_localtime=YES\n", &[("TZ", zone)]);
+        let mut c = Client::alice();
+        for stamp in stamps {
+            c.says(
+                &format!("MDTM {stamp} f"),
+                "213 File modification time set.",
+            );
+            c.says("MDTM f", &format!("213 {stamp}"));
+        }
+    }
 }
 
 /// A version 1 time zone file (tzfile(5)) with one type: five hours east.

@@ -362,6 +362,41 @@ fn recursion() {
     assert_eq!(c.names("LIST -R"), expected);
 }
 
+/// A directory that opens and cannot be read does not hide those behind it; the original passes over it without a word. What /proc/PID/net
+/// answers of a process that has ended is such a directory.
+#[test]
+fn recursion_goes_on_behind_what_cannot_be_read() {
+    let host = Host::new();
+    host.mkdir("/home/alice/d/hard", crate::support::host::ALICE);
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    let net = format!("/proc/{}/net", ended.id());
+    crate::support::wait("its end", || {
+        std::fs::read_dir(&net).ok()?.next()?.is_err().then_some(())
+    });
+    nix::mount::mount(
+        Some(net.as_str()),
+        "/home/alice/d/hard",
+        None::<&str>,
+        nix::mount::MsFlags::MS_BIND,
+        None::<&str>,
+    )
+    .unwrap();
+    let _server = Server::start(&host, "ls_recurse_enable=YES\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("NLST -R d");
+    let text = String::from_utf8(data.read()).unwrap();
+    assert!(
+        text.contains("d/hard:") && text.ends_with("d/sub/z\r\n"),
+        "{text}"
+    );
+    if host.ours() {
+        c.next("451 Failure reading local file.");
+    } else {
+        c.next("226 Directory send OK.");
+    }
+    ended.wait().unwrap();
+}
+
 #[test]
 fn status_of_a_path() {
     let host = Host::new();

@@ -296,6 +296,21 @@ fn userlist_allows_only_the_listed() {
     Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
 }
 
+/// Who is not listed stays out without local users too. The original does not read the list then, and lets nobody in.
+#[test]
+fn userlist_allows_only_the_listed_without_local_users() {
+    let host = Host::new();
+    host.write("/etc/list", "anonymous\n");
+    let lines = "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/etc/list\nlocal_enable=NO\n";
+    let _server = Server::start(&host, lines);
+    Client::connect().says("USER ftp", "530 Permission denied.");
+    if host.ours() {
+        Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
+    } else {
+        Client::connect().says("USER anonymous", "530 Permission denied.");
+    }
+}
+
 #[test]
 fn banned_email() {
     let host = Host::new();
@@ -307,11 +322,20 @@ fn banned_email() {
     Client::connect().script(&[
         ("USER ftp", PASSWORD),
         ("PASS bad@host", WRONG),
-        ("USER ftp", PASSWORD),
+        ("USER Anonymous", PASSWORD),
         ("PASS line two", WRONG),
         ("USER ftp", PASSWORD),
         ("PASS good@host", IN),
     ]);
+    // The line that log watchers know, without the password that was refused.
+    for name in ["ftp", "Anonymous"] {
+        let line = format!("[{name}] FAIL LOGIN: Client \"127.0.0.1\"\n");
+        crate::support::wait(&line, || {
+            std::fs::read_to_string("/var/log/vsftpd.log")
+                .is_ok_and(|log| log.contains(&line))
+                .then_some(())
+        });
+    }
 }
 
 #[test]

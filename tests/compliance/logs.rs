@@ -231,7 +231,13 @@ fn failures_are_logged_as_failures() {
     c.next("426 Failure writing network stream.");
     c.pasv();
     c.says("RETR f", "425 Failed to establish connection.");
-    let log = vsftpd(5);
+    // A directory is not logged, everything else that cannot be sent is.
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o644);
+    nix::unistd::mkfifo("/home/alice/fifo", mode).unwrap();
+    host.own("/home/alice/fifo", 1001);
+    c.refused("RETR d", "550 Failed to open file.");
+    c.refused("RETR fifo", "550 Failed to open file.");
+    let log = vsftpd(6);
     assert!(
         log[2].starts_with("[alice] FAIL UPLOAD: Client \"127.0.0.1\", \"/home/alice/tiny/x\", "),
         "{}",
@@ -246,7 +252,11 @@ fn failures_are_logged_as_failures() {
         log[4],
         "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/f\", RATE"
     );
-    let transfers = xferlog(3);
+    assert_eq!(
+        log[5],
+        "[alice] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/home/alice/fifo\", RATE"
+    );
+    let transfers = xferlog(4);
     assert!(
         transfers.iter().all(|line| line.ends_with(" ftp 0 * i")),
         "{transfers:?}"

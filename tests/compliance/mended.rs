@@ -125,6 +125,37 @@ fn setting_a_date_leaves_the_time_of_access() {
     assert_eq!(after.atime(), expected);
 }
 
+/// The bytes of a file that was deleted while it was uploaded are nowhere: the original tells a success.
+#[test]
+fn an_upload_whose_file_is_deleted_is_no_success() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let (mut c, mut other) = (Client::alice(), Client::alice());
+    for command in ["STOR fresh", "STOR f", "APPE asc", "STOU"] {
+        let (first, data) = c.begin(command);
+        let text = first.text();
+        let name = text
+            .strip_prefix("150 FILE: ")
+            .unwrap_or_else(|| &command[5..]);
+        other.says(&format!("DELE {name}"), "250 Delete operation successful.");
+        data.write(b"lost");
+        if host.ours() {
+            c.next("451 Failure writing to local file.");
+        } else {
+            c.next("226 Transfer complete.");
+        }
+    }
+    // One that has another name by now is there.
+    let (_, data) = c.begin("STOR fresh");
+    other.script(&[
+        ("RNFR fresh", "350 Ready for RNTO."),
+        ("RNTO moved", "250 Rename successful."),
+    ]);
+    data.write(b"kept");
+    c.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/moved"), b"kept");
+}
+
 /// Reference 10.2, 39: a list that was edited under Windows.
 #[test]
 fn lists_may_have_carriage_returns() {

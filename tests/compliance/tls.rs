@@ -359,6 +359,16 @@ fn cut_off_uploads() {
         let end = client.reply();
         assert!(end.starts_with(expected), "{lines}: {end}");
         assert_eq!(host.read("/home/alice/part"), b"half");
+        // Within a record there is no end, whatever the option says.
+        let mut stream = client.begin("STOR part");
+        stream.write_all(b"half").unwrap();
+        stream.flush().unwrap();
+        let mut socket = &stream.sock;
+        socket.write_all(b"\x17\x03\x03\x01\x00cut").unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let end = client.reply();
+        let expected = if host.ours() { "426 " } else { expected };
+        assert!(end.starts_with(expected), "{lines}: {end}");
     }
 }
 

@@ -313,6 +313,53 @@ fn off_by_default_and_synced_if_told_so() {
     let _ = ALICE;
 }
 
+/// With `fsync_uploads` no upload is told complete whose bytes the file system will not promise to keep, atomic or in place. Files of
+/// mqueue(7) can be opened and closed, and do not know fsync(2).
+#[test]
+fn what_cannot_be_synced_is_no_success() {
+    for atomic in ["", ON] {
+        let host = Host::new();
+        host.mkdir("/home/alice/q", ALICE);
+        nix::mount::mount(
+            Some("mqueue"),
+            "/home/alice/q",
+            Some("mqueue"),
+            nix::mount::MsFlags::empty(),
+            None::<&str>,
+        )
+        .unwrap();
+        std::fs::File::create("/home/alice/q/there").unwrap();
+        host.own("/home/alice/q/there", ALICE);
+        let settings = format!("{atomic}lock_upload_files=NO\n");
+        let server = Server::start(&host, &settings);
+        assert_eq!(Client::alice().store("APPE q/there", b"").code(), "226");
+        drop(server);
+        let _server = Server::start(&host, &format!("{settings}fsync_uploads=YES\n"));
+        let mut c = Client::alice();
+        let failed = "451 Failure writing to local file.";
+        for command in ["APPE q/there", "STOU q/new", "STOR q/fresh"] {
+            assert_eq!(c.store(command, b"").text(), failed, "{command}");
+        }
+        for command in ["STOR whole", "APPE f", "STOU"] {
+            assert_eq!(c.store(command, b"x").code(), "226", "{command}");
+        }
+    }
+}
+
+/// The directory of a drop box cannot be read, and so not be synced by name: its uploads are no failures.
+#[test]
+fn a_drop_box_is_synced_too() {
+    let host = Host::new();
+    host.mode("/srv/ftp/incoming", 0o300);
+    let _server = Server::start(
+        &host,
+        &format!("{ON}fsync_uploads=YES\nanon_upload_enable=YES\n"),
+    );
+    let mut c = Client::anonymous();
+    assert_eq!(c.store("STOR incoming/gift", b"whole").code(), "226");
+    assert_eq!(host.read("/srv/ftp/incoming/gift"), b"whole");
+}
+
 #[test]
 fn lftp_resumes() {
     let host = Host::new();

@@ -47,6 +47,42 @@ fn mfmt() {
     assert_eq!(mtime("/home/alice/f"), AT);
 }
 
+/// A file system may take another time than it is told, without an error: ext4 ends in 2038 or 2446. What is told is what holds.
+#[test]
+fn a_time_that_is_not_taken_is_no_success() {
+    let host = Host::new();
+    // On disk, not in memory as the rest of the host.
+    let disk = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("a_time_that_is_not_taken");
+    std::fs::create_dir_all(&disk).unwrap();
+    host.mkdir("/home/alice/disk", crate::support::host::ALICE);
+    nix::mount::mount(
+        Some(&disk),
+        "/home/alice/disk",
+        None::<&str>,
+        nix::mount::MsFlags::MS_BIND,
+        None::<&str>,
+    )
+    .unwrap();
+    host.file("/home/alice/disk/f", b"x");
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    for (stamp, seconds) in [
+        ("20010203040506", 981_173_106),
+        ("20370101000000", 2_114_380_800),
+        ("24450101000000", 14_989_622_400),
+        ("99991231235959", 253_402_300_799_i64),
+    ] {
+        for command in [
+            format!("MDTM {stamp} disk/f"),
+            format!("MFMT {stamp} disk/f"),
+        ] {
+            let code = c.cmd(&command).code().to_owned();
+            let time = std::fs::metadata("/home/alice/disk/f").unwrap().mtime();
+            assert_eq!(code == "213", time == seconds, "{command}: {code}, {time}");
+        }
+    }
+}
+
 #[test]
 fn mff() {
     let host = Host::new();

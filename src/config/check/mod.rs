@@ -297,7 +297,7 @@ fn needs(config: &Config) -> Vec<Need<'_>> {
         chroot_list_file,
         "chroot_list_enable",
     );
-    let needed = c.userlist_enable && local;
+    let needed = c.asks_userlist();
     need(needed, "userlist_file", userlist_file, "userlist_enable");
     let needed = c.deny_email_enable && anonymous;
     need(
@@ -430,7 +430,7 @@ fn lists(view: &dyn View, found: &mut Found<'_>) {
             "cannot read banner file",
         ),
         (
-            config.userlist_enable && local,
+            config.asks_userlist(),
             "userlist_file",
             &config.userlist_file,
             "cannot read user list file",

@@ -456,13 +456,15 @@ pub(super) const PUBLISH: &[Row] = &[
     allow(named!(SYS_renameat2), "the name at the end, if it is free"),
     allow(named!(SYS_fchmod), "the mode of the file that is replaced"),
     allow(named!(SYS_unlinkat), "what is left of an upload"),
-    allow(named!(SYS_fsync), "fsync_uploads"),
     only(
         named!(SYS_fcntl),
         &[&[int(1, libc::F_OFD_SETLK)]],
         "one upload of a name at a time",
     ),
 ];
+
+/// Worker that may upload, with `fsync_uploads`.
+pub(super) const SYNC: &[Row] = &[allow(named!(SYS_fsync), "uploads the disk is to hold")];
 
 /// Worker that may make directories.
 pub(super) const MAKE: &[Row] = &[allow(named!(SYS_mkdirat), "MKD")];

@@ -29,6 +29,8 @@ pub struct Rights {
     pub chmod: bool,
     /// Give uploads their name at the end (`atomic_uploads`).
     pub publish: bool,
+    /// Have the disk hold uploads (`fsync_uploads`).
+    pub sync: bool,
 }
 
 /// Whose list it is.
@@ -55,7 +57,7 @@ pub enum List {
 }
 
 /// How many lists there are, and with it places for their programs.
-const PLACES: usize = 5 + 64;
+const PLACES: usize = 5 + 128;
 
 static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
 
@@ -84,6 +86,7 @@ impl List {
                 rights.alter,
                 rights.chmod,
                 rights.publish,
+                rights.sync,
                 names,
             ]
             .iter()
@@ -112,6 +115,7 @@ impl List {
                     (rights.alter, lists::ALTER),
                     (rights.chmod, lists::CHMOD),
                     (rights.publish, lists::PUBLISH),
+                    (rights.sync, lists::SYNC),
                     (names, lists::NAMES),
                 ];
                 parts.extend(more.iter().filter(|part| part.0).map(|part| part.1));

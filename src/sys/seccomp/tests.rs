@@ -22,6 +22,7 @@ const ALL: Rights = Rights {
     alter: true,
     chmod: true,
     publish: true,
+    sync: true,
 };
 
 const READER: List = List::Worker {
@@ -31,6 +32,7 @@ const READER: List = List::Worker {
         alter: false,
         chmod: false,
         publish: false,
+        sync: false,
     },
     names: false,
 };
@@ -43,7 +45,7 @@ fn every() -> Vec<List> {
         List::Helper { gives: false },
         List::Helper { gives: true },
     ];
-    for bits in 0..64_u8 {
+    for bits in 0..128_u8 {
         let bit = |n: u8| bits >> n & 1 == 1;
         lists.push(List::Worker {
             rights: Rights {
@@ -52,6 +54,7 @@ fn every() -> Vec<List> {
                 alter: bit(2),
                 chmod: bit(3),
                 publish: bit(5),
+                sync: bit(6),
             },
             names: bit(4),
         });
@@ -225,6 +228,7 @@ fn a_reader_has_no_call_that_writes() {
             alter,
             chmod,
             publish: false,
+            sync: false,
         })
     };
     for (list, more) in [
