@@ -24,7 +24,7 @@ use crate::reader;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
-use crate::sys::memory;
+use crate::sys::memory::{self, Filling};
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
@@ -94,6 +94,8 @@ struct Master {
     /// poll(2) fails.
     polling: Trouble,
     load_conf: Option<OsString>,
+    /// What keeps sessions from the gaps in the heap.
+    filling: Filling,
 }
 
 /// Who has something to say.
@@ -159,6 +161,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
+        filling: Filling::default(),
     }
     .serve();
     if let Some(path) = &start.pid_file {
@@ -212,7 +215,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
-        memory::fill_heap_gaps();
+        self.filling = memory::fill_heap_gaps();
         loop {
             let ready = self.wait();
             if ready.keys {
@@ -223,8 +226,9 @@ impl Master {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
                     Ok(Signal::SIGCHLD) => {}
                     Ok(Signal::SIGHUP) => {
+                        self.filling = Filling::default();
                         self.reload();
-                        memory::fill_heap_gaps();
+                        self.filling = memory::fill_heap_gaps();
                     }
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");

@@ -12,13 +12,21 @@ pub fn one_arena() {
     };
 }
 
+/// What lies in the gaps of the heap. Giving it up opens them again.
+#[derive(Debug, Default)]
+pub struct Filling(Vec<Vec<u8>>);
+
 /// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
-/// heap's end, and a child copies two pages where it would have copied one for each gap.
-pub fn fill_heap_gaps() {
+/// heap's end, and a child copies two pages where it would have copied one for each gap. What fills them is to be given up before
+/// settings are read again: a server that is told to do so every day would grow with each time.
+pub fn fill_heap_gaps() -> Filling {
     /// As many of one size as there will ever be gaps; the loop ends by itself where there are none.
     const MOST: usize = 4096;
     /// What the C library does not join to its neighbours when it is given back: a small piece that was no gap would become one.
     const CACHED: usize = 1032;
+    /// The fillers there usually are: a list that grows would leave gaps of its own.
+    const LIKELY: usize = 8192;
+    let mut filling = Vec::with_capacity(LIKELY);
     // Too large for any gap, the reader's messages included; given back at once.
     let large = Vec::<u8>::with_capacity(120 * 1024);
     let end = large.as_ptr().addr();
@@ -28,13 +36,14 @@ pub fn fill_heap_gaps() {
             let filler = Vec::<u8>::with_capacity(size);
             let fresh = filler.as_ptr().addr() >= end;
             if size <= CACHED || !fresh {
-                std::mem::forget(filler);
+                filling.push(filler);
             }
             if fresh {
                 break;
             }
         }
     }
+    Filling(filling)
 }
 
 /// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).

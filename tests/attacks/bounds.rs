@@ -4,9 +4,10 @@ use crate::sessions::{
     NOBODY, back_to_base, children, descriptors, logged_in, memory, session, status,
 };
 use crate::support::client::connect_from;
-use crate::support::host::{ALICE, FTP};
+use crate::support::host::{ALICE, CONFIG, FTP};
 use crate::support::{Client, DEADLINE, Host, Server, tls, wait};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -245,4 +246,35 @@ fn replies_that_nobody_reads() {
     });
     drop(c);
     back_to_base(&server);
+}
+
+/// An administrator's scripts may have the settings read again every minute: that leaves nothing behind in master, whether they are right or
+/// wrong.
+#[test]
+fn two_hundred_reloads() {
+    let host = Host::new();
+    let server = Server::start(&host, "ftpd_banner=number 0\n");
+    let text = std::fs::read_to_string(CONFIG).unwrap();
+    let reload = |number: usize| {
+        let wrong = text.clone() + "no_such_option=YES\n";
+        for (settings, shown) in [(&wrong, number - 1), (&text, number)] {
+            let settings = settings.replace("number 0", &format!("number {number}"));
+            std::fs::write(CONFIG, settings).unwrap();
+            server.signal(Signal::SIGHUP);
+            // Master has heard the signal before it accepts whoever comes after it.
+            let banner = format!("220 number {shown}");
+            wait("the banner", || {
+                let mut c = Client::dial();
+                (c.reply().text() == banner).then_some(())
+            });
+        }
+    };
+    (1..=20).for_each(reload);
+    back_to_base(&server);
+    let before = (memory(server.pid()), descriptors(server.pid()));
+    (21..=200).for_each(reload);
+    back_to_base(&server);
+    let now = memory(server.pid());
+    assert!(now - before.0 < 1024, "{} kB became {now}", before.0);
+    assert_eq!(descriptors(server.pid()), before.1);
 }
