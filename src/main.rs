@@ -26,6 +26,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// See [`sys::memory::Heap`].
+#[global_allocator]
+static HEAP: sys::memory::Heap = sys::memory::Heap;
+
 const USAGE: &str = "\
 Usage: vsftpd [FILE ...] [-oNAME=VALUE ...] [--pid-file FILE]
        vsftpd --check [FILE ...] [-oNAME=VALUE ...]

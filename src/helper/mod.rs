@@ -34,6 +34,7 @@ use crate::reader::HEIR;
 use crate::sys::capability;
 use crate::sys::confine::{self, Plan, Root};
 use crate::sys::landlock::Reach;
+use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
@@ -105,6 +106,8 @@ enum Over {
 fn serve(session: Session<'_>) -> Result<(), Over> {
     // A session of its own: a signal to master's terminal group does not reach it.
     let _ = nix::unistd::setsid();
+    // For greeter, auth and worker too, which come from here.
+    memory::begin_wiping();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
     let ways = Ways::of(&session);

@@ -1,6 +1,72 @@
-//! The memory of a process: one heap, without gaps, and given back while a session is idle; master arranges it, every process keeps it.
+//! The memory of a process: one heap, without gaps, given back while a session is idle, and wiped where passwords go; every process.
 
 use nix::unistd::{getpid, gettid};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether this process wipes what it gives back to the heap.
+static WIPES: AtomicBool = AtomicBool::new(false);
+
+/// The C library's heap, to which memory goes back wiped where that was asked for. A password passes through more hands than ours, which
+/// wipe it themselves: buffers that grow leave a copy behind, and TLS does with what it has decrypted (attacks B-160, C.12).
+#[derive(Debug)]
+pub struct Heap;
+
+/// From now on this process, and what it forks, wipes what it gives back.
+pub fn begin_wiping() {
+    WIPES.store(true, Ordering::Relaxed);
+}
+
+/// No password comes here any more.
+pub fn end_wiping() {
+    WIPES.store(false, Ordering::Relaxed);
+}
+
+fn wipe(at: *mut u8, length: usize) {
+    // SAFETY: the callers give the whole of an allocation that is theirs to give back; explicit_bzero(3) writes so many bytes there, and no
+    // compiler leaves it out because nobody reads them.
+    unsafe { libc::explicit_bzero(at.cast(), length) };
+}
+
+// SAFETY: every call is the system allocator's own with the same layout; what is written besides lies within an allocation that the
+// caller has given up.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if WIPES.load(Ordering::Relaxed) {
+            wipe(at, layout.size());
+        }
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !WIPES.load(Ordering::Relaxed) {
+            // SAFETY: as above.
+            return unsafe { System.realloc(at, layout, size) };
+        }
+        // SAFETY: the caller promises that the new size, rounded up to the alignment, is no more than isize::MAX.
+        let fresh = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: as above; the size is not zero, by the caller's promise.
+        let new = unsafe { System.alloc(fresh) };
+        if !new.is_null() {
+            // SAFETY: both are at least that long, and the new one is nobody else's.
+            unsafe { std::ptr::copy_nonoverlapping(at, new, layout.size().min(size)) };
+            // SAFETY: the caller gives the old one up.
+            unsafe { self.dealloc(at, layout) };
+        }
+        new
+    }
+}
 
 /// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
 pub fn one_arena() {
@@ -14,7 +80,10 @@ pub fn one_arena() {
 
 /// What lies in the gaps of the heap. Giving it up opens them again.
 #[derive(Debug, Default)]
-pub struct Filling(Vec<Vec<u8>>);
+pub struct Filling {
+    /// Kept until it goes, and looked at by nobody.
+    _pieces: Vec<Vec<u8>>,
+}
 
 /// Uses up the small gaps that reading the settings has left all over the heap. What sessions allocate then lies side by side at the
 /// heap's end, and a child copies two pages where it would have copied one for each gap. What fills them is to be given up before
@@ -43,7 +112,7 @@ pub fn fill_heap_gaps() -> Filling {
             }
         }
     }
-    Filling(filling)
+    Filling { _pieces: filling }
 }
 
 /// Leaves freed memory with the heap up to a few records of TLS: without that each one is asked of the kernel anew (packages.md §5.1).

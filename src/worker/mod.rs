@@ -204,6 +204,7 @@ pub fn work(
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     handover: Handover,
 ) -> i32 {
+    memory::end_wiping();
     if handover.tls.is_some() {
         memory::keep_heap();
     }
