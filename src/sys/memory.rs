@@ -22,7 +22,14 @@ pub fn end_wiping() {
     WIPES.store(false, Ordering::Relaxed);
 }
 
+/// The longest piece of memory that is wiped: a record of TLS and what belongs to it. Larger are the buffers of channels, which wipe what they
+/// have received, and of which most was never touched: to write there would cost more than the login.
+const LONGEST: usize = 20 * 1024;
+
 fn wipe(at: *mut u8, length: usize) {
+    if length > LONGEST {
+        return;
+    }
     // SAFETY: the callers give the whole of an allocation that is theirs to give back; explicit_bzero(3) writes so many bytes there, and no
     // compiler leaves it out because nobody reads them.
     unsafe { libc::explicit_bzero(at.cast(), length) };
@@ -50,7 +57,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !WIPES.load(Ordering::Relaxed) {
+        if !WIPES.load(Ordering::Relaxed) || layout.size() > LONGEST {
             // SAFETY: as above.
             return unsafe { System.realloc(at, layout, size) };
         }
