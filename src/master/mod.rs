@@ -25,6 +25,7 @@ use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::memory::{self, Filling};
+use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
@@ -132,6 +133,9 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    if standalone {
+        oom::spare();
+    }
     let tried = Instant::now();
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();

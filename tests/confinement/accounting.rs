@@ -268,6 +268,27 @@ fn a_module_that_refuses_the_session() {
     assert_eq!(utmp::records(WTMP), []);
 }
 
+/// B-108: when memory runs out the kernel ends a session, and auth with it, never what all sessions need.
+#[test]
+fn sessions_are_ended_before_the_server() {
+    let host = host();
+    let score = |pid: i32| -> i32 {
+        let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        text.trim().parse().unwrap()
+    };
+    let own = score(Pid::this().as_raw());
+    let server = Server::start(&host, ON);
+    let _client = Client::alice();
+    let session = session(&server);
+    let (spared, first) = (score(server.pid()), score(session.worker.pid));
+    // Where nobody may be spared, as in a container, sessions are put first instead.
+    let ways = [(own - 500, own), (own, own + 500)];
+    assert!(ways.contains(&(spared, first)), "{own}: {spared}, {first}");
+    assert_eq!(score(server.nursery()), spared);
+    assert_eq!(score(session.helper.pid), first);
+    assert_eq!(score(session.auth.pid), first);
+}
+
 /// [`PASSWORD`] is alice's from now on.
 pub(super) fn give_alice_a_rare_one(host: &Host) {
     let shadow = String::from_utf8(host.read("/etc/shadow")).unwrap();
