@@ -127,15 +127,13 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
         hold_signals()?;
+        oom::spare();
     }
     if go(start.pid_file.as_ref(), background)? {
         return Ok(0);
     }
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
-    if standalone {
-        oom::spare();
-    }
     let tried = Instant::now();
     let keys = settle(&prepared, standalone && !background)?;
     fences.say();
@@ -148,7 +146,6 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             local,
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
-    title::set(prepared.config().setproctitle_enable, "LISTENER");
     Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
@@ -219,6 +216,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
+        title::set(self.prepared.config().setproctitle_enable, "LISTENER");
         self.filling = memory::fill_heap_gaps();
         loop {
             let ready = self.wait();
