@@ -25,7 +25,8 @@ macro_rules! rows_log {
     /// Log every command and every answer in the server's own log. Passwords are not shown.
     log_ftp_protocol: flag(false), [Helper Greeter Worker], PerUser, Works;
 
-    /// Do not lock log files while a line is written to them.
+    /// Do not lock log files while a line is written to them. A lock that somebody else holds is waited for five seconds, once for each
+    /// session; after that its lines are written without.
     no_log_lock: flag(false), [Helper], PerUser, Works;
     } };
 }

@@ -20,6 +20,10 @@ use zeroize::Zeroizing;
 /// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
 
+/// How long a nursery may take to have an auth read its question. One that was stopped, or hangs in the kernel, says nothing; an auth that
+/// it makes later finds nobody there, and ends.
+const BIRTH: Duration = Duration::from_secs(5);
+
 /// The way to the nursery, where there is one; all helpers share it, and each closes its own at login.
 #[derive(Debug, Clone, Copy)]
 pub struct Nursery<'a>(Option<&'a OwnedFd>);
@@ -143,6 +147,9 @@ impl<'a> Nursery<'a> {
         // A nursery that is behind is not waited for: the socket does not block.
         socket::send_message(nursery.as_fd(), out.bytes(), ask.descriptor()).ok()?;
         drop(ask);
+        if !taken(&ours) {
+            return None;
+        }
         match heard(&mut ours) {
             // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
             Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
@@ -152,6 +159,13 @@ impl<'a> Nursery<'a> {
             Err(Unheard::Late) => Some(Err(late())),
         }
     }
+}
+
+/// Waits until an auth has read its question, or nobody will; false when it still lies there.
+fn taken(channel: &Ours) -> bool {
+    let until = Instant::now().checked_add(BIRTH);
+    socket::readable(channel.as_fd(), until).unwrap_or(true)
+        || socket::unacknowledged(channel.as_fd()).is_ok_and(|unread| unread == 0)
 }
 
 /// Why there is no word from auth.

@@ -60,7 +60,7 @@ impl Journal {
             };
             let stamp = stamp(self.pid, self.user.as_deref(), &self.address);
             record::xferlog_line(&stamp, &transfer, &mut self.buffer);
-            logfile::append(file, &self.buffer, self.lock);
+            logfile::append(file, &self.buffer, &mut self.lock);
         }
         let kind = if upload { Kind::Upload } else { Kind::Download };
         self.line(&Line {

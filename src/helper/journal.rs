@@ -156,7 +156,7 @@ impl Journal {
             syslog.send(level, &self.buffer);
         } else if let Some(file) = &self.vsftpd {
             record::vsftpd_line(&stamp, line, &mut self.buffer);
-            logfile::append(file, &self.buffer, self.lock);
+            logfile::append(file, &self.buffer, &mut self.lock);
         }
     }
 }

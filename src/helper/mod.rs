@@ -35,6 +35,7 @@ use crate::sys::capability;
 use crate::sys::confine::{self, Plan, Root};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
+use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
@@ -107,6 +108,9 @@ enum Over {
 fn serve(session: Session<'_>) -> Result<(), Over> {
     // A session of its own: a signal to master's terminal group does not reach it.
     let _ = nix::unistd::setsid();
+    // For greeter, auth and worker too, which come from here.
+    heap::begin_wiping();
+    oom::do_not_spare();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
     let ways = Ways::of(&session);

@@ -25,6 +25,7 @@ use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::memory;
+use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::rseq;
 use crate::sys::socket::{self, Parcel};
@@ -125,6 +126,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
         hold_signals()?;
+        oom::spare();
     }
     if go(start.pid_file.as_ref(), background)? {
         return Ok(0);
@@ -143,7 +145,6 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             local,
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
-    title::set(prepared.config().setproctitle_enable, "LISTENER");
     Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
@@ -214,6 +215,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
 impl Master {
     /// Accepts, reaps and reloads until SIGTERM.
     fn serve(&mut self) {
+        title::set(self.prepared.config().setproctitle_enable, "LISTENER");
         loop {
             let ready = self.wait();
             if ready.keys {

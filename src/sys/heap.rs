@@ -3,7 +3,10 @@
 //! What a session allocates lies side by side in pages of its own, and what it inherits from master it never writes to: freeing that
 //! does nothing, because the process ends before it could matter. So a child copies no page of master's heap. Small pieces, which
 //! live long, and buffers, which do not, lie apart, so that a buffer's pages can be given back. Large pieces are mappings of their own,
-//! as in malloc(3).
+//! as in malloc(3). Where passwords go, pieces are wiped as they are given back.
+
+#[cfg(test)]
+mod tests;
 
 use dlmalloc::{Allocator, Dlmalloc};
 use std::alloc::{GlobalAlloc, Layout};
@@ -23,6 +26,10 @@ const MORE: usize = 1 << 20;
 
 /// From this size on a piece is a mapping of its own.
 const LARGE: usize = 1 << 20;
+
+/// The longest piece that is wiped: a record of TLS and what belongs to it. Larger are the buffers of channels, which wipe what they have
+/// received, and of which most was never touched: to write there would cost more than the login.
+const LONGEST: usize = 20 * 1024;
 
 /// By so much a heap grows and shrinks at its end: the smallest page there is.
 const STEP: usize = 4096;
@@ -45,6 +52,8 @@ static MASTER: Mutex<Dlmalloc<Stretch>> = heap(Whose::Master);
 struct Anew {
     /// Whether this process is one of a session.
     begun: AtomicBool,
+    /// Whether this process wipes what it gives back.
+    wipes: AtomicBool,
     /// The capabilities that are out of the bounding set for certain.
     unbound: AtomicU64,
     small: Mutex<Dlmalloc<Stretch>>,
@@ -53,6 +62,7 @@ struct Anew {
 
 static ANEW: Anew = Anew {
     begun: AtomicBool::new(false),
+    wipes: AtomicBool::new(false),
     unbound: AtomicU64::new(0),
     small: heap(Whose::Small),
     buffers: heap(Whose::Buffers),
@@ -98,6 +108,22 @@ static BESIDE: extern "C" fn() = {
 /// Has this process, a child that has just been forked, allocate in pages of its own from here on. What it has inherited stays as it is.
 pub fn begin_anew() {
     ANEW.begun.store(true, Ordering::Relaxed);
+}
+
+/// From now on this process, and what it forks, wipes what it gives back. A password passes through more hands than ours, which wipe it
+/// themselves: buffers that grow leave a copy behind, and TLS does with what it has decrypted (attacks B-160, C.12).
+pub fn begin_wiping() {
+    ANEW.wipes.store(true, Ordering::Relaxed);
+}
+
+/// No password comes here any more.
+pub fn end_wiping() {
+    ANEW.wipes.store(false, Ordering::Relaxed);
+}
+
+/// Whether a piece of that size is wiped.
+fn wiped(layout: Layout) -> bool {
+    ANEW.wipes.load(Ordering::Relaxed) && layout.size() <= LONGEST
 }
 
 /// The capabilities, a bit for each, that this session has noted as out of its bounding set for certain.
@@ -176,6 +202,11 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: a piece of that size is a mapping, which the caller gives up. The call fails for no mapping that is whole.
             unsafe { libc::munmap(piece.cast(), layout.size()) };
         } else if !inherited(piece) {
+            if wiped(layout) {
+                // SAFETY: the piece has so many bytes, and the caller gives them up; no compiler leaves the call out because nobody
+                // reads them.
+                unsafe { libc::explicit_bzero(piece.cast(), layout.size()) };
+            }
             // SAFETY: what was not inherited comes from the heap of this process.
             unsafe { of(layout).free(piece, layout.size(), layout.align()) };
         }
@@ -191,7 +222,7 @@ unsafe impl GlobalAlloc for Heap {
             return found(moved);
         }
         let alike = !large(wanted) && (layout.size() < BUFFER) == (size < BUFFER);
-        if !large(layout) && alike && !inherited(piece) {
+        if !large(layout) && alike && !inherited(piece) && !wiped(layout) {
             // SAFETY: what was not inherited comes from the heap of this process.
             return unsafe { of(layout).realloc(piece, layout.size(), layout.align(), size) };
         }
@@ -384,192 +415,5 @@ fn give(from: *mut u8, end: usize) {
     if let Some(size) = end.checked_sub(whole.addr()).filter(|size| *size > 0) {
         // SAFETY: nothing is kept there: dlmalloc has given the stretch back.
         unsafe { libc::madvise(whole.cast(), size, libc::MADV_DONTNEED) };
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    //! Each test is a child of its own: the heaps are the process's, and here no one else's.
-
-    use super::{ANEW, BUFFER, Heap, LARGE, ROOM, begin_anew, give_back, inherited};
-    use crate::sys::process::{self, Ended};
-    use nix::unistd::ForkResult;
-    use std::alloc::{GlobalAlloc, Layout};
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    /// Whether that held in a child.
-    fn holds(claim: impl FnOnce() -> bool) {
-        // SAFETY: the C library lets a child allocate, whatever its parent's other threads do; it leaves by _exit.
-        let child = match unsafe { nix::unistd::fork() }.unwrap() {
-            ForkResult::Parent { child } => child,
-            ForkResult::Child => {
-                let held = catch_unwind(AssertUnwindSafe(claim)).unwrap_or(false);
-                // SAFETY: _exit takes any status and does not return.
-                unsafe { libc::_exit(i32::from(!held)) }
-            }
-        };
-        assert_eq!(process::wait_for(child).unwrap(), Ended::Exited(0));
-    }
-
-    /// A piece, and what is written all over it.
-    struct Piece(*mut u8, Layout, u8);
-
-    impl Piece {
-        fn new(size: usize, align: usize, mark: u8) -> Self {
-            let layout = Layout::from_size_align(size, align).unwrap();
-            // SAFETY: the size is not zero.
-            let at = unsafe { Heap.alloc(layout) };
-            let piece = Self(at, layout, mark);
-            piece.write(0);
-            piece
-        }
-
-        fn write(&self, from: usize) {
-            assert!(!self.0.is_null() && self.0.addr().is_multiple_of(self.1.align()));
-            // SAFETY: the piece is that long.
-            unsafe { std::ptr::write_bytes(self.0.add(from), self.2, self.1.size() - from) };
-        }
-
-        fn whole(&self, size: usize) -> bool {
-            // SAFETY: the piece is that long and was written.
-            let bytes = unsafe { std::slice::from_raw_parts(self.0, size) };
-            bytes.iter().all(|byte| *byte == self.2)
-        }
-
-        fn resize(&mut self, size: usize) -> bool {
-            let old = self.1.size();
-            // SAFETY: it is a piece of this heap with this layout, and the size is not zero.
-            self.0 = unsafe { Heap.realloc(self.0, self.1, size) };
-            self.1 = Layout::from_size_align(size, self.1.align()).unwrap();
-            let kept = self.whole(old.min(size));
-            self.write(0);
-            kept
-        }
-
-        fn free(self) -> bool {
-            let whole = self.whole(self.1.size());
-            // SAFETY: it is a piece of this heap with this layout.
-            unsafe { Heap.dealloc(self.0, self.1) };
-            whole
-        }
-    }
-
-    /// Whether pieces of every size come, grow, shrink and go without touching each other.
-    fn churn() -> bool {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut seed = 0x2545_F491_u32;
-        let mut next = |below: usize| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            usize::try_from(seed >> 8).unwrap() % below
-        };
-        let sizes = [64, BUFFER + 64, 100_000, LARGE + 100_000];
-        for turn in 0..4000 {
-            let kind = next(100).saturating_sub(96);
-            let size = 1 + next(sizes[kind]);
-            match next(3) {
-                0 if !pieces.is_empty() => {
-                    let at = next(pieces.len());
-                    if !pieces.swap_remove(at).free() {
-                        return false;
-                    }
-                }
-                1 if !pieces.is_empty() => {
-                    let at = next(pieces.len());
-                    if !pieces[at].resize(size) {
-                        return false;
-                    }
-                }
-                _ => {
-                    let mark = u8::try_from(turn % 251).unwrap();
-                    pieces.push(Piece::new(size, 1 << next(13), mark));
-                }
-            }
-        }
-        pieces.into_iter().all(Piece::free)
-    }
-
-    fn resident(at: *const u8) -> bool {
-        let mut there = [0_u8; 1];
-        let page = at.addr() / 4096 * 4096;
-        // SAFETY: mincore(2) reads page tables and writes one byte, of an array of one.
-        let result = unsafe {
-            libc::mincore(
-                std::ptr::with_exposed_provenance_mut(page),
-                1,
-                there.as_mut_ptr(),
-            )
-        };
-        result == 0 && there[0] & 1 == 1
-    }
-
-    #[test]
-    fn masters_pieces_do_not_touch_each_other() {
-        holds(churn);
-    }
-
-    #[test]
-    fn a_sessions_pieces_do_not_touch_each_other_nor_what_was_inherited() {
-        holds(|| {
-            let old: Vec<Piece> = (0..200).map(|mark| Piece::new(700, 16, mark)).collect();
-            begin_anew();
-            churn() && old.iter().all(|piece| piece.whole(700))
-        });
-    }
-
-    #[test]
-    fn what_was_inherited_is_not_written_to() {
-        holds(|| {
-            let (one, mut other) = (Piece::new(300, 16, 7), Piece::new(300, 16, 8));
-            // More than the first stretch has.
-            let much = Piece::new(ROOM[0] + 1000, 16, 9);
-            begin_anew();
-            let (at, was, far) = (one.0, other.0, much.0);
-            let mine = Piece::new(300, 16, 10);
-            let known = inherited(at) && inherited(was) && inherited(far) && !inherited(mine.0);
-            let kept = one.free() && other.resize(400) && much.free() && mine.free();
-            // SAFETY: what is inherited stays.
-            let (first, second) = unsafe { (*at, *was) };
-            known && kept && other.0 != was && first == 7 && second == 8
-        });
-    }
-
-    #[test]
-    fn free_pages_at_the_end_are_given_back() {
-        holds(|| {
-            let old = Piece::new(100, 16, 1);
-            begin_anew();
-            let small = Piece::new(100, 16, 1);
-            let buffers: Vec<Piece> = (0..10)
-                .map(|mark| Piece::new(3 * BUFFER, 16, mark))
-                .collect();
-            let last = buffers[9].0;
-            let freed = buffers.into_iter().all(Piece::free);
-            let before = resident(last);
-            give_back();
-            let again = Piece::new(3 * BUFFER, 16, 3);
-            let given = freed && before && !resident(last);
-            given && [old, small, again].into_iter().all(Piece::free)
-        });
-    }
-
-    #[test]
-    fn a_sessions_state_is_one_page() {
-        assert_eq!(size_of_val(&ANEW), 4096);
-    }
-
-    #[test]
-    fn zeroed_pieces_are_zero_where_others_were() {
-        holds(|| {
-            begin_anew();
-            let sizes = [40, 3 * BUFFER, LARGE];
-            sizes.into_iter().all(|size| {
-                let layout = Layout::from_size_align(size, 16).unwrap();
-                Piece::new(size, 16, 0xFF).free();
-                // SAFETY: the size is not zero, and the piece is that long.
-                let bytes = unsafe { std::slice::from_raw_parts(Heap.alloc_zeroed(layout), size) };
-                bytes.iter().all(|byte| *byte == 0)
-            })
-        });
     }
 }

@@ -1,4 +1,4 @@
-//! Log files: opened as root at the start of a session, appended to one whole line at a time; helper and master.
+//! Log files: opened as root at the start of a session, appended to one whole line at a time; helper.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
@@ -6,6 +6,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device other than /dev/null is
 /// refused (attacks B-124).
@@ -38,18 +39,15 @@ pub fn is_null(meta: &FileStat) -> bool {
     device && meta.st_rdev == nix::sys::stat::makedev(1, 3)
 }
 
-/// Appends one line; under the whole-file lock the original takes when `lock`. A full disk loses the line, as there.
-pub fn append(file: &OwnedFd, line: &[u8], lock: bool) {
-    let mut range = libc::flock {
-        l_type: 0,
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    if lock {
-        range.l_type = i16::try_from(libc::F_WRLCK).unwrap_or_default();
-        let _ = nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLKW(&range));
+/// How long somebody else may hold the lock on a log: who keeps it, or was stopped while he had it, would otherwise stop every session
+/// of the server, and a client's end would not end its session.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Appends one line; under the whole-file lock the original takes when `lock`, which is given up when somebody else keeps it: a line is
+/// written with one call, and stays whole. A full disk loses the line, as there.
+pub fn append(file: &OwnedFd, line: &[u8], lock: &mut bool) {
+    if *lock && !locked(file) {
+        *lock = false;
     }
     let mut rest = line;
     while !rest.is_empty() {
@@ -59,8 +57,35 @@ pub fn append(file: &OwnedFd, line: &[u8], lock: bool) {
             Err(_) => break,
         }
     }
-    if lock {
-        range.l_type = i16::try_from(libc::F_UNLCK).unwrap_or_default();
-        let _ = nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range));
+    if *lock {
+        let _ = set(file, libc::F_UNLCK);
     }
+}
+
+/// Waits for the lock; false when it is kept. What the file system cannot lock is not locked, as in the original.
+fn locked(file: &OwnedFd) -> bool {
+    let begun = Instant::now();
+    let mut nap = Duration::from_micros(50);
+    loop {
+        match set(file, libc::F_WRLCK) {
+            Err(Errno::EAGAIN | Errno::EACCES) if begun.elapsed() < PATIENCE => {
+                std::thread::sleep(nap);
+                nap = Duration::from_millis(10).min(nap.saturating_mul(2));
+            }
+            Err(Errno::EAGAIN | Errno::EACCES) => return false,
+            Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+fn set(file: &OwnedFd, kind: i32) -> nix::Result<i32> {
+    let range = libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range))
 }

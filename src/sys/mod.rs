@@ -11,6 +11,7 @@ pub mod landlock;
 pub mod limits;
 pub mod logfile;
 pub mod memory;
+pub mod oom;
 pub mod pam;
 pub mod process;
 pub mod report;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
+use zeroize::Zeroize;
 
 /// Why there is no TLS connection.
 #[derive(Debug)]
@@ -56,6 +57,20 @@ impl Write for Ready<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Wipes what TLS has decrypted and handed out: it keeps the buffer it reads into, and a password may have been in it.
+pub fn forget(connection: &mut ServerConnection) {
+    struct Wipe;
+    impl Read for Wipe {
+        /// What is given to be read into is what is not in use.
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            into.zeroize();
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+    // There is nothing to read, and so nothing to say about it.
+    let _ = connection.read_tls(&mut Wipe);
 }
 
 /// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.

@@ -17,7 +17,7 @@ pub use asker::Asker;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
 pub use identity::Identity;
-pub use link::{Ready, handshake, last_words};
+pub use link::{Ready, forget, handshake, last_words};
 pub use settings::{Secure, Settings};
 pub use shape::is_handshake;
 pub use store::{Entry, Made};

@@ -4,7 +4,7 @@ use crate::ftp::line::{Line, LineBuffer, TooLong};
 use crate::ftp::reply;
 use crate::sys::confine::Confined;
 use crate::sys::socket;
-use crate::tls::{Ready, last_words};
+use crate::tls::{Ready, forget, last_words};
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
 use std::io::{self, ErrorKind, Read, Write};
@@ -226,6 +226,7 @@ impl<S: AsFd> Control<S> {
             Ok(count) => {
                 self.lines.filled(count);
                 self.ended = count == 0;
+                forget(tls);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             // An end without announcement ends the session as any other.

@@ -36,6 +36,7 @@ pub use greeter::GREETER_LIMITS;
 
 use crate::config::{Config, Loaded};
 use crate::sys::confine::{self, Plan, Wanted};
+use crate::sys::heap;
 use crate::sys::process;
 use crate::sys::schedule;
 use crate::sys::seccomp::Rights;
@@ -205,6 +206,7 @@ pub fn work(
     mut channel: Channel<AfterLogin, AfterLoginReply>,
     handover: Handover,
 ) -> i32 {
+    heap::end_wiping();
     schedule::answer_first();
     match jail::enter(&config, &verdict, wanted, helper) {
         Ok(jail) => {

@@ -1,12 +1,13 @@
 //! Carries the control connection of a logged-in session between TLS and the worker, byte for byte; greeter, after login.
 
 use crate::sys::socket;
-use crate::tls::{Ready, last_words};
+use crate::tls::{Ready, forget, last_words};
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+use zeroize::Zeroize;
 
 /// Bytes carried at once: nothing is read from one side before the other has taken what came before.
 const PIECE: usize = 4096;
@@ -85,7 +86,12 @@ impl Relay<'_> {
                 let mut piece = [0; PIECE];
                 match self.tls.reader().read(&mut piece) {
                     Ok(0) => self.client_gone(),
-                    Ok(count) => self.up.extend(piece.iter().take(count)),
+                    Ok(count) => {
+                        self.up.extend(piece.iter().take(count));
+                        // Some clients say a password once more.
+                        piece.zeroize();
+                        forget(&mut self.tls);
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                     Err(_) => self.client_gone(),
                 }
@@ -94,10 +100,11 @@ impl Relay<'_> {
                 return Ok(());
             }
             match socket::send_some(self.worker.as_fd(), &self.up) {
-                Ok(Some(sent)) => drop(self.up.drain(..sent)),
+                Ok(Some(sent)) if sent < self.up.len() => drop(self.up.drain(..sent)),
+                Ok(Some(_)) => self.up.zeroize(),
                 Ok(None) => return Ok(()),
                 // It has gone; what it said last is still to be read.
-                Err(_) => self.up.clear(),
+                Err(_) => self.up.zeroize(),
             }
         }
     }

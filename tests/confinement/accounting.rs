@@ -16,7 +16,7 @@ const SCRIPT: &str = "/mnt/session";
 const SEEN: &str = "/mnt/seen";
 
 /// A password that is nowhere by chance, and its crypt(3).
-const PASSWORD: &str = "plugh-4711-Xyzzy";
+pub(super) const PASSWORD: &str = "plugh-4711-Xyzzy";
 const HASH: &str = "$6$rounds=1000$salt$Cbz06TnHDnH5f/9sHlBjd3q2OA7PacI0xMyFSg7MvCDGxdfIEBp1MolbMFa7ZD1zt.ntGlOwFSMUe4A/Sh2QB0";
 
 /// A host with records whose PAM tells a file of every session it opens and closes.
@@ -268,14 +268,40 @@ fn a_module_that_refuses_the_session() {
     assert_eq!(utmp::records(WTMP), []);
 }
 
+/// B-108: when memory runs out the kernel ends a session, and auth with it, never what all sessions need.
 #[test]
-fn auth_does_not_keep_the_password() {
+fn sessions_are_ended_before_the_server() {
     let host = host();
+    let score = |pid: i32| -> i32 {
+        let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        text.trim().parse().unwrap()
+    };
+    let own = score(Pid::this().as_raw());
+    let server = Server::start(&host, ON);
+    let _client = Client::alice();
+    let session = session(&server);
+    let (spared, first) = (score(server.pid()), score(session.worker.pid));
+    // Where nobody may be spared, as in a container, sessions are put first instead.
+    let ways = [(own - 500, own), (own, own + 500)];
+    assert!(ways.contains(&(spared, first)), "{own}: {spared}, {first}");
+    assert_eq!(score(server.nursery()), spared);
+    assert_eq!(score(session.helper.pid), first);
+    assert_eq!(score(session.auth.pid), first);
+}
+
+/// [`PASSWORD`] is alice's from now on.
+pub(super) fn give_alice_a_rare_one(host: &Host) {
     let shadow = String::from_utf8(host.read("/etc/shadow")).unwrap();
     let (before, rest) = shadow.split_once("alice:").unwrap();
     let (_, after) = rest.split_once(':').unwrap();
     host.write("/etc/shadow", &format!("{before}alice:{HASH}:{after}"));
     host.mode("/etc/shadow", 0o600);
+}
+
+#[test]
+fn auth_does_not_keep_the_password() {
+    let host = host();
+    give_alice_a_rare_one(&host);
     let server = Server::start(&host, ON);
     let mut client = Client::connect();
     client.says("USER alice", "331 Please specify the password.");
@@ -295,7 +321,7 @@ fn auth_does_not_keep_the_password() {
 }
 
 /// The mappings of a process's memory, by their lines in maps, that contain these bytes.
-fn places(pid: i32, bytes: &[u8]) -> Vec<String> {
+pub(super) fn places(pid: i32, bytes: &[u8]) -> Vec<String> {
     let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let holds = |line: &&str| {

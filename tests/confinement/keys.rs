@@ -1,5 +1,6 @@
 //! The private key: in one process and in no other; what that process is, what it signs, and how long it lives. Ours only.
 
+use super::accounting::{PASSWORD, give_alice_a_rare_one, places};
 use super::{ALICE, EMPTY, NOBODY, Seen, children, parent, uid};
 use crate::support::host::CONFIG;
 use crate::support::tls::{self, BOTH, Ftps, ON, Pair, TLS12, TLS13, clear_line, offer};
@@ -174,6 +175,40 @@ fn no_other_process_has_a_byte_of_the_key() {
         }
     }
     drop(stream);
+}
+
+/// B-160: no process of a session has a password, nor a piece of it, once it was judged: not what TLS has decrypted, not a buffer that was
+/// left when a longer one was needed, whether the login was refused, or held, or the client says it once more.
+#[test]
+fn nobody_keeps_a_password() {
+    let host = Host::new();
+    give_alice_a_rare_one(&host);
+    let (server, _) = start(&host, "session_support=YES\n");
+    let pieces: Vec<&[u8]> = PASSWORD.as_bytes().windows(8).step_by(3).collect();
+    let search = |when: &str| {
+        let everything = Server::everything();
+        assert!(everything.len() >= 5, "{when}: {everything:?}");
+        for pid in everything {
+            for piece in &pieces {
+                let found = places(pid, piece);
+                assert!(found.is_empty(), "{when}: {pid} has a piece: {found:?}");
+            }
+        }
+    };
+    for versions in [BOTH, &[&rustls::version::TLS12]] {
+        let mut client = Ftps::upgrade(offer(versions, None));
+        client.says("USER alice", "331 Please specify the password.");
+        client.says(&format!("PASS x{PASSWORD}"), "530 Login incorrect.");
+        search("refused");
+        client.says("USER alice", "331 Please specify the password.");
+        client.says(&format!("PASS {PASSWORD}"), "230 Login successful.");
+        session(&server);
+        search("logged in");
+        client.says(&format!("PASS {PASSWORD}"), "230 Already logged in.");
+        client.says("NOOP", "200 NOOP ok.");
+        search("said again");
+        client.says("QUIT", "221 Goodbye.");
+    }
 }
 
 #[test]

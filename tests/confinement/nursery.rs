@@ -333,6 +333,26 @@ fn a_nursery_that_is_killed_is_replaced() {
     server.nursery();
 }
 
+/// A nursery that is stopped, or hangs in the kernel, makes logins slower, and no more; what it was asked meanwhile it does not do later.
+#[test]
+fn a_nursery_that_is_stopped_is_done_without() {
+    let host = Host::new();
+    add(&host, &format!("auth optional pam_exec.so {SCRIPT}\n"));
+    host.write(SCRIPT, &format!("#!/bin/sh\necho >> {GATE}\n"));
+    host.mode(SCRIPT, 0o755);
+    let server = Server::start(&host, "");
+    let nursery = server.nursery();
+    strike(nursery, Signal::SIGSTOP);
+    assert!(may("alice"));
+    strike(nursery, Signal::SIGCONT);
+    super::alone(&server);
+    assert!(may("bob"));
+    super::alone(&server);
+    // Once for each: the question that lay there was not answered too.
+    assert_eq!(host.read(GATE), b"\n\n");
+    assert!(children(nursery).is_empty());
+}
+
 #[test]
 fn new_settings_have_a_new_nursery() {
     let host = Host::new();

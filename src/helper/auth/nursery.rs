@@ -10,7 +10,7 @@ use super::{Asked, answer_by};
 use crate::config::Config;
 use crate::helper::Prepared;
 use crate::sys::pam::Pam;
-use crate::sys::{confine, dl, process, socket, title};
+use crate::sys::{confine, dl, heap, oom, process, socket, title};
 use crate::wire::{AuthReply, AuthWord, Broken, Channel, Silence, Stay, ToAuth, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -263,6 +263,8 @@ impl Nursery {
     /// The whole life of an auth; gives the exit status.
     fn live(&self, channel: OwnedFd, helper: Pid) -> i32 {
         let _ = nix::unistd::setsid();
+        heap::begin_wiping();
+        oom::do_not_spare();
         let (soft, hard) = self.descriptors;
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         let mut channel = Channel::<AuthWord, ToAuth>::new(channel);

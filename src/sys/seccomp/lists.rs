@@ -282,7 +282,7 @@ pub(super) const HELPER: &[Row] = &[
     ),
     only(
         named!(SYS_fcntl),
-        &[&[int(1, libc::F_SETLK)], &[int(1, libc::F_SETLKW)]],
+        &[&[int(1, libc::F_SETLK)]],
         "the lock on a log file",
     ),
     allow(named!(SYS_wait4), "the worker's end"),

@@ -148,10 +148,11 @@ pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
     )?)
 }
 
-/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ).
+/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ); of a local socket, something that is
+/// 0 when the peer has read all.
 ///
 /// # Errors
-/// Not a TCP socket.
+/// Another kind of descriptor.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut left: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (= TIOCOUTQ) writes one int through the pointer, which outlives the call.

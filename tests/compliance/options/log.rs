@@ -261,3 +261,30 @@ fn no_log_lock() {
         });
     });
 }
+
+/// A lock that somebody keeps, as who was stopped while he wrote, stops no session of ours; the original waits for ever.
+#[test]
+fn a_lock_that_is_kept() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write(VSFTPD, "");
+    let file = File::options().write(true).open(VSFTPD).unwrap();
+    let range = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    with(&host, "", || {
+        let mut c = Client::alice();
+        c.says("MKD new", "257 \"/home/alice/new\" created");
+        c.says("QUIT", "221 Goodbye.");
+        let log = vsftpd(3);
+        assert_eq!(log[0], "CONNECT: Client \"127.0.0.1\"");
+        assert!(log[2].contains("OK MKDIR"), "{log:?}");
+    });
+}

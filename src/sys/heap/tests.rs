@@ -1,0 +1,209 @@
+//! Tests of the heaps, each in a child of its own: the heaps are the process's, and here no one else's.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::{
+    ANEW, BUFFER, Heap, LARGE, ROOM, begin_anew, begin_wiping, end_wiping, give_back, inherited,
+};
+use crate::sys::process::{self, Ended};
+use nix::unistd::ForkResult;
+use std::alloc::{GlobalAlloc, Layout};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Whether that held in a child.
+fn holds(claim: impl FnOnce() -> bool) {
+    // SAFETY: the C library lets a child allocate, whatever its parent's other threads do; it leaves by _exit.
+    let child = match unsafe { nix::unistd::fork() }.unwrap() {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            let held = catch_unwind(AssertUnwindSafe(claim)).unwrap_or(false);
+            // SAFETY: _exit takes any status and does not return.
+            unsafe { libc::_exit(i32::from(!held)) }
+        }
+    };
+    assert_eq!(process::wait_for(child).unwrap(), Ended::Exited(0));
+}
+
+/// A piece, and what is written all over it.
+struct Piece(*mut u8, Layout, u8);
+
+impl Piece {
+    fn new(size: usize, align: usize, mark: u8) -> Self {
+        let layout = Layout::from_size_align(size, align).unwrap();
+        // SAFETY: the size is not zero.
+        let at = unsafe { Heap.alloc(layout) };
+        let piece = Self(at, layout, mark);
+        piece.write(0);
+        piece
+    }
+
+    fn write(&self, from: usize) {
+        assert!(!self.0.is_null() && self.0.addr().is_multiple_of(self.1.align()));
+        // SAFETY: the piece is that long.
+        unsafe { std::ptr::write_bytes(self.0.add(from), self.2, self.1.size() - from) };
+    }
+
+    fn whole(&self, size: usize) -> bool {
+        // SAFETY: the piece is that long and was written.
+        let bytes = unsafe { std::slice::from_raw_parts(self.0, size) };
+        bytes.iter().all(|byte| *byte == self.2)
+    }
+
+    fn resize(&mut self, size: usize) -> bool {
+        let old = self.1.size();
+        // SAFETY: it is a piece of this heap with this layout, and the size is not zero.
+        self.0 = unsafe { Heap.realloc(self.0, self.1, size) };
+        self.1 = Layout::from_size_align(size, self.1.align()).unwrap();
+        let kept = self.whole(old.min(size));
+        self.write(0);
+        kept
+    }
+
+    fn free(self) -> bool {
+        let whole = self.whole(self.1.size());
+        // SAFETY: it is a piece of this heap with this layout.
+        unsafe { Heap.dealloc(self.0, self.1) };
+        whole
+    }
+}
+
+/// Whether pieces of every size come, grow, shrink and go without touching each other.
+fn churn() -> bool {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut seed = 0x2545_F491_u32;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(seed >> 8).unwrap() % below
+    };
+    let sizes = [64, BUFFER + 64, 100_000, LARGE + 100_000];
+    for turn in 0..4000 {
+        let kind = next(100).saturating_sub(96);
+        let size = 1 + next(sizes[kind]);
+        match next(3) {
+            0 if !pieces.is_empty() => {
+                let at = next(pieces.len());
+                if !pieces.swap_remove(at).free() {
+                    return false;
+                }
+            }
+            1 if !pieces.is_empty() => {
+                let at = next(pieces.len());
+                if !pieces[at].resize(size) {
+                    return false;
+                }
+            }
+            _ => {
+                let mark = u8::try_from(turn % 251).unwrap();
+                pieces.push(Piece::new(size, 1 << next(13), mark));
+            }
+        }
+    }
+    pieces.into_iter().all(Piece::free)
+}
+
+fn resident(at: *const u8) -> bool {
+    let mut there = [0_u8; 1];
+    let page = at.addr() / 4096 * 4096;
+    // SAFETY: mincore(2) reads page tables and writes one byte, of an array of one.
+    let result = unsafe {
+        libc::mincore(
+            std::ptr::with_exposed_provenance_mut(page),
+            1,
+            there.as_mut_ptr(),
+        )
+    };
+    result == 0 && there[0] & 1 == 1
+}
+
+#[test]
+fn masters_pieces_do_not_touch_each_other() {
+    holds(churn);
+}
+
+#[test]
+fn a_sessions_pieces_do_not_touch_each_other_nor_what_was_inherited() {
+    holds(|| {
+        let old: Vec<Piece> = (0..200).map(|mark| Piece::new(700, 16, mark)).collect();
+        begin_anew();
+        churn() && old.iter().all(|piece| piece.whole(700))
+    });
+}
+
+#[test]
+fn what_was_inherited_is_not_written_to() {
+    holds(|| {
+        let (one, mut other) = (Piece::new(300, 16, 7), Piece::new(300, 16, 8));
+        // More than the first stretch has.
+        let much = Piece::new(ROOM[0] + 1000, 16, 9);
+        begin_anew();
+        let (at, was, far) = (one.0, other.0, much.0);
+        let mine = Piece::new(300, 16, 10);
+        let known = inherited(at) && inherited(was) && inherited(far) && !inherited(mine.0);
+        let kept = one.free() && other.resize(400) && much.free() && mine.free();
+        // SAFETY: what is inherited stays.
+        let (first, second) = unsafe { (*at, *was) };
+        known && kept && other.0 != was && first == 7 && second == 8
+    });
+}
+
+#[test]
+fn free_pages_at_the_end_are_given_back() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let small = Piece::new(100, 16, 1);
+        let buffers: Vec<Piece> = (0..10)
+            .map(|mark| Piece::new(3 * BUFFER, 16, mark))
+            .collect();
+        let last = buffers[9].0;
+        let freed = buffers.into_iter().all(Piece::free);
+        let before = resident(last);
+        give_back();
+        let again = Piece::new(3 * BUFFER, 16, 3);
+        let given = freed && before && !resident(last);
+        given && [old, small, again].into_iter().all(Piece::free)
+    });
+}
+
+#[test]
+fn a_sessions_state_is_one_page() {
+    assert_eq!(size_of_val(&ANEW), 4096);
+}
+
+#[test]
+fn zeroed_pieces_are_zero_where_others_were() {
+    holds(|| {
+        begin_anew();
+        let sizes = [40, 3 * BUFFER, LARGE];
+        sizes.into_iter().all(|size| {
+            let layout = Layout::from_size_align(size, 16).unwrap();
+            Piece::new(size, 16, 0xFF).free();
+            // SAFETY: the size is not zero, and the piece is that long.
+            let bytes = unsafe { std::slice::from_raw_parts(Heap.alloc_zeroed(layout), size) };
+            bytes.iter().all(|byte| *byte == 0)
+        })
+    });
+}
+
+#[test]
+fn what_is_given_back_is_wiped_where_passwords_go() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        begin_wiping();
+        let (gone, kept) = (Piece::new(300, 16, 7), Piece::new(300, 16, 8));
+        let (was, size) = (gone.0, gone.1.size());
+        let mut grows = Piece::new(500, 16, 9);
+        let small = grows.0;
+        let freed = gone.free() && grows.resize(5000) && grows.0 != small;
+        // The heap keeps its own words at the begin of what is free.
+        let clean = |at: *mut u8, size: usize, mark: u8| {
+            // SAFETY: the heap's pages stay; nothing else happens to them meanwhile.
+            let bytes = unsafe { std::slice::from_raw_parts(at, size) };
+            bytes.iter().filter(|byte| **byte == mark).count() < 8
+        };
+        freed && clean(was, size, 7) && clean(small, 500, 9) && {
+            end_wiping();
+            [old, kept, grows].into_iter().all(Piece::free)
+        }
+    });
+}
