@@ -263,7 +263,10 @@ fn auth_outlives_the_nursery() {
     let (mut client, _, auth) = asking(&server);
     strike(first, Signal::SIGKILL);
     gone(first);
-    assert_eq!(parent(auth), Some(server.pid()));
+    // What is about to end is not seen any more before its children have another parent.
+    wait("the auth to be master's", || {
+        (parent(auth) == Some(server.pid())).then_some(())
+    });
     open_gate();
     client.next("230 Login successful.");
     gone(auth);

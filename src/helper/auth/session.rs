@@ -47,9 +47,10 @@ pub fn keep<In: Message>(
             limits: limits::changed(&before),
         },
     };
+    // Before anybody can know that the session is there.
+    process::silence_session();
     // Helper may have gone while PAM worked.
     if channel.send(&word).is_ok() {
-        process::silence_session();
         process::until_over(channel.as_fd());
     }
     // The records first: they need nobody's help.
