@@ -320,6 +320,8 @@ fn what_cannot_be_synced_is_no_success() {
     for atomic in ["", ON] {
         let host = Host::new();
         host.mkdir("/home/alice/q", ALICE);
+        // Queues of their own: they outlive their mount otherwise, and count against the user's limit.
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWIPC).unwrap();
         nix::mount::mount(
             Some("mqueue"),
             "/home/alice/q",
