@@ -46,7 +46,7 @@ pub fn serve(
     let config = facts.config;
     let here = socket::canonical(facts.local.ip());
     // What follows needs less of it than the login did.
-    memory::give_back_stack();
+    memory::give_back();
     loop {
         if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
             journal.note(b"the process that accounts for this session has ended; session ended");

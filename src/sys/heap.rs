@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const ROOM: [usize; 3] = [160 << 10, 32 << 10, 192 << 10];
 
 /// From this size on a piece of a session is a buffer.
-const BUFFER: usize = 4096;
+pub const BUFFER: usize = 4096;
 
 /// At least so much is asked of the kernel where that was not enough.
 const MORE: usize = 1 << 20;
@@ -27,9 +27,9 @@ const MORE: usize = 1 << 20;
 /// From this size on a piece is a mapping of its own.
 const LARGE: usize = 1 << 20;
 
-/// The longest piece that is wiped: a record of TLS and what belongs to it. Larger are the buffers of channels, which wipe what they have
-/// received, and of which most was never touched: to write there would cost more than the login.
-const LONGEST: usize = 20 * 1024;
+/// From this size on a piece is not wiped: longer than a record of TLS and what belongs to it. Such are the buffers of channels, which
+/// wipe what they have received, and of which most was never touched: to write there would cost more than the login.
+pub const UNWIPED: usize = 20 * 1024;
 
 /// By so much a heap grows and shrinks at its end: the smallest page there is.
 const STEP: usize = 4096;
@@ -123,7 +123,7 @@ pub fn end_wiping() {
 
 /// Whether a piece of that size is wiped.
 fn wiped(layout: Layout) -> bool {
-    ANEW.wipes.load(Ordering::Relaxed) && layout.size() <= LONGEST
+    ANEW.wipes.load(Ordering::Relaxed) && layout.size() < UNWIPED
 }
 
 /// The capabilities, a bit for each, that this session has noted as out of its bounding set for certain.

@@ -213,20 +213,19 @@ pub fn end_within(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
-/// Closes every descriptor above 2 that is not listed.
+/// Closes every descriptor above 2 that is not listed. Allocates nothing: a child of master's that is about to begin a session would write to
+/// master's heap.
 pub fn close_except(keep: &[RawFd]) {
-    let mut kept: Vec<u32> = keep
-        .iter()
-        .filter_map(|fd| u32::try_from(*fd).ok())
-        .filter(|fd| *fd > 2)
-        .collect();
-    kept.sort_unstable();
     let mut from = 3_u32;
-    for fd in kept.into_iter().chain([u32::MAX]) {
-        if fd > from {
-            close_range(from, if fd == u32::MAX { fd } else { fd - 1 });
+    loop {
+        let kept = keep.iter().filter_map(|fd| u32::try_from(*fd).ok());
+        let Some(next) = kept.filter(|fd| *fd >= from).min() else {
+            return close_range(from, u32::MAX);
+        };
+        if next > from {
+            close_range(from, next - 1);
         }
-        from = fd.saturating_add(1);
+        from = next.saturating_add(1);
     }
 }
 

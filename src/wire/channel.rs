@@ -1,7 +1,7 @@
 //! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, nursery, helper, auth, greeter and worker.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
-use crate::sys::socket;
+use crate::sys::{heap, socket};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,6 +84,11 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     pub fn receive(&mut self) -> Result<Option<In>, Broken> {
         // One byte more than the longest message: a datagram that fills it was too long.
         let most = In::MAX.saturating_add(1);
+        if most > heap::BUFFER {
+            // Most of it is never touched: what a message has filled is wiped here, and the heap need not.
+            self.buffer.clear();
+            self.buffer.reserve(most.max(heap::UNWIPED));
+        }
         let descriptor = socket::receive_message(self.socket.as_fd(), &mut self.buffer, most)?;
         if self.buffer.is_empty() {
             return Ok(None);
