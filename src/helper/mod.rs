@@ -206,9 +206,10 @@ fn log_in<'a>(
     }
     let empty = prepared.secure_chroot();
     let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
+    // Before the client can know that it is connected: what it does next is logged behind that.
+    journal.connect();
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
-    journal.connect();
     match before(prepared, client.local, journal, &mut channel, ways) {
         Some(Granted {
             grant,
