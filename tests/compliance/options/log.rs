@@ -231,13 +231,11 @@ fn log_ftp_protocol() {
     assert_eq!(vsftpd(3).len(), 3);
 }
 
-#[test]
-fn no_log_lock() {
-    let host = Host::new();
-    host.write(VSFTPD, "");
-    // Such a lock belongs to the descriptor, so that reading the log elsewhere in this process does not end it.
+/// The log, locked whole by somebody else as long as it is held. Such a lock belongs to the descriptor, so that reading the log elsewhere in
+/// this process does not end it.
+fn locked() -> (File, libc::flock) {
     let file = File::options().write(true).open(VSFTPD).unwrap();
-    let mut range = libc::flock {
+    let range = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: 0,
         l_start: 0,
@@ -245,6 +243,14 @@ fn no_log_lock() {
         l_pid: 0,
     };
     fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    (file, range)
+}
+
+#[test]
+fn no_log_lock() {
+    let host = Host::new();
+    host.write(VSFTPD, "");
+    let (file, mut range) = locked();
     with(&host, "no_log_lock=YES\n", || {
         let _client = Client::connect();
         assert_eq!(vsftpd(1), ["CONNECT: Client \"127.0.0.1\""]);
@@ -270,15 +276,7 @@ fn a_lock_that_is_kept() {
         return;
     }
     host.write(VSFTPD, "");
-    let file = File::options().write(true).open(VSFTPD).unwrap();
-    let range = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    let (_file, _) = locked();
     with(&host, "", || {
         let mut c = Client::alice();
         c.says("MKD new", "257 \"/home/alice/new\" created");
