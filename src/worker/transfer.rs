@@ -567,8 +567,14 @@ impl Session {
         if !self.control.ended() && !crate::sys::socket::wait(&mut fds, now).unwrap_or(true) {
             return false;
         }
-        // What it said before it left decides: somebody who pipes commands in ends with QUIT.
-        while self.held.is_none() && !self.control.ended() && self.hear(None).is_ok() {}
+        // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
+        while self.held.is_none() && !self.control.ended() {
+            match self.hear(None) {
+                Ok(Wish::Abort) => self.aborting = true,
+                Ok(Wish::GoOn) => {}
+                Err(Over(_)) => break,
+            }
+        }
         !self
             .held
             .as_ref()

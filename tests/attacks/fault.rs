@@ -7,31 +7,36 @@ use std::process::{Child, Command, Stdio};
 /// Where strace writes what it sees.
 const SEEN: &str = "/mnt/strace";
 
-/// strace(1), which answers one system call with an error in what it follows.
+/// strace(1), which answers one system call with an error, or late, in what it follows.
 pub struct Fault(Child);
 
 impl Fault {
     /// In this process, and in its children from now on.
     pub fn below(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, "EPERM", &["-f"])
+        Fault::attach(pid, call, "error=EPERM", &["-f"])
     }
 
     /// In this process alone.
     pub fn only(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, "EPERM", &[])
+        Fault::attach(pid, call, "error=EPERM", &[])
     }
 
     /// In this process alone, with this error; `NAME:when=1..5` for the first ones only.
     pub fn with(pid: i32, call: &str, error: &str) -> Fault {
-        Fault::attach(pid, call, error, &[])
+        Fault::attach(pid, call, &format!("error={error}"), &[])
     }
 
-    fn attach(pid: i32, call: &str, error: &str, how: &[&str]) -> Fault {
+    /// In this process alone the call is made, and returns half a second later.
+    pub fn late(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "delay_exit=500000", &[])
+    }
+
+    fn attach(pid: i32, call: &str, what: &str, how: &[&str]) -> Fault {
         let child = Command::new("strace")
             .args(how)
             .args(["-qq", "-o", SEEN, "-p", &pid.to_string()])
             .args(["-e", &format!("trace={call}")])
-            .args(["-e", &format!("inject={call}:error={error}")])
+            .args(["-e", &format!("inject={call}:{what}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

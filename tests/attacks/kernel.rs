@@ -1,12 +1,13 @@
 //! What the kernel cannot do for master: it lives, waits, says once what can be done about it, and serves afterwards.
 
 use crate::fault::Fault;
-use crate::sessions::{back_to_base, descriptors};
+use crate::sessions::{back_to_base, descriptors, logged_in};
+use crate::support::host::ALICE;
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
 use crate::support::{Client, Host, Server, wait};
-use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -242,4 +243,30 @@ fn no_memory_is_left() {
     });
     back_to_base(&server);
     assert_eq!(descriptors(server.pid()), open);
+}
+
+/// B-052: whoever has said everything and closed its side is answered, an ABOR too that comes between the last byte of an upload and its end.
+#[test]
+fn an_abort_at_the_end_of_an_upload() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let mut data = c.passive();
+    c.send(b"STOR new\r\n");
+    c.next("150 Ok to send data.");
+    let fault = Fault::late(worker, "write");
+    data.write_all(b"all of it").unwrap();
+    data.shutdown(Shutdown::Write).unwrap();
+    wait("the bytes on the disk", || {
+        (std::fs::read("/home/alice/new").ok()? == b"all of it").then_some(())
+    });
+    c.send(b"ABOR\r\nPWD\r\n");
+    c.stream().shutdown(Shutdown::Write).unwrap();
+    // Who leaves without a QUIT may have been ended: what came may not be all.
+    c.next("426 Failure reading network stream.");
+    c.next("226 ABOR successful.");
+    c.next("257 \"/home/alice\" is the current directory");
+    drop(fault);
+    back_to_base(&server);
 }
