@@ -1,5 +1,6 @@
 //! Log files: opened as root at the start of a session, appended to one whole line at a time; helper.
 
+use super::lock;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag};
@@ -79,13 +80,6 @@ fn locked(file: &OwnedFd) -> bool {
     }
 }
 
-fn set(file: &OwnedFd, kind: i32) -> nix::Result<i32> {
-    let range = libc::flock {
-        l_type: i16::try_from(kind).unwrap_or_default(),
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&range))
+fn set(file: &OwnedFd, kind: libc::c_int) -> nix::Result<libc::c_int> {
+    nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&lock::whole(kind)))
 }

@@ -9,6 +9,7 @@ pub mod dl;
 pub mod heap;
 pub mod landlock;
 pub mod limits;
+pub mod lock;
 pub mod logfile;
 pub mod memory;
 pub mod oom;

@@ -7,6 +7,7 @@ use nix::fcntl::FcntlArg;
 
 use super::data::Wish;
 use super::state::{Over, Session};
+use crate::sys::lock::whole;
 
 impl Session {
     /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
@@ -56,16 +57,5 @@ impl Session {
                 return Ok(false);
             }
         }
-    }
-}
-
-/// A lock on a whole file.
-pub fn whole(kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(kind).unwrap_or_default(),
-        l_whence: 0,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
     }
 }

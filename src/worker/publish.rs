@@ -2,9 +2,9 @@
 //!
 //! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
 
-use super::lock::whole;
 use super::state::{Over, Session};
 use super::transfer::{Manner, Target};
+use crate::sys::lock::whole;
 use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
