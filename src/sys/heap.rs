@@ -292,32 +292,29 @@ impl Stretch {
         }
     }
 
-    fn room(&self) -> usize {
+    /// How far behind the first begin this one begins, and how long it is.
+    fn place(&self) -> (usize, usize) {
         let [masters, small, buffers] = ROOM;
         match self.whose {
-            Whose::Master => masters,
-            Whose::Small => small,
-            Whose::Buffers => buffers,
+            Whose::Master => (0, masters),
+            Whose::Small => (masters, small),
+            Whose::Buffers => (masters + small, buffers),
         }
     }
 
     /// Maps the first stretches, or finds this one; zero if there is no memory.
     fn begin(&self) -> usize {
-        let [masters, small, buffers] = ROOM;
         if self.begin.get() == 0 {
-            let mut first = BEGIN.load(Ordering::Relaxed);
-            if first == 0 && self.whose == Whose::Master {
-                first = map(masters + small + buffers).expose_provenance();
+            let (behind, room) = self.place();
+            if self.whose == Whose::Master {
+                let first = map(ROOM.iter().sum()).expose_provenance();
                 BEGIN.store(first, Ordering::Relaxed);
-                note(0, first, masters);
+                note(0, first, room);
             }
-            let before = match self.whose {
-                _ if first == 0 => 0,
-                Whose::Master => 0,
-                Whose::Small => masters,
-                Whose::Buffers => masters + small,
-            };
-            self.begin.set(first.wrapping_add(before));
+            let first = BEGIN.load(Ordering::Relaxed);
+            if first != 0 {
+                self.begin.set(first.wrapping_add(behind));
+            }
         }
         self.begin.get()
     }
@@ -364,7 +361,7 @@ fn note(place: usize, begin: usize, size: usize) {
 unsafe impl Allocator for Stretch {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         let (begin, used) = (self.begin(), self.used.get());
-        if begin == 0 || size > self.room().saturating_sub(used) {
+        if begin == 0 || size > self.place().1.saturating_sub(used) {
             return self.another(size);
         }
         self.used.set(used.wrapping_add(size));
