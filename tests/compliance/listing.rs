@@ -373,14 +373,8 @@ fn recursion_goes_on_behind_what_cannot_be_read() {
     crate::support::wait("its end", || {
         std::fs::read_dir(&net).ok()?.next()?.is_err().then_some(())
     });
-    nix::mount::mount(
-        Some(net.as_str()),
-        "/home/alice/d/hard",
-        None::<&str>,
-        nix::mount::MsFlags::MS_BIND,
-        None::<&str>,
-    )
-    .unwrap();
+    let hard = std::path::Path::new("/home/alice/d/hard");
+    crate::support::host::bind(std::path::Path::new(&net), hard);
     let _server = Server::start(&host, "ls_recurse_enable=YES\n");
     let mut c = Client::alice();
     let (_, mut data) = c.begin("NLST -R d");

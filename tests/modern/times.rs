@@ -55,14 +55,7 @@ fn a_time_that_is_not_taken_is_no_success() {
     let disk = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("a_time_that_is_not_taken");
     std::fs::create_dir_all(&disk).unwrap();
     host.mkdir("/home/alice/disk", crate::support::host::ALICE);
-    nix::mount::mount(
-        Some(&disk),
-        "/home/alice/disk",
-        None::<&str>,
-        nix::mount::MsFlags::MS_BIND,
-        None::<&str>,
-    )
-    .unwrap();
+    crate::support::host::bind(&disk, std::path::Path::new("/home/alice/disk"));
     host.file("/home/alice/disk/f", b"x");
     let _server = Server::start(&host, "");
     let mut c = Client::alice();

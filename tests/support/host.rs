@@ -263,7 +263,8 @@ pub fn tmpfs(place: &str, data: &str) {
     .unwrap_or_else(|e| panic!("{place}: {e}"));
 }
 
-fn bind(from: &Path, to: &Path) {
+/// A place under another name too.
+pub fn bind(from: &Path, to: &Path) {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .unwrap_or_else(|e| panic!("{}: {e}", from.display()));
 }
