@@ -45,8 +45,8 @@ pub fn serve(
 ) -> End {
     let config = facts.config;
     let here = socket::canonical(facts.local.ip());
-    // What follows needs less of it than the login did.
-    memory::give_back();
+    // What follows needs less of it than the login did. What the heap has free is about as much as the next message will need.
+    memory::give_back_stack();
     loop {
         if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
             journal.note(b"the process that accounts for this session has ended; session ended");

@@ -35,7 +35,6 @@ use crate::sys::capability;
 use crate::sys::confine::{self, Plan, Root};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
-use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
@@ -110,7 +109,6 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     let _ = nix::unistd::setsid();
     // For greeter, auth and worker too, which come from here.
     heap::begin_wiping();
-    oom::do_not_spare();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
     let ways = Ways::of(&session);
@@ -562,13 +560,13 @@ fn fork_worker(
     let secure = client.secure.take().filter(|_| handover.tls.is_some());
     keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
     client.secure = secure;
-    let pid = process::spawn(&keep, || {
+    let pid = process::spawn_with(&keep, prepared.config(), |config| {
         process::silence_session();
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
             return 1;
         }
         worker::work(
-            prepared.shared_config(),
+            config,
             client,
             verdict,
             prepared.wanted(),

@@ -11,7 +11,6 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// For the log, when [`Prepared::isolation_is_too_late`].
 pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
@@ -77,11 +76,6 @@ impl Prepared {
     /// The options.
     pub fn config(&self) -> &Config {
         &self.loaded.config
-    }
-
-    /// The options, to be kept.
-    pub fn shared_config(&self) -> Arc<Config> {
-        Arc::clone(&self.loaded.config)
     }
 
     /// Whom a reader of more settings becomes.

@@ -5,6 +5,7 @@ use super::roster::Source;
 use super::trouble::Trouble;
 use super::{Master, RELIEF};
 use crate::helper::{self, Session};
+use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
 use nix::errno::Errno;
@@ -118,29 +119,41 @@ impl Master {
             return helper::turn_away(config, &client, peer, refused);
         }
         let secure = self.keys.as_mut().and_then(Keys::session);
-        let mut kept = vec![client.number(), self.reports.speaks().as_raw_fd()];
-        kept.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
-        kept.extend(self.nursery.asks().map(AsRawFd::as_raw_fd));
+        // On the stack, as all that is done for each client: the sessions there are would keep a copy of each page of the heap that is
+        // written to.
+        let number = client.number();
+        let kept = [
+            number,
+            self.reports.speaks().as_raw_fd(),
+            secure.as_ref().map_or(number, |one| one.keys.as_raw_fd()),
+            self.nursery.asks().map_or(number, AsRawFd::as_raw_fd),
+        ];
+        let room = self.roster.reserve();
         // Taken by the child; this process keeps it until it knows that there is one.
         let mut parcel = Some(client);
-        let forked = process::spawn(&kept, || {
-            parcel.take().map_or(1, |client| {
-                helper::run(Session {
-                    prepared: &self.prepared,
-                    secure,
-                    client,
-                    peer,
-                    local,
-                    counts: Some(counts),
-                    reports: Some(self.reports.speaks()),
-                    nursery: self.nursery.asks(),
-                    load_conf,
+        let forked = room.and_then(|()| {
+            oom::unspared(|| {
+                process::spawn(&kept, || {
+                    parcel.take().map_or(1, |client| {
+                        helper::run(Session {
+                            prepared: &self.prepared,
+                            secure,
+                            client,
+                            peer,
+                            local,
+                            counts: Some(counts),
+                            reports: Some(self.reports.speaks()),
+                            nursery: self.nursery.asks(),
+                            load_conf,
+                        })
+                    })
                 })
             })
         });
         match forked {
             Ok(pid) => {
-                self.roster.entered(pid, peer.ip());
+                // There is room.
+                let _ = self.roster.entered(pid, peer.ip());
                 self.relief.forking.over("processes are made again");
             }
             Err(error) => {

@@ -1,7 +1,7 @@
 //! The listening sockets the options ask for; master, at start and at a reload.
 
 use crate::config::Config;
-use crate::sys::socket;
+use crate::sys::{process, socket};
 use nix::errno::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +12,9 @@ pub struct Listeners {
     sockets: Vec<OwnedFd>,
     own: bool,
 }
+
+/// The most there can be: what is passed, and two of our own.
+pub const MOST: usize = process::MOST_PASSED + 2;
 
 impl Listeners {
     /// Those that were passed by whoever has started this program.

@@ -245,25 +245,25 @@ impl Master {
     fn wait(&mut self) -> Ready {
         let (relief, renewal) = (self.relief.until(), self.renewal.until());
         let until = relief.into_iter().chain(renewal).min();
-        let mut fds = vec![
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.reports.fd(), PollFlags::POLLIN),
-        ];
-        let known = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let keys = self.keys.as_ref().map(|keys| (fds.len(), keys.fd()));
-        fds.extend(keys.map(|(_, fd)| known(fd)));
-        let answer = self.renewal.fd().map(|fd| (fds.len(), fd));
-        fds.extend(answer.map(|(_, fd)| known(fd)));
-        if relief.is_none() {
-            let listeners = self.listeners.all().iter();
-            fds.extend(listeners.map(|one| known(one.as_fd())));
-        }
-        let waited = socket::wait(&mut fds, until);
+        let (signals, reports) = (self.signals.as_fd(), self.reports.fd());
+        let (keys, answer) = (self.keys.as_ref().map(Keys::fd), self.renewal.fd());
+        let listeners = self.listeners.all().iter().map(AsFd::as_fd);
+        let all = [Some(signals), Some(reports), keys, answer].into_iter();
+        let all = (all.flatten()).chain(listeners.filter(|_| relief.is_none()));
+        // On the stack (see `admit`).
+        let mut room: [_; 4 + listen::MOST] =
+            std::array::from_fn(|_| PollFd::new(signals, PollFlags::POLLIN));
+        let places = room.iter_mut().zip(all);
+        let count = places
+            .map(|(place, fd)| *place = PollFd::new(fd, PollFlags::POLLIN))
+            .count();
+        let fds = room.get_mut(..count).unwrap_or_default();
+        let waited = socket::wait(fds, until);
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
         let ready = Ready {
             reports: is_ready(1),
-            keys: keys.is_some_and(|(at, _)| is_ready(at)),
-            answer: answer.is_some_and(|(at, _)| is_ready(at)),
+            keys: keys.is_some() && is_ready(2),
+            answer: answer.is_some() && is_ready(2 + usize::from(keys.is_some())),
         };
         match waited {
             Ok(_) => {
@@ -283,12 +283,9 @@ impl Master {
     #[inline(never)]
     fn reap(&mut self) {
         let mut stray = false;
-        let ended: Vec<_> = std::iter::from_fn(process::reap).collect();
-        if !ended.is_empty() {
-            // What they said last is still to be heard, while it is known whose sessions they were.
+        while let Some((pid, ended)) = process::reap() {
+            // What it said last is still to be heard, while it is known whose session it was.
             self.hear_helpers();
-        }
-        for (pid, ended) in ended {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);

@@ -2,20 +2,21 @@
 
 use super::ledger::Deeds;
 use crate::helper::Counts;
+use crate::sys::apart::Apart;
 use nix::unistd::Pid;
-use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The sessions, by helper and by source.
+/// The sessions, by helper and by source; both in order, to be found by halving.
 #[derive(Debug, Default)]
 pub struct Roster {
-    sessions: HashMap<Pid, IpAddr>,
-    sources: HashMap<Source, u32>,
+    sessions: Apart<(Pid, IpAddr)>,
+    sources: Apart<(Source, u32)>,
 }
 
 /// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host has to itself
 /// (RFC 4291 §2.5.4; attacks B-101).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// The address.
     Address(Ipv4Addr),
@@ -39,11 +40,12 @@ impl From<IpAddr> for Source {
 impl Roster {
     /// The counts with one more connection from `address`, which has done this.
     pub fn with(&self, address: IpAddr, deeds: Deeds) -> Counts {
-        let here = self.sources.get(&address.into()).copied();
+        let here = self.sources_at(address.into()).ok();
+        let here = here.and_then(|at| self.sources.get(at));
         let all = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         Counts {
             all: all.saturating_add(1),
-            here: here.unwrap_or(0).saturating_add(1),
+            here: here.map_or(0, |(_, count)| *count).saturating_add(1),
             failed: deeds.failed,
             handshakes: deeds.handshakes,
         }
@@ -51,31 +53,64 @@ impl Roster {
 
     /// Whether the process is the helper of a session.
     pub fn is_helper(&self, child: Pid) -> bool {
-        self.sessions.contains_key(&child)
+        self.at(child).is_ok()
     }
 
     /// Whose session the helper serves.
     pub fn source(&self, helper: Pid) -> Option<IpAddr> {
-        self.sessions.get(&helper).copied()
+        let (_, address) = self.sessions.get(self.at(helper).ok()?)?;
+        Some(*address)
+    }
+
+    /// Where that one stands, or would.
+    fn at(&self, helper: Pid) -> Result<usize, usize> {
+        self.sessions.binary_search_by_key(&helper, |(pid, _)| *pid)
+    }
+
+    fn sources_at(&self, source: Source) -> Result<usize, usize> {
+        self.sources.binary_search_by_key(&source, |(one, _)| *one)
+    }
+
+    /// Sees to it that one more session has room.
+    ///
+    /// # Errors
+    /// The kernel has no memory left.
+    pub fn reserve(&mut self) -> io::Result<()> {
+        self.sessions.reserve()?;
+        self.sources.reserve()
     }
 
     /// A helper was forked for `address`.
-    pub fn entered(&mut self, helper: Pid, address: IpAddr) {
-        self.sessions.insert(helper, address);
-        let count = self.sources.entry(address.into()).or_insert(0);
-        *count = count.saturating_add(1);
+    ///
+    /// # Errors
+    /// As [`Roster::reserve`]; never after it.
+    pub fn entered(&mut self, helper: Pid, address: IpAddr) -> io::Result<()> {
+        // Nobody has that number: it is free once its last bearer has been waited for, and so booked out.
+        let (Ok(at) | Err(at)) = self.at(helper);
+        self.sessions.insert(at, (helper, address))?;
+        let source = address.into();
+        match self.sources_at(source) {
+            Ok(at) => {
+                if let Some((_, count)) = self.sources.get_mut(at) {
+                    *count = count.saturating_add(1);
+                }
+                Ok(())
+            }
+            Err(at) => self.sources.insert(at, (source, 1)),
+        }
     }
 
     /// A child has ended; false for an orphan that was adopted, which is nobody's session.
     pub fn left(&mut self, child: Pid) -> bool {
-        let Some(address) = self.sessions.remove(&child) else {
+        let Some((_, address)) = self.at(child).ok().and_then(|at| self.sessions.remove(at)) else {
             return false;
         };
-        let source = address.into();
-        if let Some(count) = self.sources.get_mut(&source) {
+        if let Ok(at) = self.sources_at(address.into())
+            && let Some((_, count)) = self.sources.get_mut(at)
+        {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.sources.remove(&source);
+                self.sources.remove(at);
             }
         }
         true
@@ -95,8 +130,10 @@ mod tests {
     fn counts_come_back_to_nothing() {
         let mut roster = Roster::default();
         let address = "192.0.2.1".parse().unwrap();
-        roster.entered(Pid::from_raw(10), address);
-        roster.entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap());
+        roster.entered(Pid::from_raw(10), address).unwrap();
+        roster
+            .entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap())
+            .unwrap();
         let deeds = Deeds {
             failed: 7,
             handshakes: 8,
@@ -121,7 +158,9 @@ mod tests {
             "2001:db8:0:1::1",
             "::ffff:192.0.2.1",
         ]) {
-            roster.entered(Pid::from_raw(pid), address.parse().unwrap());
+            roster
+                .entered(Pid::from_raw(pid), address.parse().unwrap())
+                .unwrap();
         }
         for (address, here) in [
             ("2001:db8::2", 3),

@@ -25,7 +25,7 @@ pub fn give_back() {
 
 /// Gives back the first thread's stack below the caller, as far as any call of ours may have gone down.
 #[inline(never)]
-fn give_back_stack() {
+pub fn give_back_stack() {
     /// The kernel leaves more than that free below the stack of the first thread (`stack_guard_gap`), so that nothing else is there.
     const DEPTH: usize = 256 * 1024;
     const PAGE: usize = 4096;

@@ -1,6 +1,7 @@
 //! Every unsafe block of the program, and safe functions over the system calls; linked into every process.
 
 pub mod account;
+pub mod apart;
 pub mod capability;
 pub mod clock;
 pub mod confine;

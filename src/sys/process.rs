@@ -36,6 +36,23 @@ pub fn spawn(keep: &[RawFd], body: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
+/// As [`spawn`], for a child that goes on using what its parent has lent to it: nothing is counted for that, which would be written to a page
+/// that both share.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_with<T: 'static>(
+    keep: &[RawFd],
+    lent: &T,
+    body: impl FnOnce(&'static T) -> i32,
+) -> io::Result<Pid> {
+    spawn(keep, || {
+        // SAFETY: in the child, which runs this, the functions that have lent it never go on: it leaves by _exit. So nothing there
+        // moves or frees what they own, for as long as the process lives.
+        body(unsafe { &*std::ptr::from_ref(lent) })
+    })
+}
+
 /// Ends this process without running anything that a parent has registered to run at exit.
 fn leave(status: i32) -> ! {
     // SAFETY: _exit takes any status and does not return.
@@ -297,14 +314,18 @@ pub fn clear_environment() {
     }
 }
 
+/// The most descriptors that are taken over.
+pub const MOST_PASSED: usize = 64;
+
 /// The descriptors systemd has passed (sd_listen_fds(3)), made close-on-exec; none if they are meant for another process.
 pub fn passed_descriptors() -> Vec<OwnedFd> {
     let number = |name| std::env::var(name).ok()?.parse::<i32>().ok();
     if number("LISTEN_PID") != i32::try_from(std::process::id()).ok() {
         return Vec::new();
     }
-    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 64);
+    let count = number("LISTEN_FDS").unwrap_or(0).max(0);
     (3..3_i32.saturating_add(count))
+        .take(MOST_PASSED)
         .filter_map(|fd| {
             // SAFETY: fcntl with F_GETFD and F_SETFD touches no memory; a number that is not open is an error.
             let open = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;

@@ -2,7 +2,7 @@
 
 use super::socket;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, cmsg_space, recvmsg, setsockopt, sockopt};
 use nix::unistd::Pid;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -28,16 +28,22 @@ pub fn send(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Room for the name, on the stack: master asks for each client, and must not write to its heap for that (see `Master::admit`).
+#[repr(align(8))]
+struct Room([u8; SPACE]);
+
+const SPACE: usize = cmsg_space::<libc::ucred>();
+
 /// Takes one datagram with the process that sent it; `None` when none waits. One longer than `into` fills it.
 ///
 /// # Errors
 /// The kernel's word.
 pub fn receive(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Option<(Pid, usize)>> {
-    let mut room = nix::cmsg_space!(libc::ucred);
+    let mut room = Room([0; SPACE]);
     loop {
         let mut iov = [IoSliceMut::new(into)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(on.as_raw_fd(), &mut iov, Some(&mut room), flags) {
+        match recvmsg::<()>(on.as_raw_fd(), &mut iov, Some(&mut room.0), flags) {
             Ok(message) => {
                 let sender = message.cmsgs()?.find_map(|part| {
                     if let ControlMessageOwned::ScmCredentials(of) = part {

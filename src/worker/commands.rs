@@ -240,11 +240,7 @@ pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
         epsv_all: session.epsv_all,
     };
     let listing = gate == Gate::ListArgument && !arg.is_empty();
-    open(
-        &session.config,
-        who,
-        if listing { Gate::List } else { gate },
-    )
+    open(session.config, who, if listing { Gate::List } else { gate })
 }
 
 /// What a gate asks of a session besides its options.

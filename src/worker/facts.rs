@@ -124,7 +124,7 @@ struct Room {
 impl Room {
     fn new(session: &Session) -> Self {
         Self {
-            labels: Labels::new(&session.config, &session.names),
+            labels: Labels::new(session.config, &session.names),
             perm: Vec::new(),
         }
     }

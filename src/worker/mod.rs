@@ -49,7 +49,6 @@ use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// The client, as the processes of its session know it.
 #[derive(Debug)]
@@ -198,7 +197,7 @@ pub fn greet(
 
 /// The worker's life: enters the jail, gives up everything, serves; gives the exit status.
 pub fn work(
-    config: Arc<Config>,
+    config: &'static Config,
     client: Client,
     verdict: Verdict,
     wanted: Wanted,
@@ -208,7 +207,7 @@ pub fn work(
 ) -> i32 {
     heap::end_wiping();
     schedule::answer_first();
-    match jail::enter(&config, &verdict, wanted, helper) {
+    match jail::enter(config, &verdict, wanted, helper) {
         Ok(jail) => {
             let session = state::Session::new(config, client, verdict, jail, channel, handover);
             session.serve()

@@ -116,7 +116,7 @@ pub fn lang(session: &mut Session, arg: &[u8]) -> Flow {
 
 /// HOST after login (RFC 7151, 3).
 pub fn host(session: &mut Session, _: &[u8]) -> Flow {
-    if super::commands::hosts(&session.config) {
+    if super::commands::hosts(session.config) {
         session.reply(503, b"HOST is for before login.");
     } else {
         session.reply(502, b"HOST not implemented.");

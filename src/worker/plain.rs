@@ -156,7 +156,7 @@ pub fn help(session: &mut Session, _: &[u8]) -> Flow {
 pub fn feat(session: &mut Session, _: &[u8]) -> Flow {
     session.dash(211, b"Features:");
     let offer = commands::Offer {
-        config: &session.config,
+        config: session.config,
         session: Some(session),
     };
     for line in commands::features(&offer) {

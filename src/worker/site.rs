@@ -9,7 +9,7 @@ use crate::wire::{Change, Outcome};
 /// SITE.
 pub fn site(session: &mut Session, arg: &[u8]) -> Flow {
     let may_chmod = session.config.write_enable && session.config.chmod_enable;
-    let may_utime = permitted(session, Gate::SetTime, b"") && !denied(&session.config, b"MDTM");
+    let may_utime = permitted(session, Gate::SetTime, b"") && !denied(session.config, b"MDTM");
     let (word, rest) = verb::split_word(arg);
     match word.as_slice() {
         b"CHMOD" if may_chmod => chmod(session, rest),

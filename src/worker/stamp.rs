@@ -39,8 +39,8 @@ pub fn mff(session: &mut Session, arg: &[u8]) -> Flow {
         session.reply(501, b"MFF needs facts it can change, and a name.");
         return Ok(());
     };
-    let time = permitted(session, Gate::SetTime, b"") && !denied(&session.config, b"MDTM");
-    let mode = permitted(session, Gate::SetMode, b"") && !denied(&session.config, b"SITE");
+    let time = permitted(session, Gate::SetTime, b"") && !denied(session.config, b"MDTM");
+    let mode = permitted(session, Gate::SetMode, b"") && !denied(session.config, b"SITE");
     if wanted.modify.is_some() && !time || wanted.mode.is_some() && !mode {
         session.reply(550, b"Permission denied.");
         return Ok(());

@@ -51,7 +51,7 @@ pub struct Seen {
 /// The session.
 pub struct Session {
     /// The options.
-    pub config: Arc<Config>,
+    pub config: &'static Config,
     /// Who it is.
     pub verdict: Verdict,
     /// The client's address.
@@ -107,7 +107,7 @@ pub struct Session {
 impl Session {
     /// A session that has just logged in.
     pub fn new(
-        config: Arc<Config>,
+        config: &'static Config,
         client: Client,
         verdict: Verdict,
         jail: Jail,
@@ -121,7 +121,7 @@ impl Session {
         } = jail;
         let Handover { rest, utf8, tls } = handover;
         let protect = tls.as_ref().is_some_and(|tls| tls.protect);
-        let data_side = data_side(&config, client.secure, tls);
+        let data_side = data_side(config, client.secure, tls);
         let tree = Arc::new(tree);
         let umask = match verdict.rules {
             Rules::Local => config.local_umask,
@@ -129,7 +129,7 @@ impl Session {
         } & 0o777;
         let deny = config.deny_file.as_deref();
         let deny = deny.map(|text| Pattern::new(text.as_bytes()));
-        let names = Names::new(&config, Arc::clone(&tree), verdict.chroot);
+        let names = Names::new(config, Arc::clone(&tree), verdict.chroot);
         Self {
             control: Control::new(
                 client.socket.open(confined),
@@ -152,7 +152,7 @@ impl Session {
             seen: HashSet::new(),
             held: None,
             aborting: false,
-            modern: Modern::new(&config, utf8),
+            modern: Modern::new(config, utf8),
             scratch: Vec::new(),
             config,
             verdict,

@@ -496,11 +496,11 @@ impl Session {
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
         let guard = match &self.data_side {
-            Some(side) if self.protect && work.moves() => Some(Guard::new(&self.config, side)),
+            Some(side) if self.protect && work.moves() => Some(Guard::new(self.config, side)),
             Some(_) | None => None,
         };
         let zip = (self.modern.packed && work.moves()).then_some(self.modern.level);
-        let zip = zip.map(|level| Zip::new(&self.config, level));
+        let zip = zip.map(|level| Zip::new(self.config, level));
         // What is protected or compressed is the data thread's: a handshake and zlib take their time.
         let brief = match (&guard, zip) {
             (None, None) => self.brief(&line, work),

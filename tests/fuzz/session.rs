@@ -28,7 +28,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::Scope;
 use std::time::Duration;
 
@@ -70,7 +69,7 @@ const KINDS: [(Rules, &str); 6] = [
 
 /// What is tried again and again.
 struct Stage {
-    kinds: Vec<(Rules, Loaded)>,
+    kinds: Vec<(Rules, &'static Loaded)>,
     place: Place,
 }
 
@@ -115,7 +114,8 @@ impl Stage {
         let kinds = KINDS.iter().map(|(rules, lines)| {
             let file = place.write("conf", format!("{COMMON}{lines}").as_bytes());
             let loaded = config::load(&config::Own, &[Source::File(file)]).expect("settings");
-            (*rules, loaded)
+            // A session keeps its settings for as long as its process lives.
+            (*rules, &*Box::leak(Box::new(loaded)))
         });
         let kinds = kinds.collect();
         Self { kinds, place }
@@ -147,11 +147,11 @@ impl Stage {
 
 fn play(stage: &Stage, setup: &Setup, said: &[u8]) {
     let root = stage.root();
-    let (rules, loaded) = &stage.kinds[setup.kind];
+    let (rules, loaded) = stage.kinds[setup.kind];
     let (client, server) = UnixStream::pair().unwrap();
     // The greeting and a logged-in session's first words count as the reply to the connection.
     let heard = std::thread::scope(|scope| {
-        let serve = scope.spawn(move || serve(scope, loaded, *rules, setup, server.into(), root));
+        let serve = scope.spawn(move || serve(scope, loaded, rules, setup, server.into(), root));
         let heard = talk(client, said);
         serve.join().unwrap();
         heard
@@ -189,13 +189,13 @@ fn talk(mut client: UnixStream, said: &[u8]) -> Vec<u8> {
 /// Greeter, then the worker if helper grants a login.
 fn serve<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    loaded: &Loaded,
+    loaded: &'static Loaded,
     rules: Rules,
     setup: &'scope Setup,
     socket: OwnedFd,
     root: PathBuf,
 ) {
-    let config = &loaded.config;
+    let config: &'static Config = &loaded.config;
     let (uid, gid) = (getuid(), getgid());
     let plan = Plan {
         root: Root::Kept,
@@ -217,10 +217,7 @@ fn serve<'scope>(
         secure: None,
     };
     let (ours, theirs) = Channel::<BeforeLogin, BeforeLoginReply>::pair().unwrap();
-    let helper = scope.spawn({
-        let config = Arc::clone(config);
-        move || before(&config, theirs, setup.answers)
-    });
+    let helper = scope.spawn({ move || before(config, theirs, setup.answers) });
     // Greeter closes its copy, of which its owner here must not know.
     let empty = ManuallyDrop::new(OwnedFd::from(std::fs::File::open("/").unwrap()));
     let greeting = if setup.manner & 1 == 0 {
@@ -236,10 +233,7 @@ fn serve<'scope>(
     };
     let (ours, theirs) = Channel::<AfterLogin, AfterLoginReply>::pair().unwrap();
     let allowed = rights(config, rules);
-    let after = scope.spawn({
-        let config = Arc::clone(config);
-        move || after(scope, &config, theirs, allowed, setup.peer)
-    });
+    let after = scope.spawn({ move || after(scope, config, theirs, allowed, setup.peer) });
     let confined = confine::confine(&plan).unwrap();
     let tree = Tree::open(root.as_path()).unwrap();
     let class = match rules {
@@ -270,15 +264,7 @@ fn serve<'scope>(
         utf8: rest.utf8,
         tls: None,
     };
-    Session::new(
-        Arc::clone(config),
-        client(socket),
-        verdict,
-        jail,
-        ours,
-        handover,
-    )
-    .serve();
+    Session::new(config, client(socket), verdict, jail, ours, handover).serve();
     after.join().unwrap();
 }
 
