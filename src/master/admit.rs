@@ -4,11 +4,13 @@ use super::keys::Keys;
 use super::roster::Source;
 use super::trouble::Trouble;
 use super::{Master, RELIEF};
-use crate::helper::{self, Session};
+use crate::helper::{self, Counts, Session};
 use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::socket::{self, Parcel};
+use crate::tls::Secure;
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -119,37 +121,11 @@ impl Master {
             return helper::turn_away(config, &client, peer, refused);
         }
         let secure = self.keys.as_mut().and_then(Keys::session);
-        // On the stack, as all that is done for each client: the sessions there are would keep a copy of each page of the heap that is
-        // written to.
-        let number = client.number();
-        let kept = [
-            number,
-            self.reports.speaks().as_raw_fd(),
-            secure.as_ref().map_or(number, |one| one.keys.as_raw_fd()),
-            self.nursery.asks().map_or(number, AsRawFd::as_raw_fd),
-        ];
         let room = self.roster.reserve();
         // Taken by the child; this process keeps it until it knows that there is one.
         let mut parcel = Some(client);
-        let forked = room.and_then(|()| {
-            oom::unspared(|| {
-                process::spawn(&kept, || {
-                    parcel.take().map_or(1, |client| {
-                        helper::run(Session {
-                            prepared: &self.prepared,
-                            secure,
-                            client,
-                            peer,
-                            local,
-                            counts: Some(counts),
-                            reports: Some(self.reports.speaks()),
-                            nursery: self.nursery.asks(),
-                            load_conf,
-                        })
-                    })
-                })
-            })
-        });
+        let forked =
+            room.and_then(|()| self.fork_helper(&mut parcel, secure, (peer, local), counts));
         match forked {
             Ok(pid) => {
                 // There is room.
@@ -166,5 +142,39 @@ impl Master {
                     .say("cannot make a process for a client", &error, advice);
             }
         }
+    }
+
+    /// Forks the helper of a session. What is needed for that stands on the stack: of each page of the heap that master writes to for a client,
+    /// the sessions there are would keep a copy.
+    fn fork_helper(
+        &self,
+        client: &mut Option<Parcel>,
+        secure: Option<Secure>,
+        (peer, local): (SocketAddr, SocketAddr),
+        counts: Counts,
+    ) -> io::Result<Pid> {
+        let number = client.as_ref().map_or(-1, Parcel::number);
+        let kept = [
+            number,
+            self.reports.speaks().as_raw_fd(),
+            secure.as_ref().map_or(number, |one| one.keys.as_raw_fd()),
+            self.nursery.asks().map_or(number, AsRawFd::as_raw_fd),
+        ];
+        let body = || {
+            client.take().map_or(1, |client| {
+                helper::run(Session {
+                    prepared: &self.prepared,
+                    secure,
+                    client,
+                    peer,
+                    local,
+                    counts: Some(counts),
+                    reports: Some(self.reports.speaks()),
+                    nursery: self.nursery.asks(),
+                    load_conf: self.load_conf.as_deref(),
+                })
+            })
+        };
+        oom::unspared(|| process::spawn(&kept, body))
     }
 }

@@ -203,6 +203,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     title::prepare();
     memory::one_arena();
     rseq::give_up();
+    oom::settle();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
     process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;

@@ -16,7 +16,7 @@ const APART: i32 = 500;
 static SESSIONS: OnceLock<Sessions> = OnceLock::new();
 
 /// Where master's own is set; opened by the process that is master in the end, which may not be the one that was started.
-static PLACE: OnceLock<Option<File>> = OnceLock::new();
+static PLACE: OnceLock<File> = OnceLock::new();
 
 /// The values, as they are written.
 struct Sessions {
@@ -42,12 +42,19 @@ pub fn spare() {
     });
 }
 
+/// This process is master, and stays it.
+pub fn settle() {
+    if SESSIONS.get().is_some()
+        && let Ok(place) = File::options().write(true).open(OWN)
+    {
+        let _ = PLACE.set(place);
+    }
+}
+
 /// Forks for a session, by master: what is forked has what sessions are to have, and so has master for that moment, which is less than the
 /// child's own way there would cost.
 pub fn unspared<T>(fork: impl FnOnce() -> T) -> T {
-    let open = || File::options().write(true).open(OWN).ok();
-    let place = PLACE.get_or_init(open).as_ref();
-    let (Some(sessions), Some(place)) = (SESSIONS.get(), place) else {
+    let (Some(sessions), Some(place)) = (SESSIONS.get(), PLACE.get()) else {
         return fork();
     };
     let _ = place.write_at(sessions.theirs.as_bytes(), 0);
