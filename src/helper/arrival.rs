@@ -1,14 +1,12 @@
 //! Who may connect, before anything is said: the file for this address, the limits with it, hosts.allow and hosts.deny; helper, root.
 
-use super::prepared::{Prepared, TOO_LATE};
+use super::prepared::{Held, Prepared, TOO_LATE};
 use crate::config::Config;
 use crate::config::options::Scope;
 use crate::reader;
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 /// How many sessions there are, this one included; only a standalone server counts them.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +88,7 @@ pub fn limited(counts: Counts, config: &Config) -> Option<Refused> {
 /// What was found out about a connection.
 pub struct Arrival<'a> {
     /// The settings that hold for it.
-    pub prepared: Cow<'a, Prepared>,
+    pub prepared: Held<'a>,
     /// Why it is turned away, if it is.
     pub refused: Option<Refused>,
     /// Why it cannot be served, if so: `500 OOPS: ` and this.
@@ -114,7 +112,7 @@ pub fn examine<'a>(
     load_conf: Option<&OsStr>,
 ) -> Arrival<'a> {
     let mut arrival = Arrival {
-        prepared: Cow::Borrowed(prepared),
+        prepared: Held::Lent(prepared),
         refused: None,
         oops: None,
         notes: Vec::new(),
@@ -151,17 +149,17 @@ impl Arrival<'_> {
                 ));
             }
         }
-        let config = Arc::make_mut(&mut self.prepared.to_mut().loaded.config);
-        config.login_fails_per_ip = base.config().login_fails_per_ip;
-        config.ssl_handshakes_per_ip = base.config().ssl_handshakes_per_ip;
+        self.prepared.change(|config| {
+            config.login_fails_per_ip = base.config().login_fails_per_ip;
+            config.ssl_handshakes_per_ip = base.config().ssl_handshakes_per_ip;
+        });
     }
 
     /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
     fn by_port(&mut self, local: SocketAddr) {
         let config = self.prepared.config();
         if config.implicit_listen_port == u32::from(local.port()) && !config.implicit_ssl {
-            let prepared = self.prepared.to_mut();
-            Arc::make_mut(&mut prepared.loaded.config).implicit_ssl = true;
+            self.prepared.change(|config| config.implicit_ssl = true);
         }
     }
 
@@ -196,7 +194,7 @@ impl Arrival<'_> {
                     if prepared.isolation_is_too_late() {
                         self.notes.push(TOO_LATE.to_owned());
                     }
-                    let base = std::mem::replace(&mut self.prepared, Cow::Owned(prepared));
+                    let base = std::mem::replace(&mut self.prepared, Held::from(prepared));
                     self.count_as(&base);
                     return;
                 }

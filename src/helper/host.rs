@@ -2,12 +2,11 @@
 
 use super::journal::Journal;
 use super::login::{self, Gate};
-use super::prepared::Prepared;
+use super::prepared::{Held, Prepared};
 use crate::config::HostName;
 use crate::sys::confine;
 use crate::sys::socket;
 use crate::wire::BeforeLoginReply;
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 impl Gate<'_, '_> {
@@ -34,7 +33,7 @@ impl Gate<'_, '_> {
         });
         Some(match chosen {
             Ok((prepared, banner)) => {
-                self.settle_host(Cow::Owned(prepared));
+                self.settle_host(Held::from(prepared));
                 BeforeLoginReply::Host { banner }
             }
             Err(text) => {

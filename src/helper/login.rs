@@ -5,7 +5,7 @@ use super::auth;
 use super::journal::Journal;
 use super::lists;
 use super::per_user;
-use super::prepared::Prepared;
+use super::prepared::{Held, Prepared};
 use super::toll::Toll;
 use crate::config::Config;
 use crate::reader::{ANONYMOUS, GUEST};
@@ -13,7 +13,6 @@ use crate::sys::account::Account;
 use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
 use crate::worker::{Class, Rules, Verdict};
 use nix::unistd::{Gid, Uid};
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -37,7 +36,7 @@ pub struct Grant<'a> {
     /// What the worker will be.
     pub verdict: Verdict,
     /// The settings.
-    pub prepared: Cow<'a, Prepared>,
+    pub prepared: Held<'a>,
     /// With `session_support`: what must be kept until the session ends.
     pub accounting: Option<Accounting>,
 }
@@ -52,11 +51,11 @@ enum Who {
 
 /// The state of one session's logins: how many have failed.
 pub struct Gate<'a, 't> {
-    prepared: Cow<'a, Prepared>,
+    prepared: Held<'a>,
     toll: &'t Toll<'t>,
     nursery: Nursery<'t>,
     /// The settings before HOST, if it was said.
-    base: Option<Cow<'a, Prepared>>,
+    base: Option<Held<'a>>,
     failures: u32,
     /// Whether TLS protects the control connection, as the greeter says.
     secured: bool,
@@ -66,7 +65,7 @@ pub struct Gate<'a, 't> {
 
 impl<'a, 't> Gate<'a, 't> {
     /// Nobody has tried yet.
-    pub fn new(prepared: Cow<'a, Prepared>, toll: &'t Toll<'t>, nursery: Nursery<'t>) -> Self {
+    pub fn new(prepared: Held<'a>, toll: &'t Toll<'t>, nursery: Nursery<'t>) -> Self {
         Self {
             prepared,
             toll,
@@ -112,7 +111,7 @@ impl<'a, 't> Gate<'a, 't> {
     }
 
     /// The settings of a host hold from now on. What has failed before has failed.
-    pub fn settle_host(&mut self, prepared: Cow<'a, Prepared>) {
+    pub fn settle_host(&mut self, prepared: Held<'a>) {
         let before = std::mem::replace(&mut self.prepared, prepared);
         self.base.get_or_insert(before);
         self.userlist = None;
@@ -335,8 +334,8 @@ impl<'a, 't> Gate<'a, 't> {
         };
         let (prepared, remarks) = match per_user::settings(&self.prepared, &own) {
             // Borrowed from here or made anew: what was not changed is still the session's.
-            Ok((Cow::Owned(prepared), remarks)) => (Cow::Owned(prepared), remarks),
-            Ok((Cow::Borrowed(_), remarks)) => (self.prepared.clone(), remarks),
+            Ok((Held::Own(prepared), remarks)) => (Held::Own(prepared), remarks),
+            Ok((Held::Lent(_), remarks)) => (self.prepared.clone(), remarks),
             Err((text, details)) => {
                 details
                     .iter()

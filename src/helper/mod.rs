@@ -26,6 +26,7 @@ mod ways;
 
 pub use arrival::{Counts, Refused, decides, limited};
 pub use auth::nursery;
+use prepared::Held;
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use rights::likely_lists;
 
@@ -47,7 +48,6 @@ use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
 use rights::{before_login, give_up, unbind};
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -147,10 +147,9 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         journal.turned_away(refused.reason());
         return Ok(());
     }
-    name_process(
-        &arrival.prepared,
-        &format!("{}: connected", journal.address()),
-    );
+    name_process(&arrival.prepared, || {
+        format!("{}: connected", journal.address())
+    });
     let client = Client {
         socket: client,
         peer,
@@ -191,7 +190,7 @@ struct Carrier {
 /// Has a greeter talk to the client until a login holds.
 #[inline(never)]
 fn log_in<'a>(
-    prepared: Cow<'a, Prepared>,
+    prepared: Held<'a>,
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
@@ -320,7 +319,9 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(abandon(accounting, fuse));
     }
-    name_process(&prepared, &format!("{}/{name}: helper", journal.address()));
+    name_process(&prepared, || {
+        format!("{}/{name}: helper", journal.address())
+    });
     let facts = after::Facts {
         config: prepared.config(),
         peer,
@@ -357,8 +358,10 @@ fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Jou
 }
 
 /// What ps(1) shows for this process.
-fn name_process(prepared: &Prepared, text: &str) {
-    title::set(prepared.config().setproctitle_enable, text);
+fn name_process(prepared: &Prepared, text: impl FnOnce() -> String) {
+    if prepared.config().setproctitle_enable {
+        title::set(true, &text());
+    }
 }
 
 /// Whom uploads are given to: a local user's own stay the user's (reference §3.4.2, step 7).
@@ -403,7 +406,7 @@ struct Granted<'a> {
 
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
 fn before<'a>(
-    prepared: Cow<'a, Prepared>,
+    prepared: Held<'a>,
     local: SocketAddr,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,

@@ -1,17 +1,16 @@
 //! The settings of a single user: the file in `user_config_dir` named after the login (reference §2.6); helper, still root.
 
-use super::prepared::Prepared;
+use super::prepared::{Held, Prepared};
 use crate::config::options::Scope;
 use crate::reader;
 use crate::sys::confine;
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The settings with the user's file read over them, and remarks for the log.
-pub type Found<'a> = (Cow<'a, Prepared>, Vec<String>);
+pub type Found<'a> = (Held<'a>, Vec<String>);
 
 /// Looks for the user's file; no directory, no file, or a name that is no file name: the settings as they are.
 ///
@@ -21,7 +20,7 @@ pub fn settings<'a>(
     prepared: &'a Prepared,
     name: &[u8],
 ) -> Result<Found<'a>, (String, Vec<String>)> {
-    let unchanged = || (Cow::Borrowed(prepared), Vec::new());
+    let unchanged = || (Held::Lent(prepared), Vec::new());
     let Some(directory) = prepared.config().user_config_dir.as_deref() else {
         return Ok(unchanged());
     };
@@ -51,6 +50,6 @@ pub fn settings<'a>(
             reader::overlay(prepared.reader(), &prepared.loaded, &file, Scope::PerUser)
                 .map_err(failed)?;
         let prepared = prepared.with(loaded).map_err(|error| failed(vec![error]))?;
-        Ok((Cow::Owned(prepared), remarks))
+        Ok((Held::from(prepared), remarks))
     })
 }

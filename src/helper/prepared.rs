@@ -10,7 +10,9 @@ use crate::sys::{landlock, seccomp};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::ffi::OsStr;
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// For the log, when [`Prepared::isolation_is_too_late`].
 pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
@@ -22,6 +24,50 @@ pub struct Prepared {
     pub loaded: Loaded,
     /// The accounts and the address that they name.
     pub(super) names: Names,
+    isolation: (bool, bool),
+    filters: bool,
+}
+
+/// The settings of a session: the server's own, lent by master, or what files for its address, host and user have made of them. A reference
+/// in either case, so that no function on the way of every session has room for a copy on its stack.
+#[derive(Debug, Clone)]
+pub enum Held<'a> {
+    /// The server's own.
+    Lent(&'a Prepared),
+    /// This session's.
+    Own(Box<Prepared>),
+}
+
+impl From<Prepared> for Held<'_> {
+    fn from(own: Prepared) -> Self {
+        Self::Own(Box::new(own))
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Prepared;
+
+    fn deref(&self) -> &Prepared {
+        match self {
+            Self::Lent(prepared) => prepared,
+            Self::Own(prepared) => prepared,
+        }
+    }
+}
+
+impl Held<'_> {
+    /// Changes a setting, for this session.
+    #[inline(never)]
+    pub fn change(&mut self, how: impl FnOnce(&mut Config)) {
+        match self {
+            Self::Own(own) => how(Arc::make_mut(&mut own.loaded.config)),
+            Self::Lent(lent) => {
+                let mut own = Box::new(Prepared::clone(lent));
+                how(Arc::make_mut(&mut own.loaded.config));
+                *self = Self::Own(own);
+            }
+        }
+    }
 }
 
 impl Prepared {
@@ -48,14 +94,28 @@ impl Prepared {
     /// As [`Prepared::new`].
     pub fn with(&self, loaded: Loaded) -> Result<Self, String> {
         match self.names.for_others(self.config(), &loaded.config) {
-            Some(names) => Ok(Self { loaded, names }),
+            Some(names) => Ok(Self::put_together(loaded, names)),
             None => Self::of(loaded, Occasion::Overlay(&self.loaded, &self.names)),
         }
     }
 
     fn of(loaded: Loaded, occasion: Occasion<'_>) -> Result<Self, String> {
         let (loaded, names) = reader::names(loaded, occasion)?;
-        Ok(Self { loaded, names })
+        Ok(Self::put_together(loaded, names))
+    }
+
+    /// What depends on whether an option was set at all is found out once.
+    fn put_together(loaded: Loaded, names: Names) -> Self {
+        let asked = |name, on| on && loaded.is_set(name);
+        Self {
+            isolation: (
+                asked("isolate", loaded.config.isolate),
+                asked("isolate_network", loaded.config.isolate_network),
+            ),
+            filters: filters(&loaded),
+            loaded,
+            names,
+        }
     }
 
     /// Whom greeter and helper become.
@@ -109,11 +169,7 @@ impl Prepared {
     /// Whether sessions get name spaces of their own for System V objects (`isolate`) and for the network (`isolate_network`): only
     /// when the settings say so themselves. By default the worker's lack of any right to make a socket does the same for less.
     pub fn isolation(&self) -> (bool, bool) {
-        let asked = |name, on| on && self.loaded.is_set(name);
-        (
-            asked("isolate", self.config().isolate),
-            asked("isolate_network", self.config().isolate_network),
-        )
+        self.isolation
     }
 
     /// Whether name spaces are asked for that cannot be had: by a file that was read after the right to make them was given up.
@@ -128,7 +184,7 @@ impl Prepared {
         let (ipc, network) = self.isolation();
         Wanted {
             isolation: Isolation { ipc, network },
-            calls: filters(&self.loaded) && seccomp::available(),
+            calls: self.filters && seccomp::available(),
             files: landlock::available(),
         }
     }

@@ -4,7 +4,7 @@
 
 use super::after::{self, End, Facts};
 use super::journal::Journal;
-use super::prepared::Prepared;
+use super::prepared::{Held, Prepared};
 use crate::config::{self, Config, Source};
 use crate::sys::socket;
 use crate::wire::{
@@ -16,7 +16,6 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
 use nix::unistd::Uid;
 use proptest::prelude::*;
-use std::borrow::Cow;
 use std::io::{IoSlice, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -293,7 +292,7 @@ fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
         };
         let local = "127.0.0.1:21".parse().unwrap();
         super::before(
-            Cow::Borrowed(prepared),
+            Held::Lent(prepared),
             local,
             &mut journal,
             &mut channel,
