@@ -1,10 +1,14 @@
-//! Command lines: a fixed receive buffer, the split into lines, and verb and argument; runs in greeter and worker.
+//! Command lines: a bounded receive buffer, the split into lines, and verb and argument; runs in greeter and worker.
 
 use std::io::BufRead;
 use zeroize::Zeroize;
 
 /// The longest command line, its line end included (reference §3.1): 4094 bytes and CR LF.
 pub const LINE_MAX: usize = 4096;
+
+/// Room for the lines clients mostly say. Only who says a longer one, or many at once, has a buffer of [`LINE_MAX`]: an idle session has a page
+/// less.
+const SHORT: usize = 512;
 
 /// Telnet bytes that precede an ABOR sent as RFC 959 §4.1.3 asks: IAC, IP and the data mark.
 const IAC: u8 = 0xff;
@@ -56,7 +60,7 @@ impl LineBuffer {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            bytes: vec![0; LINE_MAX].into_boxed_slice(),
+            bytes: vec![0; SHORT].into_boxed_slice(),
             start: 0,
             end: 0,
             searched: 0,
@@ -69,6 +73,9 @@ impl LineBuffer {
     #[must_use]
     pub fn with(rest: &[u8]) -> Self {
         let mut buffer = Self::new();
+        if rest.len() > SHORT {
+            buffer.grow();
+        }
         match buffer.bytes.get_mut(..rest.len()) {
             Some(room) => {
                 room.copy_from_slice(rest);
@@ -91,12 +98,27 @@ impl LineBuffer {
             self.start = 0;
             self.end = length;
         }
+        if self.end == self.bytes.len() {
+            self.grow();
+        }
         self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Makes room for the longest line, if there is not.
+    fn grow(&mut self) {
+        if self.bytes.len() < LINE_MAX {
+            let mut more = vec![0; LINE_MAX].into_boxed_slice();
+            for (to, from) in more.iter_mut().zip(&self.bytes) {
+                *to = *from;
+            }
+            self.bytes.zeroize();
+            self.bytes = more;
+        }
     }
 
     /// Says how many bytes were put into [`LineBuffer::space`]; more than its length counts as its length.
     pub fn filled(&mut self, count: usize) {
-        self.end = self.end.saturating_add(count).min(LINE_MAX);
+        self.end = self.end.saturating_add(count).min(self.bytes.len());
     }
 
     /// Takes the next complete line (reference §3.1): up to the first LF, without it and without all CRs before it.

@@ -58,7 +58,7 @@ impl Journal {
                 access: self.access.0,
                 anon_password: &self.access.1,
             };
-            let stamp = stamp(self.pid, self.user.as_deref(), &self.address);
+            let stamp = stamp(self.pid, self.user.as_deref(), self.address.text());
             record::xferlog_line(&stamp, &transfer, &mut self.buffer);
             logfile::append(file, &self.buffer, &mut self.lock);
         }

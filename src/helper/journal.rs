@@ -5,6 +5,7 @@ use crate::record::{self, Access, Date, Kind, Line, Stamp};
 use crate::sys::{clock, logfile, syslog};
 use crate::wire::Said;
 use crate::worker::{Class, Verdict};
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -15,7 +16,7 @@ pub struct Journal {
     pub(super) xfer: Option<OwnedFd>,
     syslog: Option<syslog::Syslog>,
     pub(super) lock: bool,
-    pub(super) address: String,
+    pub(super) address: Address,
     pub(super) pid: u32,
     pub(super) user: Option<Vec<u8>>,
     /// For xferlog: `a` or `r`, and the password of an anonymous user.
@@ -50,7 +51,10 @@ impl Journal {
             xfer: None,
             syslog: None,
             lock: false,
-            address: address(peer),
+            address: Address {
+                peer,
+                text: OnceCell::new(),
+            },
             pid: std::process::id(),
             user: None,
             access: (Access::Real, Vec::new()),
@@ -65,7 +69,7 @@ impl Journal {
 
     /// The client's numeric address as logs show it.
     pub fn address(&self) -> &str {
-        &self.address
+        self.address.text()
     }
 
     /// The CONNECT line.
@@ -122,7 +126,11 @@ impl Journal {
         if self.vsftpd.is_none() && self.syslog.is_none() {
             let mut shown = Vec::new();
             record::escape::printable(&mut shown, text);
-            log::warn!("{} {}", self.address, String::from_utf8_lossy(&shown));
+            log::warn!(
+                "{} {}",
+                self.address.text(),
+                String::from_utf8_lossy(&shown)
+            );
         }
     }
 
@@ -145,7 +153,7 @@ impl Journal {
             return;
         }
         self.buffer.clear();
-        let stamp = stamp(self.pid, self.user.as_deref(), &self.address);
+        let stamp = stamp(self.pid, self.user.as_deref(), self.address.text());
         if let Some(syslog) = &mut self.syslog {
             record::syslog_line(&stamp, line, &mut self.buffer);
             let level = if record::is_warning(line) {
@@ -172,9 +180,18 @@ pub(super) fn stamp<'a>(pid: u32, user: Option<&'a [u8]>, address: &'a str) -> S
     }
 }
 
-/// Mapped IPv4 addresses stay mapped on an IPv6 listener, as the original prints them (reference §6.3).
-fn address(peer: SocketAddr) -> String {
-    peer.ip().to_string()
+/// The client's address, written out once somebody asks for it: a session without logs never does.
+#[derive(Debug)]
+pub(super) struct Address {
+    peer: SocketAddr,
+    text: OnceCell<String>,
+}
+
+impl Address {
+    /// As the original prints it: mapped IPv4 addresses stay mapped on an IPv6 listener (reference §6.3).
+    pub(super) fn text(&self) -> &str {
+        self.text.get_or_init(|| self.peer.ip().to_string())
+    }
 }
 
 fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {

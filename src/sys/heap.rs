@@ -2,24 +2,30 @@
 //!
 //! What a session allocates lies side by side in pages of its own, and what it inherits from master it never writes to: freeing that
 //! does nothing, because the process ends before it could matter. So a child copies no page of master's heap. Small pieces, which
-//! live long, and buffers, which do not, lie apart, so that a buffer's pages can be given back. Large pieces are mappings of their own,
-//! as in malloc(3). Where passwords go, pieces are wiped as they are given back.
+//! live long, and buffers, which do not, lie apart, so that a buffer's pages can be given back; the small ones begin in the page of the
+//! heap's own state, which holds all that a session's helper ever has. Large pieces are mappings of their own, as in malloc(3). Where
+//! passwords go, pieces are wiped as they are given back.
 
 #[cfg(test)]
 mod tests;
 
 use dlmalloc::{Allocator, Dlmalloc};
 use std::alloc::{GlobalAlloc, Layout};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::ops::{Deref, DerefMut};
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the heaps begin with: address space beside the libraries, of which only what is used is memory.
-const ROOM: [usize; 3] = [160 << 10, 32 << 10, 192 << 10];
+/// What master's heap and that of buffers begin with: address space beside the libraries, of which only what is used is memory.
+const ROOM: [usize; 2] = [160 << 10, 192 << 10];
 
-/// From this size on a piece of a session is a buffer.
-pub const BUFFER: usize = 4096;
+/// What the heap of small pieces begins with.
+const SMALL: usize = 32 << 10;
+
+/// From this size on a piece of a session is a buffer: longer than a line of the control connection, whose buffer lives as long as the
+/// session.
+const BUFFER: usize = 8192;
 
 /// At least so much is asked of the kernel where that was not enough.
 const MORE: usize = 1 << 20;
@@ -27,12 +33,17 @@ const MORE: usize = 1 << 20;
 /// From this size on a piece is a mapping of its own.
 const LARGE: usize = 1 << 20;
 
-/// From this size on a piece is not wiped: longer than a record of TLS and what belongs to it. Such are the buffers of channels, which
-/// wipe what they have received, and of which most was never touched: to write there would cost more than the login.
-pub const UNWIPED: usize = 20 * 1024;
+/// From this size on a piece is not wiped: longer than a record of TLS and what belongs to it. Passwords are in no piece that long.
+const UNWIPED: usize = 20 * 1024;
 
-/// By so much a heap grows and shrinks at its end: the smallest page there is.
+/// By so much master's heap grows at its end, and what is asked of the kernel is a multiple of it: the smallest page there is.
 const STEP: usize = 4096;
+
+/// By so much a session's heaps grow and shrink: what stands at their end is in the page of what was allocated last.
+const GRAIN: usize = 256;
+
+/// The longest rest of a message, see [`Overflow`].
+const OVERFLOW: usize = 36 << 10;
 
 /// Marks a stretch that was mapped for itself (the lowest bit is dlmalloc's).
 const MAPPED: u32 = 2;
@@ -48,7 +59,7 @@ static MASTER: Mutex<Dlmalloc<Stretch>> = heap(Whose::Master);
 
 /// The state of a session's heaps, and what else its processes note for those they fork: in one page, the only one of its kind that a
 /// session writes to.
-#[repr(align(4096))]
+#[repr(C, align(4096))]
 struct Anew {
     /// Whether this process is one of a session.
     begun: AtomicBool,
@@ -56,15 +67,28 @@ struct Anew {
     wipes: AtomicBool,
     /// The capabilities that are out of the bounding set for certain.
     unbound: AtomicU64,
+    /// Whether somebody has the [`Overflow`].
+    lent: AtomicBool,
     small: Mutex<Dlmalloc<Stretch>>,
+    /// The first stretch of small pieces.
+    room: Room<SMALL>,
     buffers: Mutex<Dlmalloc<Stretch>>,
 }
+
+/// Bytes that are handed out, each to one at a time.
+#[repr(C, align(16))]
+struct Room<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: whoever hands them out sees to it that nobody has what another has: the heap of small pieces, and `Overflow::borrow`.
+unsafe impl<const SIZE: usize> Sync for Room<SIZE> {}
 
 static ANEW: Anew = Anew {
     begun: AtomicBool::new(false),
     wipes: AtomicBool::new(false),
     unbound: AtomicU64::new(0),
+    lent: AtomicBool::new(false),
     small: heap(Whose::Small),
+    room: Room(UnsafeCell::new([0; SMALL])),
     buffers: heap(Whose::Buffers),
 };
 
@@ -82,8 +106,15 @@ static OLD: [(AtomicUsize, AtomicUsize); STRETCHES] =
 
 const fn heap(whose: Whose) -> Mutex<Dlmalloc<Stretch>> {
     let mut heap = Dlmalloc::new_with_allocator(Stretch::new(whose));
-    // It is taken: a power of two, and more than the least.
-    let _ = heap.set_granularity(STEP);
+    let grain = match whose {
+        Whose::Master => STEP,
+        Whose::Small | Whose::Buffers => GRAIN,
+    };
+    // Said when this is compiled.
+    assert!(
+        heap.set_granularity(grain),
+        "a power of two, and not too small"
+    );
     Mutex::new(heap)
 }
 
@@ -203,9 +234,13 @@ unsafe impl GlobalAlloc for Heap {
             unsafe { libc::munmap(piece.cast(), layout.size()) };
         } else if !inherited(piece) {
             if wiped(layout) {
-                // SAFETY: the piece has so many bytes, and the caller gives them up; no compiler leaves the call out because nobody
-                // reads them.
-                unsafe { libc::explicit_bzero(piece.cast(), layout.size()) };
+                // SAFETY: the piece has so many bytes, and the caller gives them up.
+                unsafe { ptr::write_bytes(piece, 0, layout.size()) };
+                // SAFETY: nothing is done. The compiler must take it for something that reads all memory, so that it cannot leave out
+                // what was written because nobody reads it.
+                unsafe {
+                    std::arch::asm!("/* {} */", in(reg) piece, options(nostack, preserves_flags))
+                };
             }
             // SAFETY: what was not inherited comes from the heap of this process.
             unsafe { of(layout).free(piece, layout.size(), layout.align()) };
@@ -279,8 +314,45 @@ struct Stretch {
     more: Cell<usize>,
 }
 
-/// Where the first stretches begin, master's first, in one mapping.
+/// Where the first stretches of master and of buffers begin, in one mapping.
 static BEGIN: AtomicUsize = AtomicUsize::new(0);
+
+static REST: Room<OVERFLOW> = Room(UnsafeCell::new([0; OVERFLOW]));
+
+/// Room for the rest of a long message, of which a process of a session has one: most messages are short, and never touch it. It is filled
+/// with zeros, and so it is left.
+#[derive(Debug)]
+pub struct Overflow(());
+
+impl Overflow {
+    /// Borrows it; `None` where another has it, and outside of sessions.
+    pub fn borrow() -> Option<Self> {
+        let free = ANEW.begun.load(Ordering::Relaxed) && !ANEW.lent.swap(true, Ordering::Acquire);
+        free.then_some(Self(()))
+    }
+}
+
+impl Deref for Overflow {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: one value at a time is there, and it is borrowed.
+        unsafe { &*REST.0.get() }
+    }
+}
+
+impl DerefMut for Overflow {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and nobody else borrows it.
+        unsafe { &mut *REST.0.get() }
+    }
+}
+
+impl Drop for Overflow {
+    fn drop(&mut self) {
+        ANEW.lent.store(false, Ordering::Release);
+    }
+}
 
 impl Stretch {
     const fn new(whose: Whose) -> Self {
@@ -292,29 +364,34 @@ impl Stretch {
         }
     }
 
-    /// How far behind the first begin this one begins, and how long it is.
-    fn place(&self) -> (usize, usize) {
-        let [masters, small, buffers] = ROOM;
+    /// How long the first one is.
+    fn room(&self) -> usize {
+        let [masters, buffers] = ROOM;
         match self.whose {
-            Whose::Master => (0, masters),
-            Whose::Small => (masters, small),
-            Whose::Buffers => (masters + small, buffers),
+            Whose::Master => masters,
+            Whose::Small => SMALL,
+            Whose::Buffers => buffers,
         }
     }
 
     /// Maps the first stretches, or finds this one; zero if there is no memory.
     fn begin(&self) -> usize {
         if self.begin.get() == 0 {
-            let (behind, room) = self.place();
-            if self.whose == Whose::Master {
-                let first = map(ROOM.iter().sum()).expose_provenance();
-                BEGIN.store(first, Ordering::Relaxed);
-                note(0, first, room);
-            }
-            let first = BEGIN.load(Ordering::Relaxed);
-            if first != 0 {
-                self.begin.set(first.wrapping_add(behind));
-            }
+            let [masters, buffers] = ROOM;
+            let begin = match self.whose {
+                Whose::Master => {
+                    let first = map(masters + buffers).expose_provenance();
+                    BEGIN.store(first, Ordering::Relaxed);
+                    note(0, first, masters);
+                    first
+                }
+                Whose::Small => ANEW.room.0.get().expose_provenance(),
+                Whose::Buffers => match BEGIN.load(Ordering::Relaxed) {
+                    0 => 0,
+                    first => first.wrapping_add(masters),
+                },
+            };
+            self.begin.set(begin);
         }
         self.begin.get()
     }
@@ -361,7 +438,7 @@ fn note(place: usize, begin: usize, size: usize) {
 unsafe impl Allocator for Stretch {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         let (begin, used) = (self.begin(), self.used.get());
-        if begin == 0 || size > self.place().1.saturating_sub(used) {
+        if begin == 0 || size > self.room().saturating_sub(used) {
             return self.another(size);
         }
         self.used.set(used.wrapping_add(size));

@@ -4,7 +4,7 @@ use super::{dl, socket};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
 use std::io;
@@ -151,9 +151,21 @@ pub fn block(signals: &SigSet) -> io::Result<()> {
     Ok(signals.thread_block()?)
 }
 
-/// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`].
+/// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`]. The call is the kernel's own: the C library's functions
+/// for it lie in pages that a session has no other use for.
 fn unblock_signals() {
-    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    // The kernel's set, of 64 signals.
+    let none = 0_u64;
+    // SAFETY: the set is one of that many bytes; the old one is not asked for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null_mut::<u64>(),
+            size_of_val(&none),
+        )
+    };
 }
 
 /// Default dispositions, but SIGPIPE and SIGXFSZ ignored: both come back as errors of the call. Master does it once, and no process

@@ -1,7 +1,7 @@
 //! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, nursery, helper, auth, greeter and worker.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
-use crate::sys::{heap, socket};
+use crate::sys::socket;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,11 +84,6 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     pub fn receive(&mut self) -> Result<Option<In>, Broken> {
         // One byte more than the longest message: a datagram that fills it was too long.
         let most = In::MAX.saturating_add(1);
-        if most > heap::BUFFER {
-            // Most of it is never touched: what a message has filled is wiped here, and the heap need not.
-            self.buffer.clear();
-            self.buffer.reserve(most.max(heap::UNWIPED));
-        }
         let descriptor = socket::receive_message(self.socket.as_fd(), &mut self.buffer, most)?;
         if self.buffer.is_empty() {
             return Ok(None);
@@ -100,6 +95,10 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         let message = In::decode(&mut decoder)?;
         let finished = decoder.finished();
         zeroize::Zeroize::zeroize(self.buffer.as_mut_slice());
+        if self.buffer.len() > socket::NEAR {
+            // The next one is short again.
+            self.buffer = Vec::new();
+        }
         if finished {
             Ok(Some(message))
         } else {

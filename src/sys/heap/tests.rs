@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{
-    ANEW, BUFFER, Heap, LARGE, ROOM, begin_anew, begin_wiping, end_wiping, give_back, inherited,
+    ANEW, Anew, BUFFER, Heap, LARGE, OVERFLOW, Overflow, ROOM, begin_anew, begin_wiping,
+    end_wiping, give_back, inherited,
 };
 use crate::sys::process::{self, Ended};
 use nix::unistd::ForkResult;
@@ -165,8 +166,31 @@ fn free_pages_at_the_end_are_given_back() {
 }
 
 #[test]
-fn a_sessions_state_is_one_page() {
-    assert_eq!(size_of_val(&ANEW), 4096);
+fn a_sessions_state_and_its_first_pieces_are_one_page() {
+    assert!(std::mem::offset_of!(Anew, room) < 1100);
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let pieces: Vec<Piece> = (0..20).map(|mark| Piece::new(100, 8, mark)).collect();
+        let page = |at: usize| at / 4096;
+        let here = page((&raw const ANEW).addr());
+        let near = pieces.iter().all(|piece| page(piece.0.addr()) == here);
+        near && pieces.into_iter().all(Piece::free) && old.free()
+    });
+}
+
+#[test]
+fn the_overflow_is_lent_to_one_and_is_no_page_of_master() {
+    holds(|| {
+        let none = Overflow::borrow().is_none();
+        begin_anew();
+        let mut first = Overflow::borrow().unwrap();
+        let second = Overflow::borrow().is_none();
+        first[OVERFLOW - 1] = 1;
+        drop(first);
+        let again = Overflow::borrow().unwrap();
+        none && second && again.len() == OVERFLOW && again[OVERFLOW - 1] == 1
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub use data::{
     finish, listen_data, receive, send_last, unacknowledged,
 };
 
-use super::memory;
+use super::{heap, memory};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
@@ -140,8 +140,11 @@ pub fn send_message(
     }
 }
 
+/// Most messages are no longer, and take no other memory than where all that is small lies.
+pub const NEAR: usize = 512;
+
 /// Waits for one datagram of at most `most` bytes and at most one descriptor; `into` has it then, and is empty when the peer has
-/// closed. Nothing is cleared beforehand: memory that no datagram reaches is never touched.
+/// closed.
 ///
 /// # Errors
 /// The kernel's word; a datagram or descriptors that were cut short are `InvalidData`.
@@ -150,23 +153,36 @@ pub fn receive_message(
     into: &mut Vec<u8>,
     most: usize,
 ) -> io::Result<Option<OwnedFd>> {
+    let near = most.min(NEAR);
     into.clear();
-    into.reserve(most);
+    into.reserve(near);
+    // Nothing is cleared beforehand: memory that no datagram reaches is never touched.
+    let rest = most.saturating_sub(near);
+    let mut lent = heap::Overflow::borrow().filter(|lent| lent.len() >= rest);
+    let mut own = Vec::new();
+    let far = match &mut lent {
+        Some(lent) => lent.as_mut_ptr(),
+        None => {
+            own.reserve(rest);
+            own.as_mut_ptr()
+        }
+    };
     // SAFETY: a header of zeros is a valid value of that plain C struct: no kind of message.
     let mut space: Rights = unsafe { std::mem::zeroed() };
-    let mut iov = libc::iovec {
-        iov_base: into.as_mut_ptr().cast(),
-        iov_len: most,
+    let place = |begin: *mut u8, length| libc::iovec {
+        iov_base: begin.cast(),
+        iov_len: length,
     };
+    let mut iov = [place(into.as_mut_ptr(), near), place(far, rest)];
     // SAFETY: a msghdr of zeros is a valid value of that plain C struct: no name, no buffers.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut iov;
-    message.msg_iovlen = 1;
+    message.msg_iov = iov.as_mut_ptr();
+    message.msg_iovlen = length(iov.len());
     message.msg_control = (&raw mut space).cast();
     // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
     message.msg_controllen = length(Rights::LENGTH);
     let count = loop {
-        // SAFETY: every pointer in the message is to live memory of the length beside it: `most` bytes are reserved.
+        // SAFETY: every pointer in the message is to live memory of the length beside it, which is reserved.
         let count =
             unsafe { libc::recvmsg(on.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
         match Errno::result(count) {
@@ -176,8 +192,15 @@ pub fn receive_message(
             Err(error) => return Err(error.into()),
         }
     };
-    // SAFETY: the kernel has written that many bytes, and never more than the `most` that are reserved.
-    unsafe { into.set_len(count.min(most)) };
+    // SAFETY: the kernel has written that many bytes, and never more than are reserved.
+    unsafe { into.set_len(count.min(near)) };
+    let more = count.saturating_sub(near).min(rest);
+    if more > 0 {
+        // SAFETY: as above, and there nobody else reads or writes.
+        let more = unsafe { std::slice::from_raw_parts_mut(far, more) };
+        into.extend_from_slice(more);
+        zeroize::Zeroize::zeroize(more);
+    }
     let descriptor = space.take(message.msg_controllen >= length(Rights::LENGTH));
     if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return Err(io::ErrorKind::InvalidData.into());
@@ -297,7 +320,8 @@ pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<boo
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now());
                 // Rounded up, so that a deadline is never reached early and polled for in a loop.
-                let millis = left.as_nanos().div_ceil(1_000_000);
+                let part = u64::from(left.subsec_nanos().div_ceil(1_000_000));
+                let millis = left.as_secs().saturating_mul(1000).saturating_add(part);
                 PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
                     .unwrap_or(PollTimeout::MAX)
             }
