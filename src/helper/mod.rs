@@ -147,9 +147,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         journal.turned_away(refused.reason());
         return Ok(());
     }
-    name_process(&arrival.prepared, || {
-        format!("{}: connected", journal.address())
-    });
+    name_process(&arrival.prepared, &journal, ": connected");
     let client = Client {
         socket: client,
         peer,
@@ -319,9 +317,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(abandon(accounting, fuse));
     }
-    name_process(&prepared, || {
-        format!("{}/{name}: helper", journal.address())
-    });
+    name_process(&prepared, journal, &format!("/{name}: helper"));
     let facts = after::Facts {
         config: prepared.config(),
         peer,
@@ -358,9 +354,9 @@ fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Jou
 }
 
 /// What ps(1) shows for this process.
-fn name_process(prepared: &Prepared, text: impl FnOnce() -> String) {
+fn name_process(prepared: &Prepared, journal: &Journal, what: &str) {
     if prepared.config().setproctitle_enable {
-        title::set(true, &text());
+        title::set(true, &format!("{}{what}", journal.address()));
     }
 }
 

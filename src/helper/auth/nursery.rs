@@ -262,6 +262,7 @@ impl Nursery {
 
     /// The whole life of an auth; gives the exit status.
     fn live(&self, channel: OwnedFd, helper: Pid) -> i32 {
+        heap::begin_anew();
         let _ = nix::unistd::setsid();
         heap::begin_wiping();
         oom::do_not_spare();

@@ -153,13 +153,13 @@ fn free_pages_at_the_end_are_given_back() {
         begin_anew();
         let small = Piece::new(100, 16, 1);
         let buffers: Vec<Piece> = (0..10)
-            .map(|mark| Piece::new(3 * BUFFER, 16, mark))
+            .map(|mark| Piece::new(BUFFER + 4096, 16, mark))
             .collect();
         let last = buffers[9].0;
         let freed = buffers.into_iter().all(Piece::free);
         let before = resident(last);
         give_back();
-        let again = Piece::new(3 * BUFFER, 16, 3);
+        let again = Piece::new(BUFFER + 4096, 16, 3);
         let given = freed && before && !resident(last);
         given && [old, small, again].into_iter().all(Piece::free)
     });

@@ -140,6 +140,29 @@ pub fn send_message(
     }
 }
 
+/// Room for what a message has beyond that.
+enum Far {
+    Lent(heap::Overflow),
+    Own(Vec<u8>),
+}
+
+impl Far {
+    fn with_room(bytes: usize) -> Self {
+        let wanted = (bytes > 0).then(heap::Overflow::borrow).flatten();
+        match wanted.filter(|lent| lent.len() >= bytes) {
+            Some(lent) => Self::Lent(lent),
+            None => Self::Own(Vec::with_capacity(bytes)),
+        }
+    }
+
+    fn begin(&mut self) -> *mut u8 {
+        match self {
+            Self::Lent(lent) => lent.as_mut_ptr(),
+            Self::Own(own) => own.as_mut_ptr(),
+        }
+    }
+}
+
 /// Most messages are no longer, and take no other memory than where all that is small lies.
 pub const NEAR: usize = 512;
 
@@ -158,15 +181,8 @@ pub fn receive_message(
     into.reserve(near);
     // Nothing is cleared beforehand: memory that no datagram reaches is never touched.
     let rest = most.saturating_sub(near);
-    let mut lent = heap::Overflow::borrow().filter(|lent| lent.len() >= rest);
-    let mut own = Vec::new();
-    let far = match &mut lent {
-        Some(lent) => lent.as_mut_ptr(),
-        None => {
-            own.reserve(rest);
-            own.as_mut_ptr()
-        }
-    };
+    let mut far = Far::with_room(rest);
+    let far = far.begin();
     // SAFETY: a header of zeros is a valid value of that plain C struct: no kind of message.
     let mut space: Rights = unsafe { std::mem::zeroed() };
     let place = |begin: *mut u8, length| libc::iovec {
@@ -177,7 +193,7 @@ pub fn receive_message(
     // SAFETY: a msghdr of zeros is a valid value of that plain C struct: no name, no buffers.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = iov.as_mut_ptr();
-    message.msg_iovlen = length(iov.len());
+    message.msg_iovlen = length(1 + usize::from(rest > 0));
     message.msg_control = (&raw mut space).cast();
     // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
     message.msg_controllen = length(Rights::LENGTH);
