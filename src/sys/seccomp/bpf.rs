@@ -1,6 +1,7 @@
 //! From rows to a program of the kernel's packet filter, as short as it gets, because each process of each session pays for every step
 //! when the program is installed: the kernel checks it, translates it twice and walks it once for each call there is. So calls are
-//! found by bisection, answers stand once and are jumped to, and a word that was loaded is not loaded again; no process of its own.
+//! found by bisection, the last few of them one by one, answers stand once and are jumped to, and a word that was loaded is not loaded
+//! again; no process of its own.
 
 use super::rows::{Answer, Row, Test, When};
 use seccompiler::sock_filter;
@@ -59,9 +60,10 @@ struct Call<'a> {
     otherwise: Answer,
 }
 
-/// A stretch of call numbers that are treated alike, from this one on.
+/// A stretch of call numbers that are treated alike, from this one on, and whether it is this one alone.
 struct Stretch<'a> {
     from: u32,
+    alone: bool,
     what: What<'a>,
 }
 
@@ -120,7 +122,11 @@ fn stretches<'a>(
     let mut add = |from: u32, what: What<'a>| {
         let alike = |last: &Stretch<'_>| matches!((last.what, what), (What::Answer(one), What::Answer(other)) if one == other);
         if !found.last().is_some_and(alike) {
-            found.push(Stretch { from, what });
+            found.push(Stretch {
+                from,
+                alone: false,
+                what,
+            });
         }
     };
     let mut next = 0;
@@ -132,7 +138,26 @@ fn stretches<'a>(
         next = number.saturating_add(1);
     }
     add(next, What::Answer(default));
+    let begins: Vec<u32> = found.iter().map(|one| one.from).collect();
+    for (one, next) in found.iter_mut().zip(begins.iter().skip(1)) {
+        one.alone = next.saturating_sub(one.from) == 1;
+    }
     found
+}
+
+/// What all of these get but for some that stand alone, which come with it; `None` if they are too many, or others differ.
+fn exceptions<'s, 'a>(stretches: &'s [Stretch<'a>]) -> Option<(u32, Vec<&'s Stretch<'a>>)> {
+    let mut rule = None;
+    let mut alone = Vec::new();
+    for one in stretches {
+        match one.what {
+            _ if one.alone => alone.push(one),
+            What::Answer(value) if rule.is_none_or(|rule| rule == value) => rule = Some(value),
+            What::Answer(_) | What::Call(_) => return None,
+        }
+    }
+    rule.filter(|_| alone.len() <= FEW)
+        .map(|rule| (rule, alone))
 }
 
 fn judged<'a>(call: &'a Call<'a>, refusal: Refusal) -> What<'a> {
@@ -174,6 +199,9 @@ impl Entry {
         }
     }
 }
+
+/// So many calls are asked for one by one: half the steps of bisection, which asks where each begins and where it ends.
+const FEW: usize = 4;
 
 /// How far a step that decides can jump, and a little less (linux/filter.h: eight bits).
 const NEAR: usize = 250;
@@ -260,6 +288,9 @@ impl Code {
                 What::Call(call) => self.call(call),
             },
             more => {
+                if let Some((rule, alone)) = exceptions(more) {
+                    return self.one_by_one(rule, &alone);
+                }
                 let (left, right) = more.split_at_checked(more.len() / 2).unwrap_or((more, &[]));
                 let from = right.first().map_or(u32::MAX, |first| first.from);
                 let above = self.bisect(right);
@@ -267,6 +298,18 @@ impl Code {
                 self.branch(IF_AT_LEAST, from, above, below)
             }
         }
+    }
+
+    fn one_by_one(&mut self, rule: u32, alone: &[&Stretch<'_>]) -> Place {
+        let mut next = self.answer(rule);
+        for one in alone.iter().rev() {
+            let found = match one.what {
+                What::Answer(value) => self.answer(value),
+                What::Call(call) => self.call(call),
+            };
+            next = self.branch(IF_EQUAL, one.from, found, next);
+        }
+        next
     }
 
     fn call(&mut self, call: &Call<'_>) -> Place {
