@@ -293,12 +293,12 @@ fn a_lock_that_is_kept() {
 fn refusals_stop_nobody() {
     let _first = Client::connect();
     let refused: Vec<Client> = (0..8).map(|_| Client::dial()).collect();
+    // Behind them in master's queue.
+    super::from("127.0.0.2", "127.0.0.1");
     for mut client in refused {
         client.next("421 There are too many connections from your internet address.");
         client.closed();
     }
-    let [other, server] = ["127.0.0.2", "127.0.0.1"].map(|ip| ip.parse().unwrap());
-    Client::dial_from(other, server).greeted();
 }
 
 /// A daemon that takes nothing, as one that was stopped, stops neither a session of ours nor master, and what it has missed is told when it
