@@ -80,7 +80,8 @@ macro_rules! rows_login {
     /// The list for `secure_email_list_enable`: one password on each line.
     email_password_file: text("/etc/vsftpd.email_passwords"), [Helper], PerHost, Works;
 
-    /// Seconds to wait before a failed login is answered.
+    /// Seconds to wait before a failed login is answered, from its password on: what the check takes, which depends on whether there is
+    /// such a user, is part of them. With 0, or if the check takes longer, a client can tell by the time which names exist.
     delay_failed_login: number(1, 0..=SECONDS), [Helper], PerHost, Works;
 
     /// Seconds to wait before a successful login is answered.

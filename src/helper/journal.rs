@@ -8,6 +8,11 @@ use crate::worker::{Class, Verdict};
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// How long somebody else may hold the lock on a log, or the system's log be behind: who keeps it, or was stopped while he had it, would
+/// otherwise stop every session of the server, and a client's end would not end its session.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open sinks of one session and who it is.
 #[derive(Debug)]
@@ -15,7 +20,9 @@ pub struct Journal {
     vsftpd: Option<OwnedFd>,
     pub(super) xfer: Option<OwnedFd>,
     syslog: Option<syslog::Syslog>,
-    pub(super) lock: bool,
+    /// How long a log's lock is waited for, if it is taken at all.
+    pub(super) lock: Option<Duration>,
+    patience: Duration,
     pub(super) address: Address,
     pub(super) pid: u32,
     pub(super) user: Option<Vec<u8>>,
@@ -30,14 +37,27 @@ impl Journal {
     /// # Errors
     /// The original's text for a log that cannot be opened.
     pub fn open(config: &Config, peer: SocketAddr) -> Result<Self, String> {
+        Self::open_with(config, peer, PATIENCE)
+    }
+
+    /// The same for master, which waits for nobody.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in_master(config: &Config, peer: SocketAddr) -> Result<Self, String> {
+        Self::open_with(config, peer, Duration::ZERO)
+    }
+
+    fn open_with(config: &Config, peer: SocketAddr, patience: Duration) -> Result<Self, String> {
         let mut journal = Self::silent(peer);
-        journal.lock = !config.no_log_lock;
+        journal.patience = patience;
+        journal.lock = (!config.no_log_lock).then_some(patience);
         let std_format = config.xferlog_enable && config.xferlog_std_format;
         if config.dual_log_enable || std_format {
             journal.xfer = Some(open("xferlog", config.xferlog_file.as_deref())?);
         }
         if config.syslog_enable {
-            journal.syslog = Some(syslog::Syslog::new("vsftpd"));
+            journal.syslog = Some(syslog::Syslog::new("vsftpd", patience));
         } else if config.dual_log_enable || (config.xferlog_enable && !config.xferlog_std_format) {
             journal.vsftpd = Some(open("vsftpd", config.vsftpd_log_file.as_deref())?);
         }
@@ -50,7 +70,8 @@ impl Journal {
             vsftpd: None,
             xfer: None,
             syslog: None,
-            lock: false,
+            lock: None,
+            patience: PATIENCE,
             address: Address {
                 peer,
                 text: OnceCell::new(),
@@ -97,7 +118,7 @@ impl Journal {
 
     /// What the user is, for xferlog; and the user's own settings, as far as they concern logs that are open.
     pub fn settled(&mut self, verdict: &Verdict, config: &Config) {
-        self.lock = !config.no_log_lock;
+        self.lock = (!config.no_log_lock).then_some(self.patience);
         self.access = match &verdict.class {
             Class::Anonymous { password } => (Access::Anonymous, password.clone()),
             Class::Guest => (Access::Guest, Vec::new()),

@@ -16,7 +16,7 @@ use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// What the log gets when `session_support` finds no PAM.
@@ -145,6 +145,7 @@ impl<'a, 't> Gate<'a, 't> {
             // Whether the password is right: how long it takes tells nothing.
             self.hold();
         }
+        let begun = Instant::now();
         let result = match self.listed_out(name) {
             Ok(Some(reason)) => Err(Refusal::Refused(reason)),
             Ok(None) => auth::acceptable(name, password)
@@ -178,7 +179,7 @@ impl<'a, 't> Gate<'a, 't> {
             Err(Refusal::Refused(reason)) => {
                 // As it was typed, for anonymous clients too, and no password: it may be somebody's.
                 journal.login_failed(name, &reason);
-                Decision::Reply(self.refused(anonymous))
+                Decision::Reply(self.refused(anonymous, begun))
             }
             Err(Refusal::Oops(text)) => {
                 journal.note(format!("login ended: {text}").as_bytes());
@@ -187,12 +188,14 @@ impl<'a, 't> Gate<'a, 't> {
         }
     }
 
-    /// After a password that was refused: told, waited for, and counted.
-    fn refused(&mut self, anonymous: bool) -> BeforeLoginReply {
+    /// After a password that was refused: told, waited for, and counted. The time the check took is part of the wait: it depends on whether
+    /// there is such a user (attacks B-084).
+    fn refused(&mut self, anonymous: bool, begun: Instant) -> BeforeLoginReply {
         if !anonymous {
             self.toll.tell(Report::LoginFailed);
         }
-        pause(self.config().delay_failed_login);
+        let delay = Duration::from_secs(self.config().delay_failed_login.into());
+        std::thread::sleep(delay.saturating_sub(begun.elapsed()));
         if self.failed() {
             BeforeLoginReply::FailedLast
         } else {

@@ -589,7 +589,7 @@ fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {
     client.last_word(refused.reply());
-    match Journal::open(config, peer) {
+    match Journal::open_in_master(config, peer) {
         Ok(mut journal) => journal.turned_away(refused.reason()),
         Err(text) => log::error!("{text}"),
     }

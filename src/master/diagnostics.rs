@@ -3,6 +3,10 @@
 use crate::sys::syslog::{Level, Syslog};
 use log::{LevelFilter, Metadata, Record};
 use std::io::Write;
+use std::time::Duration;
+
+/// How long a line waits for a system's log that is behind: master has clients to serve.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 struct Diagnostics {
     filter: env_logger::Logger,
@@ -39,7 +43,7 @@ impl log::Log for Diagnostics {
                 Level::Info
             };
             // Connected anew each time: a descriptor kept here would be closed, and its number reused, in children.
-            Syslog::new("vsftpd").send(level, text.as_bytes());
+            Syslog::new("vsftpd", PATIENCE).send(level, text.as_bytes());
         } else {
             // One write, so that lines of several processes do not mix.
             let _ = std::io::stderr().write_all(format!("vsftpd: {text}\n").as_bytes());

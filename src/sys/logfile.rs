@@ -40,16 +40,10 @@ pub fn is_null(meta: &FileStat) -> bool {
     device && meta.st_rdev == nix::sys::stat::makedev(1, 3)
 }
 
-/// How long somebody else may hold the lock on a log: who keeps it, or was stopped while he had it, would otherwise stop every session
-/// of the server, and a client's end would not end its session.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Appends one line; under the whole-file lock the original takes when `lock`, which is given up when somebody else keeps it: a line is
-/// written with one call, and stays whole. A full disk loses the line, as there.
-pub fn append(file: &OwnedFd, line: &[u8], lock: &mut bool) {
-    if *lock && !locked(file) {
-        *lock = false;
-    }
+/// Appends one line; under the whole-file lock the original takes, if somebody else keeps it no longer than `lock`. Else it is given up: a
+/// line is written with one call, and stays whole. A full disk loses the line, as there.
+pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) {
+    *lock = lock.filter(|patience| locked(file, *patience));
     let mut rest = line;
     while !rest.is_empty() {
         match nix::unistd::write(file, rest) {
@@ -58,18 +52,18 @@ pub fn append(file: &OwnedFd, line: &[u8], lock: &mut bool) {
             Err(_) => break,
         }
     }
-    if *lock {
+    if lock.is_some() {
         let _ = set(file, libc::F_UNLCK);
     }
 }
 
 /// Waits for the lock; false when it is kept. What the file system cannot lock is not locked, as in the original.
-fn locked(file: &OwnedFd) -> bool {
+fn locked(file: &OwnedFd, patience: Duration) -> bool {
     let begun = Instant::now();
     let mut nap = Duration::from_micros(50);
     loop {
         match set(file, libc::F_WRLCK) {
-            Err(Errno::EAGAIN | Errno::EACCES) if begun.elapsed() < PATIENCE => {
+            Err(Errno::EAGAIN | Errno::EACCES) if begun.elapsed() < patience => {
                 std::thread::sleep(nap);
                 nap = Duration::from_millis(10).min(nap.saturating_mul(2));
             }

@@ -5,8 +5,9 @@
 pub mod fuzz;
 
 use super::dl;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
+use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 /// PAM_SUCCESS.
@@ -28,6 +29,7 @@ const PAM_USER: c_int = 2;
 const PAM_TTY: c_int = 3;
 const PAM_RHOST: c_int = 4;
 const PAM_RUSER: c_int = 8;
+const PAM_FAIL_DELAY: c_int = 10;
 
 /// Message styles (pam_conv(3)).
 const PROMPT_ECHO_OFF: c_int = 1;
@@ -83,6 +85,7 @@ pub struct Pam {
 
 /// What was said in a login, and what there is to answer.
 struct Dialogue {
+    begun: Instant,
     password: Zeroizing<Vec<u8>>,
     answered: usize,
     heard: Vec<u8>,
@@ -180,6 +183,7 @@ impl Pam {
         };
         let (service, user, rhost) = (text(service)?, text(user)?, text(rhost.as_bytes())?);
         let mut dialogue = Box::new(Dialogue {
+            begun: Instant::now(),
             password: Zeroizing::new(password.to_vec()),
             answered: 0,
             heard: Vec::new(),
@@ -218,6 +222,7 @@ impl Pam {
         login.set(PAM_RHOST, &rhost)?;
         login.set(PAM_TTY, c"ftp")?;
         login.set(PAM_RUSER, &user)?;
+        login.delay_from_the_beginning();
         Ok(login)
     }
 }
@@ -280,6 +285,13 @@ impl Login<'_> {
         self.check("pam_set_item", code)
     }
 
+    fn delay_from_the_beginning(&mut self) {
+        let function: extern "C" fn(c_int, c_uint, *mut c_void) = delayed;
+        // SAFETY: the handle is live; this item is a function of that type (pam_fail_delay(3)). A library that does not know it waits by
+        // itself.
+        unsafe { (self.pam.set_item)(self.handle, PAM_FAIL_DELAY, function as *const c_void) };
+    }
+
     fn user(&mut self) -> Result<Vec<u8>, Refused> {
         let mut item: *const c_void = std::ptr::null();
         // SAFETY: the handle is live and `item` is a place for one pointer.
@@ -329,6 +341,18 @@ impl Drop for Login<'_> {
         // SAFETY: the handle is live and is not used again.
         unsafe { (self.pam.end)(self.handle, self.status | silent) };
     }
+}
+
+/// Waits after a refusal, as long as modules have asked for (pam_fail_delay(3)), counted from the beginning of the login: modules take their
+/// time for users that are there, and none for others, which waiting after them would leave to be seen (attacks B-084).
+extern "C" fn delayed(status: c_int, micros: c_uint, data: *mut c_void) {
+    if status == SUCCESS || data.is_null() {
+        return;
+    }
+    // SAFETY: `data` is the Dialogue given to pam_start, alive and used by nobody else during the call.
+    let begun = unsafe { (*data.cast::<Dialogue>()).begun };
+    let delay = Duration::from_micros(micros.into());
+    std::thread::sleep(delay.saturating_sub(begun.elapsed()));
 }
 
 /// Answers PAM's prompts: hidden ones with the password, messages with nothing; anything else is an error.
@@ -422,4 +446,31 @@ fn give_back(answers: *mut Response, filled: usize) {
     }
     // SAFETY: the array came from calloc and is freed once.
     unsafe { libc::free(answers.cast()) };
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Dialogue, SUCCESS, SYSTEM_ERR, delayed};
+    use std::time::{Duration, Instant};
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn what_a_login_has_taken_is_part_of_its_delay() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let start = Instant::now();
+        let mut dialogue = Dialogue {
+            begun: start.checked_sub(HOUR).unwrap_or(start),
+            password: Zeroizing::new(Vec::new()),
+            answered: 0,
+            heard: Vec::new(),
+        };
+        let spent = u32::try_from(start.duration_since(dialogue.begun).as_micros()).unwrap();
+        delayed(SYSTEM_ERR, spent, (&raw mut dialogue).cast());
+        delayed(SUCCESS, u32::MAX, (&raw mut dialogue).cast());
+        assert!(start.elapsed() < HOUR);
+        dialogue.begun = Instant::now();
+        delayed(SYSTEM_ERR, 20_000, (&raw mut dialogue).cast());
+        assert!(dialogue.begun.elapsed() >= Duration::from_millis(20));
+    }
 }

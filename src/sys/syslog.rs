@@ -1,7 +1,11 @@
 //! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
 
-use std::io::Write;
+use super::socket;
+use nix::poll::{PollFd, PollFlags};
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 /// How grave a line is (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,27 +25,58 @@ pub struct Syslog {
     socket: Option<UnixDatagram>,
     ident: &'static str,
     pid: u32,
+    patience: Duration,
+    /// Lines that the daemon did not take, since it last took one.
+    lost: u32,
     buffer: Vec<u8>,
 }
 
 impl Syslog {
-    /// Connects now, while /dev/log can be reached; without a syslog daemon lines are lost, as with syslog(3).
-    pub fn new(ident: &'static str) -> Self {
+    /// Connects now, while /dev/log can be reached; without a syslog daemon lines are lost, as with syslog(3). A daemon that is there and
+    /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
+    pub fn new(ident: &'static str, patience: Duration) -> Self {
         let socket = UnixDatagram::unbound().ok().and_then(|socket| {
             socket.connect("/dev/log").ok()?;
+            socket.set_nonblocking(true).ok()?;
             Some(socket)
         });
         Self {
             socket,
             ident,
             pid: std::process::id(),
+            patience,
+            lost: 0,
             buffer: Vec::new(),
         }
     }
 
     /// Sends one line; the daemon stamps the time.
     pub fn send(&mut self, level: Level, text: &[u8]) {
-        let Some(socket) = &self.socket else { return };
+        if !self.own_up() || !self.put(level, text) {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    /// Says how many lines were lost; false if that is lost too.
+    fn own_up(&mut self) -> bool {
+        let lost = self.lost;
+        if lost == 0 {
+            return true;
+        }
+        let text =
+            format!("lines lost before this one, because the system's log took none: {lost}");
+        let said = self.put(Level::Warning, text.as_bytes());
+        if said {
+            self.lost = 0;
+        }
+        said
+    }
+
+    /// Whether the daemon has taken the line, or there is none that could.
+    fn put(&mut self, level: Level, text: &[u8]) -> bool {
+        let Some(socket) = &self.socket else {
+            return true;
+        };
         let priority = FACILITY
             | match level {
                 Level::Warning => 4,
@@ -51,7 +86,30 @@ impl Syslog {
         // Writing to a Vec cannot fail.
         let _ = write!(self.buffer, "<{priority}>{}[{}]: ", self.ident, self.pid);
         self.buffer.extend_from_slice(text);
-        // A stopped daemon must not stop the session.
-        let _ = socket.send(&self.buffer);
+        let patience = if self.lost == 0 {
+            self.patience
+        } else {
+            Duration::ZERO
+        };
+        let until = Instant::now().checked_add(patience);
+        loop {
+            match socket.send(&self.buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A stopped daemon must not stop the session.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+                    if until.is_none() || !socket::wait(&mut fds, until).unwrap_or(false) {
+                        return false;
+                    }
+                }
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+}
+
+impl Drop for Syslog {
+    fn drop(&mut self) {
+        self.own_up();
     }
 }

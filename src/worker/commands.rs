@@ -350,9 +350,23 @@ pub fn usable(session: &Session, verb: &[u8]) -> bool {
     listed(session, verb) && find(verb).is_some_and(|row| permitted(session, row.gate, b""))
 }
 
-/// Verbs of HTTP: a browser tricked into speaking to us is hung up on (attacks B-096).
+/// Verbs of HTTP (RFC 9110, RFC 5789, RFC 9113) and lines of its header: a browser tricked into speaking to us is hung up on before it says
+/// what was put into its mouth (attacks B-096).
 pub fn is_http(verb: &[u8]) -> bool {
-    matches!(verb, b"GET" | b"POST" | b"HEAD" | b"OPTIONS" | b"CONNECT")
+    verb.ends_with(b":")
+        || matches!(
+            verb,
+            b"GET"
+                | b"POST"
+                | b"HEAD"
+                | b"OPTIONS"
+                | b"CONNECT"
+                | b"PUT"
+                | b"DELETE"
+                | b"PATCH"
+                | b"TRACE"
+                | b"PRI"
+        )
 }
 
 /// To whom FEAT speaks.

@@ -438,6 +438,31 @@ fn http_after_login() {
     }
 }
 
+/// All its verbs, and the lines behind them; the original knows five, and serves what comes after the others (attacks B-096).
+#[test]
+fn http_of_every_kind() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "");
+    for line in [
+        "PUT /x HTTP/1.1",
+        "delete /x HTTP/1.1",
+        "PATCH /x HTTP/1.1",
+        "TRACE / HTTP/1.1",
+        "PRI * HTTP/2.0",
+        "Host: ftp.example.org",
+        "X-Any: 1",
+    ] {
+        for mut c in [Client::connect(), Client::alice()] {
+            c.send(format!("{line}\r\nNOOP\r\n").as_bytes());
+            c.next("500 HTTP protocol commands not allowed.");
+            c.closed();
+        }
+    }
+}
+
 #[test]
 fn guests_are_the_guest_user() {
     let host = Host::new();

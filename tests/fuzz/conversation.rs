@@ -6,6 +6,7 @@ use super::{
     TEXT_INFO, converse, give_back,
 };
 use std::ffi::{CString, c_int};
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// A byte of how many messages, a line for each: a byte of style, a text.
@@ -19,6 +20,7 @@ pub fn run(data: &[u8]) {
         vec![b's'; usize::from(*secret)]
     };
     let mut dialogue = Dialogue {
+        begun: Instant::now(),
         password: Zeroizing::new(password.clone()),
         answered: 0,
         heard: Vec::new(),

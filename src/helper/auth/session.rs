@@ -7,11 +7,14 @@ use crate::sys::utmp::Record;
 use crate::sys::{clock, confine, limits, process};
 use crate::wire::{AuthReply, AuthWord, Channel, Message, Stay};
 use std::os::fd::AsFd;
+use std::time::Duration;
 use zeroize::Zeroize;
 
 /// Seconds that modules may take to open a session, or to close it: one that hangs does not leave a root process behind for ever.
 const OPENING: u32 = 120;
 const CLOSING: u32 = 120;
+/// How long the last line waits for a system's log that is behind.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the session of a login that holds, reports it, and stays until helper has gone or this process is asked to end.
 pub fn keep<In: Message>(
@@ -59,7 +62,7 @@ pub fn keep<In: Message>(
     if let Err(refusal) = login.close_session() {
         let reason = pam::reason(asked.service, refusal);
         let text = format!("the session of a login was not closed in order: {reason}");
-        Syslog::new("vsftpd").send(Level::Warning, text.as_bytes());
+        Syslog::new("vsftpd", PATIENCE).send(Level::Warning, text.as_bytes());
     }
 }
 

@@ -4,13 +4,14 @@ use super::Reason;
 use crate::sys::account;
 use crate::sys::clock;
 use crate::sys::crypt::Crypt;
+use std::collections::HashMap;
 use std::io::Read;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The most that is read of each file.
 const LONGEST: u64 = 16 << 20;
 
-/// A hash that no password has; hashing against it takes an unknown user's login as long as a known one's (attacks B-084).
+/// The setting that stands in where the host has no hash at all.
 const DUMMY: &[u8] = b"$6$nobodyhasthissalt$";
 
 const DAY: i64 = 86_400;
@@ -47,13 +48,15 @@ pub fn check(
     })?;
     let account = account::find(name)
         .map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;
-    let entry = Entry::find(files, name)?;
-    let hash = entry.as_ref().map_or(DUMMY, |entry| entry.hash.as_slice());
-    let usable = !hash.is_empty() && !hash.starts_with(b"!") && !hash.starts_with(b"*");
+    let text = Zeroizing::new(read(files.shadow)?);
+    let entry = Entry::find(&text, name);
+    let hash = entry.as_ref().map(|entry| entry.hash.as_slice());
+    let hash = hash.filter(|hash| !matches!(hash.first(), None | Some(b'!' | b'*')));
+    let usable = hash.is_some();
     let computed = crypt
-        .hash(password, if usable { hash } else { DUMMY })
+        .hash(password, hash.unwrap_or_else(|| stand_in(&text)))
         .map(Zeroizing::new);
-    let right = usable && computed.is_some_and(|computed| equal(&computed, hash));
+    let right = hash.is_some_and(|hash| computed.is_some_and(|computed| equal(&computed, hash)));
     let (Some(account), Some(entry)) = (account, entry) else {
         return Err(Reason::new("there is no such user"));
     };
@@ -85,10 +88,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn find(files: &Files<'_>, name: &[u8]) -> Result<Option<Self>, Reason> {
-        let mut text = read(files.shadow)?;
-        let entry = text
-            .split(|byte| *byte == b'\n')
+    fn find(text: &[u8], name: &[u8]) -> Option<Self> {
+        text.split(|byte| *byte == b'\n')
             .map(|line| line.split(|byte| *byte == b':').collect::<Vec<_>>())
             .find(|fields| fields.first().is_some_and(|first| *first == name) && !name.is_empty())
             .map(|fields| {
@@ -101,9 +102,7 @@ impl Entry {
                     max_age: number(4),
                     expires: number(7),
                 }
-            });
-        text.zeroize();
-        Ok(entry)
+            })
     }
 
     /// Expiry of the account and age of the password, in days since 1970 (shadow(5)).
@@ -122,6 +121,22 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// What is hashed against where there is no user, or none with a hash, so that it takes as long as for one (attacks B-084): somebody's hash
+/// by the method that most have. What comes out is used for nothing.
+fn stand_in(text: &[u8]) -> &[u8] {
+    let mut methods: HashMap<&[u8], (u32, &[u8])> = HashMap::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let hash = line.split(|byte| *byte == b':').nth(1).unwrap_or_default();
+        let mut parts = hash.split(|byte| *byte == b'$');
+        if let (Some(b""), Some(method)) = (parts.next(), parts.next()) {
+            let (count, _) = methods.entry(method).or_insert((0, hash));
+            *count = count.saturating_add(1);
+        }
+    }
+    let most = methods.into_values().max_by_key(|(count, _)| *count);
+    most.map_or(DUMMY, |(_, hash)| hash)
 }
 
 fn listed(files: &Files<'_>, shell: &std::path::Path) -> Result<bool, Reason> {
@@ -266,6 +281,31 @@ mod tests {
         );
         assert!(entry(None, None, Some(today - 1)).in_force(today).is_err());
         assert!(entry(None, Some(1), None).in_force(today).is_ok());
+    }
+
+    #[test]
+    fn who_is_not_there_is_hashed_as_most_are() {
+        for (text, expected) in [
+            ("", "$6$nobodyhasthissalt$"),
+            ("root:*:1::::::\nmail:!:1::::::\nx", "$6$nobodyhasthissalt$"),
+            (
+                "root:$6$s$h:1::::::\na:$y$j9T$s$h:1::::::\nl:!$6$s$h:::\nb:$y$j9T$t$i:1:::\n",
+                "$y$j9T$s$h",
+            ),
+        ] {
+            let found = super::stand_in(text.as_bytes());
+            assert_eq!(found, expected.as_bytes(), "{text}");
+        }
+        // Whoever knows the password of that somebody is not let in by it.
+        let line = format!(
+            "somebody:{}:19000::::::\nroot:!:19000::::::\n",
+            hash(b"$5$saltsalt$")
+        );
+        with(&line, "", |files| {
+            for name in [b"root".as_slice(), b"nosuchuser"] {
+                assert!(check(files, name, b"secret", false).is_err(), "{name:?}");
+            }
+        });
     }
 
     #[test]

@@ -285,4 +285,68 @@ fn a_lock_that_is_kept() {
         assert_eq!(log[0], "CONNECT: Client \"127.0.0.1\"");
         assert!(log[2].contains("OK MKDIR"), "{log:?}");
     });
+    with(&host, "max_per_ip=1\n", refusals_stop_nobody);
+}
+
+/// Master writes a line for each connection that it refuses, and waits for nobody meanwhile: together they would take longer than a test
+/// waits for an answer.
+fn refusals_stop_nobody() {
+    let _first = Client::connect();
+    let refused: Vec<Client> = (0..8).map(|_| Client::dial()).collect();
+    // Behind them in master's queue.
+    super::from("127.0.0.2", "127.0.0.1");
+    for mut client in refused {
+        client.next("421 There are too many connections from your internet address.");
+        client.closed();
+    }
+}
+
+/// A daemon that takes nothing, as one that was stopped, stops neither a session of ours nor master, and what it has missed is told when it
+/// takes lines again; the original waits for ever.
+#[test]
+fn a_system_log_that_takes_nothing() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let log = system_log();
+    with(&host, "syslog_enable=YES\nmax_per_ip=1\n", || {
+        let mut c = Client::alice();
+        fill_system_log();
+        c.says("MKD new", "257 \"/home/alice/new\" created");
+        c.says("RMD new", "250 Remove directory operation successful.");
+        let mut refused = Client::dial();
+        refused.next("421 There are too many connections from your internet address.");
+        refused.closed();
+        // It has waited for as long as the first one, and later: the first one's line is lost by now.
+        let _other = super::from("127.0.0.2", "127.0.0.1");
+        log.set_nonblocking(true).unwrap();
+        while log.recv(&mut [0; 4096]).is_ok() {}
+        log.set_nonblocking(false).unwrap();
+        c.says("DELE f", "250 Delete operation successful.");
+        let line = logged(&log);
+        assert!(
+            line.starts_with(
+                "<92> lines lost before this one, because the system's log took none: "
+            ),
+            "{line}"
+        );
+        assert!(logged(&log).starts_with("<94> [alice] OK DELETE"));
+    });
+}
+
+/// Sends empty lines to the system's log until it takes none.
+fn fill_system_log() {
+    let taken = || {
+        let line = UnixDatagram::unbound().unwrap();
+        line.set_nonblocking(true).unwrap();
+        line.connect("/dev/log").unwrap();
+        let mut sent = 0;
+        while line.send(b"-").is_ok() {
+            sent += 1;
+        }
+        // What was sent is in the queue also when who sent it has gone.
+        sent
+    };
+    while taken() > 0 {}
 }

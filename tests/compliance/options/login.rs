@@ -473,6 +473,17 @@ fn delay_failed_login() {
     bare(&host, &format!("{lines}delay_failed_login=2\n"), || {
         assert!(timed("alice", "wrong", WRONG) >= Duration::from_millis(1990));
     });
+    if host.ours() {
+        // From the password on: what a check takes depends on whether there is such a user (attacks B-084). The original adds it.
+        let check = "auth optional pam_exec.so /bin/sleep 6\nauth required pam_deny.so\n";
+        host.write("/etc/pam.d/slow", check);
+        let slow = "pam_service_name=slow\ndelay_failed_login=8\n";
+        bare(&host, &format!("{lines}{slow}"), || {
+            let time = timed("alice", "wrong", WRONG);
+            assert!(time < Duration::from_secs(8 + 6), "{time:?}");
+            assert!(time >= Duration::from_millis(7990), "{time:?}");
+        });
+    }
     // Without a delay an answer comes; with a long one none does.
     bare(&host, &format!("{lines}delay_failed_login=0\n"), || {
         login("alice", "wrong", WRONG);
