@@ -141,11 +141,11 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
         return Source::Closed;
     };
-    // What the kernel makes up has no size and is no file to serve (attacks B-063).
     if meta.is_dir() {
         return Source::NoFile;
     }
-    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+    // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
+    if !meta.is_file() || kernel_fs(&file) {
         return Source::Closed;
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
@@ -311,7 +311,9 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
         Manner::Store { .. } | Manner::Append => {
             let how = if fresh { Create::New } else { Create::Open };
             let (file, created, meta) = session.tree.create(&session.cwd, path, mode, how).ok()?;
-            meta.is_file().then(|| Target {
+            // What is written there is no upload but an order to the kernel (attacks B-063).
+            let order = !created && kernel_fs(&file);
+            (meta.is_file() && !order).then(|| Target {
                 file,
                 meta,
                 created,

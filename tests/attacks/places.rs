@@ -1,0 +1,44 @@
+//! Places that are no ordinary files: file systems that are the kernel's own word.
+
+use crate::sessions::{back_to_base, logged_in};
+use crate::support::host::ALICE;
+use crate::support::{Client, Host, Server};
+use nix::mount::{MsFlags, mount};
+
+/// B-063: what the kernel makes up is not served, and what is written there would be no upload but an order to the kernel.
+#[test]
+fn files_of_the_kernel() {
+    let host = Host::new();
+    host.mkdir("/home/alice/sys", ALICE);
+    mount(
+        Some("sysfs"),
+        "/home/alice/sys",
+        Some("sysfs"),
+        MsFlags::MS_RDONLY,
+        None::<&str>,
+    )
+    .unwrap();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let slack = || std::fs::read(format!("/proc/{worker}/timerslack_ns")).unwrap();
+    let before = slack();
+    for name in ["timerslack_ns", "attr/current", "coredump_filter"] {
+        for verb in ["STOR", "APPE"] {
+            c.refused(
+                &format!("{verb} /proc/self/{name}"),
+                "553 Could not create file.",
+            );
+        }
+        c.refused(
+            &format!("RETR /proc/self/{name}"),
+            "550 Failed to open file.",
+        );
+    }
+    assert_eq!(slack(), before);
+    // These have a size.
+    c.refused("RETR sys/kernel/uevent_seqnum", "550 Failed to open file.");
+    c.says("HASH sys/kernel/uevent_seqnum", "550 Failed to open file.");
+    drop(c);
+    back_to_base(&server);
+}
