@@ -17,7 +17,10 @@ use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often a listing that says nothing asks whether its client is still there.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Names STOU tries before it gives up (attacks B-056).
 const TRIES: u32 = 10_000;
@@ -497,6 +500,7 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
+        let listing = matches!(work, Work::Listing(_) | Work::ShortListing(_));
         let guard = match &self.data_side {
             Some(side) if self.protect && work.moves() => Some(Guard::new(&self.config, side)),
             Some(_) | None => None,
@@ -535,7 +539,7 @@ impl Session {
         if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {
             return Err(Over(1));
         }
-        let end = self.attend(&line).or_else(|Over(_)| {
+        let end = self.attend(&line, listing).or_else(|Over(_)| {
             line.cut();
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
@@ -544,13 +548,17 @@ impl Session {
         Ok((end, line.moved()))
     }
 
-    /// Waits for the job's end.
-    fn attend(&mut self, line: &Line) -> Result<End, Over> {
+    /// Waits for the job's end. A listing may read for long and send nothing, so that no write tells that its client has gone.
+    fn attend(&mut self, line: &Line, listing: bool) -> Result<End, Over> {
         loop {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
-            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), None)?;
+            let glance = Instant::now().checked_add(GLANCE).filter(|_| listing);
+            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), glance)?;
             if let Some(end) = mover.end() {
                 return Ok(end);
+            }
+            if listing && !seen.spoken && self.has_left(line.socket()) {
+                line.cut();
             }
             if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
                 self.aborting = true;

@@ -1,6 +1,7 @@
-//! Places that are no ordinary files: file systems that are the kernel's own word.
+//! Places that are no ordinary files: file systems that are the kernel's own word, that never end, or that never answer.
 
 use crate::sessions::{back_to_base, logged_in};
+use crate::support::fuse::{Fault, Fuse};
 use crate::support::host::ALICE;
 use crate::support::{Client, Host, Server};
 use nix::mount::{MsFlags, mount};
@@ -41,4 +42,26 @@ fn files_of_the_kernel() {
     c.says("HASH sys/kernel/uevent_seqnum", "550 Failed to open file.");
     drop(c);
     back_to_base(&server);
+}
+
+/// B-018, B-022, B-026: a directory without an end is read until the client says ABOR or leaves, and hears NOOP meanwhile.
+#[test]
+fn a_directory_that_never_ends() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "ls_recurse_enable=YES\n");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Endless) else {
+        return;
+    };
+    for command in ["LIST odd", "LIST -R odd", "NLST odd/x*", "MLSD odd"] {
+        let mut c = Client::alice();
+        let (_, data) = c.begin(command);
+        c.says("NOOP", "200 NOOP ok.");
+        c.says("ABOR", "426 Failure writing network stream.");
+        c.next("226 ABOR successful.");
+        drop(data);
+        let (_, data) = c.begin(command);
+        drop((data, c));
+        back_to_base(&server);
+    }
 }

@@ -107,6 +107,17 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
     named.contains(&kind) || OTHERS.contains(&number(kind))
 }
 
+/// Whether the directory is on a file system where its size grows with its entries.
+pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
+    let known = [
+        statfs::EXT4_SUPER_MAGIC,
+        statfs::XFS_SUPER_MAGIC,
+        statfs::BTRFS_SUPER_MAGIC,
+        statfs::TMPFS_MAGIC,
+    ];
+    fstatfs(directory).is_ok_and(|found| known.contains(&found.filesystem_type()))
+}
+
 /// Whether the file belongs to /proc.
 pub(super) fn is_proc<F: AsFd>(file: F) -> bool {
     fstatfs(file).is_ok_and(|found| found.filesystem_type() == statfs::PROC_SUPER_MAGIC)
