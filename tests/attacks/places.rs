@@ -65,3 +65,23 @@ fn a_directory_that_never_ends() {
         back_to_base(&server);
     }
 }
+
+/// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
+#[test]
+fn a_home_that_does_not_answer() {
+    let host = Host::new();
+    let server = Server::start(&host, "idle_session_timeout=2\n");
+    let Some(odd) = Fuse::mount("/home/bob", Fault::Silent) else {
+        return;
+    };
+    assert!(std::fs::metadata("/home/bob").unwrap().is_dir());
+    odd.fall_silent();
+    let mut c = Client::connect();
+    c.says("USER bob", "331 Please specify the password.");
+    c.send(b"PASS secret\r\n");
+    Client::alice().says("PWD", "257 \"/home/alice\" is the current directory");
+    c.next("500 OOPS: cannot change directory");
+    c.ended();
+    drop(odd);
+    back_to_base(&server);
+}

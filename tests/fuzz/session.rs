@@ -269,6 +269,7 @@ fn serve<'scope>(
         rest: rest.unread,
         utf8: rest.utf8,
         tls: None,
+        bell: None,
     };
     Session::new(
         Arc::clone(config),
