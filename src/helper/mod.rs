@@ -9,6 +9,7 @@ mod arrival;
 mod ask;
 mod auth;
 mod deeds;
+mod ends;
 mod heir;
 mod host;
 mod journal;
@@ -44,6 +45,7 @@ use crate::tls::Secure;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
 use ask::Accounting;
+use ends::{LAST_WORD, has_ended, note_death};
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
@@ -51,11 +53,8 @@ use rights::{before_login, give_up, unbind};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use ways::Ways;
-
-/// How long a greeter that must end may take to say its last word before it is killed.
-const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// How many TLS sessions a control connection leaves to be resumed.
 const RESUMABLE: usize = 8;
@@ -309,15 +308,16 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     };
     // Nobody counts under inetd: there is no master to end a worker that this process cannot.
     let alone = client.clients.is_none();
-    let fuse = alone.then(|| client.socket.fuse().ok()).flatten();
+    let fuse = client.socket.fuse().ok();
     let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
-    let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
+    let (channel, worker, bell) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
-        return Err(abandon(accounting, fuse));
+        return Err(abandon(accounting, fuse.filter(|_| alone)));
     }
     name_process(&prepared, journal, &format!("/{name}: helper"));
+    let fuse = ends::see_in(prepared.config(), bell, fuse, journal).filter(|_| alone);
     let facts = after::Facts {
         config: prepared.config(),
         peer,
@@ -325,8 +325,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
         session,
         heir,
     };
-    let end = after::serve(&facts, channel, accounting.as_ref(), journal);
-    if matches!(end, after::End::Broken) {
+    if after::serve(&facts, channel, accounting.as_ref(), journal) == after::End::Broken {
         return Err(abandon(accounting, fuse));
     }
     if !has_ended("worker", worker, watch.as_ref(), journal) {
@@ -340,17 +339,6 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
         }
     }
     Ok(())
-}
-
-/// Waits for a process that has nothing left to do; false: it goes on all the same.
-fn has_ended(who: &str, process: Pid, watch: Option<&OwnedFd>, journal: &mut Journal) -> bool {
-    let until = Instant::now().checked_add(LAST_WORD);
-    match process::wait_until(process, watch, until) {
-        Ok(Some(ended)) => note_death(who, Ok(ended), journal),
-        Ok(None) => return false,
-        Err(_) => {}
-    }
-    true
 }
 
 /// What ps(1) shows for this process.
@@ -373,24 +361,6 @@ fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     }
     std::mem::forget(accounting);
     Over::Broken
-}
-
-/// Writes down that a process that speaks with the client was killed, and what to do about it.
-fn note_death(who: &str, ended: std::io::Result<process::Ended>, journal: &mut Journal) {
-    match ended {
-        Ok(process::Ended::Killed(libc::SIGSYS)) => journal.note(
-            format!(
-                "{who} was ended by its filter for a system call that is not on its list: an attack, or a mistake in the list; to see \
-                 which call it is, start the server in a terminal with VSFTPD_SANDBOX=report in its environment; \
-                 seccomp_sandbox=NO serves without the filter"
-            )
-            .as_bytes(),
-        ),
-        Ok(process::Ended::Killed(signal)) => {
-            journal.note(format!("{who} was killed by signal {signal}").as_bytes());
-        }
-        Ok(process::Ended::Exited(_)) | Err(_) => {}
-    }
 }
 
 /// A login that holds, before the greeter has gone or stays.
@@ -475,7 +445,11 @@ fn grant_to<'a>(
     let Some(mut tls) = tls else {
         // The greeter may be gone already; the worker will find out.
         let _ = channel.send(&BeforeLoginReply::Granted);
-        let handover = Handover { rest, utf8, tls };
+        let handover = Handover {
+            rest,
+            utf8,
+            ..Handover::default()
+        };
         return Some(Granted {
             grant,
             handover,
@@ -489,6 +463,7 @@ fn grant_to<'a>(
         rest,
         utf8,
         tls: Some(tls),
+        bell: None,
     };
     Some(Granted {
         grant,
@@ -498,7 +473,8 @@ fn grant_to<'a>(
 }
 
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
-type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid);
+/// The last is rung by the worker when it has arrived: it has an end then.
+type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid, OwnedFd);
 
 #[inline(never)]
 fn fork_greeter(
@@ -552,9 +528,14 @@ fn fork_worker(
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
+    let (bell, rope) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let mut keep = vec![client.socket.number(), theirs.as_raw_fd()];
+    let mut keep = vec![client.socket.number(), theirs.as_raw_fd(), rope.as_raw_fd()];
+    let handover = Handover {
+        bell: Some(rope),
+        ..handover
+    };
     // Without TLS on its control connection a session needs no signature.
     let secure = client.secure.take().filter(|_| handover.tls.is_some());
     keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
@@ -574,7 +555,7 @@ fn fork_worker(
             handover,
         )
     })?;
-    Ok((ours, pid))
+    Ok((ours, pid, bell))
 }
 
 /// The empty root of processes that need no files; an ordinary user's server has no right to change roots.

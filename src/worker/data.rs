@@ -8,7 +8,7 @@ use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -310,6 +310,15 @@ impl Session {
         }
         self.flush()?;
         Ok(wish)
+    }
+
+    /// Whether the client has closed both its control connection and this one.
+    pub fn has_left(&self, data: BorrowedFd<'_>) -> bool {
+        let closed = |fd| {
+            let mut fds = [PollFd::new(fd, socket::PEER_ENDED)];
+            socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
+        };
+        closed(self.control.fd()) && closed(data)
     }
 
     fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {

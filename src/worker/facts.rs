@@ -14,6 +14,7 @@ use crate::sys::tree::{Access, Dir, Meta, Tree, VirtualPath, Writable};
 use crate::wire::Direction;
 use nix::errno::Errno;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -201,14 +202,17 @@ impl Lister {
         };
         let mut out = Vec::with_capacity(PIECE.saturating_add(8192));
         let mut result = Ok(());
-        let failed = std::cell::Cell::new(false);
-        let mut count = 0_usize;
+        let failed = Cell::new(false);
+        let count = Cell::new(0_usize);
         let read = directory.entries(
             true,
-            |name| !failed.get() && self.shown(name, &parent.path),
+            || !failed.get() && count.get() <= ENTRIES,
+            |name| {
+                count.set(count.get().saturating_add(1));
+                !failed.get() && self.shown(name, &parent.path)
+            },
             |name, meta| {
                 let Some(meta) = meta else { return };
-                count = count.saturating_add(1);
                 let may = |access| directory.may(name, access);
                 let link = if meta.is_link() {
                     directory.readlink(name).unwrap_or_default()
@@ -217,9 +221,7 @@ impl Lister {
                 };
                 self.line(&mut out, room, name, name, &meta, &link, &parent, &may);
                 out.extend_from_slice(b"\r\n");
-                if count > ENTRIES {
-                    result = Err(End::Local(Errno::EOVERFLOW));
-                } else if out.len() >= PIECE {
+                if out.len() >= PIECE {
                     result = send(&out);
                     out.clear();
                 }
@@ -228,6 +230,9 @@ impl Lister {
         );
         result?;
         read.map_err(End::Local)?;
+        if count.get() > ENTRIES {
+            return Err(End::Local(Errno::EOVERFLOW));
+        }
         if out.is_empty() { Ok(()) } else { send(&out) }
     }
 

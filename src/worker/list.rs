@@ -9,7 +9,7 @@ use super::state::{Flow, Session};
 use crate::ftp::listing::{self, Entry, Options, Rule, Shelf, Sorted};
 use crate::ftp::pattern::Pattern;
 use crate::sys::clock;
-use crate::sys::tree::{Dir, Tree, VirtualPath};
+use crate::sys::tree::{Dir, Meta, Tree, VirtualPath};
 use crate::wire::Direction;
 use nix::errno::Errno;
 use std::cell::Cell;
@@ -24,6 +24,9 @@ const SHORT: u64 = 16 * 1024;
 
 /// The most entries one directory may have: beyond it the listing fails instead of the memory.
 const ENTRIES: usize = 2_000_000;
+
+/// The most names that are looked at to find those: a directory that never ends does not either when nothing in it is wanted (attacks B-026).
+const LOOKED: usize = 16_000_000;
 
 /// The most steps the client's filter may take in one listing, a second or two: beyond it the listing fails (attacks B-020, B-022).
 const STEPS: usize = 250_000_000;
@@ -187,7 +190,7 @@ impl Plan {
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
-            let entries = match self.read(&directory, &shown) {
+            let entries = match self.read(&directory, &shown, send) {
                 Ok(entries) => entries,
                 // One that is gone by now is missing from nothing; another must not hide those behind it, and is told of at the end.
                 Err(End::Local(why)) if !beginning && why != Errno::EOVERFLOW => {
@@ -224,14 +227,14 @@ impl Plan {
         unread
     }
 
-    /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells.
+    /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells. Where it does not,
+    /// it may be anything, or hang: the control thread stays with its client then.
     fn is_short(&self) -> bool {
+        let directory = self.tree.open_dir(&self.cwd, &self.directory);
         !self.options.recurse
-            && self
-                .tree
-                .open_dir(&self.cwd, &self.directory)
-                .and_then(|directory| directory.meta())
-                .is_ok_and(|meta| meta.size <= SHORT)
+            && directory.is_ok_and(|directory| {
+                directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
+            })
     }
 
     /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
@@ -273,7 +276,13 @@ impl Plan {
         self.spent.get() <= STEPS
     }
 
-    fn read(&self, directory: &Dir, shown: &[u8]) -> Result<Sorted, End> {
+    /// Reads and sorts a directory. Nothing is sent meanwhile, but `send` knows whether the client still waits (attacks B-022).
+    fn read(
+        &self,
+        directory: &Dir,
+        shown: &[u8],
+        send: &mut dyn FnMut(&[u8]) -> Result<(), End>,
+    ) -> Result<Sorted, End> {
         let stat = self.options.needs_stat();
         let rule = Rule {
             force_dot: self.force_dot,
@@ -282,39 +291,36 @@ impl Plan {
             directory: shown,
         };
         let mut entries = Shelf::default();
-        let mut full = false;
+        let (full, looked) = (Cell::new(false), Cell::new(0_usize));
+        let mut unwanted = Ok(());
         let result = directory.entries(
             stat,
+            || {
+                unwanted = send(b"");
+                unwanted.is_ok() && !full.get() && self.spent.get() <= STEPS
+            },
             |name| {
+                looked.set(looked.get().saturating_add(1));
+                full.set(full.get() || looked.get() > LOOKED);
                 let partial = self.atomic && is_partial(name);
                 !partial && self.affordable(name) && listing::visible(name, &self.options, &rule)
             },
             |name, meta| {
                 if entries.len() >= ENTRIES {
-                    full = true;
+                    full.set(true);
                     return;
                 }
                 let link;
-                let mut entry = Entry {
-                    name,
-                    ..Entry::default()
-                };
-                if let Some(meta) = meta {
-                    entry.mode = meta.mode;
-                    entry.nlink = meta.nlink;
-                    entry.uid = meta.uid;
-                    entry.gid = meta.gid;
-                    entry.size = meta.size;
-                    entry.mtime = meta.mtime;
-                    if self.options.long && entry.is_link() {
-                        link = directory.readlink(name).ok();
-                        entry.target = link.as_deref();
-                    }
+                let mut entry = entry(name, meta);
+                if self.options.long && meta.is_some() && entry.is_link() {
+                    link = directory.readlink(name).ok();
+                    entry.target = link.as_deref();
                 }
                 entries.push(&entry);
             },
         );
-        if full || self.spent.get() > STEPS {
+        unwanted?;
+        if full.get() || self.spent.get() > STEPS {
             return Err(End::Local(Errno::EOVERFLOW));
         }
         result.map_err(End::Local)?;
@@ -331,5 +337,25 @@ impl Plan {
         let zone = |at| if local { clock::offset(at) } else { 0 };
         let (owner, group) = self.labels.of(entry.uid, entry.gid);
         listing::long_line(out, entry, owner, group, now, zone, suffix);
+    }
+}
+
+/// What is known of an entry, but for where it leads.
+fn entry(name: &[u8], meta: Option<Meta>) -> Entry<'_> {
+    let Some(meta) = meta else {
+        return Entry {
+            name,
+            ..Entry::default()
+        };
+    };
+    Entry {
+        name,
+        mode: meta.mode,
+        nlink: meta.nlink,
+        uid: meta.uid,
+        gid: meta.gid,
+        size: meta.size,
+        mtime: meta.mtime,
+        ..Entry::default()
     }
 }

@@ -74,6 +74,8 @@ pub struct Handover {
     pub utf8: bool,
     /// The TLS of the control connection, if it has any.
     pub tls: Option<Secured>,
+    /// Closed when the worker has arrived in its directory: helper waits for that.
+    pub bell: Option<OwnedFd>,
 }
 
 /// What data connections must know of the control connection's TLS.
@@ -203,12 +205,13 @@ pub fn work(
     wanted: Wanted,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    handover: Handover,
+    mut handover: Handover,
 ) -> i32 {
     heap::end_wiping();
     schedule::answer_first();
     match jail::enter(config, &verdict, wanted, helper) {
         Ok(jail) => {
+            drop(handover.bell.take());
             let session = state::Session::new(config, client, verdict, jail, channel, handover);
             session.serve()
         }

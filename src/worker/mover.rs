@@ -31,7 +31,7 @@ const GUARDED: usize = 64 * 1024;
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
 
-/// Text of a listing, made piece by piece; sent as it comes.
+/// Text of a listing, made piece by piece; sent as it comes. An empty piece asks whether somebody still waits for it.
 pub type Produce =
     Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> + Send>;
 
@@ -360,6 +360,9 @@ impl Run<'_> {
 
     /// Sends text of a file or a listing.
     fn send(&mut self, text: &[u8]) -> Result<(), End> {
+        if text.is_empty() {
+            return self.uncut();
+        }
         let Some(mut deflater) = self.deflater.take() else {
             return self.put(text, Count::Moved);
         };

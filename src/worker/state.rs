@@ -119,7 +119,7 @@ impl Session {
             tree,
             start,
         } = jail;
-        let Handover { rest, utf8, tls } = handover;
+        let (rest, utf8, tls) = (handover.rest, handover.utf8, handover.tls);
         let protect = tls.as_ref().is_some_and(|tls| tls.protect);
         let data_side = data_side(config, client.secure, tls);
         let tree = Arc::new(tree);

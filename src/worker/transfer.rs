@@ -17,7 +17,10 @@ use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often a listing that says nothing asks whether its client is still there.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Names STOU tries before it gives up (attacks B-056).
 const TRIES: u32 = 10_000;
@@ -141,11 +144,11 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
         return Source::Closed;
     };
-    // What the kernel makes up has no size and is no file to serve (attacks B-063).
     if meta.is_dir() {
         return Source::NoFile;
     }
-    if !meta.is_file() || (meta.size == 0 && kernel_fs(&file)) {
+    // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
+    if !meta.is_file() || kernel_fs(&file) {
         return Source::Closed;
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
@@ -311,7 +314,9 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
         Manner::Store { .. } | Manner::Append => {
             let how = if fresh { Create::New } else { Create::Open };
             let (file, created, meta) = session.tree.create(&session.cwd, path, mode, how).ok()?;
-            meta.is_file().then(|| Target {
+            // What is written there is no upload but an order to the kernel (attacks B-063).
+            let order = !created && kernel_fs(&file);
+            (meta.is_file() && !order).then(|| Target {
                 file,
                 meta,
                 created,
@@ -495,6 +500,7 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
+        let listing = matches!(work, Work::Listing(_) | Work::ShortListing(_));
         let guard = match &self.data_side {
             Some(side) if self.protect && work.moves() => Some(Guard::new(self.config, side)),
             Some(_) | None => None,
@@ -533,7 +539,7 @@ impl Session {
         if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {
             return Err(Over(1));
         }
-        let end = self.attend(&line).or_else(|Over(_)| {
+        let end = self.attend(&line, listing).or_else(|Over(_)| {
             line.cut();
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
@@ -542,13 +548,17 @@ impl Session {
         Ok((end, line.moved()))
     }
 
-    /// Waits for the job's end.
-    fn attend(&mut self, line: &Line) -> Result<End, Over> {
+    /// Waits for the job's end. A listing may read for long and send nothing, so that no write tells that its client has gone.
+    fn attend(&mut self, line: &Line, listing: bool) -> Result<End, Over> {
         loop {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
-            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), None)?;
+            let glance = Instant::now().checked_add(GLANCE).filter(|_| listing);
+            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), glance)?;
             if let Some(end) = mover.end() {
                 return Ok(end);
+            }
+            if listing && !seen.spoken && self.has_left(line.socket()) {
+                line.cut();
             }
             if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
                 self.aborting = true;

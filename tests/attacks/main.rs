@@ -19,6 +19,7 @@ mod bounds;
 mod cost;
 mod fault;
 mod kernel;
+mod places;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
 mod sessions;

@@ -263,6 +263,7 @@ fn serve<'scope>(
         rest: rest.unread,
         utf8: rest.utf8,
         tls: None,
+        bell: None,
     };
     Session::new(config, client(socket), verdict, jail, ours, handover).serve();
     after.join().unwrap();

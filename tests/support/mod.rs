@@ -13,6 +13,7 @@
 )]
 
 pub mod client;
+pub mod fuse;
 pub mod host;
 pub mod listing;
 pub mod log;

@@ -288,7 +288,7 @@ pub(super) const HELPER: &[Row] = &[
     allow(named!(SYS_wait4), "the worker's end"),
     allow(
         named!(SYS_shutdown),
-        "the end of a connection that a worker without a master must not keep",
+        "the end of a connection that a worker must not keep: without a master, or in a directory that does not answer",
     ),
 ];
 

@@ -71,6 +71,12 @@ impl Fuse {
     pub fn blow(self) {
         shut(self.0.as_fd());
     }
+
+    /// The same, after a last word to a client whose session has not begun.
+    pub fn blow_with(self, bytes: &[u8]) {
+        send_now(self.0.as_fd(), bytes);
+        self.blow();
+    }
 }
 
 /// A connected pair for messages: sequenced packets, close-on-exec.

@@ -1,6 +1,6 @@
 //! The entries of a directory, many to a system call; worker.
 
-use super::{Meta, meta_of};
+use super::{Meta, meta, meta_of};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::fstatat;
@@ -28,22 +28,24 @@ impl Dir {
 
     /// Shows the entries whose names are wanted, `.` and `..` among them, in the directory's own order; with their facts,
     /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6).
+    /// Before each system call `go_on` is asked: a directory need not end by itself, of a file system that lies or while others fill it.
     ///
     /// # Errors
     /// Those of getdents64(2).
     pub fn entries(
         &self,
         want_stat: bool,
+        mut go_on: impl FnMut() -> bool,
         mut wanted: impl FnMut(&[u8]) -> bool,
         mut see: impl FnMut(&[u8], Option<Meta>),
     ) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         lseek(&self.fd, 0, Whence::SeekSet)?;
-        loop {
+        while go_on() {
             let filled = getdents64(self.fd.as_fd(), &mut buffer)?;
             let mut records = buffer.get(..filled).unwrap_or_default();
             if records.is_empty() {
-                return Ok(());
+                break;
             }
             while let Some((name, rest)) = record(records) {
                 records = rest;
@@ -52,6 +54,7 @@ impl Dir {
                 }
             }
         }
+        Ok(())
     }
 
     /// Facts about an entry, links not followed.
@@ -80,6 +83,12 @@ impl Dir {
     /// Those of fstat(2).
     pub fn meta(&self) -> Result<Meta> {
         meta_of(&self.fd)
+    }
+
+    /// Whether its size tells how many entries it has: so it is on the usual file systems of a host's own disks and memory, not on those
+    /// that are far away, or are a program.
+    pub fn size_tells(&self) -> bool {
+        meta::counts_entries(&self.fd)
     }
 
     /// A directory among the entries; no link is followed and `..` is not one of them, so a recursion stays below.

@@ -77,8 +77,21 @@ pub fn meta_of<F: AsFd>(file: F) -> Result<Meta> {
 
 /// Whether the file is the kernel's own word, or its ear: no place for clients (attacks C.8).
 pub fn kernel_fs<F: AsFd>(file: F) -> bool {
-    // Numbers of linux/magic.h that have no name in nix.
-    const OTHERS: [i64; 3] = [0x6462_6720, 0x6265_6572, 0x7363_6673];
+    // Numbers of linux/magic.h that have no name in nix: debugfs, sysfs, securityfs, configfs, selinuxfs, smackfs, bpf, efivarfs,
+    // pstore, binfmt_misc, fusectl.
+    const OTHERS: [i64; 11] = [
+        0x6462_6720,
+        0x6265_6572,
+        0x7363_6673,
+        0x6265_6570,
+        0xf97c_ff8c,
+        0x4341_5d53,
+        0xcafe_4a11,
+        0xde5e_81e4,
+        0x6165_676c,
+        0x4249_4e4d,
+        0x6573_5543,
+    ];
     let Ok(found) = fstatfs(file) else {
         return true;
     };
@@ -92,6 +105,17 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
         statfs::CGROUP2_SUPER_MAGIC,
     ];
     named.contains(&kind) || OTHERS.contains(&number(kind))
+}
+
+/// Whether the directory is on a file system where its size grows with its entries.
+pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
+    let known = [
+        statfs::EXT4_SUPER_MAGIC,
+        statfs::XFS_SUPER_MAGIC,
+        statfs::BTRFS_SUPER_MAGIC,
+        statfs::TMPFS_MAGIC,
+    ];
+    fstatfs(directory).is_ok_and(|found| known.contains(&found.filesystem_type()))
 }
 
 /// Whether the file belongs to /proc.

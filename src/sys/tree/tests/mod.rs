@@ -395,6 +395,7 @@ fn lists_a_directory() {
             let mut names = Vec::new();
             dir.entries(
                 want,
+                || true,
                 |name| name != b"sub",
                 |name, meta| {
                     assert_eq!(meta.is_some(), want);
