@@ -63,6 +63,8 @@ pub fn serve(
                 journal.event(event);
                 continue;
             }
+            // It was waited for.
+            Ok(Some(AfterLogin::Arrived)) => continue,
             Ok(Some(AfterLogin::ListenPassive)) => listen(config, here, journal),
             Ok(Some(AfterLogin::ConnectActive { port })) => {
                 let to = SocketAddr::new(socket::canonical(facts.peer.ip()), port);

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::sys::process;
 use crate::sys::socket::{self, Fuse};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long a greeter that must end may take to say its last word before it is killed.
@@ -21,7 +21,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// beyond any signal: then its client is told, and the session goes on to count until that ends (attacks B-003).
 pub fn see_in(
     config: &Config,
-    bell: OwnedFd,
+    channel: BorrowedFd<'_>,
     fuse: Option<Fuse>,
     journal: &mut Journal,
 ) -> Option<Fuse> {
@@ -30,8 +30,8 @@ pub fn see_in(
         seconds => Duration::from_secs(seconds.into()).clamp(BUSY, ENTERING),
     };
     let until = Instant::now().checked_add(patience);
-    // It is never written to: it becomes readable by its other end's end.
-    if !matches!(socket::readable(bell.as_fd(), until), Ok(false)) {
+    // Whatever it says first, it says then, and its end is heard too.
+    if !matches!(socket::readable(channel, until), Ok(false)) {
         return fuse;
     }
     journal

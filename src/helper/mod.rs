@@ -310,14 +310,14 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let alone = client.clients.is_none();
     let fuse = client.socket.fuse().ok();
     let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
-    let (channel, worker, bell) = forked.map_err(fail(journal, "cannot start a worker"))?;
+    let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(abandon(accounting, fuse.filter(|_| alone)));
     }
     name_process(&prepared, journal, &format!("/{name}: helper"));
-    let fuse = ends::see_in(prepared.config(), bell, fuse, journal).filter(|_| alone);
+    let fuse = ends::see_in(prepared.config(), channel.as_fd(), fuse, journal).filter(|_| alone);
     let facts = after::Facts {
         config: prepared.config(),
         peer,
@@ -445,11 +445,7 @@ fn grant_to<'a>(
     let Some(mut tls) = tls else {
         // The greeter may be gone already; the worker will find out.
         let _ = channel.send(&BeforeLoginReply::Granted);
-        let handover = Handover {
-            rest,
-            utf8,
-            ..Handover::default()
-        };
+        let handover = Handover { rest, utf8, tls };
         return Some(Granted {
             grant,
             handover,
@@ -463,7 +459,6 @@ fn grant_to<'a>(
         rest,
         utf8,
         tls: Some(tls),
-        bell: None,
     };
     Some(Granted {
         grant,
@@ -473,8 +468,7 @@ fn grant_to<'a>(
 }
 
 type Greeter = (Channel<BeforeLoginReply, BeforeLogin>, Pid);
-/// The last is rung by the worker when it has arrived: it has an end then.
-type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid, OwnedFd);
+type Worker = (Channel<AfterLoginReply, AfterLogin>, Pid);
 
 #[inline(never)]
 fn fork_greeter(
@@ -528,14 +522,9 @@ fn fork_worker(
     accounting: Option<&Accounting>,
 ) -> std::io::Result<Worker> {
     let (ours, theirs) = Channel::<AfterLoginReply, AfterLogin>::pair()?;
-    let (bell, rope) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let parent = Pid::this();
     let theirs = theirs.into_descriptor();
-    let mut keep = vec![client.socket.number(), theirs.as_raw_fd(), rope.as_raw_fd()];
-    let handover = Handover {
-        bell: Some(rope),
-        ..handover
-    };
+    let mut keep = vec![client.socket.number(), theirs.as_raw_fd()];
     // Without TLS on its control connection a session needs no signature.
     let secure = client.secure.take().filter(|_| handover.tls.is_some());
     keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
@@ -555,7 +544,7 @@ fn fork_worker(
             handover,
         )
     })?;
-    Ok((ours, pid, bell))
+    Ok((ours, pid))
 }
 
 /// The empty root of processes that need no files; an ordinary user's server has no right to change roots.

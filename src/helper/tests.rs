@@ -437,13 +437,14 @@ proptest! {
 
     /// What is nearly a message: one with bytes changed.
     #[test]
-    fn nearly(which in 0..5_usize, changes in prop::collection::vec((0..64_usize, any::<u8>()), 0..4)) {
+    fn nearly(which in 0..6_usize, changes in prop::collection::vec((0..64_usize, any::<u8>()), 0..4)) {
         let to: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let mut datagram = match which {
             0 => bytes(&AfterLogin::ListenPassive),
             1 => bytes(&AfterLogin::ConnectActive { port: 1 }),
             2 => bytes(&AfterLogin::ConnectForeign { to }),
             3 => bytes(&AfterLogin::Event(Event::Said(Said::Pending(b"name".to_vec())))),
+            4 => bytes(&AfterLogin::Arrived),
             _ => bytes(&AfterLogin::Chown { file: null() }),
         };
         for (at, byte) in changes {

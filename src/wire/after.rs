@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// From worker to helper.
 #[derive(Debug)]
 pub enum AfterLogin {
+    /// The worker has arrived in its directory and has given up everything; no reply.
+    Arrived,
     /// A listening socket for one passive data connection, on the address the client reached us by.
     ListenPassive,
     /// A socket that is connecting to this port of the client's own address.
@@ -73,6 +75,9 @@ impl Message for AfterLogin {
             Self::Chown { file: _ } => {
                 out.tag(5);
             }
+            Self::Arrived => {
+                out.tag(6);
+            }
         }
     }
 
@@ -99,6 +104,7 @@ impl Message for AfterLogin {
             5 => Self::Chown {
                 file: from.descriptor()?,
             },
+            6 => Self::Arrived,
             _ => return Err(Malformed),
         })
     }
@@ -106,7 +112,8 @@ impl Message for AfterLogin {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Chown { file } => Some(file.as_fd()),
-            Self::ListenPassive
+            Self::Arrived
+            | Self::ListenPassive
             | Self::ConnectActive { port: _ }
             | Self::ConnectForeign { to: _ }
             | Self::Event(_) => None,

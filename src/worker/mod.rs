@@ -74,8 +74,6 @@ pub struct Handover {
     pub utf8: bool,
     /// The TLS of the control connection, if it has any.
     pub tls: Option<Secured>,
-    /// Closed when the worker has arrived in its directory: helper waits for that.
-    pub bell: Option<OwnedFd>,
 }
 
 /// What data connections must know of the control connection's TLS.
@@ -205,13 +203,14 @@ pub fn work(
     wanted: Wanted,
     helper: Pid,
     mut channel: Channel<AfterLogin, AfterLoginReply>,
-    mut handover: Handover,
+    handover: Handover,
 ) -> i32 {
     heap::end_wiping();
     schedule::answer_first();
     match jail::enter(config, &verdict, wanted, helper) {
         Ok(jail) => {
-            drop(handover.bell.take());
+            // If it is gone, the first command finds out.
+            let _ = channel.send(&AfterLogin::Arrived);
             let session = state::Session::new(config, client, verdict, jail, channel, handover);
             session.serve()
         }

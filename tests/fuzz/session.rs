@@ -263,7 +263,6 @@ fn serve<'scope>(
         rest: rest.unread,
         utf8: rest.utf8,
         tls: None,
-        bell: None,
     };
     Session::new(config, client(socket), verdict, jail, ours, handover).serve();
     after.join().unwrap();
@@ -353,6 +352,7 @@ fn after<'scope>(
     let unavailable = peer & 0x80 != 0;
     while let Some(message) = channel.receive().expect("a message of worker's") {
         let reply = match message {
+            AfterLogin::Arrived => continue,
             AfterLogin::ListenPassive if unavailable => AfterLoginReply::Unavailable,
             AfterLogin::ListenPassive => {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
