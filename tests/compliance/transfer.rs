@@ -446,6 +446,32 @@ fn an_upload_that_is_reset_is_no_success() {
     assert!(host.exists("/home/alice/part"));
 }
 
+/// B-053: an urgent byte leaves the stream (tcp(7)), and ends nothing.
+#[test]
+fn urgent_data_ends_no_upload() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let all = pattern(600_000);
+    let size = || std::fs::metadata("/home/alice/new").map_or(0, |meta| meta.len());
+    for first in [0, 1, 200_000] {
+        let (_, mut data) = c.begin("STOR new");
+        let mut sent = 0;
+        for piece in [first, 100_000, 200_000] {
+            data.stream.write_all(&all[sent..sent + piece]).unwrap();
+            sent += piece;
+            // What was urgent is not any more when another byte is.
+            wait("the bytes to arrive", || {
+                (size() == sent as u64).then_some(())
+            });
+            data.urgent(b"!");
+        }
+        data.write(&all[sent..]);
+        c.next(DONE);
+        assert!(host.read("/home/alice/new") == all, "{first}");
+    }
+}
+
 #[test]
 fn a_download_that_is_reset_is_no_success() {
     let host = Host::new();

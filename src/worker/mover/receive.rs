@@ -169,7 +169,14 @@ impl Run<'_> {
         let flags = SpliceFFlags::SPLICE_F_MOVE;
         loop {
             let count = match splice(self.socket(), None, &into, None, PIPE, flags) {
-                Ok(0) => return Ok(true),
+                // The end, or urgent data, which stops splice(2) and not read(2).
+                Ok(0) => match self.read_on(file)? {
+                    0 => return Ok(true),
+                    count => {
+                        self.moved(count, true)?;
+                        continue;
+                    }
+                },
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
@@ -185,6 +192,21 @@ impl Run<'_> {
                 }
             }
             self.moved(count, true)?;
+        }
+    }
+
+    /// Reads and writes a little; how much, 0 at the end.
+    fn read_on(&self, file: &OwnedFd) -> Result<usize, End> {
+        let mut little = [0; 512];
+        loop {
+            match nix::unistd::read(self.socket(), &mut little) {
+                Ok(count) => {
+                    write_all(file, little.get(..count).unwrap_or_default())?;
+                    return Ok(count);
+                }
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(self.broken(error)),
+            }
         }
     }
 
