@@ -156,7 +156,7 @@ impl Run<'_> {
         }
     }
 
-    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had, and nothing was moved.
+    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had: what is left is to be read.
     fn splice(&mut self, file: &OwnedFd) -> Result<bool, End> {
         let Ok((out, into)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
             return Ok(false);
@@ -188,6 +188,12 @@ impl Run<'_> {
                     Ok(0) => return Err(End::Local(Errno::ENOSPC)),
                     Ok(count) => left = left.saturating_sub(count),
                     Err(Errno::EINTR) => {}
+                    // A file system that cannot be spliced to, as some are since Linux 5.10.
+                    Err(Errno::EINVAL) => {
+                        pour(&out, left, file)?;
+                        self.moved(count, true)?;
+                        return Ok(false);
+                    }
                     Err(error) => return Err(End::Local(error)),
                 }
             }
@@ -249,6 +255,23 @@ impl Run<'_> {
         }
         sink.finish()
     }
+}
+
+/// Writes what waits in a pipe.
+fn pour(pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
+    let mut piece = [0; 4096];
+    while left > 0 {
+        match nix::unistd::read(pipe, &mut piece) {
+            Ok(0) => return Err(End::Local(Errno::EIO)),
+            Ok(count) => {
+                write_all(file, piece.get(..count).unwrap_or_default())?;
+                left = left.saturating_sub(count);
+            }
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(End::Local(error)),
+        }
+    }
+    Ok(())
 }
 
 /// Writes all of it.
