@@ -214,7 +214,7 @@ impl Session {
         until: Option<Instant>,
     ) -> Result<Look, Over> {
         let seen = self.watch(events.map(|events| (line.socket(), events)), until)?;
-        if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+        if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {
             self.aborting = true;
             line.cut();
             return Ok(Look::Cut);

@@ -317,7 +317,8 @@ impl Session {
             return Wish::GoOn;
         };
         let free = super::commands::listed(self, &command.verb);
-        if command.is_abor() {
+        // One that comes behind another is answered behind it.
+        if command.is_abor() && !self.aborting {
             self.log_command(&command);
             return Wish::Abort;
         }

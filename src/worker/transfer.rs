@@ -550,7 +550,7 @@ impl Session {
             if let Some(end) = mover.end() {
                 return Ok(end);
             }
-            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {
                 self.aborting = true;
                 line.cut();
             }

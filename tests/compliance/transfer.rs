@@ -615,6 +615,32 @@ fn abor_in_band_without_async_abor() {
     c.says("NOOP", "200 NOOP ok.");
 }
 
+/// B-052: each has an answer, the one that has cut the transfer and those behind it.
+#[test]
+fn many_abors_have_as_many_answers() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(100_000_000)
+        .unwrap();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original reads nothing while it transfers (reference 3.4.6).
+    }
+    let mut c = Client::alice();
+    for command in ["RETR huge", "STOR new"] {
+        let (_, data) = c.begin(command);
+        c.send(&b"ABOR\r\n".repeat(2000));
+        assert_eq!(c.reply().code(), "426");
+        c.next("226 ABOR successful.");
+        for _ in 1..2000 {
+            c.next("225 No transfer to ABOR.");
+        }
+        drop(data);
+        c.says("NOOP", "200 NOOP ok.");
+    }
+}
+
 #[test]
 fn abor_as_urgent_data_stops_a_download() {
     let host = Host::new();
