@@ -526,6 +526,33 @@ fn a_stalled_download_times_out() {
     c.closed();
 }
 
+/// B-055: the kernel sends what it is given in pieces, and the time is not counted anew for each.
+#[test]
+fn a_stalled_download_ends_as_soon_as_an_upload() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
+    let _server = Server::start(&host, "data_connection_timeout=2\n");
+    if !host.ours() {
+        return; // The original waits up to four times as long.
+    }
+    let mut down = Client::alice();
+    let (_, _data) = down.begin("RETR huge");
+    // One after the other: the three together take three times as long.
+    for _ in 0..3 {
+        let mut up = Client::alice();
+        let (_, _data) = up.begin("STOR x");
+        up.next("421 Data timeout. Reconnect. Sorry.");
+    }
+    down.stream().set_nonblocking(true).unwrap();
+    assert!(down.stream().peek(&mut [0]).is_ok());
+    down.stream().set_nonblocking(false).unwrap();
+    down.next("421 Data timeout. Reconnect. Sorry.");
+    down.closed();
+}
+
 #[test]
 fn a_slow_transfer_is_not_idle() {
     let host = Host::new();
