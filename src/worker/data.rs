@@ -8,7 +8,7 @@ use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
 use crate::wire::{AfterLogin, AfterLoginReply};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -274,20 +274,28 @@ impl Session {
         deadline: Option<Instant>,
     ) -> Result<Awaited, Over> {
         self.flush()?;
+        let mut patience = Patience::until(deadline);
         loop {
-            let seen = self.watch(Some((fd, events)), deadline)?;
+            let seen = self.watch(Some((fd, events)), patience.look(self))?;
             if seen.ready {
                 return Ok(Awaited::Ready);
             }
-            if !seen.spoken {
-                return Ok(Awaited::TimedOut);
-            }
-            if self.hear(None)? == Wish::Abort {
+            if seen.spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure establishing connection.");
                 self.reply(226, b"ABOR successful.");
                 return Ok(Awaited::Aborted);
             }
+            if patience.is_over() {
+                return Ok(Awaited::TimedOut);
+            }
         }
+    }
+
+    /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
+    pub fn left(&self) -> bool {
+        let mut fds = [PollFd::new(self.control.fd(), socket::PEER_ENDED)];
+        let now = Some(Instant::now());
+        self.control.ended() || socket::wait(&mut fds, now).unwrap_or(true)
     }
 
     /// Reads what the client says while something runs: NOOP, STAT and ABOR are answered, the first other line is held back
@@ -334,6 +342,41 @@ impl Session {
             _ => self.held = Some(line),
         }
         Wish::GoOn
+    }
+}
+
+/// How long something is waited for on behalf of a client that has closed its side of the control connection: it has gone, or has said
+/// all it has to say and its data connection is on its way (attacks B-051).
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Until when something is waited for.
+pub struct Patience {
+    deadline: Option<Instant>,
+    left: bool,
+}
+
+impl Patience {
+    /// Until then; for ever without.
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            left: false,
+        }
+    }
+
+    /// Looks whether the client is still there, and when to look again.
+    pub fn look(&mut self, session: &Session) -> Option<Instant> {
+        let soon = Instant::now().checked_add(MOMENT);
+        let earlier = self.deadline.into_iter().chain(soon).min();
+        if !self.left && session.left() {
+            (self.left, self.deadline) = (true, earlier);
+        }
+        earlier
+    }
+
+    /// Whether it has been long enough.
+    pub fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|at| Instant::now() >= at)
     }
 }
 

@@ -11,7 +11,7 @@ use super::zip::Zip;
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::PollFlags;
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
@@ -559,12 +559,7 @@ impl Session {
 
     /// Whether the client has closed the control connection without a QUIT.
     fn deserted(&mut self) -> bool {
-        let mut fds = [PollFd::new(
-            self.control.fd(),
-            crate::sys::socket::PEER_ENDED,
-        )];
-        let now = Some(Instant::now());
-        if !self.control.ended() && !crate::sys::socket::wait(&mut fds, now).unwrap_or(true) {
+        if !self.left() {
             return false;
         }
         // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.

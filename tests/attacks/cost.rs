@@ -312,3 +312,30 @@ fn a_pattern_for_a_large_directory() {
     drop(c);
     back_to_base(&server);
 }
+
+/// B-051: nobody waits for the data connection of a client that has gone, or for a lock on its behalf, whatever it has said last.
+#[test]
+fn nobody_waits_for_who_has_gone() {
+    let host = Host::new();
+    let server = Server::start(&host, "accept_timeout=0\ndata_connection_timeout=0\n");
+    let taken = std::fs::File::options()
+        .write(true)
+        .open("/home/alice/f")
+        .unwrap();
+    // SAFETY: flock is plain data, for which all zeroes is a valid value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    nix::fcntl::fcntl(&taken, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    for last in ["", "PWD\r\n", "QUIT\r\n"] {
+        let mut c = Client::alice();
+        c.epsv();
+        c.send(format!("RETR asc\r\n{last}").as_bytes());
+        drop(c);
+        back_to_base(&server);
+        let mut c = Client::alice();
+        let data = c.passive();
+        c.send(format!("STOR f\r\n{last}").as_bytes());
+        drop((c, data));
+        back_to_base(&server);
+    }
+}
