@@ -4,7 +4,7 @@
 
 use super::data::Wish;
 use super::line::{Drain, End, Line};
-use super::mover::{Produce, Work, write_all};
+use super::mover::{Growing, Produce, Work};
 use super::state::{Over, Session};
 use super::transfer::chunk;
 use crate::sys::socket;
@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    fn brief_upload(&mut self, line: &Line, file: OwnedFd) -> Result<Brief, Over> {
+    fn brief_upload(&mut self, line: &Line, file: Growing) -> Result<Brief, Over> {
         self.flush()?;
         let mut deadline = self.stalls_at();
         // Where bytes have been, more of them or the end are likely to be there too.
@@ -186,9 +186,9 @@ impl Session {
             }
             let buffer = self.scratch(PIECE);
             match nix::unistd::read(line.socket(), &mut *buffer) {
-                Ok(0) => return Ok(Brief::Over(closed(file))),
+                Ok(0) => return Ok(Brief::Over(file.close().err().unwrap_or(End::Done))),
                 Ok(count) => {
-                    if let Err(end) = write_all(&file, buffer.get(..count).unwrap_or_default()) {
+                    if let Err(end) = file.write(buffer.get(..count).unwrap_or_default()) {
                         return Ok(Brief::Over(end));
                     }
                     line.add(count);
@@ -243,13 +243,5 @@ impl Session {
     fn stalls_at(&self) -> Option<Instant> {
         self.stall()
             .and_then(|stall| Instant::now().checked_add(stall))
-    }
-}
-
-/// A file system may hold its error back until here: quota, NFS, a full disk.
-fn closed(file: OwnedFd) -> End {
-    match nix::unistd::close(file) {
-        Ok(()) => End::Done,
-        Err(error) => End::Local(error),
     }
 }

@@ -2,7 +2,7 @@
 
 mod receive;
 
-pub use receive::write_all;
+pub use receive::Growing;
 
 use super::guard::{Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};
@@ -57,7 +57,7 @@ pub enum Work {
     /// The client's bytes into a file.
     Upload {
         /// The file, at the right place.
-        file: OwnedFd,
+        file: Growing,
         /// TYPE A is converted.
         ascii: bool,
         /// What it holds is given up first, once the connection is known to be the client's.

@@ -4,7 +4,7 @@ use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::guard::Guard;
 use super::line::{End, Line};
-use super::mover::{Job, Mover, Work};
+use super::mover::{Growing, Job, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::zip::Zip;
@@ -279,7 +279,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file,
+        file: Growing::new(file),
         ascii,
         truncate,
     };

@@ -472,6 +472,37 @@ fn urgent_data_ends_no_upload() {
     }
 }
 
+/// What somebody cuts away meanwhile is not on the disk, and what comes after it lies behind a hole.
+#[test]
+fn an_upload_that_is_cut_short_is_no_success() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original does not look (DIFFERENCES, 226).
+    }
+    let mut c = Client::alice();
+    for (command, before) in [("STOR x", 0), ("APPE x", 10), ("STOU x", 0)] {
+        for first in [5, 200_000] {
+            for rest in [0, 5, 200_000] {
+                let _ = std::fs::remove_file("/home/alice/x");
+                if before > 0 {
+                    host.file("/home/alice/x", &pattern(before));
+                }
+                let (_, mut data) = c.begin(command);
+                data.stream.write_all(&pattern(first)).unwrap();
+                wait("the bytes to arrive", || {
+                    (host.read("/home/alice/x").len() == before + first).then_some(())
+                });
+                let file = std::fs::File::options().write(true).open("/home/alice/x");
+                file.unwrap().set_len(3).unwrap();
+                let _ = data.stream.write_all(&pattern(rest));
+                drop(data);
+                c.next("451 Failure writing to local file.");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_download_that_is_reset_is_no_success() {
     let host = Host::new();
