@@ -291,8 +291,36 @@ impl Session {
         }
     }
 
+    /// Waits for the client's next word, or its end, for as long as a kernel takes to close a killed client's connections.
+    pub fn linger(&self) {
+        let events = PollFlags::POLLIN | socket::PEER_ENDED;
+        let mut fds = [PollFd::new(self.control.fd(), events)];
+        if self.held.is_none() {
+            let _ = socket::wait(&mut fds, Instant::now().checked_add(AFTER));
+        }
+    }
+
+    /// Whether the client has closed the control connection without a QUIT.
+    pub fn deserted(&mut self) -> bool {
+        if !self.left() {
+            return false;
+        }
+        // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
+        while self.held.is_none() && !self.control.ended() {
+            match self.hear(None) {
+                Ok(Wish::Abort) => self.aborting = true,
+                Ok(Wish::GoOn) => {}
+                Err(Over(_)) => break,
+            }
+        }
+        !self
+            .held
+            .as_ref()
+            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
+    }
+
     /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
-    pub fn left(&self) -> bool {
+    fn left(&self) -> bool {
         let mut fds = [PollFd::new(self.control.fd(), socket::PEER_ENDED)];
         let now = Some(Instant::now());
         self.control.ended() || socket::wait(&mut fds, now).unwrap_or(true)
@@ -348,6 +376,9 @@ impl Session {
 /// How long something is waited for on behalf of a client that has closed its side of the control connection: it has gone, or has said
 /// all it has to say and its data connection is on its way (attacks B-051).
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// How long after its data connection a killed client's control connection may end.
+const AFTER: Duration = Duration::from_millis(1);
 
 /// Until when something is waited for.
 pub struct Patience {

@@ -289,7 +289,12 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     if let (End::Garbled, Some(from)) = (end, unproven) {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }
-    // A killed client's data connection ends like a finished one's; its control connection ends with it.
+    // A killed client's data connection ends like a finished one's; its control connection ends with it, or right after it, which is worth
+    // a moment where the file would get its name, or would not be deleted.
+    let taken = target.partial.is_some() || target.created && session.config.delete_failed_uploads;
+    if end == End::Done && taken && !says_its_end(session) {
+        session.linger();
+    }
     if end == End::Done && session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
         end = End::Network;
@@ -300,6 +305,11 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         end = End::Local(why);
     }
     session.conclude(entry, end, b"Failure writing to local file.")
+}
+
+/// Whether an upload says itself that it is complete.
+fn says_its_end(session: &Session) -> bool {
+    session.modern.packed || session.protect && session.config.strict_ssl_read_eof
 }
 
 /// Opens the file of an upload; `None` is 553.
@@ -555,25 +565,6 @@ impl Session {
                 line.cut();
             }
         }
-    }
-
-    /// Whether the client has closed the control connection without a QUIT.
-    fn deserted(&mut self) -> bool {
-        if !self.left() {
-            return false;
-        }
-        // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
-        while self.held.is_none() && !self.control.ended() {
-            match self.hear(None) {
-                Ok(Wish::Abort) => self.aborting = true,
-                Ok(Wish::GoOn) => {}
-                Err(Over(_)) => break,
-            }
-        }
-        !self
-            .held
-            .as_ref()
-            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
     }
 }
 

@@ -339,3 +339,28 @@ fn nobody_waits_for_who_has_gone() {
         back_to_base(&server);
     }
 }
+
+/// B-050: the data connection of a killed client ends as after the last byte, and its control connection right after it.
+#[test]
+fn a_killed_client_s_upload_is_no_success() {
+    let host = Host::new();
+    let server = Server::start(&host, "atomic_uploads=YES\n");
+    back_to_base(&server);
+    let mut taken = 0;
+    for _ in 0..100 {
+        let mut c = Client::alice();
+        let (_, mut data) = c.begin("STOR new");
+        data.stream.write_all(b"half").unwrap();
+        drop(data);
+        drop(c);
+        wait("the session to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
+        if host.exists("/home/alice/new") {
+            std::fs::remove_file("/home/alice/new").unwrap();
+            taken += 1;
+        }
+    }
+    // A moment is waited for: on a busy machine a client may take longer from one end to the other.
+    assert!(taken < 25, "{taken} of 100");
+}
