@@ -352,6 +352,9 @@ fn a_killed_client_s_upload_is_no_success() {
         let (_, mut data) = c.begin("STOR new");
         data.stream.write_all(b"half").unwrap();
         drop(data);
+        // What the kernel does between the two.
+        let between = Instant::now();
+        while between.elapsed() < Duration::from_micros(400) {}
         drop(c);
         wait("the session to go", || {
             (Server::processes() == [server.pid()]).then_some(())
