@@ -225,6 +225,11 @@ impl<'a> Drain<'a> {
         (self.silence.lasts(now) >= self.patience).then_some(End::Stalled)
     }
 
+    /// How long nothing has been acknowledged.
+    pub fn waited(&self) -> Duration {
+        self.silence.since.elapsed()
+    }
+
     /// How long to wait before the next look.
     pub fn nap(&self) -> Duration {
         self.silence
