@@ -4,7 +4,7 @@
 
 use super::data::Wish;
 use super::line::{Drain, End, Line};
-use super::mover::{Produce, Work, write_all};
+use super::mover::{Growing, Produce, Work};
 use super::state::{Over, Session};
 use super::transfer::chunk;
 use crate::sys::socket;
@@ -19,12 +19,35 @@ const MOST: usize = 64 * 1024;
 /// How much of an upload is read at a time.
 const PIECE: usize = 16 * 1024;
 
+/// An acknowledgement that has taken so long has waited for what did not come.
+const DELAYED: Duration = Duration::from_millis(20);
+
 /// What has become of the work.
 pub enum Brief {
     /// It is over.
     Over(End),
     /// This is left, for the data thread.
     Left(Work),
+}
+
+/// How the end mark of a small download travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndMark {
+    /// With the last bytes, which costs one packet and not two.
+    Joined,
+    /// Behind them: a client that ends its side only after our reply acknowledges bytes at once, but an end mark after 40 ms, because it is
+    /// expected to answer with its own (RFC 1122, 4.2.3.2).
+    Apart,
+}
+
+impl EndMark {
+    /// Sends the last bytes before it, as far as they fit.
+    fn send(self, line: &Line, bytes: &[u8]) -> std::io::Result<Option<usize>> {
+        match self {
+            Self::Joined => socket::send_last(line.socket(), bytes),
+            Self::Apart => socket::send_some(line.socket(), bytes),
+        }
+    }
 }
 
 /// How a look at the client and the data connection ended.
@@ -108,10 +131,11 @@ impl Session {
     /// that went well.
     fn send_whole(&mut self, line: &Line, file: &OwnedFd, from: i64, to: i64) -> i64 {
         let length = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let end_mark = self.end_mark;
         let buffer = self.scratch(length.min(PIECE));
         let count = nix::unistd::read(file, &mut *buffer).unwrap_or(0);
         let bytes = buffer.get(..count).unwrap_or_default();
-        match socket::send_last(line.socket(), bytes) {
+        match end_mark.send(line, bytes) {
             Ok(Some(sent)) => {
                 line.add(sent);
                 from.saturating_add(i64::try_from(sent).unwrap_or(0))
@@ -133,7 +157,7 @@ impl Session {
         };
         let mut rest = text.as_slice();
         while !rest.is_empty() {
-            match socket::send_last(line.socket(), rest) {
+            match self.end_mark.send(line, rest) {
                 Ok(Some(count)) => {
                     line.add(count);
                     rest = rest.get(count..).unwrap_or_default();
@@ -158,6 +182,9 @@ impl Session {
         };
         loop {
             if let Some(end) = drain.look() {
+                if !drain.ended() && drain.waited() >= DELAYED {
+                    self.end_mark = EndMark::Apart;
+                }
                 return Ok(end);
             }
             self.flush()?;
@@ -170,7 +197,7 @@ impl Session {
         }
     }
 
-    fn brief_upload(&mut self, line: &Line, file: OwnedFd) -> Result<Brief, Over> {
+    fn brief_upload(&mut self, line: &Line, file: Growing) -> Result<Brief, Over> {
         self.flush()?;
         let mut deadline = self.stalls_at();
         // Where bytes have been, more of them or the end are likely to be there too.
@@ -186,9 +213,9 @@ impl Session {
             }
             let buffer = self.scratch(PIECE);
             match nix::unistd::read(line.socket(), &mut *buffer) {
-                Ok(0) => return Ok(Brief::Over(closed(file))),
+                Ok(0) => return Ok(Brief::Over(file.close().err().unwrap_or(End::Done))),
                 Ok(count) => {
-                    if let Err(end) = write_all(&file, buffer.get(..count).unwrap_or_default()) {
+                    if let Err(end) = file.write(buffer.get(..count).unwrap_or_default()) {
                         return Ok(Brief::Over(end));
                     }
                     line.add(count);
@@ -214,7 +241,7 @@ impl Session {
         until: Option<Instant>,
     ) -> Result<Look, Over> {
         let seen = self.watch(events.map(|events| (line.socket(), events)), until)?;
-        if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+        if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {
             self.aborting = true;
             line.cut();
             return Ok(Look::Cut);
@@ -243,13 +270,5 @@ impl Session {
     fn stalls_at(&self) -> Option<Instant> {
         self.stall()
             .and_then(|stall| Instant::now().checked_add(stall))
-    }
-}
-
-/// A file system may hold its error back until here: quota, NFS, a full disk.
-fn closed(file: OwnedFd) -> End {
-    match nix::unistd::close(file) {
-        Ok(()) => End::Done,
-        Err(error) => End::Local(error),
     }
 }

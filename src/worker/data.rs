@@ -274,20 +274,56 @@ impl Session {
         deadline: Option<Instant>,
     ) -> Result<Awaited, Over> {
         self.flush()?;
+        let mut patience = Patience::until(deadline);
         loop {
-            let seen = self.watch(Some((fd, events)), deadline)?;
+            let seen = self.watch(Some((fd, events)), patience.look(self))?;
             if seen.ready {
                 return Ok(Awaited::Ready);
             }
-            if !seen.spoken {
-                return Ok(Awaited::TimedOut);
-            }
-            if self.hear(None)? == Wish::Abort {
+            if seen.spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure establishing connection.");
                 self.reply(226, b"ABOR successful.");
                 return Ok(Awaited::Aborted);
             }
+            if patience.is_over() {
+                return Ok(Awaited::TimedOut);
+            }
         }
+    }
+
+    /// Waits for the client's next word, or its end, for as long as a kernel takes to close a killed client's connections.
+    pub fn linger(&self) {
+        let events = PollFlags::POLLIN | socket::PEER_ENDED;
+        let mut fds = [PollFd::new(self.control.fd(), events)];
+        if self.held.is_none() {
+            let _ = socket::wait(&mut fds, Instant::now().checked_add(AFTER));
+        }
+    }
+
+    /// Whether the client has closed the control connection without a QUIT.
+    pub fn deserted(&mut self) -> bool {
+        if !self.left() {
+            return false;
+        }
+        // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
+        while self.held.is_none() && !self.control.ended() {
+            match self.hear(None) {
+                Ok(Wish::Abort) => self.aborting = true,
+                Ok(Wish::GoOn) => {}
+                Err(Over(_)) => break,
+            }
+        }
+        !self
+            .held
+            .as_ref()
+            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
+    }
+
+    /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
+    fn left(&self) -> bool {
+        let mut fds = [PollFd::new(self.control.fd(), socket::PEER_ENDED)];
+        let now = Some(Instant::now());
+        self.control.ended() || socket::wait(&mut fds, now).unwrap_or(true)
     }
 
     /// Reads what the client says while something runs: NOOP, STAT and ABOR are answered, the first other line is held back
@@ -326,7 +362,8 @@ impl Session {
             return Wish::GoOn;
         };
         let free = super::commands::listed(self, &command.verb);
-        if command.is_abor() {
+        // One that comes behind another is answered behind it.
+        if command.is_abor() && !self.aborting {
             self.log_command(&command);
             return Wish::Abort;
         }
@@ -342,6 +379,44 @@ impl Session {
             _ => self.held = Some(line),
         }
         Wish::GoOn
+    }
+}
+
+/// How long something is waited for on behalf of a client that has closed its side of the control connection: it has gone, or has said
+/// all it has to say and its data connection is on its way (attacks B-051).
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// How long after its data connection a killed client's control connection may end.
+const AFTER: Duration = Duration::from_millis(1);
+
+/// Until when something is waited for.
+pub struct Patience {
+    deadline: Option<Instant>,
+    left: bool,
+}
+
+impl Patience {
+    /// Until then; for ever without.
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            left: false,
+        }
+    }
+
+    /// Looks whether the client is still there, and when to look again.
+    pub fn look(&mut self, session: &Session) -> Option<Instant> {
+        let soon = Instant::now().checked_add(MOMENT);
+        let earlier = self.deadline.into_iter().chain(soon).min();
+        if !self.left && session.left() {
+            (self.left, self.deadline) = (true, earlier);
+        }
+        earlier
+    }
+
+    /// Whether it has been long enough.
+    pub fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|at| Instant::now() >= at)
     }
 }
 

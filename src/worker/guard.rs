@@ -96,6 +96,26 @@ impl Guarded {
         Err(line.broken(errno(error)))
     }
 
+    /// Sends what the connection, which does not block, had no room for.
+    ///
+    /// # Errors
+    /// How the transfer has ended.
+    pub fn finish(
+        &mut self,
+        mut sent: io::Result<()>,
+        line: &Line,
+        stall: Option<Duration>,
+    ) -> Result<(), End> {
+        while let Err(error) = sent {
+            if error.kind() != ErrorKind::WouldBlock {
+                return Err(line.broken(errno(&error)));
+            }
+            line.room(stall)?;
+            sent = self.stream.flush(line.socket());
+        }
+        Ok(())
+    }
+
     /// Announces the end of a download; where `strict_ssl_write_shutdown` asks, waits for the client's own.
     ///
     /// # Errors
@@ -103,7 +123,7 @@ impl Guarded {
     pub fn close(&mut self, line: &Line, patience: Option<Duration>) -> Result<(), End> {
         let fd = line.socket();
         let sent = self.stream.close(fd);
-        sent.map_err(|error| line.broken(errno(&error)))?;
+        self.finish(sent, line, patience)?;
         if self.strict_shutdown {
             let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
             if !self.stream.closed_by(fd, deadline) {

@@ -2,6 +2,7 @@
 
 use crate::sys::socket;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -60,6 +61,26 @@ impl Line {
             End::Stalled
         } else {
             End::Network
+        }
+    }
+
+    /// Waits until the connection, which does not block, takes more: for as long as the peer goes on acknowledging.
+    ///
+    /// # Errors
+    /// It has acknowledged nothing for `stall`.
+    pub fn room(&self, stall: Option<Duration>) -> Result<(), End> {
+        let left = || socket::unacknowledged(self.socket()).map_err(|_| End::Network);
+        let mut silence = Silence::begin(left()?);
+        loop {
+            let next = stall.and_then(|_| Instant::now().checked_add(silence.nap(LOOKS)));
+            let mut fds = [PollFd::new(self.socket(), PollFlags::POLLOUT)];
+            if socket::wait(&mut fds, next).map_err(|_| End::Network)? {
+                return Ok(());
+            }
+            let lasts = silence.lasts(left()?);
+            if stall.is_some_and(|stall| lasts >= stall) {
+                return Err(End::Stalled);
+            }
         }
     }
 
@@ -124,6 +145,39 @@ pub enum End {
     Deserted,
 }
 
+/// How often a peer that takes nothing more is looked at.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// For how long the peer has acknowledged nothing.
+#[derive(Debug)]
+struct Silence {
+    left: usize,
+    since: Instant,
+}
+
+impl Silence {
+    /// From now on, with this much not acknowledged.
+    fn begin(left: usize) -> Self {
+        Self {
+            left,
+            since: Instant::now(),
+        }
+    }
+
+    /// How long by now.
+    fn lasts(&mut self, left: usize) -> Duration {
+        if left < self.left {
+            *self = Self::begin(left);
+        }
+        self.since.elapsed()
+    }
+
+    /// How long to wait before the next look: little beside what has been waited.
+    fn nap(&self, (least, most): (Duration, Duration)) -> Duration {
+        (self.since.elapsed() / 4).clamp(least, most)
+    }
+}
+
 /// What the end mark counts for among what is not acknowledged (tcp(7), SIOCOUTQ).
 const END_MARK: usize = 1;
 
@@ -132,8 +186,7 @@ pub struct Drain<'a> {
     line: &'a Line,
     end: End,
     patience: Duration,
-    left: usize,
-    since: Instant,
+    silence: Silence,
     /// The peer has ended its side: what is left is an acknowledgement on its way.
     ended: bool,
 }
@@ -149,8 +202,7 @@ impl<'a> Drain<'a> {
             line,
             end,
             patience: stall.unwrap_or(Duration::from_secs(600)),
-            left: usize::MAX,
-            since: Instant::now(),
+            silence: Silence::begin(usize::MAX),
             ended: false,
         })
     }
@@ -170,18 +222,18 @@ impl<'a> Drain<'a> {
                 (true, _) => {}
             }
         }
-        if now < self.left {
-            (self.left, self.since) = (now, Instant::now());
-        } else if self.since.elapsed() >= self.patience {
-            return Some(End::Stalled);
-        }
-        None
+        (self.silence.lasts(now) >= self.patience).then_some(End::Stalled)
     }
 
-    /// How long to wait before the next look: little beside what has been waited.
+    /// How long nothing has been acknowledged.
+    pub fn waited(&self) -> Duration {
+        self.silence.since.elapsed()
+    }
+
+    /// How long to wait before the next look.
     pub fn nap(&self) -> Duration {
-        let waited = self.since.elapsed() / 4;
-        waited.clamp(Duration::from_millis(1), Duration::from_millis(50))
+        self.silence
+            .nap((Duration::from_millis(1), Duration::from_millis(50)))
     }
 
     /// The peer's end, a reset or a cut has woken whoever waited.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::FcntlArg;
 
-use super::data::Wish;
+use super::data::{Patience, Wish};
 use super::state::{Over, Session};
 use crate::sys::lock::whole;
 
@@ -40,16 +40,18 @@ impl Session {
             0 => None,
             seconds => Instant::now().checked_add(Duration::from_secs(seconds.into())),
         };
+        let mut patience = Patience::until(deadline);
         loop {
             match set(&whole(kind)) {
                 Err(nix::errno::Errno::EACCES | nix::errno::Errno::EAGAIN) => {}
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),
             }
-            if deadline.is_some_and(|at| Instant::now() >= at) {
+            if patience.is_over() {
                 self.reply(450, b"File is in use by another session.");
                 return Ok(false);
             }
+            patience.look(self);
             let nap = Instant::now().checked_add(Duration::from_millis(50));
             if self.watch(None, nap)?.spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure waiting for the file.");

@@ -2,9 +2,9 @@
 
 mod receive;
 
-pub use receive::write_all;
+pub use receive::Growing;
 
-use super::guard::{Guard, Guarded, errno};
+use super::guard::{Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
@@ -57,7 +57,7 @@ pub enum Work {
     /// The client's bytes into a file.
     Upload {
         /// The file, at the right place.
-        file: OwnedFd,
+        file: Growing,
         /// TYPE A is converted.
         ascii: bool,
         /// What it holds is given up first, once the connection is known to be the client's.
@@ -171,7 +171,13 @@ struct Buffers {
 
 impl Job {
     fn run(self, buffers: &mut Buffers) -> (End, Option<Guarded>) {
-        if self.work.moves() && socket::data_options(self.line.socket(), self.stall).is_err() {
+        let fd = self.line.socket();
+        let prepared = match &self.work {
+            Work::Upload { .. } => socket::receives(fd, self.stall),
+            Work::Download { .. } | Work::Listing(_) | Work::ShortListing(_) => socket::sends(fd),
+            Work::Reckon(_) => Ok(()),
+        };
+        if prepared.is_err() {
             return (End::Network, None);
         }
         let guarded = match self.guard.map(|guard| guard.accept(&self.line)).transpose() {
@@ -304,6 +310,7 @@ impl Run<'_> {
                 Ok(0) => return Err(End::Network),
                 Ok(count) => self.moved(count, offset < end)?,
                 Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => self.line.room(self.stall)?,
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
                     return self.copy_from(file, offset, end);
                 }
@@ -398,6 +405,7 @@ impl Run<'_> {
                     self.book(put, count)?;
                 }
                 Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => self.line.room(self.stall)?,
                 Err(error) => return Err(self.broken(error)),
             }
         }
@@ -412,7 +420,7 @@ impl Run<'_> {
                 if self.pace.is_some() {
                     sent = sent.and_then(|()| guarded.stream.flush(fd));
                 }
-                sent.map_err(|error| self.line.broken(errno(&error)))?;
+                guarded.finish(sent, self.line, self.stall)?;
             }
             self.book(piece.len(), count)?;
         }

@@ -1,5 +1,6 @@
 //! One logged-in session: what the client has set, and the loop that obeys commands; worker, control thread.
 
+use super::brief::EndMark;
 use super::control::{Control, Input};
 use super::data::Data;
 use super::jail::Jail;
@@ -102,6 +103,8 @@ pub struct Session {
     pub modern: Modern,
     /// Room for a small file on its way, once there was one.
     pub scratch: Vec<u8>,
+    /// As suits the client.
+    pub end_mark: EndMark,
 }
 
 impl Session {
@@ -154,6 +157,7 @@ impl Session {
             aborting: false,
             modern: Modern::new(config, utf8),
             scratch: Vec::new(),
+            end_mark: EndMark::Joined,
             config,
             verdict,
             channel,

@@ -4,14 +4,14 @@ use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::guard::Guard;
 use super::line::{End, Line};
-use super::mover::{Job, Mover, Work};
+use super::mover::{Growing, Job, Mover, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::zip::Zip;
 use crate::ftp::pattern::Pattern;
-use crate::sys::tree::{Create, Meta, kernel_fs, meta_of};
+use crate::sys::tree::{Create, Meta, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::PollFlags;
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
@@ -148,7 +148,7 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
         return Source::NoFile;
     }
     // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
-    if !meta.is_file() || kernel_fs(&file) {
+    if !meta.is_file() || session.tree.is_kernels(&file, &meta) {
         return Source::Closed;
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
@@ -282,7 +282,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file,
+        file: Growing::new(file),
         ascii,
         truncate,
     };
@@ -292,7 +292,12 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     if let (End::Garbled, Some(from)) = (end, unproven) {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }
-    // A killed client's data connection ends like a finished one's; its control connection ends with it.
+    // A killed client's data connection ends like a finished one's; its control connection ends with it, or right after it, which is worth
+    // a moment where the file would get its name, or would not be deleted.
+    let taken = target.partial.is_some() || target.created && session.config.delete_failed_uploads;
+    if end == End::Done && taken && !says_its_end(session) {
+        session.linger();
+    }
     if end == End::Done && session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
         end = End::Network;
@@ -305,6 +310,11 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     session.conclude(entry, end, b"Failure writing to local file.")
 }
 
+/// Whether an upload says itself that it is complete.
+fn says_its_end(session: &Session) -> bool {
+    session.modern.packed || session.protect && session.config.strict_ssl_read_eof
+}
+
 /// Opens the file of an upload; `None` is 553.
 fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
     let mode = session.config.file_open_mode & 0o777;
@@ -315,7 +325,7 @@ fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
             let how = if fresh { Create::New } else { Create::Open };
             let (file, created, meta) = session.tree.create(&session.cwd, path, mode, how).ok()?;
             // What is written there is no upload but an order to the kernel (attacks B-063).
-            let order = !created && kernel_fs(&file);
+            let order = !created && session.tree.is_kernels(&file, &meta);
             (meta.is_file() && !order).then(|| Target {
                 file,
                 meta,
@@ -560,35 +570,11 @@ impl Session {
             if listing && !seen.spoken && self.has_left(line.socket()) {
                 line.cut();
             }
-            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort && !self.aborting {
+            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {
                 self.aborting = true;
                 line.cut();
             }
         }
-    }
-
-    /// Whether the client has closed the control connection without a QUIT.
-    fn deserted(&mut self) -> bool {
-        let mut fds = [PollFd::new(
-            self.control.fd(),
-            crate::sys::socket::PEER_ENDED,
-        )];
-        let now = Some(Instant::now());
-        if !self.control.ended() && !crate::sys::socket::wait(&mut fds, now).unwrap_or(true) {
-            return false;
-        }
-        // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
-        while self.held.is_none() && !self.control.ended() {
-            match self.hear(None) {
-                Ok(Wish::Abort) => self.aborting = true,
-                Ok(Wish::GoOn) => {}
-                Err(Over(_)) => break,
-            }
-        }
-        !self
-            .held
-            .as_ref()
-            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
     }
 }
 

@@ -312,3 +312,58 @@ fn a_pattern_for_a_large_directory() {
     drop(c);
     back_to_base(&server);
 }
+
+/// B-051: nobody waits for the data connection of a client that has gone, or for a lock on its behalf, whatever it has said last.
+#[test]
+fn nobody_waits_for_who_has_gone() {
+    let host = Host::new();
+    let server = Server::start(&host, "accept_timeout=0\ndata_connection_timeout=0\n");
+    let taken = std::fs::File::options()
+        .write(true)
+        .open("/home/alice/f")
+        .unwrap();
+    // SAFETY: flock is plain data, for which all zeroes is a valid value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    nix::fcntl::fcntl(&taken, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    for last in ["", "PWD\r\n", "QUIT\r\n"] {
+        let mut c = Client::alice();
+        c.epsv();
+        c.send(format!("RETR asc\r\n{last}").as_bytes());
+        drop(c);
+        back_to_base(&server);
+        let mut c = Client::alice();
+        let data = c.passive();
+        c.send(format!("STOR f\r\n{last}").as_bytes());
+        drop((c, data));
+        back_to_base(&server);
+    }
+}
+
+/// B-050: the data connection of a killed client ends as after the last byte, and its control connection right after it.
+#[test]
+fn a_killed_client_s_upload_is_no_success() {
+    let host = Host::new();
+    let server = Server::start(&host, "atomic_uploads=YES\n");
+    back_to_base(&server);
+    let mut taken = 0;
+    for _ in 0..100 {
+        let mut c = Client::alice();
+        let (_, mut data) = c.begin("STOR new");
+        data.stream.write_all(b"half").unwrap();
+        drop(data);
+        // What the kernel does between the two.
+        let between = Instant::now();
+        while between.elapsed() < Duration::from_micros(400) {}
+        drop(c);
+        wait("the session to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
+        if host.exists("/home/alice/new") {
+            std::fs::remove_file("/home/alice/new").unwrap();
+            taken += 1;
+        }
+    }
+    // A moment is waited for: on a busy machine a client may take longer from one end to the other.
+    assert!(taken < 25, "{taken} of 100");
+}

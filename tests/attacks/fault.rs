@@ -26,6 +26,11 @@ impl Fault {
         Fault::attach(pid, call, &format!("error={error}"), &[])
     }
 
+    /// In each of its threads, with this error; `NAME:when=2` for each thread's second one only.
+    pub fn threads(pid: i32, call: &str, error: &str) -> Fault {
+        Fault::attach(pid, call, &format!("error={error}"), &["-f"])
+    }
+
     /// In this process alone the call is made, and returns half a second later.
     pub fn late(pid: i32, call: &str) -> Fault {
         Fault::attach(pid, call, "delay_exit=500000", &[])

@@ -1,7 +1,7 @@
 //! What the kernel cannot do for master: it lives, waits, says once what can be done about it, and serves afterwards.
 
 use crate::fault::Fault;
-use crate::sessions::{back_to_base, descriptors, logged_in};
+use crate::sessions::{back_to_base, children, descriptors, logged_in};
 use crate::support::host::ALICE;
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
@@ -269,4 +269,34 @@ fn an_abort_at_the_end_of_an_upload() {
     c.next("257 \"/home/alice\" is the current directory");
     drop(fault);
     back_to_base(&server);
+}
+
+/// A file system that cannot be spliced to is written to (Linux has refused it since 5.10 where a file system does not offer it).
+#[test]
+fn no_splicing_to_the_file() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let all: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    for when in [2, 4] {
+        let mut c = Client::alice();
+        let worker = wait("the worker", || {
+            let [helper] = children(server.pid())[..] else {
+                return None;
+            };
+            let [worker] = children(helper)[..] else {
+                return None;
+            };
+            Some(worker)
+        });
+        // Every second one is to the file.
+        let fault = Fault::threads(worker, "splice", &format!("EINVAL:when={when}"));
+        let reply = c.store("STOR new", &all);
+        assert_eq!(reply.text(), "226 Transfer complete.");
+        assert!(host.read("/home/alice/new") == all);
+        assert_eq!(fault.answered(), 1);
+        drop(fault);
+        drop(c);
+        back_to_base(&server);
+    }
 }

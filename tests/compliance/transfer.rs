@@ -446,6 +446,63 @@ fn an_upload_that_is_reset_is_no_success() {
     assert!(host.exists("/home/alice/part"));
 }
 
+/// B-053: an urgent byte leaves the stream (tcp(7)), and ends nothing.
+#[test]
+fn urgent_data_ends_no_upload() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let all = pattern(600_000);
+    let size = || std::fs::metadata("/home/alice/new").map_or(0, |meta| meta.len());
+    for first in [0, 1, 200_000] {
+        let (_, mut data) = c.begin("STOR new");
+        let mut sent = 0;
+        for piece in [first, 100_000, 200_000] {
+            data.stream.write_all(&all[sent..sent + piece]).unwrap();
+            sent += piece;
+            // What was urgent is not any more when another byte is.
+            wait("the bytes to arrive", || {
+                (size() == sent as u64).then_some(())
+            });
+            data.urgent(b"!");
+        }
+        data.write(&all[sent..]);
+        c.next(DONE);
+        assert!(host.read("/home/alice/new") == all, "{first}");
+    }
+}
+
+/// What somebody cuts away meanwhile is not on the disk, and what comes after it lies behind a hole.
+#[test]
+fn an_upload_that_is_cut_short_is_no_success() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original does not look (DIFFERENCES, 226).
+    }
+    let mut c = Client::alice();
+    for (command, before) in [("STOR x", 0), ("APPE x", 10), ("STOU x", 0)] {
+        for first in [5, 200_000] {
+            for rest in [0, 5, 200_000] {
+                let _ = std::fs::remove_file("/home/alice/x");
+                if before > 0 {
+                    host.file("/home/alice/x", &pattern(before));
+                }
+                let (_, mut data) = c.begin(command);
+                data.stream.write_all(&pattern(first)).unwrap();
+                wait("the bytes to arrive", || {
+                    (host.read("/home/alice/x").len() == before + first).then_some(())
+                });
+                let file = std::fs::File::options().write(true).open("/home/alice/x");
+                file.unwrap().set_len(3).unwrap();
+                let _ = data.stream.write_all(&pattern(rest));
+                drop(data);
+                c.next("451 Failure writing to local file.");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_download_that_is_reset_is_no_success() {
     let host = Host::new();
@@ -498,6 +555,33 @@ fn a_stalled_download_times_out() {
     let (_, _data) = c.begin("RETR huge");
     c.next("421 Data timeout. Reconnect. Sorry.");
     c.closed();
+}
+
+/// B-055: the kernel sends what it is given in pieces, and the time is not counted anew for each.
+#[test]
+fn a_stalled_download_ends_as_soon_as_an_upload() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
+    let _server = Server::start(&host, "data_connection_timeout=2\n");
+    if !host.ours() {
+        return; // The original waits up to four times as long.
+    }
+    let mut down = Client::alice();
+    let (_, _data) = down.begin("RETR huge");
+    // One after the other: the three together take three times as long.
+    for _ in 0..3 {
+        let mut up = Client::alice();
+        let (_, _data) = up.begin("STOR x");
+        up.next("421 Data timeout. Reconnect. Sorry.");
+    }
+    down.stream().set_nonblocking(true).unwrap();
+    assert!(down.stream().peek(&mut [0]).is_ok());
+    down.stream().set_nonblocking(false).unwrap();
+    down.next("421 Data timeout. Reconnect. Sorry.");
+    down.closed();
 }
 
 #[test]
@@ -587,6 +671,32 @@ fn abor_in_band_without_async_abor() {
         c.next("225 No transfer to ABOR.");
     }
     c.says("NOOP", "200 NOOP ok.");
+}
+
+/// B-052: each has an answer, the one that has cut the transfer and those behind it.
+#[test]
+fn many_abors_have_as_many_answers() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(100_000_000)
+        .unwrap();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original reads nothing while it transfers (reference 3.4.6).
+    }
+    let mut c = Client::alice();
+    for command in ["RETR huge", "STOR new"] {
+        let (_, data) = c.begin(command);
+        c.send(&b"ABOR\r\n".repeat(2000));
+        assert_eq!(c.reply().code(), "426");
+        c.next("226 ABOR successful.");
+        for _ in 1..2000 {
+            c.next("225 No transfer to ABOR.");
+        }
+        drop(data);
+        c.says("NOOP", "200 NOOP ok.");
+    }
 }
 
 #[test]

@@ -104,9 +104,7 @@ impl Client {
 
     /// Sends bytes the last of which is urgent (RFC 793), as telnet's Synch does.
     pub fn urgent(&mut self, bytes: &[u8]) {
-        let fd = self.input.get_ref().as_raw_fd();
-        let sent = nix::sys::socket::send(fd, bytes, nix::sys::socket::MsgFlags::MSG_OOB).unwrap();
-        assert_eq!(sent, bytes.len());
+        urgent(self.input.get_ref(), bytes);
     }
 
     /// One reply, however many lines it has.
@@ -317,6 +315,11 @@ impl Data {
         bytes
     }
 
+    /// Sends bytes the last of which is urgent.
+    pub fn urgent(&self, bytes: &[u8]) {
+        urgent(&self.stream, bytes);
+    }
+
     /// Writes everything and closes.
     pub fn write(mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
@@ -331,6 +334,12 @@ impl Data {
         nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::Linger, &linger)
             .unwrap();
     }
+}
+
+fn urgent(stream: &TcpStream, bytes: &[u8]) {
+    let flags = nix::sys::socket::MsgFlags::MSG_OOB;
+    let sent = nix::sys::socket::send(stream.as_raw_fd(), bytes, flags).unwrap();
+    assert_eq!(sent, bytes.len());
 }
 
 /// A connection that comes from one of our own addresses.

@@ -118,23 +118,31 @@ pub fn acknowledge(socket: BorrowedFd<'_>) {
     }
 }
 
-/// Prepares a data connection: blocking, keep-alive, and an error instead of waiting longer than `stall` without progress.
+/// Prepares a data connection that is received from: blocking, keep-alive, and an error instead of waiting longer than `stall`.
 ///
 /// # Errors
 /// The peer is gone.
-pub fn data_options(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<()> {
+pub fn receives(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<()> {
     nix::fcntl::fcntl(
         socket,
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
     )?;
-    socket::setsockopt(&socket, sockopt::KeepAlive, &true)?;
     if let Some(stall) = stall {
         let time =
             nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
         socket::setsockopt(&socket, sockopt::SendTimeout, &time)?;
         socket::setsockopt(&socket, sockopt::ReceiveTimeout, &time)?;
     }
-    Ok(())
+    sends(socket)
+}
+
+/// Prepares a data connection that is sent to: keep-alive. It stays non-blocking, because a blocking call counts its time anew for each
+/// piece that it splits its work into, sendfile(2) four times.
+///
+/// # Errors
+/// The peer is gone.
+pub fn sends(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::KeepAlive, &true)?)
 }
 
 /// Says that nothing more will be sent.

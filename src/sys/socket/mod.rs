@@ -3,8 +3,8 @@
 mod data;
 
 pub use data::{
-    accept_data, acknowledge, at_once, connect_data, connected, control_options, data_options,
-    finish, listen_data, receive, send_last, unacknowledged,
+    accept_data, acknowledge, at_once, connect_data, connected, control_options, finish,
+    listen_data, receive, receives, send_last, sends, unacknowledged,
 };
 
 use super::{heap, memory};

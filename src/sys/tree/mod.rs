@@ -26,6 +26,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstatat};
 use nix::{NixPath, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use walk::{Last, Place};
 
 /// The longest path the kernel takes, without its NUL (path_resolution(7)).
@@ -48,6 +49,8 @@ const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 pub struct Tree {
     root: OwnedFd,
     resolver: Resolver,
+    /// A file system known to be none of the kernel's own, by its device number; 0 while none is.
+    ordinary: AtomicU64,
 }
 
 /// Who follows `..` and links.
@@ -88,12 +91,28 @@ impl Tree {
             Ok(_) => Resolver::Kernel,
             Err(_) => Resolver::Walk,
         };
-        Self { root, resolver }
+        Self {
+            root,
+            resolver,
+            ordinary: AtomicU64::new(0),
+        }
     }
 
     /// Whether the kernel does not resolve within the root, so that [`walk`] must; for one line in the log.
     pub fn degraded(&self) -> bool {
         self.resolver == Resolver::Walk
+    }
+
+    /// Whether this open file is the kernel's own word ([`kernel_fs`]); each file system is asked once as long as files lie there.
+    pub fn is_kernels<F: AsFd>(&self, file: F, meta: &Meta) -> bool {
+        if self.ordinary.load(Ordering::Relaxed) == meta.dev && meta.dev != 0 {
+            return false;
+        }
+        let kernels = kernel_fs(file);
+        if !kernels {
+            self.ordinary.store(meta.dev, Ordering::Relaxed);
+        }
+        kernels
     }
 
     /// The root's descriptor.

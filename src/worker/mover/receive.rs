@@ -2,11 +2,13 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
+use crate::sys::tree::meta_of;
 use crate::worker::guard::{Guarded, errno};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 
 /// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
@@ -14,6 +16,70 @@ const PIPE: usize = 1 << 20;
 const PIPE_SIZE: i32 = 1 << 20;
 /// A pipe that is smaller saves nothing.
 const PIPE_LEAST: i32 = 1 << 16;
+
+/// The file of an upload, and how long it was when it was last written to: whoever cuts it short meanwhile takes away what has come, and
+/// what comes then would lie behind a hole.
+pub struct Growing {
+    file: OwnedFd,
+    length: Cell<u64>,
+}
+
+impl Growing {
+    /// As it is before the first byte comes.
+    pub fn new(file: OwnedFd) -> Self {
+        let length = meta_of(&file).map_or(0, |meta| meta.size);
+        Self {
+            file,
+            length: Cell::new(length),
+        }
+    }
+
+    /// Gives up what it holds.
+    fn empty(&self) -> Result<(), End> {
+        self.length.set(0);
+        nix::unistd::ftruncate(&self.file, 0).map_err(End::Local)
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// How the transfer ends.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), End> {
+        self.kept()?;
+        write_all(&self.file, bytes)?;
+        self.grown()
+    }
+
+    /// Before it is written to: whether nobody has cut it short.
+    fn kept(&self) -> Result<(), End> {
+        if self.now()? < self.length.get() {
+            Err(End::Local(Errno::ENODATA))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// After it was written to.
+    fn grown(&self) -> Result<(), End> {
+        self.length.set(self.now()?);
+        Ok(())
+    }
+
+    fn now(&self) -> Result<u64, End> {
+        let meta = meta_of(&self.file).map_err(End::Local)?;
+        Ok(meta.size)
+    }
+
+    /// Closes it: a file system may hold its error back until here: quota, NFS, a full disk.
+    ///
+    /// # Errors
+    /// How the transfer ends.
+    pub fn close(self) -> Result<(), End> {
+        let kept = self.kept();
+        nix::unistd::close(self.file).map_err(End::Local)?;
+        kept
+    }
+}
 
 /// The file of an upload, and what the bytes of the line become on their way to it.
 struct Sink<'a> {
@@ -78,13 +144,13 @@ fn write_text(file: &OwnedFd, text: &mut Option<Text<'_>>, bytes: &[u8]) -> Resu
 impl Run<'_> {
     pub(super) fn upload(
         &mut self,
-        file: OwnedFd,
+        file: Growing,
         ascii: bool,
         truncate: bool,
         buffers: &mut Buffers,
     ) -> End {
-        if truncate && let Err(error) = nix::unistd::ftruncate(&file, 0) {
-            return End::Local(error);
+        if truncate && let Err(end) = file.empty() {
+            return end;
         }
         let received = match self.guarded.take() {
             Some(mut guarded) => {
@@ -95,16 +161,11 @@ impl Run<'_> {
             }
             None => self.receive(&file, ascii, buffers),
         };
-        // A file system may hold its error back until here: quota, NFS, a full disk.
-        let closed = nix::unistd::close(file);
-        match (received, closed) {
-            (Err(end), _) => end,
-            (Ok(()), Err(error)) => End::Local(error),
-            (Ok(()), Ok(())) => End::Done,
-        }
+        let closed = file.close();
+        received.and(closed).err().unwrap_or(End::Done)
     }
 
-    fn receive(&mut self, file: &OwnedFd, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
+    fn receive(&mut self, file: &Growing, ascii: bool, buffers: &mut Buffers) -> Result<(), End> {
         if !ascii && self.whole && self.zip.is_none() && self.splice(file)? {
             return self.uncut();
         }
@@ -115,7 +176,7 @@ impl Run<'_> {
             deflater: _,
         } = buffers;
         raw.resize(self.chunk, 0);
-        let mut sink = self.sink(file, ascii, converted, inflater);
+        let mut sink = self.sink(&file.file, ascii, converted, inflater);
         loop {
             let count = match nix::unistd::read(self.socket(), raw) {
                 Ok(0) => break,
@@ -123,7 +184,9 @@ impl Run<'_> {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(self.broken(error)),
             };
+            file.kept()?;
             sink.take(raw.get(..count).unwrap_or_default())?;
+            file.grown()?;
             self.paced(count, true)?;
         }
         sink.finish()
@@ -156,8 +219,8 @@ impl Run<'_> {
         }
     }
 
-    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had, and nothing was moved.
-    fn splice(&mut self, file: &OwnedFd) -> Result<bool, End> {
+    /// Moves everything through a pipe, which spares one of two copies; false where this is not to be had: what is left is to be read.
+    fn splice(&mut self, file: &Growing) -> Result<bool, End> {
         let Ok((out, into)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
             return Ok(false);
         };
@@ -169,22 +232,54 @@ impl Run<'_> {
         let flags = SpliceFFlags::SPLICE_F_MOVE;
         loop {
             let count = match splice(self.socket(), None, &into, None, PIPE, flags) {
-                Ok(0) => return Ok(true),
+                // The end, or urgent data, which stops splice(2) and not read(2).
+                Ok(0) => match self.read_on(file)? {
+                    0 => return Ok(true),
+                    count => {
+                        self.moved(count, true)?;
+                        continue;
+                    }
+                },
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             };
             let mut left = count;
+            file.kept()?;
             while left > 0 {
-                match splice(&out, None, file, None, left, flags) {
+                match splice(&out, None, &file.file, None, left, flags) {
                     Ok(0) => return Err(End::Local(Errno::ENOSPC)),
                     Ok(count) => left = left.saturating_sub(count),
                     Err(Errno::EINTR) => {}
+                    // A file system that cannot be spliced to, as some are since Linux 5.10.
+                    Err(Errno::EINVAL) => {
+                        pour(&out, left, &file.file)?;
+                        file.grown()?;
+                        self.moved(count, true)?;
+                        return Ok(false);
+                    }
                     Err(error) => return Err(End::Local(error)),
                 }
             }
+            file.grown()?;
             self.moved(count, true)?;
+        }
+    }
+
+    /// Reads and writes a little; how much, 0 at the end.
+    fn read_on(&self, file: &Growing) -> Result<usize, End> {
+        let mut little = [0; 512];
+        loop {
+            match nix::unistd::read(self.socket(), &mut little) {
+                Ok(0) => return Ok(0),
+                Ok(count) => {
+                    file.write(little.get(..count).unwrap_or_default())?;
+                    return Ok(count);
+                }
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(self.broken(error)),
+            }
         }
     }
 
@@ -192,7 +287,7 @@ impl Run<'_> {
     fn receive_guarded(
         &mut self,
         guarded: &mut Guarded,
-        file: &OwnedFd,
+        file: &Growing,
         ascii: bool,
         buffers: &mut Buffers,
     ) -> Result<(), End> {
@@ -205,16 +300,23 @@ impl Run<'_> {
         } = buffers;
         // Where nothing limits it, as much as TLS has room for.
         let most = if self.whole { usize::MAX } else { self.chunk };
-        let mut sink = self.sink(file, ascii, converted, inflater);
+        let mut sink = self.sink(&file.file, ascii, converted, inflater);
         guarded
             .stream
             .begin_upload(line.socket())
             .map_err(|error| line.broken(errno(&error)))?;
         loop {
+            let mut written = false;
             let read = guarded.stream.read(line.socket(), most, |clear| {
+                if !std::mem::replace(&mut written, true) {
+                    file.kept()?;
+                }
                 sink.take(clear)?;
                 self.paced(clear.len(), true)
             });
+            if written {
+                file.grown()?;
+            }
             match read {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => break,
@@ -229,11 +331,28 @@ impl Run<'_> {
     }
 }
 
+/// Writes what waits in a pipe.
+fn pour(pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
+    let mut piece = [0; 4096];
+    while left > 0 {
+        match nix::unistd::read(pipe, &mut piece) {
+            Ok(0) => return Err(End::Local(Errno::EIO)),
+            Ok(count) => {
+                write_all(file, piece.get(..count).unwrap_or_default())?;
+                left = left.saturating_sub(count);
+            }
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(End::Local(error)),
+        }
+    }
+    Ok(())
+}
+
 /// Writes all of it.
 ///
 /// # Errors
 /// How the transfer ends.
-pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
         match nix::unistd::write(file, bytes) {
             Ok(0) => return Err(End::Local(Errno::ENOSPC)),
