@@ -490,6 +490,7 @@ fn fork_greeter(
         process::silence_session();
         let wanted = prepared.wanted();
         let nothing = Reach::Nothing { connects: false };
+        let carries = client.secure.is_some();
         let plan = Plan {
             root: empty_root(prepared, empty),
             uid: prepared.nopriv().uid,
@@ -499,7 +500,7 @@ fn fork_greeter(
             limits: worker::GREETER_LIMITS,
             isolation: wanted.isolation,
             parent: Some(parent),
-            fences: wanted.fences(List::Greeter, nothing, None),
+            fences: wanted.fences(List::Greeter { carries }, nothing, None),
         };
         worker::greet(
             &prepared.loaded,

@@ -96,7 +96,8 @@ impl Found {
 fn prepare(config: &Config) {
     List::Keyholder.prepare();
     List::Reader.prepare();
-    List::Greeter.prepare();
+    let carries = config.ssl_enable;
+    List::Greeter { carries }.prepare();
     List::Helper { gives: false }.prepare();
     if config.chown_uploads {
         List::Helper { gives: true }.prepare();

@@ -32,7 +32,11 @@ pub fn report(out: &mut dyn Write) -> io::Result<()> {
     let lists = [
         ("keyholder", List::Keyholder),
         ("reader of the settings", List::Reader),
-        ("greeter, before login", List::Greeter),
+        ("greeter, before login", List::Greeter { carries: false }),
+        (
+            "greeter with TLS, before and after login",
+            List::Greeter { carries: true },
+        ),
         ("helper, after login", List::Helper { gives: false }),
         ("helper, with chown_uploads", List::Helper { gives: true }),
         ("worker, read-only", worker(Rights::default(), false)),

@@ -40,8 +40,11 @@ pub enum List {
     Keyholder,
     /// Parses settings, out of files it is given.
     Reader,
-    /// Before login; with TLS also the carrier of the control connection after it.
-    Greeter,
+    /// Before login.
+    Greeter {
+        /// With TLS: also the carrier of the control connection after it.
+        carries: bool,
+    },
     /// Helper, after login.
     Helper {
         /// With `chown_uploads`.
@@ -57,7 +60,7 @@ pub enum List {
 }
 
 /// How many lists there are, and with it places for their programs.
-const PLACES: usize = 5 + 128;
+const PLACES: usize = 6 + 128;
 
 static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
 
@@ -77,9 +80,9 @@ impl List {
     fn place(self) -> usize {
         match self {
             Self::Keyholder => 0,
-            Self::Greeter => 1,
-            Self::Reader => 2,
-            Self::Helper { gives } => 3 + usize::from(gives),
+            Self::Reader => 1,
+            Self::Greeter { carries } => 2 + usize::from(carries),
+            Self::Helper { gives } => 4 + usize::from(gives),
             Self::Worker { rights, names } => [
                 rights.upload,
                 rights.make,
@@ -91,7 +94,7 @@ impl List {
             ]
             .iter()
             .fold(0, |sum: usize, one| sum.wrapping_mul(2) | usize::from(*one))
-            .wrapping_add(5),
+            .wrapping_add(6),
         }
     }
 
@@ -100,7 +103,12 @@ impl List {
         match self {
             Self::Keyholder => parts.extend([lists::NO_PATHS, lists::SIGN]),
             Self::Reader => parts.extend([lists::NO_PATHS, lists::PARSE]),
-            Self::Greeter => parts.extend([lists::NO_PATHS, lists::CARRY]),
+            Self::Greeter { carries } => {
+                parts.push(lists::NO_PATHS);
+                if carries {
+                    parts.push(lists::CARRY);
+                }
+            }
             Self::Helper { gives } => {
                 parts.extend([lists::HELPER, lists::NO_PATHS]);
                 if gives {
@@ -130,7 +138,7 @@ impl List {
             Self::Worker { names: true, .. } => Answer::Errno(1),
             Self::Keyholder
             | Self::Reader
-            | Self::Greeter
+            | Self::Greeter { .. }
             | Self::Helper { .. }
             | Self::Worker { names: false, .. } => Answer::Kill,
         }

@@ -41,7 +41,8 @@ fn every() -> Vec<List> {
     let mut lists = vec![
         List::Keyholder,
         List::Reader,
-        List::Greeter,
+        List::Greeter { carries: false },
+        List::Greeter { carries: true },
         List::Helper { gives: false },
         List::Helper { gives: true },
     ];
@@ -305,7 +306,8 @@ fn the_kernel_agrees() {
     for list in [
         List::Keyholder,
         List::Reader,
-        List::Greeter,
+        List::Greeter { carries: false },
+        List::Greeter { carries: true },
         READER,
         List::Helper { gives: false },
     ] {
