@@ -24,7 +24,7 @@ mod tests;
 mod toll;
 mod ways;
 
-pub use arrival::{Counts, Refused, decides, limited};
+pub use arrival::{BUSY, Counts, Refused, decides, limited};
 pub use auth::nursery;
 pub use prepared::{Prepared, TOO_LATE, filters};
 pub use rights::likely_lists;
@@ -32,7 +32,7 @@ pub use rights::likely_lists;
 use crate::config::Config;
 use crate::reader::HEIR;
 use crate::sys::capability;
-use crate::sys::confine::{self, Plan, Root};
+use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
 use crate::sys::oom;
@@ -47,7 +47,7 @@ use ask::Accounting;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
-use rights::{before_login, give_up, unbind};
+use rights::{before_login, empty_root, give_up, unbind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -209,6 +209,7 @@ fn log_in<'a>(
     // Before the client can know that it is connected: what it does next is logged behind that.
     journal.connect();
     let forked = fork_greeter(&prepared, client, &empty, greeting);
+    let forked = forked.inspect_err(|_| client.socket.last_word(BUSY));
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     match before(prepared, client.local, journal, &mut channel, ways) {
         Some(Granted {
@@ -562,11 +563,13 @@ fn fork_worker(
     let secure = client.secure.take().filter(|_| handover.tls.is_some());
     keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
     client.secure = secure;
-    let pid = process::spawn(&keep, || {
+    let mut given = Some(client);
+    let forked = process::spawn(&keep, || {
         process::silence_session();
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
             return 1;
         }
+        let Some(client) = given.take() else { return 1 };
         worker::work(
             prepared.shared_config(),
             client,
@@ -576,17 +579,11 @@ fn fork_worker(
             Channel::new(theirs),
             handover,
         )
-    })?;
-    Ok((ours, pid))
-}
-
-/// The empty root of processes that need no files; an ordinary user's server has no right to change roots.
-fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
-    if prepared.config().run_as_launching_user {
-        Root::Kept
-    } else {
-        Root::Directory(empty.as_fd())
+    });
+    if let (Err(_), Some(client)) = (&forked, given) {
+        client.socket.last_word(BUSY);
     }
+    Ok((ours, forked?))
 }
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.

@@ -16,6 +16,11 @@ impl Fault {
         Fault::attach(pid, call, "error=EPERM", &["-f"])
     }
 
+    /// In this process and its children from now on, with this error.
+    pub fn below_with(pid: i32, call: &str, error: &str) -> Fault {
+        Fault::attach(pid, call, &format!("error={error}"), &["-f"])
+    }
+
     /// In this process alone.
     pub fn only(pid: i32, call: &str) -> Fault {
         Fault::attach(pid, call, "error=EPERM", &[])
