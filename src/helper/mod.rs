@@ -15,6 +15,7 @@ mod journal;
 mod lists;
 mod login;
 mod passive;
+mod patience;
 mod per_user;
 mod ports;
 mod prepared;
@@ -47,6 +48,7 @@ use ask::Accounting;
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
+use patience::Patience;
 use rights::{before_login, empty_root, give_up, unbind};
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -414,8 +416,9 @@ fn before<'a>(
 ) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
+    let patience = Patience::new(gate.base().config());
     loop {
-        let reply = match channel.receive() {
+        let reply = match patience.hear(channel, journal)? {
             Ok(None) => return None,
             Ok(Some(BeforeLogin::Said(said))) => {
                 journal.said(said);

@@ -224,7 +224,7 @@ impl Master {
             self.renewal.turn(&mut self.prepared, ready.answer);
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
-                    Ok(Signal::SIGCHLD) => {}
+                    Ok(Signal::SIGCHLD) => self.end_stopped(),
                     Ok(Signal::SIGHUP) => self.reload(),
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");
@@ -275,6 +275,22 @@ impl Master {
                 self.polling.say("poll", &error, advice);
                 std::thread::sleep(RELIEF);
                 Ready::default()
+            }
+        }
+    }
+
+    /// A keyholder or nursery that somebody has stopped serves no session any more, and none can tell: it is ended, and replaced as one
+    /// that has ended.
+    #[inline(never)]
+    fn end_stopped(&self) {
+        let all = [
+            ("keyholder", self.keys.as_ref().map(Keys::pid)),
+            ("nursery", self.nursery.pid()),
+        ];
+        for (who, pid) in all {
+            if let Some(pid) = pid.filter(|pid| process::is_stopped(*pid)) {
+                log::error!("the {who} was stopped: it is ended, and another is started");
+                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             }
         }
     }

@@ -47,6 +47,11 @@ impl Nursery {
         self.begin(prepared);
     }
 
+    /// The nursery of new sessions.
+    pub fn pid(&self) -> Option<Pid> {
+        self.current.as_ref().map(|current| current.pid)
+    }
+
     /// Where helpers ask, if they can.
     pub fn asks(&self) -> Option<&OwnedFd> {
         self.current.as_ref().map(|current| &current.asks)

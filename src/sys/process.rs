@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,6 +97,74 @@ pub fn wait_until(
         match watch {
             Some(watch) => _ = socket::readable(watch.as_fd(), until)?,
             None => _ = socket::wait(&mut [], now.checked_add(NAP))?,
+        }
+    }
+}
+
+/// Whether this child was stopped (SIGSTOP and the like) and has not gone on since.
+pub fn is_stopped(child: Pid) -> bool {
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let found = nix::sys::wait::waitid(nix::sys::wait::Id::Pid(child), flags);
+    matches!(found, Ok(WaitStatus::Stopped(..)))
+}
+
+/// A child that has one thing to do while its parent waits. One that was stopped, or takes too long, is killed: a process that runs as
+/// an ordinary user can be stopped by others of that user.
+#[derive(Debug)]
+pub struct Errand {
+    child: Pid,
+    until: Option<Instant>,
+    cut: Cell<bool>,
+}
+
+impl Errand {
+    /// How often is looked whether it was stopped.
+    const TICK: Duration = Duration::from_millis(200);
+
+    /// It may take that long, from now on.
+    pub fn new(child: Pid, patience: Duration) -> Self {
+        Self {
+            child,
+            until: Instant::now().checked_add(patience),
+            cut: Cell::new(false),
+        }
+    }
+
+    /// Waits until there is something to read on its channel, or it has ended; false when it was killed instead.
+    pub fn speaks(&self, channel: BorrowedFd<'_>) -> bool {
+        while !self.cut.get() {
+            match socket::readable(channel, Instant::now().checked_add(Self::TICK)) {
+                Ok(false) => self.look(),
+                Ok(true) | Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It was killed because it was stopped or too slow, or it is not a child of ours.
+    pub fn end(self) -> io::Result<Ended> {
+        let watch = watch(self.child);
+        loop {
+            let tick = Instant::now().checked_add(Self::TICK);
+            match wait_until(self.child, watch.as_ref(), tick)? {
+                Some(_) if self.cut.get() => {
+                    return Err(io::Error::other("it was stopped, or has taken too long"));
+                }
+                Some(ended) => return Ok(ended),
+                None => self.look(),
+            }
+        }
+    }
+
+    /// Kills it if it was stopped or is late.
+    fn look(&self) {
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        if late || is_stopped(self.child) {
+            self.cut.set(true);
+            let _ = nix::sys::signal::kill(self.child, Signal::SIGKILL);
         }
     }
 }

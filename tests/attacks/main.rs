@@ -23,5 +23,6 @@ mod kernel;
 mod puppet;
 mod sessions;
 mod steps;
+mod stopped;
 #[cfg(target_arch = "x86_64")]
 mod taken;
