@@ -46,8 +46,10 @@ use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use trouble::Trouble;
 
@@ -461,9 +463,18 @@ fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
     }
 }
 
+/// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
+/// not waited for (attacks B-124, B-127).
 fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    std::fs::write(path, format!("{pid}\n"))
-        .map_err(|error| format!("{}: {error}", path.to_string_lossy()))
+    let written = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .and_then(|mut file| file.write_all(format!("{pid}\n").as_bytes()));
+    written.map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn hold_signals() -> Result<SigSet, Refusal> {
