@@ -149,8 +149,11 @@ impl Keys {
             channel: theirs,
         };
         if let Err(error) = self.channel.send(&session) {
-            self.trouble
-                .say("the keyholder takes no session", &error, short);
+            // Its end is noticed in a moment.
+            if !matches!(&error, Broken::Io(error) if error.kind() == ErrorKind::BrokenPipe) {
+                self.trouble
+                    .say("the keyholder takes no session", &error, short);
+            }
             return None;
         }
         self.trouble.over("the keyholder takes sessions again");
