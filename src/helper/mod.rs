@@ -32,7 +32,6 @@ pub use rights::likely_lists;
 
 use crate::config::Config;
 use crate::reader::HEIR;
-use crate::sys::capability;
 use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
@@ -280,11 +279,7 @@ fn end_of(
         Err(error) => return (Err(error), false),
         Ok(None) => {}
     }
-    // Its user is another, so that only this right ends it.
-    let before = capability::read();
-    let _ = confine::raise_effective();
-    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
-    let _ = before.and_then(capability::set);
+    confine::end(greeter);
     (process::wait_for(greeter), true)
 }
 

@@ -1,6 +1,6 @@
 //! Making, naming, waiting for and ending processes; used by every process that has children.
 
-use super::{dl, socket};
+use super::{confine, dl, socket};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
@@ -164,7 +164,7 @@ impl Errand {
         let late = self.until.is_some_and(|until| Instant::now() >= until);
         if late || is_stopped(self.child) {
             self.cut.set(true);
-            let _ = nix::sys::signal::kill(self.child, Signal::SIGKILL);
+            confine::end(self.child);
         }
     }
 }

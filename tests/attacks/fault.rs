@@ -31,6 +31,11 @@ impl Fault {
         Fault::attach(pid, call, &format!("error={error}"), &[])
     }
 
+    /// In this process and its children from now on the call is made, some seconds later.
+    pub fn slow_below(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "delay_enter=3000000", &["-f"])
+    }
+
     /// In this process alone the call is made, and returns half a second later.
     pub fn late(pid: i32, call: &str) -> Fault {
         Fault::attach(pid, call, "delay_exit=500000", &[])

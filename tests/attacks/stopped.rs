@@ -1,5 +1,6 @@
 //! Processes that run as an ordinary user, stopped by another of that user: the server waits for none of them (attacks B-133, B-145).
 
+use crate::fault::Fault;
 use crate::sessions::{NOBODY, back_to_base, children, session, status};
 use crate::support::host::CONFIG;
 use crate::support::server::output;
@@ -75,6 +76,32 @@ fn a_reader_that_judges_a_client() {
     client.next("421 Service not available.");
     client.closed();
     host.write("/etc/hosts.allow", "vsftpd: ALL\n");
+    back_to_base(&server);
+}
+
+/// Helper has set aside the right to end it by then, and takes it back for that.
+#[test]
+fn a_reader_of_a_user_s_settings() {
+    let host = Host::new();
+    host.mkdir("/etc/users", 0);
+    host.write("/etc/users/alice", "write_enable=NO\n");
+    let server = Server::start(&host, "user_config_dir=/etc/users\n");
+    let mut client = Client::connect();
+    client.says("USER alice", "331 Please specify the password.");
+    let (helper, greeter) = session(&server, NOBODY);
+    // The reader looks at the file that it was given.
+    let fault = Fault::slow_below(helper, "statx");
+    client.send(b"PASS secret\r\n");
+    let reader = wait("the reader", || {
+        let below = children(helper).into_iter();
+        below.into_iter().find(|pid| {
+            *pid != greeter && status(*pid, "Uid").is_some_and(|uid| uid.starts_with("65534"))
+        })
+    });
+    strike(reader, Signal::SIGSTOP);
+    client.next("500 OOPS: cannot read config file: /etc/users/alice");
+    client.closed();
+    drop(fault);
     back_to_base(&server);
 }
 
