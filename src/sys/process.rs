@@ -304,7 +304,19 @@ fn close_range(first: u32, last: u32) {
     if result == 0 {
         return;
     }
-    // Before Linux 5.9: one by one, up to the limit.
+    // Before Linux 5.9: those that are there. The one that reads the list is closed already when its turn comes.
+    if let Ok(list) = std::fs::read_dir("/proc/self/fd") {
+        let names = list.flatten().map(|entry| entry.file_name());
+        let open: Vec<u32> = names
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect();
+        for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
+            // SAFETY: as above.
+            unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
+        }
+        return;
+    }
+    // Where /proc does not tell, one by one, up to the limit.
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_or(1024, |(soft, _)| soft);
     let last = last.min(u32::try_from(limit).unwrap_or(65536));
