@@ -282,16 +282,15 @@ impl Master {
     }
 
     /// A keyholder or nursery that somebody has stopped serves no session any more, and none can tell: it is ended, and replaced as one
-    /// that has ended.
+    /// that has ended. One of earlier settings would never end.
     #[inline(never)]
     fn end_stopped(&self) {
-        let all = [
-            ("keyholder", self.keys.as_ref().map(Keys::pid)),
-            ("nursery", self.nursery.pid()),
-        ];
-        for (who, pid) in all {
-            if let Some(pid) = pid.filter(|pid| process::is_stopped(*pid)) {
-                log::error!("the {who} was stopped: it is ended, and another is started");
+        let keyholders = self.keys.iter().map(Keys::pid);
+        let keyholders = keyholders.chain(self.retired.iter().copied());
+        let all = keyholders.map(|pid| ("keyholder", pid));
+        for (who, pid) in all.chain(self.nursery.all().map(|pid| ("nursery", pid))) {
+            if process::is_stopped(pid) {
+                log::error!("a {who} was stopped: it is ended");
                 let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             }
         }

@@ -47,9 +47,10 @@ impl Nursery {
         self.begin(prepared);
     }
 
-    /// The nursery of new sessions.
-    pub fn pid(&self) -> Option<Pid> {
-        self.current.as_ref().map(|current| current.pid)
+    /// The nursery of new sessions, and those of earlier ones.
+    pub fn all(&self) -> impl Iterator<Item = Pid> {
+        let current = self.current.iter().map(|current| current.pid);
+        current.chain(self.retired.iter().copied())
     }
 
     /// Where helpers ask, if they can.
@@ -59,8 +60,7 @@ impl Nursery {
 
     /// Whether this is a nursery.
     pub fn is_child(&self, pid: Pid) -> bool {
-        let current = self.current.as_ref().map(|current| current.pid);
-        current == Some(pid) || self.retired.contains(&pid)
+        self.all().any(|nursery| nursery == pid)
     }
 
     /// A child has ended, which may have been a nursery; then another is started.

@@ -142,6 +142,24 @@ fn a_keyholder() {
         served.then_some(())
     });
     Ftps::alice(offer(BOTH, None)).says("NOOP", "200 NOOP ok.");
+    // One that is there for a session of earlier settings.
+    let old = wait("the keyholder alone", || {
+        let [keyholder] = children(server.pid())[..] else {
+            return None;
+        };
+        Some(keyholder)
+    });
+    let session = Client::connect();
+    server.signal(Signal::SIGHUP);
+    wait("the new settings", || {
+        output().contains("read again").then_some(())
+    });
+    assert!(Server::processes().contains(&old));
+    strike(old, Signal::SIGSTOP);
+    wait("its end", || {
+        (!Server::processes().contains(&old)).then_some(())
+    });
+    drop(session);
     let said = output();
-    assert!(said.contains("the keyholder was stopped"), "{said}");
+    assert!(said.contains("a keyholder was stopped"), "{said}");
 }

@@ -353,7 +353,7 @@ fn a_nursery_that_was_stopped_is_replaced() {
     super::alone(&server);
     assert!(may("bob"));
     let said = output();
-    assert!(said.contains("the nursery was stopped"), "{said}");
+    assert!(said.contains("a nursery was stopped"), "{said}");
 }
 
 /// A nursery that hangs in the kernel makes logins slower, and no more; what it was asked meanwhile it does not do later.
