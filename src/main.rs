@@ -227,7 +227,7 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
 fn complain<T: std::fmt::Display>(lines: &[T]) {
     let mut err = io::stderr().lock();
     for line in lines {
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(err, "vsftpd: {line}");
+        // Nobody is left to tell when standard error is closed. What the reader has to say is told as it came.
+        let _ = writeln!(err, "vsftpd: {}", config::one_line(&line.to_string()));
     }
 }

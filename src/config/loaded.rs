@@ -127,6 +127,11 @@ pub fn shown(text: &[u8]) -> String {
     short
 }
 
+/// A sentence with control characters escaped: whatever is a part of it, it stays one line of a log or terminal (attacks B-149).
+pub fn one_line(text: &str) -> String {
+    escaped(text).collect()
+}
+
 /// Character by character, control characters in words.
 fn escaped(text: &str) -> impl Iterator<Item = String> {
     text.chars().map(|c| {
@@ -140,4 +145,15 @@ fn escaped(text: &str) -> impl Iterator<Item = String> {
 
 pub(super) fn shown_path(path: &Path) -> String {
     shown(path.as_os_str().as_encoded_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn whatever_is_in_it_a_sentence_is_one_line() {
+        let text = "a key\nvsftpd: \x1b[31mé\u{85}\r\t";
+        assert_eq!(one_line(text), "a key\\nvsftpd: \\u{1b}[31mé\\u{85}\\r\\t");
+    }
 }

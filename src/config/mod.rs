@@ -37,7 +37,7 @@ pub use check::{check_system, remarks, waits_to_be_started};
 pub use file::load;
 pub use file::read;
 pub use hosts::{HostName, Hosts};
-pub use loaded::{Loaded, Mistake, Origin, Source};
+pub use loaded::{Loaded, Mistake, Origin, Source, one_line};
 pub use manual::conf_5;
 pub use options::Config;
 pub use print::print;

@@ -8,6 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// What a client is told for which no process can be made.
+pub const BUSY: &[u8] = b"421 Service not available, please try later.\r\n";
+
 /// How many sessions there are, this one included; only a standalone server counts them.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts {

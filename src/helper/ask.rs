@@ -92,12 +92,33 @@ fn await_end(mut channel: Ours) {
 }
 
 /// An answer, or why there is none.
-type Answer = Result<(AuthReply, Option<Accounting>), Reason>;
+type Answer = Result<(AuthReply, Option<Accounting>), Unasked>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Unasked {
+    /// Silence, death or nonsense: a refusal.
+    Refused(Reason),
+    /// The kernel makes no process that could be asked: whether the password is right nobody has looked.
+    Unable(std::io::Error),
+}
+
+impl From<Reason> for Unasked {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl From<std::io::Error> for Unasked {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unable(error)
+    }
+}
 
 /// Has an auth check this one password: one that the nursery forks, or else a child of this process.
 ///
 /// # Errors
-/// Silence, death or nonsense: a refusal.
+/// Nobody has answered.
 pub fn ask(
     config: &Config,
     nursery: Nursery<'_>,
@@ -154,9 +175,9 @@ impl<'a> Nursery<'a> {
             // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
             Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
             Ok(Some(AuthWord { reply, stay })) => Some(Ok((reply, hold(stay, ours, None)))),
-            Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed))),
+            Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed).into())),
             // The channel is closed with this, and auth dies of it.
-            Err(Unheard::Late) => Some(Err(late())),
+            Err(Unheard::Late) => Some(Err(late().into())),
         }
     }
 }
@@ -217,7 +238,7 @@ fn ask_child(
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
-    let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().map_err(failed)?;
+    let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair()?;
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
@@ -234,18 +255,18 @@ fn ask_child(
             auth::answer(config, asked, channel);
         }
         0
-    })
-    .map_err(failed)?;
+    })?;
     match heard(&mut ours) {
         Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
-        Ok(None) => Err(process::wait_for(child).map_or_else(failed, died)),
+        Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
         Err(why) => {
             let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
             let _ = process::wait_for(child);
             Err(match why {
                 Unheard::Late => late(),
                 Unheard::Broken(broken) => failed(broken),
-            })
+            }
+            .into())
         }
     }
 }

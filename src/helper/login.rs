@@ -1,6 +1,6 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
-use super::ask::{self, Accounting, Nursery};
+use super::ask::{self, Accounting, Nursery, Unasked};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
@@ -317,8 +317,13 @@ impl<'a, 't> Gate<'a, 't> {
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let (reply, accounting) = ask::ask(config, self.nursery, name, password, rhost)
-            .map_err(|reason| Refusal::Refused(reason.to_string()))?;
+        let (reply, accounting) =
+            ask::ask(config, self.nursery, name, password, rhost).map_err(|why| match why {
+                Unasked::Refused(reason) => Refusal::Refused(reason.to_string()),
+                Unasked::Unable(error) => {
+                    Refusal::Oops(format!("cannot check the password: {error}"))
+                }
+            })?;
         self.accounting = accounting;
         match reply {
             AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),

@@ -16,6 +16,7 @@ mod journal;
 mod lists;
 mod login;
 mod passive;
+mod patience;
 mod per_user;
 mod ports;
 mod prepared;
@@ -25,7 +26,7 @@ mod tests;
 mod toll;
 mod ways;
 
-pub use arrival::{Counts, Refused, decides, limited};
+pub use arrival::{BUSY, Counts, Refused, decides, limited};
 pub use auth::nursery;
 use prepared::Held;
 pub use prepared::{Prepared, TOO_LATE, filters};
@@ -33,8 +34,7 @@ pub use rights::likely_lists;
 
 use crate::config::Config;
 use crate::reader::HEIR;
-use crate::sys::capability;
-use crate::sys::confine::{self, Plan, Root};
+use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
 use crate::sys::process;
@@ -49,7 +49,8 @@ use ends::{LAST_WORD, has_ended, note_death};
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
-use rights::{before_login, give_up, unbind};
+use patience::Patience;
+use rights::{before_login, empty_root, give_up, unbind};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -203,6 +204,7 @@ fn log_in<'a>(
     // Before the client can know that it is connected: what it does next is logged behind that.
     journal.connect();
     let forked = fork_greeter(&prepared, client, &empty, greeting);
+    let forked = forked.inspect_err(|_| client.socket.last_word(BUSY));
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
     match before(prepared, client.local, journal, &mut channel, ways) {
         Some(Granted {
@@ -271,11 +273,7 @@ fn end_of(
         Err(error) => return (Err(error), false),
         Ok(None) => {}
     }
-    // Its user is another, so that only this right ends it.
-    let before = capability::read();
-    let _ = confine::raise_effective();
-    let _ = nix::sys::signal::kill(greeter, nix::sys::signal::Signal::SIGKILL);
-    let _ = before.and_then(capability::set);
+    confine::end(greeter);
     (process::wait_for(greeter), true)
 }
 
@@ -380,8 +378,9 @@ fn before<'a>(
 ) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
+    let patience = Patience::new(gate.base().config());
     loop {
-        let reply = match channel.receive() {
+        let reply = match patience.hear(channel, journal)? {
             Ok(None) => return None,
             Ok(Some(BeforeLogin::Said(said))) => {
                 journal.said(said);
@@ -530,11 +529,13 @@ fn fork_worker(
     let secure = client.secure.take().filter(|_| handover.tls.is_some());
     keep.extend(secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
     client.secure = secure;
-    let pid = process::spawn_with(&keep, prepared.config(), |config| {
+    let mut given = Some(client);
+    let forked = process::spawn_with(&keep, prepared.config(), |config| {
         process::silence_session();
         if accounting.is_some_and(|accounting| accounting.limit_worker().is_err()) {
             return 1;
         }
+        let Some(client) = given.take() else { return 1 };
         worker::work(
             config,
             client,
@@ -544,17 +545,11 @@ fn fork_worker(
             Channel::new(theirs),
             handover,
         )
-    })?;
-    Ok((ours, pid))
-}
-
-/// The empty root of processes that need no files; an ordinary user's server has no right to change roots.
-fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
-    if prepared.config().run_as_launching_user {
-        Root::Kept
-    } else {
-        Root::Directory(empty.as_fd())
+    });
+    if let (Err(_), Some(client)) = (&forked, given) {
+        client.socket.last_word(BUSY);
     }
+    Ok((ours, forked?))
 }
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.

@@ -1,14 +1,13 @@
 //! The rights helper has before login, and the few it keeps after it; runs in the helper.
 
-use super::empty_root;
 use super::prepared::Prepared;
 use crate::config::Config;
-use crate::sys::confine::{self, Isolation, Plan};
+use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::seccomp::List;
 use crate::worker;
 use caps::Capability;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What helper needs before login; auth, its child, takes back more.
 pub fn before_login(prepared: &Prepared) -> Vec<Capability> {
@@ -65,6 +64,15 @@ pub fn give_up(
         parent: None,
         fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
     })
+}
+
+/// The empty root of processes that need no files; an ordinary user's server has no right to change roots.
+pub fn empty_root<'a>(prepared: &Prepared, empty: &'a OwnedFd) -> Root<'a> {
+    if prepared.config().run_as_launching_user {
+        Root::Kept
+    } else {
+        Root::Directory(empty.as_fd())
+    }
 }
 
 /// What helper may use after login.

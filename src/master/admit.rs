@@ -20,9 +20,6 @@ use std::time::Instant;
 /// booked out.
 const BURST: u32 = 64;
 
-/// What a client is told for which no process can be made.
-const BUSY: &[u8] = b"421 Service not available, please try later.\r\n";
-
 /// What the kernel cannot do now.
 #[derive(Debug, Default)]
 pub struct Relief {
@@ -134,7 +131,7 @@ impl Master {
             }
             Err(error) => {
                 if let Some(client) = parcel {
-                    client.last_word(BUSY);
+                    client.last_word(helper::BUSY);
                 }
                 let advice = "clients are told 421; raise the limit of processes (TasksMax, pids.max, kernel.pid_max) or memory";
                 self.relief

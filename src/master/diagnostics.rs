@@ -35,7 +35,8 @@ impl log::Log for Diagnostics {
         if !self.filter.matches(record) {
             return;
         }
-        let text = record.args().to_string();
+        // Some of it is what a process without rights had to say.
+        let text = crate::config::one_line(&record.args().to_string());
         if self.background {
             let level = if record.level() <= log::Level::Warn {
                 Level::Warning

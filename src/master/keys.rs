@@ -6,19 +6,24 @@ use crate::helper::Prepared;
 use crate::keyholder;
 use crate::reader::Who;
 use crate::sys::confine::Root;
+use crate::sys::process::{self, Errand};
 use crate::sys::seccomp::List;
-use crate::sys::{process, socket};
+use crate::sys::socket;
 use crate::tls::{Identity, Secure, Settings};
 use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Signatures for one session where data connections must resume the control connection's: one handshake there, and strangers.
 const FEW: u32 = 64;
 /// Where every data connection may need one.
 const MANY: u32 = 100_000;
+
+/// How long a keyholder may take to load its keys: master serves nobody meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A keyholder that has loaded its keys.
 #[derive(Debug)]
@@ -54,8 +59,9 @@ pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
             format!("cannot fork the keyholder: {error}"),
         )]
     })?;
-    let (report, _) = listen(channel);
-    let _ = process::wait_for(pid);
+    let errand = Errand::new(pid, PATIENCE);
+    let (report, _) = listen(channel, &errand);
+    let _ = errand.end();
     let remarks = report.remarks(loaded);
     report.settings(loaded).map(|_| remarks)
 }
@@ -76,7 +82,7 @@ impl Keys {
             .map_err(|error| failed(format!("cannot open secure_chroot_dir: {error}")))?;
         let (channel, pid) = fork(loaded, Some((prepared, &empty)))
             .map_err(|error| failed(format!("cannot fork the keyholder: {error}")))?;
-        let (report, channel) = listen(channel);
+        let (report, channel) = listen(channel, &Errand::new(pid, PATIENCE));
         for remark in report.remarks(loaded) {
             log::warn!("{remark}");
         }
@@ -143,8 +149,11 @@ impl Keys {
             channel: theirs,
         };
         if let Err(error) = self.channel.send(&session) {
-            self.trouble
-                .say("the keyholder takes no session", &error, short);
+            // Its end is noticed in a moment.
+            if !matches!(&error, Broken::Io(error) if error.kind() == ErrorKind::BrokenPipe) {
+                self.trouble
+                    .say("the keyholder takes no session", &error, short);
+            }
             return None;
         }
         self.trouble.over("the keyholder takes sessions again");
@@ -182,13 +191,14 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
     Ok((ours, pid))
 }
 
-/// Hears a keyholder until it is ready or has ended.
+/// Hears a keyholder until it is ready or has ended, or was killed because it does not speak.
 fn listen(
     mut channel: Channel<ToKeyholder, FromKeyholder>,
+    errand: &Errand,
 ) -> (Report, Channel<ToKeyholder, FromKeyholder>) {
     let mut report = Report::default();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    loop {
+    while errand.speaks(channel.as_fd()) {
         match channel.receive() {
             Ok(Some(FromKeyholder::Key { schemes })) => report.keys.push((schemes, Vec::new())),
             Ok(Some(FromKeyholder::Certificate(der))) => {
@@ -207,9 +217,10 @@ fn listen(
                 return (report, channel);
             }
             Ok(Some(FromKeyholder::Note(_))) => {}
-            Ok(None) | Err(_) => return (report, channel),
+            Ok(None) | Err(_) => break,
         }
     }
+    (report, channel)
 }
 
 impl Report {

@@ -46,8 +46,10 @@ use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use trouble::Trouble;
 
@@ -225,7 +227,7 @@ impl Master {
             self.renewal.turn(&mut self.prepared, ready.answer);
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match Signal::try_from(i32::try_from(signal.ssi_signo).unwrap_or(0)) {
-                    Ok(Signal::SIGCHLD) => {}
+                    Ok(Signal::SIGCHLD) => self.end_stopped(),
                     Ok(Signal::SIGHUP) => self.reload(),
                     Ok(_) | Err(_) => {
                         log::info!("stopping; running sessions go on");
@@ -276,6 +278,21 @@ impl Master {
                 self.polling.say("poll", &error, advice);
                 std::thread::sleep(RELIEF);
                 Ready::default()
+            }
+        }
+    }
+
+    /// A keyholder or nursery that somebody has stopped serves no session any more, and none can tell: it is ended, and replaced as one
+    /// that has ended. One of earlier settings would never end.
+    #[inline(never)]
+    fn end_stopped(&self) {
+        let keyholders = self.keys.iter().map(Keys::pid);
+        let keyholders = keyholders.chain(self.retired.iter().copied());
+        let all = keyholders.map(|pid| ("keyholder", pid));
+        for (who, pid) in all.chain(self.nursery.all().map(|pid| ("nursery", pid))) {
+            if process::is_stopped(pid) {
+                log::error!("a {who} was stopped: it is ended");
+                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             }
         }
     }
@@ -443,9 +460,18 @@ fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
     }
 }
 
+/// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
+/// not waited for (attacks B-124, B-127).
 fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    std::fs::write(path, format!("{pid}\n"))
-        .map_err(|error| format!("{}: {error}", path.to_string_lossy()))
+    let written = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .and_then(|mut file| file.write_all(format!("{pid}\n").as_bytes()));
+    written.map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn hold_signals() -> Result<SigSet, Refusal> {

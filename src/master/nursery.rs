@@ -47,6 +47,12 @@ impl Nursery {
         self.begin(prepared);
     }
 
+    /// The nursery of new sessions, and those of earlier ones.
+    pub fn all(&self) -> impl Iterator<Item = Pid> {
+        let current = self.current.iter().map(|current| current.pid);
+        current.chain(self.retired.iter().copied())
+    }
+
     /// Where helpers ask, if they can.
     pub fn asks(&self) -> Option<&OwnedFd> {
         self.current.as_ref().map(|current| &current.asks)
@@ -54,8 +60,7 @@ impl Nursery {
 
     /// Whether this is a nursery.
     pub fn is_child(&self, pid: Pid) -> bool {
-        let current = self.current.as_ref().map(|current| current.pid);
-        current == Some(pid) || self.retired.contains(&pid)
+        self.all().any(|nursery| nursery == pid)
     }
 
     /// A child has ended, which may have been a nursery; then another is started.

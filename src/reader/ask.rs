@@ -4,13 +4,14 @@ use super::Host;
 use super::known::{Names, OPTIONS, Passive};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
-use crate::config::{HostName, Hosts, Loaded, Own, Source, Suite, View};
+use crate::config::{HostName, Hosts, How, Loaded, Own, Source, Suite, View};
 use crate::sys::account::Account;
 use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
 use crate::sys::landlock::{self, Reach};
-use crate::sys::process;
+use crate::sys::process::{self, Errand};
 use crate::sys::seccomp::{self, List};
+use crate::sys::socket;
 use crate::wire::{Channel, FromReader, ToReader};
 use caps::Capability;
 use nix::sys::resource::Resource;
@@ -18,13 +19,17 @@ use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The kernel's user and group for who is nobody else (proc(5), overflowuid): before it is known whom the settings name.
 const NOBODY: u32 = 65534;
+
+/// How long a reader may take, name service and all: master serves nobody else meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_FSIZE, 0),
@@ -264,9 +269,12 @@ enum Files {
 fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
     let mut found = Found::nothing(base);
     let heard = fork(who, work).and_then(|(mut channel, pid)| {
-        let heard = hear(&mut channel, files, &mut found);
+        let errand = Errand::new(pid, PATIENCE);
+        // One that does not read what it has asked for is not waited for.
+        socket::nonblocking(channel.as_fd())?;
+        let heard = hear(&mut channel, |fd| errand.speaks(fd), files, &mut found);
         drop(channel);
-        let ended = process::wait_for(pid)?;
+        let ended = errand.end()?;
         heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
     });
     if let Err(error) = heard {
@@ -297,20 +305,30 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
     Ok((ours, pid))
 }
 
-/// Nothing if it says what it may not, or ends.
-fn hear(channel: &mut Ours, files: Files, found: &mut Found) -> Option<()> {
+/// A file that a reader has named, opened with this process's rights.
+fn opened(path: &[u8], how: How) -> ToReader {
+    let path = Path::new(OsStr::from_bytes(path));
+    match confine::with_search(|| Own.open(path, how)) {
+        Ok(file) => ToReader::Opened(file),
+        Err(error) => ToReader::Failed(error.raw_os_error().unwrap_or(0).cast_unsigned()),
+    }
+}
+
+/// Nothing if it says what it may not, or ends, or does not speak.
+fn hear(
+    channel: &mut Ours,
+    speaks: impl Fn(BorrowedFd<'_>) -> bool,
+    files: Files,
+    found: &mut Found,
+) -> Option<()> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     loop {
+        if !speaks(channel.as_fd()) {
+            return None;
+        }
         match channel.receive().ok()?? {
             FromReader::Open { path, how } if files == Files::Given => {
-                let path = Path::new(OsStr::from_bytes(&path));
-                let reply = match confine::with_search(|| Own.open(path, how)) {
-                    Ok(file) => ToReader::Opened(file),
-                    Err(error) => {
-                        ToReader::Failed(error.raw_os_error().unwrap_or(0).cast_unsigned())
-                    }
-                };
-                channel.send(&reply).ok()?;
+                channel.send(&opened(&path, how)).ok()?;
             }
             FromReader::Open { path: _, how: _ } => return None,
             FromReader::Host(name) => {
@@ -378,7 +396,7 @@ mod tests {
         said.iter().for_each(|said| theirs.send(said).unwrap());
         crate::sys::socket::nonblocking(std::os::fd::AsFd::as_fd(&ours)).unwrap();
         let mut found = Found::nothing(&Loaded::defaults());
-        let good = hear(&mut ours, files, &mut found).is_some();
+        let good = hear(&mut ours, |_| true, files, &mut found).is_some();
         drop(ours);
         let answers = std::iter::from_fn(|| theirs.receive().ok().flatten());
         (good, found, answers.collect())

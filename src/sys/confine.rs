@@ -304,6 +304,15 @@ pub fn raise_effective() -> Result<(), Errno> {
     })
 }
 
+/// Ends a process of whatever user, with a right that helper before login has set aside.
+pub fn end(process: Pid) {
+    let before = capability::read();
+    let _ = raise_effective();
+    // It may be gone by now.
+    let _ = nix::sys::signal::kill(process, Signal::SIGKILL);
+    let _ = before.and_then(capability::set);
+}
+
 /// Does something with the right to read any file and search any directory, as root always could; then it is set aside again. For
 /// lists and settings of the administrator's that belong to another account.
 pub fn with_search<T>(body: impl FnOnce() -> T) -> T {

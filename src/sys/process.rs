@@ -1,12 +1,13 @@
 //! Making, naming, waiting for and ending processes; used by every process that has children.
 
-use super::{dl, socket};
+use super::{confine, dl, socket};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +114,74 @@ pub fn wait_until(
         match watch {
             Some(watch) => _ = socket::readable(watch.as_fd(), until)?,
             None => _ = socket::wait(&mut [], now.checked_add(NAP))?,
+        }
+    }
+}
+
+/// Whether this child was stopped (SIGSTOP and the like) and has not gone on since.
+pub fn is_stopped(child: Pid) -> bool {
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let found = nix::sys::wait::waitid(nix::sys::wait::Id::Pid(child), flags);
+    matches!(found, Ok(WaitStatus::Stopped(..)))
+}
+
+/// A child that has one thing to do while its parent waits. One that was stopped, or takes too long, is killed: a process that runs as
+/// an ordinary user can be stopped by others of that user.
+#[derive(Debug)]
+pub struct Errand {
+    child: Pid,
+    until: Option<Instant>,
+    cut: Cell<bool>,
+}
+
+impl Errand {
+    /// How often is looked whether it was stopped.
+    const TICK: Duration = Duration::from_millis(200);
+
+    /// It may take that long, from now on.
+    pub fn new(child: Pid, patience: Duration) -> Self {
+        Self {
+            child,
+            until: Instant::now().checked_add(patience),
+            cut: Cell::new(false),
+        }
+    }
+
+    /// Waits until there is something to read on its channel, or it has ended; false when it was killed instead.
+    pub fn speaks(&self, channel: BorrowedFd<'_>) -> bool {
+        while !self.cut.get() {
+            match socket::readable(channel, Instant::now().checked_add(Self::TICK)) {
+                Ok(false) => self.look(),
+                Ok(true) | Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It was killed because it was stopped or too slow, or it is not a child of ours.
+    pub fn end(self) -> io::Result<Ended> {
+        let watch = watch(self.child);
+        loop {
+            let tick = Instant::now().checked_add(Self::TICK);
+            match wait_until(self.child, watch.as_ref(), tick)? {
+                Some(_) if self.cut.get() => {
+                    return Err(io::Error::other("it was stopped, or has taken too long"));
+                }
+                Some(ended) => return Ok(ended),
+                None => self.look(),
+            }
+        }
+    }
+
+    /// Kills it if it was stopped or is late.
+    fn look(&self) {
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        if late || is_stopped(self.child) {
+            self.cut.set(true);
+            confine::end(self.child);
         }
     }
 }
@@ -264,7 +333,19 @@ fn close_range(first: u32, last: u32) {
     if result == 0 {
         return;
     }
-    // Before Linux 5.9: one by one, up to the limit.
+    // Before Linux 5.9: those that are there. The one that reads the list is closed already when its turn comes.
+    if let Ok(list) = std::fs::read_dir("/proc/self/fd") {
+        let names = list.flatten().map(|entry| entry.file_name());
+        let open: Vec<u32> = names
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect();
+        for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
+            // SAFETY: as above.
+            unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
+        }
+        return;
+    }
+    // Where /proc does not tell, one by one, up to the limit.
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_or(1024, |(soft, _)| soft);
     let last = last.min(u32::try_from(limit).unwrap_or(65536));

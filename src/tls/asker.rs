@@ -48,7 +48,7 @@ impl Asker {
     fn ask(&self, question: &Sign) -> Result<Vec<u8>, String> {
         let mut channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let channel = channel.as_mut().ok_or("no signature is due any more")?;
-        let gone = || "the keyholder is gone; restart the server".to_owned();
+        let gone = || "the keyholder is gone; another serves new sessions".to_owned();
         channel.send(question).map_err(|_| gone())?;
         let deadline = Instant::now().checked_add(PATIENCE);
         if !socket::readable(channel.as_fd(), deadline).map_err(|error| error.to_string())? {

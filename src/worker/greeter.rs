@@ -3,7 +3,7 @@
 mod host;
 
 use super::control::{Control, Input};
-use super::{Client, Greeting, commands, options, relay};
+use super::{Client, Greeting, commands, login_limit, options, relay};
 use crate::config::{Config, HostName, Loaded};
 use crate::ftp::line::Command;
 use crate::sys::confine::Confined;
@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Its resource limits: it makes no process, no file and hardly any memory.
@@ -30,17 +30,6 @@ pub const GREETER_LIMITS: &[(Resource, u64)] = &[
 
 /// Commands that are none before login, per connection (reference §3.2); one more ends it.
 const PATIENCE: u32 = 10;
-
-/// How long a client has to log in, whatever it says: three times `idle_session_timeout` for three commands, but not more than five
-/// minutes unless a single one may take longer (attacks B-102).
-fn login_limit(idle: u32) -> Duration {
-    const MOST: u32 = 300;
-    let seconds = match idle {
-        0 => MOST,
-        idle => idle.saturating_mul(3).min(MOST).max(idle),
-    };
-    Duration::from_secs(seconds.into())
-}
 
 struct Greeter<'a> {
     config: &'a Config,

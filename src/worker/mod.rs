@@ -49,6 +49,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// The client, as the processes of its session know it.
 #[derive(Debug)]
@@ -163,6 +164,17 @@ pub fn rights(config: &Config, rules: Rules) -> Rights {
 /// Whether a session looks names up with the host's name service.
 pub fn asks_the_host(config: &Config, chroot: bool) -> bool {
     !chroot && (config.text_userdb_names || config.tilde_user_enable)
+}
+
+/// How long a client has to log in, whatever it says: three times `idle_session_timeout` for three commands, but not more than five
+/// minutes unless a single one may take longer (attacks B-102).
+pub fn login_limit(idle: u32) -> Duration {
+    const MOST: u32 = 300;
+    let seconds = match idle {
+        0 => MOST,
+        idle => idle.saturating_mul(3).min(MOST).max(idle),
+    };
+    Duration::from_secs(seconds.into())
 }
 
 /// The greeter's life: gives up everything, then talks; gives the exit status.

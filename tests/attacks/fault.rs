@@ -16,6 +16,11 @@ impl Fault {
         Fault::attach(pid, call, "error=EPERM", &["-f"])
     }
 
+    /// In this process and its children from now on, with this error.
+    pub fn below_with(pid: i32, call: &str, error: &str) -> Fault {
+        Fault::attach(pid, call, &format!("error={error}"), &["-f"])
+    }
+
     /// In this process alone.
     pub fn only(pid: i32, call: &str) -> Fault {
         Fault::attach(pid, call, "error=EPERM", &[])
@@ -29,6 +34,11 @@ impl Fault {
     /// In each of its threads, with this error; `NAME:when=2` for each thread's second one only.
     pub fn threads(pid: i32, call: &str, error: &str) -> Fault {
         Fault::attach(pid, call, &format!("error={error}"), &["-f"])
+    }
+
+    /// In this process and its children from now on the call is made, some seconds later.
+    pub fn slow_below(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "delay_enter=3000000", &["-f"])
     }
 
     /// In this process alone the call is made, and returns half a second later.

@@ -1,7 +1,7 @@
 //! What the kernel cannot do for master: it lives, waits, says once what can be done about it, and serves afterwards.
 
 use crate::fault::Fault;
-use crate::sessions::{back_to_base, children, descriptors, logged_in};
+use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, session};
 use crate::support::host::ALICE;
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
@@ -121,6 +121,36 @@ fn no_process_can_be_made() {
         said_once("processes are made again");
         assert_eq!(descriptors(server.pid()), open, "{error}");
     }
+}
+
+/// Where master can make a process, and the session cannot make its own: the client is told the same, and nobody's password was wrong.
+#[test]
+fn no_process_for_a_session() {
+    let host = Host::new();
+    let server = Server::start(&host, "xferlog_std_format=NO\nmax_login_fails=1\n");
+    let fault = Fault::below_with(server.pid(), "socketpair", "EMFILE");
+    let mut c = Client::dial();
+    c.next(BUSY);
+    c.closed();
+    drop(fault);
+    back_to_base(&server);
+    // The worker, and then the auth as well, which the nursery was asked for first.
+    for (everywhere, said) in [(false, BUSY), (true, "500 OOPS: cannot check the password")] {
+        let mut c = Client::connect();
+        c.says("USER alice", "331 Please specify the password.");
+        let (helper, _) = session(&server, NOBODY);
+        let fault = Fault::with(helper, "clone,?fork", "EAGAIN");
+        let nursery =
+            everywhere.then(|| Fault::with(server.nursery(), "clone,?clone3,?fork", "EAGAIN"));
+        c.says("PASS secret", said);
+        c.closed();
+        drop((fault, nursery));
+        back_to_base(&server);
+    }
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(!log.contains("FAIL LOGIN"), "{log}");
+    Client::alice().says("QUIT", "221 Goodbye.");
+    back_to_base(&server);
 }
 
 fn back_to_base_with(server: &Server, mut there: Client) {

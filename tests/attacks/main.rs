@@ -24,5 +24,6 @@ mod places;
 mod puppet;
 mod sessions;
 mod steps;
+mod stopped;
 #[cfg(target_arch = "x86_64")]
 mod taken;

@@ -153,6 +153,35 @@ fn sandbox_minimum() {
     back_to_base(&server);
 }
 
+/// A kernel before 5.9: what is open is closed, and not every number up to a limit that may be a million, for each process.
+#[test]
+fn a_kernel_that_closes_one_by_one() {
+    const SEEN: &str = "/mnt/strace";
+    let host = Host::new();
+    host.write(CONFIG, BASE);
+    let mut strace = Command::new("strace")
+        .args(["-f", "-qq", "-o", SEEN, "-e", "trace=close_range,close"])
+        .args(["-e", "inject=close_range:error=ENOSYS"])
+        .args([PROGRAM, CONFIG])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait("the server to listen", || listening().then_some(()));
+    let mut c = Client::alice();
+    assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));
+    drop(c);
+    for pid in Server::everything() {
+        let pid = nix::unistd::Pid::from_raw(pid);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+    let _ = strace.wait();
+    let seen = String::from_utf8_lossy(&host.read(SEEN)).into_owned();
+    assert!(seen.contains("(INJECTED)"));
+    assert!(seen.matches("EBADF").count() < 100, "{seen}");
+}
+
 /// A kernel without one of the two last fences: the server says so once and serves (attacks C.9, DESIGN §1).
 #[test]
 fn a_kernel_that_lacks_something() {

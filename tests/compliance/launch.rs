@@ -7,6 +7,7 @@ use crate::support::{Client, Host, Server, tls, wait};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -376,4 +377,50 @@ fn ended_sessions_are_noticed_with_sigchld_ignored() {
     assert!(!said.contains("No child processes"), "{said}");
     master.kill().unwrap();
     master.wait().unwrap();
+}
+
+/// B-124, B-127: whom a signal goes to is written by nobody else, and over nobody's file, whatever the server was started with.
+#[test]
+fn the_file_with_the_process_id() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    host.write("/run/other", "precious");
+    let start = || {
+        let mut command = Command::new(PROGRAM);
+        command.args([CONFIG, "--pid-file", "/run/pid"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        // SAFETY: umask is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::umask(0);
+                Ok(())
+            })
+        };
+        command.spawn().unwrap()
+    };
+    let mut master = start();
+    let written = wait("the number", || {
+        fs::read_to_string("/run/pid")
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    assert_eq!(written.trim().parse(), Ok(master.id()));
+    assert_eq!(fs::metadata("/run/pid").unwrap().mode() & 0o777, 0o644);
+    master.kill().unwrap();
+    master.wait().unwrap();
+    fs::remove_file("/run/pid").unwrap();
+    for make in [
+        (|| std::os::unix::fs::symlink("/run/other", "/run/pid").unwrap()) as fn(),
+        || nix::unistd::mkfifo("/run/pid", nix::sys::stat::Mode::S_IRWXU).unwrap(),
+    ] {
+        make();
+        let mut refused = start();
+        let status = wait("the server to refuse", || refused.try_wait().unwrap());
+        assert_eq!(status.code(), Some(2));
+        fs::remove_file("/run/pid").unwrap();
+    }
+    assert_eq!(host.read("/run/other"), b"precious");
 }

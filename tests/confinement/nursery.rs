@@ -5,8 +5,10 @@ use super::support::server::output;
 use super::support::{Client, Host, Server, log, wait};
 use super::{Seen, children, files, parent};
 use nix::mount::{MsFlags, mount};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use std::fs;
 use std::io::Write;
@@ -336,18 +338,39 @@ fn a_nursery_that_is_killed_is_replaced() {
     server.nursery();
 }
 
-/// A nursery that is stopped, or hangs in the kernel, makes logins slower, and no more; what it was asked meanwhile it does not do later.
+/// A nursery that was stopped is replaced, and no session waits for it.
 #[test]
-fn a_nursery_that_is_stopped_is_done_without() {
+fn a_nursery_that_was_stopped_is_replaced() {
+    let host = Host::new();
+    let server = Server::start(&host, "session_support=YES\n");
+    let first = server.nursery();
+    let mut there = Client::alice();
+    strike(first, Signal::SIGSTOP);
+    gone(first);
+    assert_ne!(server.nursery(), first);
+    there.says("QUIT", "221 Goodbye.");
+    there.ended();
+    super::alone(&server);
+    assert!(may("bob"));
+    let said = output();
+    assert!(said.contains("a nursery was stopped"), "{said}");
+}
+
+/// A nursery that hangs in the kernel makes logins slower, and no more; what it was asked meanwhile it does not do later.
+#[test]
+fn a_nursery_that_hangs_is_done_without() {
     let host = Host::new();
     add(&host, &format!("auth optional pam_exec.so {SCRIPT}\n"));
     host.write(SCRIPT, &format!("#!/bin/sh\necho >> {GATE}\n"));
     host.mode(SCRIPT, 0o755);
     let server = Server::start(&host, "");
     let nursery = server.nursery();
-    strike(nursery, Signal::SIGSTOP);
+    // By a tracer: its parent sees nothing of that.
+    let traced = Pid::from_raw(nursery);
+    ptrace::attach(traced).unwrap();
+    waitpid(traced, None).unwrap();
     assert!(may("alice"));
-    strike(nursery, Signal::SIGCONT);
+    ptrace::detach(traced, None).unwrap();
     super::alone(&server);
     assert!(may("bob"));
     super::alone(&server);

@@ -1,0 +1,165 @@
+//! Processes that run as an ordinary user, stopped by another of that user: the server waits for none of them (attacks B-133, B-145).
+
+use crate::fault::Fault;
+use crate::sessions::{NOBODY, back_to_base, children, session, status};
+use crate::support::host::CONFIG;
+use crate::support::server::output;
+use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
+use crate::support::{Client, DEADLINE, Host, Server, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+fn strike(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// A host with a name server that says nothing.
+fn silent() -> (Host, UdpSocket) {
+    let host = Host::new();
+    let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
+    host.write(
+        "/etc/nsswitch.conf",
+        "hosts: dns\npasswd: files\ngroup: files\nshadow: files\n",
+    );
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    (host, socket)
+}
+
+fn nobody_below(pid: i32) -> Option<i32> {
+    let nobody = |pid: &i32| status(*pid, "Uid").is_some_and(|uid| uid.starts_with("65534"));
+    children(pid).into_iter().find(nobody)
+}
+
+/// Without the mend master waited for the reader of its new settings, and took no client, for as long as it was stopped.
+#[test]
+fn a_reader_at_a_reload() {
+    let (host, _silent) = silent();
+    let server = Server::start(&host, "");
+    let text = String::from_utf8(host.read(CONFIG)).unwrap();
+    let named = "pasv_address=ftp.example.org\npasv_addr_resolve=YES\n";
+    host.write(CONFIG, &format!("{text}{named}"));
+    server.signal(Signal::SIGHUP);
+    // It asks the name server, in a child.
+    let reader = wait("the reader that looks the name up", || {
+        nobody_below(server.pid()).filter(|reader| nobody_below(*reader).is_some())
+    });
+    strike(reader, Signal::SIGSTOP);
+    Client::alice().says("QUIT", "221 Goodbye.");
+    wait("what became of the new settings", || {
+        let said = output();
+        let why = "it was stopped, or has taken too long";
+        (said.contains(why) && said.contains("not reloaded, the old one stays")).then_some(())
+    });
+    host.write(CONFIG, &text);
+    server.signal(Signal::SIGHUP);
+    wait("settings that can be read", || {
+        output().contains("read again").then_some(())
+    });
+    back_to_base(&server);
+}
+
+/// Nobody knows what the rules would have said: the client does not come in, and its place is free again.
+#[test]
+fn a_reader_that_judges_a_client() {
+    let (host, _silent) = silent();
+    host.write("/etc/hosts.allow", "vsftpd: .example.org\n");
+    let server = Server::start(&host, "tcp_wrappers=YES\n");
+    let client = Client::dial();
+    let helper = wait("the helper", || children(server.pid()).first().copied());
+    let judge = wait("the judge", || {
+        nobody_below(helper).filter(|judge| nobody_below(*judge).is_some())
+    });
+    strike(judge, Signal::SIGSTOP);
+    let mut client = client;
+    client.next("421 Service not available.");
+    client.closed();
+    host.write("/etc/hosts.allow", "vsftpd: ALL\n");
+    back_to_base(&server);
+}
+
+/// Helper has set aside the right to end it by then, and takes it back for that.
+#[test]
+fn a_reader_of_a_user_s_settings() {
+    let host = Host::new();
+    host.mkdir("/etc/users", 0);
+    host.write("/etc/users/alice", "write_enable=NO\n");
+    let server = Server::start(&host, "user_config_dir=/etc/users\n");
+    let mut client = Client::connect();
+    client.says("USER alice", "331 Please specify the password.");
+    let (helper, greeter) = session(&server, NOBODY);
+    // The reader looks at the file that it was given.
+    let fault = Fault::slow_below(helper, "statx");
+    client.send(b"PASS secret\r\n");
+    let reader = wait("the reader", || {
+        let below = children(helper).into_iter();
+        below.into_iter().find(|pid| {
+            *pid != greeter && status(*pid, "Uid").is_some_and(|uid| uid.starts_with("65534"))
+        })
+    });
+    strike(reader, Signal::SIGSTOP);
+    client.next("500 OOPS: cannot read config file: /etc/users/alice");
+    client.closed();
+    drop(fault);
+    back_to_base(&server);
+}
+
+/// Its client has gone long ago: the place is free again, though nobody lets the greeter go on.
+#[test]
+fn a_greeter() {
+    let host = Host::new();
+    let server = Server::start(&host, "idle_session_timeout=1\nxferlog_std_format=NO\n");
+    let client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    strike(greeter, Signal::SIGSTOP);
+    drop(client);
+    // Twice three seconds, fifteen for a handshake, and five for a last word.
+    let begin = Instant::now();
+    while Server::processes().contains(&helper) {
+        assert!(begin.elapsed() < 3 * DEADLINE, "it is still waited for");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(log.contains("greeter neither ends"), "{log}");
+    back_to_base(&server);
+}
+
+/// A keyholder without `key_user` runs as greeters do.
+#[test]
+fn a_keyholder() {
+    let host = Host::new();
+    certificate(&host);
+    let server = Server::start(&host, ON);
+    let keyholder = wait("the keyholder", || nobody_below(server.pid()));
+    strike(keyholder, Signal::SIGSTOP);
+    wait("its end", || {
+        output().contains("the keyholder has ended").then_some(())
+    });
+    // Not at once: one that ends again and again is not started all the time.
+    wait("another keyholder", || {
+        let served = Client::connect().cmd("AUTH TLS").code() == "234";
+        served.then_some(())
+    });
+    Ftps::alice(offer(BOTH, None)).says("NOOP", "200 NOOP ok.");
+    // One that is there for a session of earlier settings.
+    let old = wait("the keyholder alone", || {
+        let [keyholder] = children(server.pid())[..] else {
+            return None;
+        };
+        Some(keyholder)
+    });
+    let session = Client::connect();
+    server.signal(Signal::SIGHUP);
+    wait("the new settings", || {
+        output().contains("read again").then_some(())
+    });
+    assert!(Server::processes().contains(&old));
+    strike(old, Signal::SIGSTOP);
+    wait("its end", || {
+        (!Server::processes().contains(&old)).then_some(())
+    });
+    drop(session);
+    let said = output();
+    assert!(said.contains("a keyholder was stopped"), "{said}");
+}
