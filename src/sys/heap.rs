@@ -481,11 +481,14 @@ unsafe impl Allocator for Stretch {
     }
 }
 
-/// Gives whole pages between the two addresses back; they read as zeros then.
+/// Gives whole pages between the two addresses back; they read as zeros then. The kernel would take a part at the end for a whole page, and
+/// with it what lies behind: the state of the other heap.
 fn give(from: *mut u8, end: usize) {
     // SAFETY: asks for a number.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(STEP);
-    let whole = from.wrapping_add(from.align_offset(page.max(STEP)));
+    let page = page.max(STEP);
+    let whole = from.wrapping_add(from.align_offset(page));
+    let end = end.checked_div(page).unwrap_or(0).wrapping_mul(page);
     if let Some(size) = end.checked_sub(whole.addr()).filter(|size| *size > 0) {
         // SAFETY: nothing is kept there: dlmalloc has given the stretch back.
         unsafe { libc::madvise(whole.cast(), size, libc::MADV_DONTNEED) };

@@ -193,6 +193,31 @@ fn the_overflow_is_lent_to_one_and_is_no_page_of_master() {
     });
 }
 
+/// The small pieces' first stretch ends in the page in which the state of the other heap begins.
+#[test]
+fn what_lies_behind_a_stretch_is_not_given_back_with_it() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let page = |at: usize| at / 4096;
+        let state = page((&raw const ANEW.buffers).addr());
+        let kept = Piece::new(3 * BUFFER, 16, 2);
+        let mut pieces: Vec<Piece> = Vec::new();
+        while pieces
+            .last()
+            .is_none_or(|last| page(last.0.addr()) != state)
+        {
+            pieces.push(Piece::new(200, 16, 3));
+            assert!(pieces.len() < 1000, "it never comes there");
+        }
+        let freed = pieces.into_iter().rev().all(Piece::free);
+        give_back();
+        let again = Piece::new(3 * BUFFER, 16, 4);
+        let apart = kept.0.addr().abs_diff(again.0.addr()) >= 3 * BUFFER;
+        freed && apart && [old, kept, again].into_iter().all(Piece::free)
+    });
+}
+
 #[test]
 fn zeroed_pieces_are_zero_where_others_were() {
     holds(|| {
