@@ -201,6 +201,7 @@ fn of(layout: Layout) -> MutexGuard<'static, Dlmalloc<Stretch>> {
 }
 
 /// Whether that piece is one this process has inherited from master.
+#[inline(always)]
 fn inherited(piece: *mut u8) -> bool {
     let read = |word: &AtomicUsize| word.load(Ordering::Relaxed);
     let stretches = OLD.iter().map(|(begin, end)| read(begin)..read(end));

@@ -221,7 +221,8 @@ pub fn block(signals: &SigSet) -> io::Result<()> {
 }
 
 /// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`]. The call is the kernel's own: the C library's functions
-/// for it lie in pages that a session has no other use for.
+/// for it lie in pages that a session has no other use for, and so would this one.
+#[inline(always)]
 fn unblock_signals() {
     // The kernel's set, of 64 signals.
     let none = 0_u64;

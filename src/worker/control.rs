@@ -48,7 +48,8 @@ impl<S: AsFd> Control<S> {
             socket,
             tls: None,
             lines: LineBuffer::with(rest),
-            out: Vec::new(),
+            // The length of most replies.
+            out: Vec::with_capacity(128),
             ended: false,
             patience: (idle > 0).then(|| Duration::from_secs(idle.into())),
             limit: None,

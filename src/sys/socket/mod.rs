@@ -184,7 +184,9 @@ pub fn receive_message(
 ) -> io::Result<Option<OwnedFd>> {
     let near = most.min(NEAR);
     into.clear();
-    into.reserve(near);
+    if into.capacity() < near {
+        *into = Vec::with_capacity(near);
+    }
     // Nothing is cleared beforehand: memory that no datagram reaches is never touched.
     let rest = most.saturating_sub(near);
     let mut far = Far::with_room(rest);
