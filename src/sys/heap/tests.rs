@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{
-    ANEW, Anew, BUFFER, Heap, LARGE, OVERFLOW, Overflow, ROOM, begin_anew, begin_wiping,
-    end_wiping, give_back, inherited,
+    ANEW, Anew, BUFFER, Heap, LARGE, MORE, OVERFLOW, Overflow, ROOM, SMALL, begin_anew,
+    begin_wiping, end_wiping, give_back, inherited,
 };
 use crate::sys::process::{self, Ended};
 use nix::unistd::ForkResult;
@@ -67,7 +67,7 @@ impl Piece {
     }
 }
 
-/// Whether pieces of every size come, grow, shrink and go without touching each other.
+/// Whether pieces of every size come, grow, shrink and go without touching each other, also where what is free is given back meanwhile.
 fn churn() -> bool {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut seed = 0x2545_F491_u32;
@@ -79,6 +79,9 @@ fn churn() -> bool {
     for turn in 0..4000 {
         let kind = next(100).saturating_sub(96);
         let size = 1 + next(sizes[kind]);
+        if next(40) == 0 {
+            give_back();
+        }
         match next(3) {
             0 if !pieces.is_empty() => {
                 let at = next(pieces.len());
@@ -162,6 +165,73 @@ fn free_pages_at_the_end_are_given_back() {
         let again = Piece::new(BUFFER + 4096, 16, 3);
         let given = freed && before && !resident(last);
         given && [old, small, again].into_iter().all(Piece::free)
+    });
+}
+
+/// The page in which the first stretch of small pieces ends holds the state of the other heap, too.
+#[test]
+fn what_is_given_back_is_nothing_of_what_lies_behind() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let buffer = Piece::new(BUFFER + 100, 16, 7);
+        let room = ANEW.room.0.get().addr();
+        let inside = |piece: &Piece| (room..room + SMALL).contains(&piece.0.addr());
+        // Every end that the stretch can have, and beyond.
+        for size in [100, 1000, 4000, 8000] {
+            let mut pieces = vec![Piece::new(size, 16, 2)];
+            while pieces.last().is_some_and(inside) {
+                pieces.push(Piece::new(size, 16, 2));
+                let fewer = pieces.len() - 1;
+                let shorter = pieces.split_off(fewer);
+                if !shorter.into_iter().all(Piece::free) {
+                    return false;
+                }
+                give_back();
+                pieces.push(Piece::new(size, 16, 2));
+            }
+            if !pieces.into_iter().all(Piece::free) {
+                return false;
+            }
+            give_back();
+            let other = Piece::new(BUFFER + 100, 16, 8);
+            let apart = other.0 != buffer.0 && buffer.whole(BUFFER + 100);
+            if !(apart && other.free()) {
+                return false;
+            }
+        }
+        buffer.free() && old.free()
+    });
+}
+
+/// The heap takes what fills a stretch for a large piece, which is in a tree; so the least stretch must hold one.
+#[test]
+fn a_stretch_that_has_shrunk_to_its_least_is_given_up() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        [BUFFER, LARGE - 1, BUFFER, LARGE - 1].iter().all(|size| {
+            let freed = Piece::new(*size, 16, 0x41).free();
+            give_back();
+            freed
+        }) && churn()
+            && old.free()
+    });
+}
+
+#[test]
+fn of_a_further_stretch_whole_pages_are_given_back_too() {
+    holds(|| {
+        begin_anew();
+        let first = Piece::new(ROOM[1], 16, 1);
+        let (kept, gone) = (
+            Piece::new(BUFFER, 16, 2),
+            Piece::new(MORE - BUFFER - 2000, 16, 3),
+        );
+        let far = gone.0.wrapping_add(MORE / 2);
+        let freed = gone.free() && resident(far);
+        give_back();
+        freed && !resident(far) && kept.free() && first.free()
     });
 }
 
