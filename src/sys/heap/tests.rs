@@ -219,6 +219,23 @@ fn a_stretch_that_has_shrunk_to_its_least_is_given_up() {
     });
 }
 
+/// Two parts of the first stretch that are not one, because a mapping was taken in between, share a page.
+#[test]
+fn what_is_given_up_takes_nothing_of_the_next_with_it() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let first = Piece::new(BUFFER, 16, 2);
+        let far = Piece::new(MORE - 150_000, 16, 3);
+        let rest = Piece::new(140_000, 16, 4);
+        let next = Piece::new(20_000, 16, 5);
+        let behind = next.0.addr().wrapping_sub(first.0.addr()) < ROOM[1];
+        let freed = first.free();
+        give_back();
+        behind && freed && next.free() && rest.free() && far.free() && old.free()
+    });
+}
+
 #[test]
 fn of_a_further_stretch_whole_pages_are_given_back_too() {
     holds(|| {
