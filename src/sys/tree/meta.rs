@@ -109,13 +109,15 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
 
 /// Whether the directory is on a file system where its size grows with its entries.
 pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
+    // Of linux/magic.h, too; with musl nix has no name for it.
+    const XFS: i64 = 0x5846_5342;
     let known = [
         statfs::EXT4_SUPER_MAGIC,
-        statfs::XFS_SUPER_MAGIC,
         statfs::BTRFS_SUPER_MAGIC,
         statfs::TMPFS_MAGIC,
     ];
-    fstatfs(directory).is_ok_and(|found| known.contains(&found.filesystem_type()))
+    let kind = fstatfs(directory).map(|found| found.filesystem_type());
+    kind.is_ok_and(|kind| known.contains(&kind) || number(kind) == XFS)
 }
 
 /// Whether the file belongs to /proc.
