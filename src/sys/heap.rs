@@ -39,8 +39,10 @@ const UNWIPED: usize = 20 * 1024;
 /// By so much master's heap grows at its end, and what is asked of the kernel is a multiple of it: the smallest page there is.
 const STEP: usize = 4096;
 
-/// By so much a session's heaps grow and shrink: what stands at their end is in the page of what was allocated last.
-const GRAIN: usize = 256;
+/// By so much a session's heaps grow and shrink: what stands at their end is in the page of what was allocated last. Not less: what is free in
+/// a stretch of that length must count as a large piece (256 bytes) beside the heap's own words at its end, because dlmalloc takes all that
+/// fills a stretch for one when it gives it up.
+const GRAIN: usize = 512;
 
 /// The longest rest of a message, see [`Overflow`].
 const OVERFLOW: usize = 36 << 10;
@@ -375,6 +377,11 @@ impl Stretch {
         }
     }
 
+    /// Where it ends.
+    fn limit(&self) -> usize {
+        self.begin.get().wrapping_add(self.room())
+    }
+
     /// Maps the first stretches, or finds this one; zero if there is no memory.
     fn begin(&self) -> usize {
         if self.begin.get() == 0 {
@@ -414,10 +421,17 @@ impl Stretch {
         (begin, size, MAPPED)
     }
 
-    /// Gives up a mapping, or its end; master's stay.
-    fn unmap(&self, from: *mut u8, size: usize) -> bool {
-        // SAFETY: dlmalloc gives up what holds nothing. What begins within a page is refused.
-        self.whose != Whose::Master && unsafe { libc::munmap(from.cast(), size) } == 0
+    /// Gives up a mapping, or its end; master's stay, and so does what lies within the first stretch. Of a page of which a part is still in
+    /// use the rest is left unused.
+    fn unmap(&self, from: *mut u8, end: usize) -> bool {
+        let first = self.begin.get();
+        if self.whose == Whose::Master || (first..self.limit()).contains(&from.addr()) {
+            return false;
+        }
+        let whole = from.wrapping_add(from.align_offset(page()));
+        let size = end.saturating_sub(whole.addr());
+        // SAFETY: dlmalloc gives up what holds nothing, up to the end of what it has of the mapping, and behind that nothing is in use.
+        unsafe { libc::munmap(whole.cast(), size) == 0 }
     }
 
     /// How much of the first stretch is in use without its end, which is from there to here; `None` if that is not its end.
@@ -457,10 +471,10 @@ unsafe impl Allocator for Stretch {
     fn free_part(&self, stretch: *mut u8, old: usize, new: usize) -> bool {
         let (from, end) = (stretch.wrapping_add(new), stretch.wrapping_add(old));
         let Some(left) = self.without(from.addr(), end.addr()) else {
-            return self.unmap(from, old.wrapping_sub(new));
+            return self.unmap(from, end.addr());
         };
         self.used.set(left);
-        give(from, end.addr());
+        give(from, end.addr(), self.begin.get().wrapping_add(self.room()));
         true
     }
 
@@ -482,16 +496,26 @@ unsafe impl Allocator for Stretch {
     }
 }
 
-/// Gives whole pages between the two addresses back; they read as zeros then. The kernel would take a part at the end for a whole page, and
-/// with it what lies behind: the state of the other heap.
-fn give(from: *mut u8, end: usize) {
-    // SAFETY: asks for a number.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(STEP);
-    let page = page.max(STEP);
+/// Gives back the whole pages from there to `end`, which read as zeros then. Nothing is in use from `end` to `limit`; what lies behind that is
+/// another's, perhaps in the same page.
+fn give(from: *mut u8, end: usize, limit: usize) {
+    let page = page();
     let whole = from.wrapping_add(from.align_offset(page));
-    let end = end.checked_div(page).unwrap_or(0).wrapping_mul(page);
-    if let Some(size) = end.checked_sub(whole.addr()).filter(|size| *size > 0) {
-        // SAFETY: nothing is kept there: dlmalloc has given the stretch back.
+    let last = end.next_multiple_of(page);
+    let last = if last > limit {
+        last.wrapping_sub(page)
+    } else {
+        last
+    };
+    if let Some(size) = last.checked_sub(whole.addr()).filter(|size| *size > 0) {
+        // SAFETY: nothing is kept there: dlmalloc has given the stretch back, and the pages hold nothing else.
         unsafe { libc::madvise(whole.cast(), size, libc::MADV_DONTNEED) };
     }
+}
+
+/// How long a page is here.
+fn page() -> usize {
+    // SAFETY: asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
+    page.unwrap_or(STEP).max(STEP)
 }

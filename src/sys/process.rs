@@ -150,10 +150,13 @@ impl Errand {
     /// Waits until there is something to read on its channel, or it has ended; false when it was killed instead.
     pub fn speaks(&self, channel: BorrowedFd<'_>) -> bool {
         while !self.cut.get() {
-            match socket::readable(channel, Instant::now().checked_add(Self::TICK)) {
-                Ok(false) => self.look(),
-                Ok(true) | Err(_) => return true,
+            let tick = Instant::now().checked_add(Self::TICK);
+            let speaks = !matches!(socket::readable(channel, tick), Ok(false));
+            // One that never stops speaking is late, too.
+            if speaks && !self.is_late() {
+                return true;
             }
+            self.look();
         }
         false
     }
@@ -176,10 +179,13 @@ impl Errand {
         }
     }
 
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// Kills it if it was stopped or is late.
     fn look(&self) {
-        let late = self.until.is_some_and(|until| Instant::now() >= until);
-        if late || is_stopped(self.child) {
+        if self.is_late() || is_stopped(self.child) {
             self.cut.set(true);
             confine::end(self.child);
         }
@@ -502,4 +508,32 @@ pub fn close_inherited(fd: &std::os::fd::OwnedFd) {
     use std::os::fd::AsRawFd;
     // SAFETY: called in a forked child that never uses or drops the value again: it leaves by _exit.
     unsafe { libc::close(fd.as_raw_fd()) };
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Errand;
+    use nix::unistd::ForkResult;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    #[test]
+    fn who_never_stops_speaking_is_late() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        // SAFETY: the child calls only what needs no lock, and leaves by _exit.
+        let child = match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                while theirs.write_all(b"and so on").is_ok() {}
+                // SAFETY: _exit takes any status and does not return.
+                unsafe { libc::_exit(0) }
+            }
+        };
+        let errand = Errand::new(child, Duration::ZERO);
+        assert!(!errand.speaks(ours.as_fd()));
+        assert!(errand.end().is_err());
+    }
 }

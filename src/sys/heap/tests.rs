@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{
-    ANEW, Anew, BUFFER, Heap, LARGE, OVERFLOW, Overflow, ROOM, begin_anew, begin_wiping,
-    end_wiping, give_back, inherited,
+    ANEW, Anew, BUFFER, Heap, LARGE, MORE, OVERFLOW, Overflow, ROOM, SMALL, begin_anew,
+    begin_wiping, end_wiping, give_back, inherited,
 };
 use crate::sys::process::{self, Ended};
 use nix::unistd::ForkResult;
@@ -67,7 +67,7 @@ impl Piece {
     }
 }
 
-/// Whether pieces of every size come, grow, shrink and go without touching each other.
+/// Whether pieces of every size come, grow, shrink and go without touching each other, also where what is free is given back meanwhile.
 fn churn() -> bool {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut seed = 0x2545_F491_u32;
@@ -79,6 +79,9 @@ fn churn() -> bool {
     for turn in 0..4000 {
         let kind = next(100).saturating_sub(96);
         let size = 1 + next(sizes[kind]);
+        if next(40) == 0 {
+            give_back();
+        }
         match next(3) {
             0 if !pieces.is_empty() => {
                 let at = next(pieces.len());
@@ -165,6 +168,90 @@ fn free_pages_at_the_end_are_given_back() {
     });
 }
 
+/// The page in which the first stretch of small pieces ends holds the state of the other heap, too.
+#[test]
+fn what_is_given_back_is_nothing_of_what_lies_behind() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let buffer = Piece::new(BUFFER + 100, 16, 7);
+        let room = ANEW.room.0.get().addr();
+        let inside = |piece: &Piece| (room..room + SMALL).contains(&piece.0.addr());
+        // Every end that the stretch can have, and beyond.
+        for size in [100, 1000, 4000, 8000] {
+            let mut pieces = vec![Piece::new(size, 16, 2)];
+            while pieces.last().is_some_and(inside) {
+                pieces.push(Piece::new(size, 16, 2));
+                let fewer = pieces.len() - 1;
+                let shorter = pieces.split_off(fewer);
+                if !shorter.into_iter().all(Piece::free) {
+                    return false;
+                }
+                give_back();
+                pieces.push(Piece::new(size, 16, 2));
+            }
+            if !pieces.into_iter().all(Piece::free) {
+                return false;
+            }
+            give_back();
+            let other = Piece::new(BUFFER + 100, 16, 8);
+            let apart = other.0 != buffer.0 && buffer.whole(BUFFER + 100);
+            if !(apart && other.free()) {
+                return false;
+            }
+        }
+        buffer.free() && old.free()
+    });
+}
+
+/// The heap takes what fills a stretch for a large piece, which is in a tree; so the least stretch must hold one.
+#[test]
+fn a_stretch_that_has_shrunk_to_its_least_is_given_up() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        [BUFFER, LARGE - 1, BUFFER, LARGE - 1].iter().all(|size| {
+            let freed = Piece::new(*size, 16, 0x41).free();
+            give_back();
+            freed
+        }) && churn()
+            && old.free()
+    });
+}
+
+/// Two parts of the first stretch that are not one, because a mapping was taken in between, share a page.
+#[test]
+fn what_is_given_up_takes_nothing_of_the_next_with_it() {
+    holds(|| {
+        let old = Piece::new(100, 16, 1);
+        begin_anew();
+        let first = Piece::new(BUFFER, 16, 2);
+        let far = Piece::new(MORE - 150_000, 16, 3);
+        let rest = Piece::new(140_000, 16, 4);
+        let next = Piece::new(20_000, 16, 5);
+        let behind = next.0.addr().wrapping_sub(first.0.addr()) < ROOM[1];
+        let freed = first.free();
+        give_back();
+        behind && freed && next.free() && rest.free() && far.free() && old.free()
+    });
+}
+
+#[test]
+fn of_a_further_stretch_whole_pages_are_given_back_too() {
+    holds(|| {
+        begin_anew();
+        let first = Piece::new(ROOM[1], 16, 1);
+        let (kept, gone) = (
+            Piece::new(BUFFER, 16, 2),
+            Piece::new(MORE - BUFFER - 2000, 16, 3),
+        );
+        let far = gone.0.wrapping_add(MORE / 2);
+        let freed = gone.free() && resident(far);
+        give_back();
+        freed && !resident(far) && kept.free() && first.free()
+    });
+}
+
 #[test]
 fn a_sessions_state_and_its_first_pieces_are_one_page() {
     assert!(std::mem::offset_of!(Anew, room) < 1100);
@@ -190,31 +277,6 @@ fn the_overflow_is_lent_to_one_and_is_no_page_of_master() {
         drop(first);
         let again = Overflow::borrow().unwrap();
         none && second && again.len() == OVERFLOW && again[OVERFLOW - 1] == 1
-    });
-}
-
-/// The small pieces' first stretch ends in the page in which the state of the other heap begins.
-#[test]
-fn what_lies_behind_a_stretch_is_not_given_back_with_it() {
-    holds(|| {
-        let old = Piece::new(100, 16, 1);
-        begin_anew();
-        let page = |at: usize| at / 4096;
-        let state = page((&raw const ANEW.buffers).addr());
-        let kept = Piece::new(3 * BUFFER, 16, 2);
-        let mut pieces: Vec<Piece> = Vec::new();
-        while pieces
-            .last()
-            .is_none_or(|last| page(last.0.addr()) != state)
-        {
-            pieces.push(Piece::new(200, 16, 3));
-            assert!(pieces.len() < 1000, "it never comes there");
-        }
-        let freed = pieces.into_iter().rev().all(Piece::free);
-        give_back();
-        let again = Piece::new(3 * BUFFER, 16, 4);
-        let apart = kept.0.addr().abs_diff(again.0.addr()) >= 3 * BUFFER;
-        freed && apart && [old, kept, again].into_iter().all(Piece::free)
     });
 }
 

@@ -116,10 +116,8 @@ pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
         statfs::BTRFS_SUPER_MAGIC,
         statfs::TMPFS_MAGIC,
     ];
-    fstatfs(directory).is_ok_and(|found| {
-        let kind = found.filesystem_type();
-        known.contains(&kind) || number(kind) == XFS
-    })
+    let kind = fstatfs(directory).map(|found| found.filesystem_type());
+    kind.is_ok_and(|kind| known.contains(&kind) || number(kind) == XFS)
 }
 
 /// Whether the file belongs to /proc.
