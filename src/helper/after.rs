@@ -44,7 +44,7 @@ pub fn serve(
     journal: &mut Journal,
 ) -> End {
     let config = facts.config;
-    let here = socket::canonical(facts.local.ip());
+    let here = socket::at_port(facts.local, 0);
     // What follows needs less of it than the login did. What the heap has free is about as much as the next message will need.
     memory::give_back_stack();
     loop {
@@ -67,7 +67,7 @@ pub fn serve(
             Ok(Some(AfterLogin::Arrived)) => continue,
             Ok(Some(AfterLogin::ListenPassive)) => listen(config, here, journal),
             Ok(Some(AfterLogin::ConnectActive { port })) => {
-                let to = SocketAddr::new(socket::canonical(facts.peer.ip()), port);
+                let to = socket::at_port(facts.peer, port);
                 connect(config, here, to, journal)
             }
             Ok(Some(AfterLogin::ConnectForeign { to })) if config.port_promiscuous => {
@@ -107,7 +107,7 @@ fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> A
     }
 }
 
-fn listen(config: &Config, here: std::net::IpAddr, journal: &mut Journal) -> AfterLoginReply {
+fn listen(config: &Config, here: SocketAddr, journal: &mut Journal) -> AfterLoginReply {
     let range = ports::passive(config);
     match socket::listen_data(here, range.clone()) {
         Ok(Some((socket, port))) => match ports::advertised(config, port) {
@@ -136,7 +136,7 @@ fn listen(config: &Config, here: std::net::IpAddr, journal: &mut Journal) -> Aft
 
 fn connect(
     config: &Config,
-    here: std::net::IpAddr,
+    here: SocketAddr,
     to: SocketAddr,
     journal: &mut Journal,
 ) -> AfterLoginReply {

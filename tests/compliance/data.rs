@@ -348,6 +348,39 @@ fn active_ipv6_comes_from_port_20() {
     );
 }
 
+/// Such an address is nothing without the interface it belongs to (RFC 4007).
+#[test]
+fn link_local_addresses() {
+    let host = Host::new();
+    let added = std::process::Command::new("ip")
+        .args(["-6", "address", "add", "fe80::21/64", "dev", "lo", "nodad"])
+        .status();
+    assert!(added.unwrap().success());
+    let lines = "listen=NO\nlisten_ipv6=YES\nconnect_from_port_20=YES\n";
+    let _server = Server::start(&host, lines);
+    let here = |port| std::net::SocketAddrV6::new("fe80::21".parse().unwrap(), port, 0, 1);
+    let mut c = Client::to(here(21).into()).greeted();
+    c.login("alice");
+    let read = |mut data: TcpStream| {
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"hello world\n");
+    };
+    let data = TcpStream::connect(here(c.epsv())).unwrap();
+    assert_eq!(c.cmd("RETR f").code(), "150");
+    read(data);
+    c.next("226 Transfer complete.");
+    let listener = TcpListener::bind(here(0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    c.says(&format!("EPRT |2|fe80::21|{port}|"), EPRT_OK);
+    c.send(b"RETR f\r\n");
+    let (data, from) = listener.accept().unwrap();
+    assert_eq!((from.ip(), from.port()), (IpAddr::V6(*here(0).ip()), 20));
+    assert_eq!(c.reply().code(), "150");
+    read(data);
+    c.next("226 Transfer complete.");
+}
+
 #[test]
 fn ipv4_on_a_dual_stack_listener() {
     let host = Host::new();

@@ -48,6 +48,11 @@ impl Client {
         Client::over(TcpStream::connect((server, port)).unwrap())
     }
 
+    /// Connects to an address that is said in full; the greeting is not read.
+    pub fn to(server: SocketAddr) -> Client {
+        Client::over(TcpStream::connect(server).unwrap())
+    }
+
     fn over(stream: TcpStream) -> Client {
         let server = stream.peer_addr().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();

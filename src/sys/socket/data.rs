@@ -4,7 +4,7 @@ use super::{accept_with, send_with, stream};
 use nix::errno::Errno;
 use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrStorage, sockopt};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -16,18 +16,21 @@ pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)
     accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
 }
 
-/// A socket that listens for one data connection on `ip` at a port of `ports`, or `None` when all of them are taken.
+/// A socket that listens for one data connection on this address at a port of `ports`, or `None` when all of them are taken.
 ///
 /// # Errors
 /// Anything but a taken port.
 pub fn listen_data(
-    ip: IpAddr,
+    address: SocketAddr,
     ports: std::ops::RangeInclusive<u16>,
 ) -> io::Result<Option<(OwnedFd, u16)>> {
     let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
     let width = last.saturating_sub(first).saturating_add(1);
     let start = random()?.checked_rem(width).unwrap_or(0);
-    let socket = stream(ip, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    let socket = stream(
+        address.ip(),
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+    )?;
     // A port whose last connection lingers in TIME_WAIT is free for us; one that another socket listens on is not.
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     // Every port of a small range is tried; of a large one enough of them, from a random place on.
@@ -38,7 +41,7 @@ pub fn listen_data(
         };
         match socket::bind(
             socket.as_raw_fd(),
-            &SockaddrStorage::from(SocketAddr::new(ip, port)),
+            &SockaddrStorage::from(super::at_port(address, port)),
         ) {
             Ok(()) => {}
             Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
@@ -47,7 +50,7 @@ pub fn listen_data(
         match socket::listen(&socket, Backlog::new(1)?) {
             Ok(()) => return Ok(Some((socket, port))),
             // Bound beside a listener of the same port (both with SO_REUSEADDR): a bound socket cannot be bound again.
-            Err(Errno::EADDRINUSE) => return listen_data(ip, ports),
+            Err(Errno::EADDRINUSE) => return listen_data(address, ports),
             Err(error) => return Err(error.into()),
         }
     }

@@ -16,7 +16,7 @@ use nix::sys::socket::{
 };
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -325,6 +325,16 @@ pub fn nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
 /// A mapped IPv4 address as IPv4, anything else as it is: how addresses are compared (attacks B-034).
 pub fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
+}
+
+/// Another port of an address, as [`canonical`] has it; a link-local one is nothing without its interface (RFC 4007).
+pub fn at_port(address: SocketAddr, port: u16) -> SocketAddr {
+    match (canonical(address.ip()), address) {
+        (IpAddr::V6(ip), SocketAddr::V6(six)) => {
+            SocketAddrV6::new(ip, port, 0, six.scope_id()).into()
+        }
+        (ip, _) => SocketAddr::new(ip, port),
+    }
 }
 
 /// Ends both directions of a connection, which wakes whoever is blocked on it in another thread.
