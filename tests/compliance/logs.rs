@@ -213,6 +213,26 @@ fn a_name_cannot_forge_a_line() {
 }
 
 #[test]
+fn a_login_name_cannot_forge_a_line() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    let _server = Server::start(&host, "delay_failed_login=0\n");
+    let mut c = Client::connect();
+    // fail2ban's filter takes `[` and what follows up to the next `]` for the user, and what follows that for ours.
+    c.says(
+        "USER x] FAIL LOGIN: Client \"9.9.9.9\",",
+        "331 Please specify the password.",
+    );
+    c.says("PASS x", "530 Login incorrect.");
+    assert_eq!(
+        vsftpd(2)[1],
+        "[x? FAIL LOGIN: Client \"9.9.9.9\",] FAIL LOGIN: Client \"127.0.0.1\""
+    );
+}
+
+#[test]
 fn failures_are_logged_as_failures() {
     let host = Host::new();
     host.tiny("/home/alice/tiny", 64);
