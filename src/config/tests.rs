@@ -239,11 +239,11 @@ fn rules_between_options() {
     );
     assert_eq!(
         one("address", "listen=YES\nlisten_address=1.2.3\n"),
-        "bad listen_address: 1.2.3"
+        "bad listen_address: 1.2.3 is no IPv4 address"
     );
     assert_eq!(
         one("address6", "listen_ipv6=YES\nlisten_address6=fe80::1%\n"),
-        "bad listen_address6: fe80::1%"
+        "bad listen_address6: fe80::1% is no IPv6 address"
     );
     assert!(
         one("pasv", "listen=YES\npasv_address=ftp.example.org\n")
@@ -351,7 +351,7 @@ fn unfit_files_are_refused() {
 
 #[test]
 fn lacks_of_the_host_are_all_named() {
-    let text = "listen=YES\nlocal_enable=YES\nftp_username=nobody-of-this-name\nnopriv_user=root\nsecure_chroot_dir=/nonexistent\n\
+    let text = "listen=YES\nlocal_enable=YES\npam_service_name=other\nftp_username=nobody-of-this-name\nnopriv_user=root\nsecure_chroot_dir=/nonexistent\n\
                 banner_file=/nonexistent/b\nuserlist_enable=YES\nuserlist_file=/dev/zero\nchroot_list_file=/nonexistent/c\n";
     let loaded = settings("host", text).unwrap();
     let texts: Vec<String> = check_system(&Own, &loaded)

@@ -60,7 +60,8 @@ impl Journal {
             };
             let stamp = stamp(self.pid, self.user.as_deref(), self.address.text());
             record::xferlog_line(&stamp, &transfer, &mut self.buffer);
-            logfile::append(file, &self.buffer, &mut self.lock);
+            let written = logfile::append(file, &self.buffer, &mut self.lock);
+            self.lost("xferlog_file", written);
         }
         let kind = if upload { Kind::Upload } else { Kind::Download };
         self.line(&Line {

@@ -5,6 +5,7 @@ use crate::record::{self, Access, Date, Kind, Line, Stamp};
 use crate::sys::{clock, logfile, syslog};
 use crate::wire::Said;
 use crate::worker::{Class, Verdict};
+use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -29,6 +30,8 @@ pub struct Journal {
     /// For xferlog: `a` or `r`, and the password of an anonymous user.
     pub(super) access: (Access, Vec<u8>),
     pub(super) buffer: Vec<u8>,
+    /// Whether it was said that lines were lost.
+    lossy: bool,
 }
 
 impl Journal {
@@ -80,6 +83,7 @@ impl Journal {
             user: None,
             access: (Access::Real, Vec::new()),
             buffer: Vec::new(),
+            lossy: false,
         }
     }
 
@@ -185,7 +189,21 @@ impl Journal {
             syslog.send(level, &self.buffer);
         } else if let Some(file) = &self.vsftpd {
             record::vsftpd_line(&stamp, line, &mut self.buffer);
-            logfile::append(file, &self.buffer, &mut self.lock);
+            let written = logfile::append(file, &self.buffer, &mut self.lock);
+            self.lost("vsftpd_log_file", written);
+        }
+    }
+
+    /// A line that a log did not take is told to whoever started the server, once for each session: the log itself cannot have it.
+    pub(super) fn lost(&mut self, option: &str, written: Result<(), Errno>) {
+        if let Err(why) = written
+            && !std::mem::replace(&mut self.lossy, true)
+        {
+            log::error!(
+                "{} lines of this session are missing in {option}: {}",
+                self.address.text(),
+                why.desc()
+            );
         }
     }
 }

@@ -328,9 +328,13 @@ impl<'a, 't> Gate<'a, 't> {
         match reply {
             AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
             AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
-            AuthReply::Refused(reason) => Err(Refusal::Refused(
-                String::from_utf8_lossy(&reason).into_owned(),
-            )),
+            AuthReply::Refused(reason) => {
+                let mut reason = String::from_utf8_lossy(&reason).into_owned();
+                if is_anonymous(name) {
+                    reason.push_str("; guests are served with anonymous_enable=YES only");
+                }
+                Err(Refusal::Refused(reason))
+            }
         }
     }
 

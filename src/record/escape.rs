@@ -9,6 +9,16 @@ pub fn printable(out: &mut Vec<u8>, text: &[u8]) {
     );
 }
 
+/// [`printable`], and `]` as `?`: a name between brackets. One with a bracket would end them, and what follows it in the name would read as
+/// the rest of a line that this server has written: to a filter that looks for failed logins, about an address of the client's choice.
+pub fn bracketed(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend(text.iter().map(|byte| match byte {
+        b']' => b'?',
+        byte if is_printable(*byte) => *byte,
+        _ => b'?',
+    }));
+}
+
 /// [`printable`], and blanks as `_`: a field of a line whose fields are separated by blanks.
 pub fn field(out: &mut Vec<u8>, text: &[u8]) {
     out.extend(text.iter().map(|byte| match byte {
@@ -51,6 +61,9 @@ mod tests {
         out.clear();
         printable(&mut out, b"e\xffg\nh\ri\"q\x1b[31m\x7f\x9b ~");
         assert_eq!(out, b"e?g?h?i\"q?[31m?? ~");
+        out.clear();
+        bracketed(&mut out, b"x] FAIL\n[y");
+        assert_eq!(out, b"x? FAIL?[y");
     }
 
     proptest! {
@@ -59,7 +72,8 @@ mod tests {
             let mut out = Vec::new();
             printable(&mut out, &text);
             field(&mut out, &text);
-            prop_assert!(out.len() == 2 * text.len() && out.iter().all(|byte| is_printable(*byte)));
+            bracketed(&mut out, &text);
+            prop_assert!(out.len() == 3 * text.len() && out.iter().all(|byte| is_printable(*byte)));
         }
     }
 }

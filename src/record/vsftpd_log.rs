@@ -14,7 +14,7 @@ pub fn vsftpd_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
 pub fn syslog_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
     if let Some(user) = stamp.user {
         out.push(b'[');
-        escape::printable(out, user);
+        escape::bracketed(out, user);
         out.extend_from_slice(b"] ");
     }
     out.extend_from_slice(match line.ok {

@@ -42,19 +42,27 @@ pub fn is_null(meta: &FileStat) -> bool {
 
 /// Appends one line; under the whole-file lock the original takes, if somebody else keeps it no longer than `lock`. Else it is given up: a
 /// line is written with one call, and stays whole. A full disk loses the line, as there.
-pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) {
+///
+/// # Errors
+/// The line, or the rest of it, was lost: the kernel's word.
+pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) -> Result<(), Errno> {
     *lock = lock.filter(|patience| locked(file, *patience));
     let mut rest = line;
+    let mut written = Ok(());
     while !rest.is_empty() {
         match nix::unistd::write(file, rest) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(_) => break,
+            Err(why) => {
+                written = Err(why);
+                break;
+            }
         }
     }
     if lock.is_some() {
         let _ = set(file, libc::F_UNLCK);
     }
+    written
 }
 
 /// Waits for the lock; false when it is kept. What the file system cannot lock is not locked, as in the original.

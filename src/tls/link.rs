@@ -27,6 +27,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Gone => f.write_str("the client closed the connection"),
             Self::Late => f.write_str("the client took too long"),
+            // Clients of before TLS 1.2 fail here too, for want of its extensions.
+            Self::Tls(error @ rustls::Error::PeerIncompatible(_)) => write!(
+                f,
+                "{error}; the client must have TLS 1.2 or 1.3 and one of the ciphers offered, as ssl_tlsv1_2, ssl_tlsv1_3 and ssl_ciphers say"
+            ),
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }

@@ -278,10 +278,12 @@ impl Greeter<'_> {
         }
         if anonymous && self.config.anonymous_enable {
             if self.config.force_anon_logins_ssl {
+                self.note("login refused: force_anon_logins_ssl=YES, and the client has not asked for TLS (explicit, AUTH TLS)");
                 self.reply(530, b"Anonymous sessions must use encryption.");
                 return Err(Exit(1));
             }
         } else if self.config.force_local_logins_ssl {
+            self.note("login refused: force_local_logins_ssl=YES, and the client has not asked for TLS (explicit, AUTH TLS)");
             self.reply(530, b"Non-anonymous sessions must use encryption.");
             return Err(Exit(1));
         }

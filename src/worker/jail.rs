@@ -36,6 +36,8 @@ pub enum Oops {
     Directory(OsString, Errno),
     /// The root of the jail can be written to by its prisoner.
     WritableRoot(OsString),
+    /// The same for an anonymous one, whom no option allows that.
+    WritableGuestRoot(OsString),
     /// A step of giving up privilege failed; the client learns no more than that.
     Confinement(String),
 }
@@ -46,7 +48,7 @@ impl fmt::Display for Oops {
             Self::Directory(path, _) => {
                 write!(f, "cannot change directory:{}", path.to_string_lossy())
             }
-            Self::WritableRoot(_) => {
+            Self::WritableRoot(_) | Self::WritableGuestRoot(_) => {
                 f.write_str("vsftpd: refusing to run with writable root inside chroot()")
             }
             Self::Confinement(_) => f.write_str("cannot start the session"),
@@ -55,6 +57,13 @@ impl fmt::Display for Oops {
 }
 
 impl Oops {
+    fn writable(class: &Class, root: OsString) -> Self {
+        match class {
+            Class::Anonymous { .. } => Self::WritableGuestRoot(root),
+            Class::Guest | Class::Local => Self::WritableRoot(root),
+        }
+    }
+
     /// The same for the administrator, with the cure.
     pub fn note(&self) -> String {
         match self {
@@ -69,6 +78,13 @@ impl Oops {
                 format!(
                     "login ended: the user may write to {path}, the root of the jail: chmod a-w {path} and give the user a \
                      directory below it to write to, or set allow_writeable_chroot=YES"
+                )
+            }
+            Self::WritableGuestRoot(path) => {
+                let path = path.to_string_lossy();
+                format!(
+                    "login ended: guests may write to {path}, their root: chown root {path}, chmod 755 {path}, and give them a directory \
+                     below it to write to; allow_writeable_chroot is not for guests"
                 )
             }
             Self::Confinement(why) => format!("login ended: {why}"),
@@ -133,7 +149,7 @@ pub fn enter(
     let lenient = known && config.allow_writeable_chroot;
     // An ordinary user's own directory is that user's to write in; what clients may do there, write_enable says.
     if verdict.chroot && !lenient && !config.run_as_launching_user && confined.root_is_writable() {
-        return Err(Oops::WritableRoot(path));
+        return Err(Oops::writable(&verdict.class, path));
     }
     let start = start(&tree, verdict, here, inner);
     Ok(Jail {

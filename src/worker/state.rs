@@ -16,6 +16,7 @@ use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
 use crate::tls::{Secure, Side};
 use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome, Said};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -365,6 +366,16 @@ impl Session {
     /// Tells the administrator something the client is not told.
     pub fn note(&mut self, text: &str) {
         self.event(Event::Said(Said::Note(text.as_bytes().to_vec())));
+    }
+
+    /// Why a file could not be created, which the client is told in general only.
+    pub fn uncreated(&mut self, why: Errno) {
+        let cure = if matches!(why, Errno::EACCES | Errno::EPERM) {
+            "; look at the owner and mode of the directory and of a file that is there, and at SELinux or AppArmor"
+        } else {
+            ""
+        };
+        self.note(&format!("cannot create the file: {}{cure}", why.desc()));
     }
 
     /// The path of an argument as logs show it: absolute as the client sees it, not normalised (reference §7.2).

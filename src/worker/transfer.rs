@@ -316,14 +316,15 @@ fn says_its_end(session: &Session) -> bool {
 }
 
 /// Opens the file of an upload; `None` is 553.
-fn create(session: &Session, path: &[u8], manner: Manner) -> Option<Target> {
+fn create(session: &mut Session, path: &[u8], manner: Manner) -> Option<Target> {
     let mode = session.config.file_open_mode & 0o777;
     let fresh = session.anonymous() && !session.config.anon_other_write_enable;
     match manner {
         Manner::Unique => unique(session, path, mode),
         Manner::Store { .. } | Manner::Append => {
             let how = if fresh { Create::New } else { Create::Open };
-            let (file, created, meta) = session.tree.create(&session.cwd, path, mode, how).ok()?;
+            let made = session.tree.create(&session.cwd, path, mode, how);
+            let (file, created, meta) = made.inspect_err(|why| session.uncreated(*why)).ok()?;
             // What is written there is no upload but an order to the kernel (attacks B-063).
             let order = !created && session.tree.is_kernels(&file, &meta);
             (meta.is_file() && !order).then(|| Target {

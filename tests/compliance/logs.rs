@@ -213,6 +213,26 @@ fn a_name_cannot_forge_a_line() {
 }
 
 #[test]
+fn a_login_name_cannot_forge_a_line() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    let _server = Server::start(&host, "delay_failed_login=0\n");
+    let mut c = Client::connect();
+    // fail2ban's filter takes `[` and what follows up to the next `]` for the user, and what follows that for ours.
+    c.says(
+        "USER x] FAIL LOGIN: Client \"9.9.9.9\",",
+        "331 Please specify the password.",
+    );
+    c.says("PASS x", "530 Login incorrect.");
+    assert_eq!(
+        vsftpd(2)[1],
+        "[x? FAIL LOGIN: Client \"9.9.9.9\",] FAIL LOGIN: Client \"127.0.0.1\""
+    );
+}
+
+#[test]
 fn failures_are_logged_as_failures() {
     let host = Host::new();
     host.tiny("/home/alice/tiny", 64);
@@ -313,4 +333,111 @@ fn failed_logins_are_what_fail2ban_looks_for() {
             || host.ours() && line == "[nosuch] FAIL LOGIN: Client \"127.0.0.1\"",
         "{line}"
     );
+}
+
+/// A login, or what comes after it, that is refused by ours: the last line that says why.
+fn why(lines: &[(&str, &str)]) -> String {
+    Client::connect().script(lines);
+    let mut last = String::new();
+    wait("the reason", || {
+        let log = std::fs::read_to_string(VSFTPD).unwrap_or_default();
+        let line = log.lines().rfind(|line| line.contains(" DEBUG: "))?;
+        last = line.to_owned();
+        Some(())
+    });
+    std::fs::write(VSFTPD, "").unwrap();
+    last
+}
+
+#[test]
+fn the_reason_comes_with_its_cure() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    let password = ("PASS secret", "530 Login incorrect.");
+    let alice = ("USER alice", "331 Please specify the password.");
+    host.write("/etc/shells", "/bin/none\n");
+    {
+        let _server = Server::start(&host, "delay_failed_login=0\n");
+        let said = why(&[alice, password]);
+        assert!(
+            said.contains("is not in /etc/shells, as pam_shells demands"),
+            "{said}"
+        );
+        let said = why(&[("USER nobody-here", alice.1), password]);
+        assert!(!said.contains("/etc/shells"), "{said}");
+    }
+    host.write("/etc/shells", "/bin/sh\n");
+    {
+        let lines = "anonymous_enable=NO\ndelay_failed_login=0\n";
+        let _server = Server::start(&host, lines);
+        let said = why(&[("USER ftp", alice.1), password]);
+        assert!(said.contains("anonymous_enable=YES"), "{said}");
+    }
+    for (module, cure) in [
+        ("pam_nonexistent.so", "not installed"),
+        (
+            "pam_userdb.so db=/nonexistent",
+            "a module of that file failed",
+        ),
+    ] {
+        let service = format!("auth required {module}\naccount required pam_permit.so\n");
+        host.write("/etc/pam.d/broken", &service);
+        let lines = "delay_failed_login=0\npam_service_name=broken\n";
+        let _server = Server::start(&host, lines);
+        let said = why(&[alice, password]);
+        assert!(
+            said.contains(cure) && !said.contains("a wrong password"),
+            "{said}"
+        );
+    }
+    // No option allows guests a root that they may write to.
+    host.own("/srv/ftp", crate::support::host::FTP);
+    let _server = Server::start(&host, "anonymous_enable=YES\n");
+    let mut c = Client::connect();
+    c.says("USER ftp", "331 Please specify the password.");
+    c.send(b"PASS x\r\n");
+    assert!(c.reply().text().contains("writable root"));
+    wait("the cure", || {
+        let log = std::fs::read_to_string(VSFTPD).unwrap_or_default();
+        log.contains("allow_writeable_chroot is not for guests")
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_log_that_takes_nothing_is_told() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    host.mkdir("/small", 0);
+    crate::support::host::tmpfs("/small", "mode=755,size=8k");
+    let _ = std::fs::write("/small/full", [0; 16384]);
+    let lines = "vsftpd_log_file=/small/v.log\nwrite_enable=YES\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::alice();
+    c.says("MKD x", "257 \"/home/alice/x\" created");
+    wait("the word about it", || {
+        let said = crate::support::server::output();
+        said.contains("127.0.0.1 lines of this session are missing in vsftpd_log_file: No space left on device")
+            .then_some(())
+    });
+}
+
+#[test]
+fn why_a_file_could_not_be_created() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    let _server = Server::start(&host, "write_enable=YES\n");
+    let mut c = Client::alice();
+    c.refused("STOR /root/x", "553 Could not create file.");
+    wait("the reason", || {
+        let log = std::fs::read_to_string(VSFTPD).unwrap_or_default();
+        log.contains("DEBUG: Client \"127.0.0.1\", \"cannot create the file: Permission denied; look at the owner")
+            .then_some(())
+    });
 }

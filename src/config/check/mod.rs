@@ -1,6 +1,7 @@
 //! The rules between options, and between options and the host; all violations at once; runs in the reader, without rights.
 
 mod network;
+mod seeming;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -62,6 +63,7 @@ pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     certificates(&mut found);
     launching(view, &mut found);
     lists(view, &mut found);
+    seeming::seeming(view, &mut found);
     found.mistakes
 }
 

@@ -42,7 +42,10 @@ pub(super) fn addresses(found: &mut Found<'_>) {
     {
         found.add(
             &["listen_address"],
-            format!("bad listen_address: {}", shown(address.as_bytes())),
+            format!(
+                "bad listen_address: {} is no IPv4 address",
+                shown(address.as_bytes())
+            ),
         );
     }
     if let Some(address) = &config.listen_address6
@@ -50,7 +53,10 @@ pub(super) fn addresses(found: &mut Found<'_>) {
     {
         found.add(
             &["listen_address6"],
-            format!("bad listen_address6: {}", shown(address.as_bytes())),
+            format!(
+                "bad listen_address6: {} is no IPv6 address",
+                shown(address.as_bytes())
+            ),
         );
     }
     if let Some(address) = &config.pasv_address

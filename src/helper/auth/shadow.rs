@@ -140,7 +140,11 @@ fn stand_in(text: &[u8]) -> &[u8] {
     most.map_or(DUMMY, |(_, hash)| hash)
 }
 
-fn listed(files: &Files<'_>, shell: &std::path::Path) -> Result<bool, Reason> {
+/// Whether a shell is one of the host's; an empty one is `/bin/sh`.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn listed(files: &Files<'_>, shell: &std::path::Path) -> Result<bool, Reason> {
     use std::os::unix::ffi::OsStrExt;
     let text = read(files.shells)?;
     let shell = shell.as_os_str().as_bytes();
