@@ -31,8 +31,8 @@ pub enum Epsv {
     Other,
 }
 
-/// Reads `h1,h2,h3,h4,p1,p2` (RFC 959 §4.1.2), each 1 to 3 digits. The original reads each with atoi and so takes blanks, signs
-/// and trailing letters too; no client sends them.
+/// Reads `h1,h2,h3,h4,p1,p2` (RFC 959 §4.1.2), each 1 to 3 digits, with blanks around them, which clients write that fill numbers up.
+/// The original reads each with atoi and so takes signs and trailing letters too; no client sends them.
 ///
 /// # Errors
 /// [`BadPort`] for everything else.
@@ -41,7 +41,7 @@ pub fn parse_port(arg: &[u8]) -> Result<SocketAddrV4, BadPort> {
     let mut next = || {
         let value = fields
             .next()
-            .and_then(|text| number::parse(text, 3))
+            .and_then(|text| number::parse(text.trim_ascii(), 3))
             .ok_or(BadPort)?;
         u8::try_from(value).map_err(|_| BadPort)
     };
@@ -144,6 +144,10 @@ mod tests {
             parse_port(b"127,0,00,001,0,0"),
             Ok("127.0.0.1:0".parse().unwrap())
         );
+        assert_eq!(
+            parse_port(b" 127,  0,  0,  1, 200,201 "),
+            Ok("127.0.0.1:51401".parse().unwrap())
+        );
         for bad in [
             &b""[..],
             b"127,0,0,1,200",
@@ -154,8 +158,8 @@ mod tests {
             b"127,0,0,,2,2",
             b"127,0,0,-1,2,2",
             b"127,0,0,+1,2,2",
-            b" 127,0,0,1,2,2",
-            b"127,0,0,1,2,2 ",
+            b"127,0,0,1, ,2",
+            b"12 7,0,0,1,2,2",
             b"127,0,0,1,2,2x",
             b"0x7f,0,0,1,2,2",
             b"127,0,0,1,1e3,2",

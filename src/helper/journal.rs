@@ -170,7 +170,8 @@ impl Journal {
             Said::Command(text) => (Kind::Command, text),
             Said::Response(text) => (Kind::Response, text),
         };
-        self.line(&Line::new(kind, None, Some(text)));
+        let text = Some(text).filter(|text| !text.is_empty());
+        self.line(&Line::new(kind, None, text));
     }
 
     pub(super) fn line(&mut self, line: &Line) {

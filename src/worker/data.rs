@@ -359,6 +359,7 @@ impl Session {
 
     fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {
         let Some(command) = Command::parse(line.bytes()) else {
+            self.log_line(Vec::new());
             return Wish::GoOn;
         };
         let free = super::commands::listed(self, &command.verb);

@@ -155,9 +155,10 @@ impl Greeter<'_> {
                 }
             };
             let Some(command) = Command::parse(line.bytes()) else {
+                self.log_line(Vec::new());
                 continue;
             };
-            self.log_command(&command);
+            self.log_line(commands::shown(&command));
             self.obey(&command)?;
         }
     }
@@ -236,11 +237,11 @@ impl Greeter<'_> {
 
     /// The decisions of reference §3.2 that need nothing but the options; helper decides the rest, and all of it again.
     fn user(&mut self, name: &[u8]) -> Result<(), Exit> {
-        self.pend(None);
+        self.pend(Some(name.to_vec()).filter(|name| !name.is_empty()));
         let anonymous =
             name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous");
         if !self.config.local_enable && !anonymous {
-            self.reply(530, b"This FTP server is anonymous only.");
+            self.refuse(b"This FTP server is anonymous only.");
             return Ok(());
         }
         self.encrypted(anonymous)?;
@@ -250,7 +251,7 @@ impl Greeter<'_> {
             && !self.config.allow_anon_ssl
             && !self.config.force_anon_logins_ssl
         {
-            self.reply(530, b"Anonymous sessions may not use encryption.");
+            self.refuse(b"Anonymous sessions may not use encryption.");
             return Ok(());
         }
         if self.config.asks_userlist() {
@@ -262,10 +263,8 @@ impl Greeter<'_> {
             }
         }
         if anonymous && self.config.no_anon_password && self.config.anonymous_enable {
-            self.pend(Some(name.to_vec()));
             return self.pass(b"<no password>");
         }
-        self.pend(Some(name.to_vec()).filter(|name| !name.is_empty()));
         self.reply(331, b"Please specify the password.");
         Ok(())
     }
@@ -410,7 +409,6 @@ impl Greeter<'_> {
     }
 
     fn conclude(&mut self, reply: BeforeLoginReply) -> Result<(), Exit> {
-        self.pend(None);
         match reply {
             BeforeLoginReply::Granted => {
                 self.control.wipe();
@@ -425,11 +423,11 @@ impl Greeter<'_> {
             | BeforeLoginReply::Host { banner: _ }
             | BeforeLoginReply::NoHost => Err(Exit(1)),
             BeforeLoginReply::Denied => {
-                self.reply(530, b"Permission denied.");
+                self.refuse(b"Permission denied.");
                 Ok(())
             }
             BeforeLoginReply::Failed => {
-                self.reply(530, b"Login incorrect.");
+                self.refuse(b"Login incorrect.");
                 Ok(())
             }
             BeforeLoginReply::DeniedLast => {
@@ -457,6 +455,12 @@ impl Greeter<'_> {
         line.extend_from_slice(text);
         self.control.reply(500, &line);
         Exit(2)
+    }
+
+    /// Says so under the name, as the original's log does, and forgets the name.
+    fn refuse(&mut self, text: &[u8]) {
+        self.reply(530, text);
+        self.pend(None);
     }
 
     fn pend(&mut self, name: Option<Vec<u8>>) {
@@ -495,9 +499,10 @@ impl Greeter<'_> {
         }
     }
 
-    fn log_command(&mut self, command: &Command) {
+    /// Logs a line of the client; an empty one too, as the original does.
+    fn log_line(&mut self, shown: Vec<u8>) {
         if self.config.log_ftp_protocol {
-            self.event(Said::Command(commands::shown(command)));
+            self.event(Said::Command(shown));
         }
     }
 

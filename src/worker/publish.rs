@@ -1,4 +1,4 @@
-//! Atomic uploads: bytes go to a hidden name beside the target, which gets its name when every byte is there; worker.
+//! Atomic uploads: bytes go to a hidden name beside the target, which gets its name when every byte is there, and the names of STOU; worker.
 //!
 //! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
 
@@ -10,6 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, OwnedFd};
+
+/// Names STOU tries before it gives up (attacks B-056).
+const NAMES: u32 = 10_000;
 
 /// What a partial's name ends in; it begins with a dot.
 const SUFFIX: &[u8] = b".uploading";
@@ -209,6 +212,45 @@ fn starts(session: &Session, partial: &[u8], old: Option<Meta>, manner: Manner) 
         }
         Manner::Append | Manner::Unique => false,
     }
+}
+
+/// Makes the file of STOU: the given name if it is free, else with `.1`, `.2` …; without a name `STOU.1` and on.
+/// The rules judge the name that is free, not the one that was asked for. With `None` the reply has been said.
+#[must_use]
+pub fn unique(session: &mut Session, path: &[u8]) -> Option<Target> {
+    let base: &[u8] = if path.is_empty() { b"STOU" } else { path };
+    let mode = session.config.file_open_mode & 0o777;
+    for number in u32::from(path.is_empty())..NAMES {
+        let name = if number == 0 {
+            base.to_vec()
+        } else {
+            [base, format!(".{number}").as_bytes()].concat()
+        };
+        if session.tree.stat(&session.cwd, &name).is_ok() {
+            continue;
+        }
+        if !session.admits(&name) {
+            return None;
+        }
+        match session.tree.create(&session.cwd, &name, mode, Create::New) {
+            Ok((file, created, meta)) => {
+                return Some(Target {
+                    file,
+                    meta,
+                    created,
+                    path: name,
+                    partial: None,
+                });
+            }
+            Err(Errno::EEXIST) => {}
+            Err(why) => {
+                session.uncreated(why);
+                break;
+            }
+        }
+    }
+    session.reply(553, b"Could not create file.");
+    None
 }
 
 /// Opens the partial, new or left behind; one that was given away by chown_uploads is made anew.

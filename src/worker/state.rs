@@ -235,6 +235,7 @@ impl Session {
             }
             // An empty line is nothing, unless only listed commands are allowed: it is none of them (reference §3.1).
             None => {
+                self.log_line(Vec::new());
                 if self.config.cmds_allowed.is_some() {
                     self.reply(550, b"Permission denied.");
                 }
@@ -340,8 +341,13 @@ impl Session {
 
     /// Logs a command line where `log_ftp_protocol` asks for it.
     pub fn log_command(&mut self, command: &Command) {
+        self.log_line(commands::shown(command));
+    }
+
+    /// Logs a line of the client as it is shown; an empty one too, as the original does.
+    pub fn log_line(&mut self, shown: Vec<u8>) {
         if self.config.log_ftp_protocol {
-            self.event(Event::Said(Said::Command(commands::shown(command))));
+            self.event(Event::Said(Said::Command(shown)));
         }
     }
 

@@ -22,9 +22,6 @@ use std::time::{Duration, Instant};
 /// How often a listing that says nothing asks whether its client is still there.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Names STOU tries before it gives up (attacks B-056).
-const TRIES: u32 = 10_000;
-
 /// How often a file that was removed while its lock was waited for is made anew.
 const ANEW: u32 = 8;
 
@@ -204,17 +201,7 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     }
     let path = session.expand(arg);
     let mut entry = session.begin(Direction::Upload, &path);
-    if session.denied(&path) || !session.wanted(session.config.upload_file.clone(), &path) {
-        return session.close(&mut entry, Ok(()));
-    }
-    let target = match publish::open(session, &path, manner)? {
-        Opening::Direct => create(session, &path, manner),
-        Opening::Refused => None,
-        Opening::Said => return session.close(&mut entry, Ok(())),
-        Opening::Hidden(target) => Some(target),
-    };
-    let Some(mut target) = target else {
-        session.reply(553, b"Could not create file.");
+    let Some(mut target) = opened(session, &path, manner)? else {
         return session.close(&mut entry, Ok(()));
     };
     entry.path = session.log_path(&target.path);
@@ -245,7 +232,7 @@ fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bo
         if named || manner == Manner::Unique {
             return Ok(true);
         }
-        match create(session, &target.path, manner) {
+        match create(session, &target.path) {
             Some(fresh) => *target = fresh,
             None => break,
         }
@@ -315,27 +302,42 @@ fn says_its_end(session: &Session) -> bool {
     session.modern.packed || session.protect && session.config.strict_ssl_read_eof
 }
 
-/// Opens the file of an upload; `None` is 553.
-fn create(session: &mut Session, path: &[u8], manner: Manner) -> Option<Target> {
+/// Opens the file of an upload; with `None` the reply has been said.
+fn opened(session: &mut Session, path: &[u8], manner: Manner) -> Result<Option<Target>, Over> {
+    if manner == Manner::Unique {
+        return Ok(publish::unique(session, path));
+    }
+    if !session.admits(path) {
+        return Ok(None);
+    }
+    let target = match publish::open(session, path, manner)? {
+        Opening::Direct => create(session, path),
+        Opening::Refused => None,
+        Opening::Said => return Ok(None),
+        Opening::Hidden(target) => Some(target),
+    };
+    if target.is_none() {
+        session.reply(553, b"Could not create file.");
+    }
+    Ok(target)
+}
+
+/// Opens or makes the file that the client has named; `None` is 553.
+fn create(session: &mut Session, path: &[u8]) -> Option<Target> {
     let mode = session.config.file_open_mode & 0o777;
     let fresh = session.anonymous() && !session.config.anon_other_write_enable;
-    match manner {
-        Manner::Unique => unique(session, path, mode),
-        Manner::Store { .. } | Manner::Append => {
-            let how = if fresh { Create::New } else { Create::Open };
-            let made = session.tree.create(&session.cwd, path, mode, how);
-            let (file, created, meta) = made.inspect_err(|why| session.uncreated(*why)).ok()?;
-            // What is written there is no upload but an order to the kernel (attacks B-063).
-            let order = !created && session.tree.is_kernels(&file, &meta);
-            (meta.is_file() && !order).then(|| Target {
-                file,
-                meta,
-                created,
-                path: path.to_vec(),
-                partial: None,
-            })
-        }
-    }
+    let how = if fresh { Create::New } else { Create::Open };
+    let made = session.tree.create(&session.cwd, path, mode, how);
+    let (file, created, meta) = made.inspect_err(|why| session.uncreated(*why)).ok()?;
+    // What is written there is no upload but an order to the kernel (attacks B-063).
+    let order = !created && session.tree.is_kernels(&file, &meta);
+    (meta.is_file() && !order).then(|| Target {
+        file,
+        meta,
+        created,
+        path: path.to_vec(),
+        partial: None,
+    })
 }
 
 /// With `chown_uploads` an anonymous client's file gets its mode and its new owner before the first byte (reference §3.4.2, step 7);
@@ -356,30 +358,6 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
         AfterLoginReply::Listening { port: _, socket: _ }
         | AfterLoginReply::Connecting { socket: _ } => Err(Over(1)),
     }
-}
-
-/// The given name if it is free, else with `.1`, `.2` …; without a name `STOU.1` and on.
-fn unique(session: &Session, path: &[u8], mode: u32) -> Option<Target> {
-    let base: &[u8] = if path.is_empty() { b"STOU" } else { path };
-    let first = u32::from(path.is_empty());
-    (first..TRIES).find_map(|number| {
-        let name = if number == 0 {
-            base.to_vec()
-        } else {
-            [base, format!(".{number}").as_bytes()].concat()
-        };
-        match session.tree.create(&session.cwd, &name, mode, Create::New) {
-            Ok((file, created, meta)) => Some(Some(Target {
-                file,
-                meta,
-                created,
-                path: name,
-                partial: None,
-            })),
-            Err(nix::errno::Errno::EEXIST) => None,
-            Err(_) => Some(None),
-        }
-    })?
 }
 
 /// Puts the file where the first byte belongs; `later` leaves what it holds to whoever has seen the client prove itself.
@@ -412,6 +390,11 @@ impl Session {
             begun: false,
             logged: None,
         }
+    }
+
+    /// Whether `deny_file` and `upload_file` let a file of that name be uploaded; says 550 if not.
+    pub fn admits(&mut self, path: &[u8]) -> bool {
+        !self.denied(path) && self.wanted(self.config.upload_file.clone(), path)
     }
 
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.

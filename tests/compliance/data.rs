@@ -49,6 +49,7 @@ fn port_commands() {
         ("PORT 1,2,3", ILLEGAL),
         ("PORT 127,0,0,1,3,255", ILLEGAL),
         ("PORT 127,0,0,1,4,0", PORT_OK),
+        ("PORT  127,  0,  0,  1, 4,  0 ", PORT_OK),
         ("PORT 127,0,0,2,9,9", ILLEGAL),
         ("PORT 8,8,8,8,9,9", ILLEGAL),
         ("PORT 300,0,0,1,9,9", ILLEGAL),

@@ -141,6 +141,71 @@ fn logs_are_not_for_everyone() {
     );
 }
 
+/// A name that is refused stands before the reply that refuses it, and before nothing that comes later; an empty line is logged as one.
+#[test]
+fn the_protocol_of_refusals() {
+    let host = Host::new();
+    host.write("/etc/listed", "bob\n");
+    let server = Server::start(
+        &host,
+        "log_ftp_protocol=YES\nuserlist_enable=YES\nuserlist_file=/etc/listed\nmax_login_fails=5\n",
+    );
+    let mut c = Client::connect();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS wrong", "530 Login incorrect.");
+    c.send(b"\r\n");
+    c.script(&[
+        ("NOOP", "530 Please login with USER and PASS."),
+        ("USER bob", "530 Permission denied."),
+        ("PASS x", "503 Login with USER first."),
+    ]);
+    c.login("alice");
+    c.send(b"\r\n");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    let quit = "[alice] FTP response: Client \"127.0.0.1\", \"221 Goodbye.\"";
+    let log = wait("the whole log", || {
+        let log = vsftpd(2);
+        (log.last().map(String::as_str) == Some(quit)).then_some(log)
+    });
+    let said = |who: &str, what: &str, text: &str| {
+        format!("{who}FTP {what}: Client \"127.0.0.1\", \"{text}\"")
+    };
+    let empty = |who: &str| format!("{who}FTP command: Client \"127.0.0.1\"");
+    let (alice, bob) = ("[alice] ", "[bob] ");
+    let expected = [
+        said("", "command", "USER alice"),
+        said(alice, "response", "331 Please specify the password."),
+        said(alice, "command", "PASS <password>"),
+        format!("{alice}FAIL LOGIN: Client \"127.0.0.1\""),
+        said(alice, "response", "530 Login incorrect."),
+        empty(""),
+        said("", "command", "NOOP"),
+        said("", "response", "530 Please login with USER and PASS."),
+        said("", "command", "USER bob"),
+        said(bob, "response", "530 Permission denied."),
+        said("", "command", "PASS <password>"),
+        said("", "response", "503 Login with USER first."),
+        said("", "command", "USER alice"),
+        said(alice, "response", "331 Please specify the password."),
+        said(alice, "command", "PASS <password>"),
+        format!("{alice}OK LOGIN: Client \"127.0.0.1\""),
+        said(alice, "response", "230 Login successful."),
+        empty(alice),
+        said(alice, "command", "QUIT"),
+        quit.to_owned(),
+    ];
+    let reasons = |line: &&String| !line.contains("DEBUG: ");
+    let log: Vec<&String> = log[2..].iter().filter(reasons).collect();
+    assert_eq!(log, expected.iter().collect::<Vec<_>>());
+
+    drop(server);
+    let _server = Server::start(&host, "log_ftp_protocol=YES\nlocal_enable=NO\n");
+    Client::connect().says("USER alice", "530 This FTP server is anonymous only.");
+    let refusal = said(alice, "response", "530 This FTP server is anonymous only.");
+    wait("the refusal", || vsftpd(2).contains(&refusal).then_some(()));
+}
+
 #[test]
 fn the_protocol() {
     let host = Host::new();

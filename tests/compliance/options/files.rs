@@ -459,6 +459,30 @@ fn upload_file() {
         assert_eq!(c.fetch("RETR f"), b"hello world\n");
     });
     assert!(host.exists("/home/alice/up.txt") && !host.exists("/home/alice/up.bin"));
+    // STOU: what counts is the name the file gets.
+    with(&host, "upload_file={*.txt,STOU*}\n", || {
+        let mut c = Client::alice();
+        assert_eq!(c.store("STOU", b"x").text(), DONE);
+        c.refused("STOU up.txt", DENIED);
+        assert_eq!(c.store("STOU new.txt", b"x").text(), DONE);
+    });
+    with(&host, "deny_file={*.1}\n", || {
+        let mut c = Client::alice();
+        c.refused("STOU f", DENIED);
+        assert_eq!(c.store("STOU fresh", b"x").text(), DONE);
+    });
+    with(&host, "deny_file={f}\n", || {
+        assert_eq!(Client::alice().store("STOU f", b"x").text(), DONE);
+    });
+    for (name, there) in [
+        ("STOU.1", true),
+        ("up.txt.1", false),
+        ("new.txt", true),
+        ("fresh", true),
+        ("f.1", true),
+    ] {
+        assert_eq!(host.exists(&format!("/home/alice/{name}")), there, "{name}");
+    }
     with(&host, "", || {
         assert_eq!(Client::alice().store("STOR up.bin", b"x").text(), DONE);
     });
