@@ -164,7 +164,10 @@ fn logs(arg: &[u8]) {
 
 fn suites(arg: &[u8]) {
     let setting = [b"ssl_ciphers=", arg].concat();
-    if let Ok(loaded) = load(&Own, &[Source::File("/dev/null".into()), Source::Setting(setting)]) {
+    if let Ok(loaded) = load(
+        &Own,
+        &[Source::File("/dev/null".into()), Source::Setting(setting)],
+    ) {
         let suites = ciphers::chosen(&loaded);
         assert!(suites.len() <= 6);
     }

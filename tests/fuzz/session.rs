@@ -217,7 +217,7 @@ fn serve<'scope>(
         secure: None,
     };
     let (ours, theirs) = Channel::<BeforeLogin, BeforeLoginReply>::pair().unwrap();
-    let helper = scope.spawn({ move || before(config, theirs, setup.answers) });
+    let helper = scope.spawn(move || before(config, theirs, setup.answers));
     // Greeter closes its copy, of which its owner here must not know.
     let empty = ManuallyDrop::new(OwnedFd::from(std::fs::File::open("/").unwrap()));
     let greeting = if setup.manner & 1 == 0 {
@@ -233,7 +233,7 @@ fn serve<'scope>(
     };
     let (ours, theirs) = Channel::<AfterLogin, AfterLoginReply>::pair().unwrap();
     let allowed = rights(config, rules);
-    let after = scope.spawn({ move || after(scope, config, theirs, allowed, setup.peer) });
+    let after = scope.spawn(move || after(scope, config, theirs, allowed, setup.peer));
     let confined = confine::confine(&plan).unwrap();
     let tree = Tree::open(root.as_path()).unwrap();
     let class = match rules {

@@ -36,10 +36,13 @@ fn read(place: &Place, data: &[u8]) {
         let _ = loaded.overlay(&config::Own, &file, Scope::PerUser);
     }
     if let Some(line) = data.split(|byte| *byte == b'\n').next() {
-        let _ = config::load(&config::Own, &[
-            Source::File(place.write("empty", b"")),
-            Source::Setting(line.to_vec()),
-        ]);
+        let _ = config::load(
+            &config::Own,
+            &[
+                Source::File(place.write("empty", b"")),
+                Source::Setting(line.to_vec()),
+            ],
+        );
     }
 }
 
