@@ -321,9 +321,7 @@ impl Session {
 
     /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
     fn left(&self) -> bool {
-        let mut fds = [PollFd::new(self.control.fd(), socket::PEER_ENDED)];
-        let now = Some(Instant::now());
-        self.control.ended() || socket::wait(&mut fds, now).unwrap_or(true)
+        self.control.ended() || closed(self.control.fd())
     }
 
     /// Reads what the client says while something runs: NOOP, STAT and ABOR are answered, the first other line is held back
@@ -350,11 +348,7 @@ impl Session {
 
     /// Whether the client has closed both its control connection and this one.
     pub fn has_left(&self, data: BorrowedFd<'_>) -> bool {
-        let closed = |fd| {
-            let mut fds = [PollFd::new(fd, socket::PEER_ENDED)];
-            socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
-        };
-        closed(self.control.fd()) && closed(data)
+        self.left() && closed(data)
     }
 
     fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {
@@ -381,6 +375,12 @@ impl Session {
         }
         Wish::GoOn
     }
+}
+
+/// Whether the peer of a connection has closed its side by now.
+fn closed(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, socket::PEER_ENDED)];
+    socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
 }
 
 /// How long something is waited for on behalf of a client that has closed its side of the control connection: it has gone, or has said
