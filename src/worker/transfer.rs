@@ -253,7 +253,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
     let file = target.file.try_clone();
-    let (true, Ok(file)) = (place(target, manner, guarded), file) else {
+    let (Some(length), Ok(file)) = (place(target, manner, guarded), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
     };
@@ -269,7 +269,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file: Growing::new(file),
+        file: Growing::new(file, length),
         ascii,
         truncate,
     };
@@ -360,22 +360,25 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
     }
 }
 
-/// Puts the file where the first byte belongs; `later` leaves what it holds to whoever has seen the client prove itself.
-fn place(target: &Target, manner: Manner, later: bool) -> bool {
+/// Puts the file where the first byte belongs, and says how long it is then; `later` leaves what it holds to whoever has seen the client
+/// prove itself.
+fn place(target: &Target, manner: Manner, later: bool) -> Option<u64> {
+    let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
     match manner {
-        Manner::Unique => true,
-        Manner::Append => nix::unistd::lseek(&target.file, 0, Whence::SeekEnd).is_ok(),
+        Manner::Unique => Some(0),
+        Manner::Append => u64::try_from(seek(0, Whence::SeekEnd)?).ok(),
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
             let empty = || meta_of(&target.file).is_ok_and(|meta| meta.size == 0);
-            later
+            let given_up = later
                 || (target.created && empty())
                 || nix::unistd::ftruncate(&target.file, 0).is_ok()
-                || empty()
+                || empty();
+            given_up.then_some(0)
         }
         Manner::Store { offset } => {
-            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            nix::unistd::lseek(&target.file, offset, Whence::SeekSet).is_ok()
+            seek(i64::try_from(offset).unwrap_or(i64::MAX), Whence::SeekSet)?;
+            Some(meta_of(&target.file).map_or(0, |meta| meta.size))
         }
     }
 }

@@ -25,9 +25,8 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// As it is before the first byte comes.
-    pub fn new(file: OwnedFd) -> Self {
-        let length = meta_of(&file).map_or(0, |meta| meta.size);
+    /// As it is before the first byte comes, and so long.
+    pub fn new(file: OwnedFd, length: u64) -> Self {
         Self {
             file,
             length: Cell::new(length),
