@@ -230,11 +230,13 @@ impl Plan {
     /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells. Where it does not,
     /// it may be anything, or hang: the control thread stays with its client then.
     fn is_short(&self) -> bool {
+        if self.options.recurse {
+            return false;
+        }
         let directory = self.tree.open_dir(&self.cwd, &self.directory);
-        !self.options.recurse
-            && directory.is_ok_and(|directory| {
-                directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
-            })
+        directory.is_ok_and(|directory| {
+            directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
+        })
     }
 
     /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
