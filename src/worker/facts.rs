@@ -2,6 +2,7 @@
 
 use super::commands::{self, Gate, Offer, permitted};
 use super::line::End;
+use super::list::is_short;
 use super::modern::shown;
 use super::mover::Work;
 use super::names::Labels;
@@ -61,14 +62,25 @@ pub fn mlsd(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     };
     session.reply(150, b"Here comes the directory listing.");
-    let whole = lister.tree.canonical(&session.cwd, &path).unwrap_or(path);
+    let whole = if arg.is_empty() {
+        // Where it stands has no links in it.
+        session.cwd.as_bytes().to_vec()
+    } else {
+        lister.tree.canonical(&session.cwd, &path).unwrap_or(path)
+    };
     let page = session.modern.page();
     let mut room = Room::new(session);
-    let work = Work::Listing(Box::new(move |send| {
+    let short = is_short(&directory);
+    let produce = Box::new(move |send: &mut dyn FnMut(&[u8]) -> Result<(), End>| {
         lister.produce(&directory, whole, &mut room, &mut |text| {
             send(&shown(page, text))
         })
-    }));
+    });
+    let work = if short {
+        Work::ShortListing(produce)
+    } else {
+        Work::Listing(produce)
+    };
     let (end, _) = session.run(connection, work)?;
     session.say_end(
         end,

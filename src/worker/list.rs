@@ -87,7 +87,7 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
     if !session.data_ready() {
         return Ok(());
     }
-    let Some(plan) = Plan::new(session, arg, long, false) else {
+    let Some(mut plan) = Plan::new(session, arg, long, false) else {
         return Ok(());
     };
     let Some(connection) = session.open_data()? else {
@@ -119,6 +119,8 @@ struct Plan {
     cwd: VirtualPath,
     /// The directory as the client wrote it.
     directory: Vec<u8>,
+    /// It, where it is open already.
+    opened: Option<Dir>,
     filter: Option<Pattern>,
     /// The steps it has taken, at most.
     spent: Cell<usize>,
@@ -158,6 +160,7 @@ impl Plan {
             tree: Arc::clone(&session.tree),
             cwd: session.cwd.clone(),
             directory,
+            opened: None,
             filter,
             spent: Cell::new(0),
             options,
@@ -176,7 +179,8 @@ impl Plan {
 
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
-        let first = self.first().ok_or(End::NoDirectory)?;
+        let first = self.opened.take().or_else(|| self.first());
+        let first = first.ok_or(End::NoDirectory)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = vec![(self.directory.clone(), 0)];
@@ -229,14 +233,12 @@ impl Plan {
 
     /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells. Where it does not,
     /// it may be anything, or hang: the control thread stays with its client then.
-    fn is_short(&self) -> bool {
+    fn is_short(&mut self) -> bool {
         if self.options.recurse {
             return false;
         }
-        let directory = self.tree.open_dir(&self.cwd, &self.directory);
-        directory.is_ok_and(|directory| {
-            directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
-        })
+        self.opened = self.first();
+        self.opened.as_ref().is_some_and(is_short)
     }
 
     /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
@@ -340,6 +342,11 @@ impl Plan {
         let (owner, group) = self.labels.of(entry.uid, entry.gid);
         listing::long_line(out, entry, owner, group, now, zone, suffix);
     }
+}
+
+/// Whether the directory has some hundred entries at most, as far as its size tells.
+pub(super) fn is_short(directory: &Dir) -> bool {
+    directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
 }
 
 /// What is known of an entry, but for where it leads.

@@ -17,12 +17,12 @@ const BUFFER: usize = 128 * 1024;
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
-    /// The root of the tree, which is its own parent.
-    root: Meta,
+    /// The root of the tree, which is its own parent: device and inode.
+    root: (u64, u64),
 }
 
 impl Dir {
-    pub(super) fn new(fd: OwnedFd, root: Meta) -> Self {
+    pub(super) fn new(fd: OwnedFd, root: (u64, u64)) -> Self {
         Self { fd, root }
     }
 
@@ -135,7 +135,7 @@ impl Dir {
     /// Facts about the directory above, which is the root's own above the root.
     fn above(&self) -> Result<Meta> {
         let own = self.meta()?;
-        if (own.dev, own.ino) == (self.root.dev, self.root.ino) {
+        if (own.dev, own.ino) == self.root {
             return Ok(own);
         }
         self.look(c"..")

@@ -26,6 +26,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstatat};
 use nix::{NixPath, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use walk::{Last, Place};
 
@@ -48,6 +49,8 @@ const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 #[derive(Debug)]
 pub struct Tree {
     root: OwnedFd,
+    /// Which file the root is, once that has been asked: device and inode.
+    identity: OnceLock<(u64, u64)>,
     resolver: Resolver,
     /// A file system known to be none of the kernel's own, by its device number; 0 while none is.
     ordinary: AtomicU64,
@@ -93,6 +96,7 @@ impl Tree {
         };
         Self {
             root,
+            identity: OnceLock::new(),
             resolver,
             ordinary: AtomicU64::new(0),
         }
@@ -253,7 +257,7 @@ impl Tree {
             OFlag::O_RDONLY | OFlag::O_DIRECTORY | CONTENTS,
             Mode::empty(),
         )?;
-        Ok(Dir::new(fd, meta_of(&self.root)?))
+        Ok(Dir::new(fd, self.identity()?))
     }
 
     /// The first `max` bytes of a regular file: a message, the names of a jail's `/etc/passwd`.
@@ -277,6 +281,15 @@ impl Tree {
 }
 
 impl Tree {
+    /// Which file the root is; an open one is the same for ever.
+    fn identity(&self) -> Result<(u64, u64)> {
+        if let Some(known) = self.identity.get() {
+            return Ok(*known);
+        }
+        let root = meta_of(&self.root)?;
+        Ok(*self.identity.get_or_init(|| (root.dev, root.ino)))
+    }
+
     /// Whether the kernel resolves this path; one that is longer than it takes is walked.
     fn asks_kernel(&self, path: &[u8]) -> bool {
         self.resolver == Resolver::Kernel && path.len() <= LONGEST
