@@ -13,6 +13,7 @@ mod ends;
 mod heir;
 mod host;
 mod journal;
+mod likely;
 mod lists;
 mod login;
 mod passive;
@@ -28,9 +29,9 @@ mod ways;
 
 pub use arrival::{BUSY, Counts, Refused, decides, limited};
 pub use auth::nursery;
+pub use likely::likely_lists;
 use prepared::Held;
 pub use prepared::{Prepared, TOO_LATE, filters};
-pub use rights::likely_lists;
 
 use crate::config::Config;
 use crate::reader::HEIR;
@@ -38,6 +39,7 @@ use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
 use crate::sys::process;
+use crate::sys::schedule;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
@@ -488,8 +490,15 @@ fn fork_greeter(
     let pid = process::spawn(&keep, || {
         process::silence_session();
         let wanted = prepared.wanted();
-        let nothing = Reach::Nothing { connects: false };
-        let carries = client.secure.is_some();
+        let fences = || {
+            let carries = client.secure.is_some();
+            if carries {
+                // It may stay and carry the control connection.
+                schedule::answer_first();
+            }
+            let nothing = Reach::Nothing { connects: false };
+            wanted.fences(List::Greeter { carries }, nothing)
+        };
         let plan = Plan {
             root: empty_root(prepared, empty),
             uid: prepared.nopriv().uid,
@@ -499,7 +508,7 @@ fn fork_greeter(
             limits: worker::GREETER_LIMITS,
             isolation: wanted.isolation,
             parent: Some(parent),
-            fences: wanted.fences(List::Greeter { carries }, nothing, None),
+            fences: &fences,
         };
         worker::greet(
             &prepared.loaded,

@@ -181,7 +181,8 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             None => Who::nobody().fenced(),
         };
         // It outlives master: sessions go on, and may still need it.
-        let mut plan = who.plan(keyholder::LIMITS, List::Keyholder, None);
+        let fences = || who.fences(List::Keyholder);
+        let mut plan = who.plan(keyholder::LIMITS, &fences, None);
         if let (Root::Host, Some((_, empty))) = (&plan.root, serve) {
             plan.root = Root::Directory(empty.as_fd());
         }

@@ -2,8 +2,7 @@
 //! (attacks B-161); reader and master, and their short-lived child.
 
 use super::Who;
-use crate::sys::confine;
-use crate::sys::seccomp::List;
+use crate::sys::confine::{self, Fences};
 use crate::sys::{process, resolve, socket};
 use crate::wire::{Channel, Found, Silence};
 use nix::sys::resource::Resource;
@@ -59,7 +58,7 @@ impl System {
         let parent = Pid::this();
         let child = process::spawn(&[theirs.as_raw_fd()], || {
             // A resolver may do anything its modules want.
-            let plan = self.0.unfenced().plan(LIMITS, List::Reader, Some(parent));
+            let plan = self.0.plan(LIMITS, &Fences::default, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
                 let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));

@@ -397,7 +397,7 @@ pub fn silence(keep_error: bool) -> io::Result<()> {
 pub fn silence_session() {
     // Standard input is /dev/null since master started; a failure leaves the descriptor as it was, which harms nothing.
     let _ = nix::unistd::dup2_stdout(std::io::stdin());
-    if !super::seccomp::reporting() {
+    if !super::kernel::reporting() {
         let _ = nix::unistd::dup2_stderr(std::io::stdin());
     }
 }
