@@ -1,7 +1,7 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
 use super::auth::{self, Asked, Reason, died, failed};
-use crate::config::Config;
+use super::prepared::Prepared;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
@@ -120,12 +120,13 @@ impl From<std::io::Error> for Unasked {
 /// # Errors
 /// Nobody has answered.
 pub fn ask(
-    config: &Config,
+    prepared: &Prepared,
     nursery: Nursery<'_>,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
+    let config = prepared.config();
     let question = || ToAuth::Ask {
         name: name.to_vec(),
         password: password.clone(),
@@ -139,7 +140,7 @@ pub fn ask(
     };
     match nursery.ask(question) {
         Some(answer) => answer,
-        None => ask_child(config, name, password, rhost),
+        None => ask_child(prepared, name, password, rhost),
     }
 }
 
@@ -233,11 +234,12 @@ fn hold(stay: Stay, channel: Ours, auth: Option<Pid>) -> Option<Accounting> {
 
 /// Forks auth for this one password and waits for its word.
 fn ask_child(
-    config: &Config,
+    prepared: &Prepared,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
+    let config = prepared.config();
     let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair()?;
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
@@ -252,7 +254,7 @@ fn ask_child(
                 service: config.pam_service_name.as_deref(),
                 session_support: config.session_support,
             };
-            auth::answer(config, asked, channel);
+            auth::answer(prepared, asked, channel);
         }
         0
     })?;
@@ -260,7 +262,7 @@ fn ask_child(
         Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
         Err(why) => {
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+            confine::end(child);
             let _ = process::wait_for(child);
             Err(match why {
                 Unheard::Late => late(),

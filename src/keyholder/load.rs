@@ -140,7 +140,7 @@ fn no_key(bytes: &[u8]) -> String {
     }
 }
 
-fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
+pub fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
     let (file, room) = file?;
     // Room for all of it from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
@@ -163,7 +163,7 @@ fn report(certified: CertifiedKey, master: &mut Master) -> Result<Arc<dyn Signin
     Ok(certified.key)
 }
 
-fn mistake(master: &mut Master, option: &str, text: String) -> Result<(), Unusable> {
+pub fn mistake(master: &mut Master, option: &str, text: String) -> Result<(), Unusable> {
     let option = option.as_bytes().to_vec();
     say(
         master,
@@ -174,6 +174,6 @@ fn mistake(master: &mut Master, option: &str, text: String) -> Result<(), Unusab
     )
 }
 
-fn say(master: &mut Master, message: &FromKeyholder) -> Result<(), Unusable> {
+pub fn say(master: &mut Master, message: &FromKeyholder) -> Result<(), Unusable> {
     master.send(message).map_err(|_| Unusable)
 }

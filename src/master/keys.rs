@@ -9,7 +9,7 @@ use crate::sys::confine::Root;
 use crate::sys::process::{self, Errand};
 use crate::sys::seccomp::List;
 use crate::sys::socket;
-use crate::tls::{Identity, Secure, Settings};
+use crate::tls::{Authority, Identity, Secure, Settings};
 use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
 use std::io::ErrorKind;
@@ -39,6 +39,7 @@ pub struct Keys {
 #[derive(Default)]
 struct Report {
     keys: Vec<(Vec<u16>, Vec<Vec<u8>>)>,
+    authorities: Vec<Authority>,
     remarks: Vec<(String, String)>,
     mistakes: Vec<(String, String)>,
     ready: bool,
@@ -126,6 +127,7 @@ impl Keys {
                 | FromKeyholder::Certificate(_)
                 | FromKeyholder::Remark { option: _, text: _ }
                 | FromKeyholder::Mistake { option: _, text: _ }
+                | FromKeyholder::Authority { .. }
                 | FromKeyholder::Ready,
             ))
             | Ok(None)
@@ -213,6 +215,11 @@ fn listen(
             Ok(Some(FromKeyholder::Mistake { option, text: said })) => {
                 report.mistakes.push((text(option), text(said)));
             }
+            Ok(Some(FromKeyholder::Authority {
+                subject,
+                key,
+                constraints,
+            })) => report.authorities.push((subject, key, constraints)),
             Ok(Some(FromKeyholder::Ready)) => {
                 report.ready = true;
                 return (report, channel);
@@ -247,14 +254,11 @@ impl Report {
         let identities = pairs.zip(self.keys);
         let identities =
             identities.map(|(pair, (schemes, chain))| Identity::new(pair, &schemes, chain));
-        match Settings::new(loaded, identities.collect()) {
+        let settings = Settings::new(loaded, identities.collect(), self.authorities);
+        match settings {
             Ok(settings) if mistakes.is_empty() => return Ok(settings),
             Ok(_) => {}
-            Err(why) => {
-                let file = loaded.config.ca_certs_file.as_deref().unwrap_or_default();
-                let text = format!("SSL: cannot load CA file {}: {why}", file.to_string_lossy());
-                mistakes.push(mistake(loaded, "ca_certs_file", text));
-            }
+            Err(why) => mistakes.push(mistake(loaded, "ca_certs_file", why)),
         }
         Err(mistakes)
     }

@@ -24,7 +24,7 @@ use crate::reader;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
-use crate::sys::memory;
+use crate::sys::heap;
 use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::rseq;
@@ -203,7 +203,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    memory::one_arena();
+    heap::one_arena();
     rseq::give_up();
     oom::settle();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;

@@ -5,6 +5,7 @@ mod ask;
 mod known;
 mod lookup;
 mod names;
+mod service;
 mod wrappers;
 
 pub use ask::{Who, check, compile, judge, load, names, overlay};

@@ -79,7 +79,15 @@ mod tests {
 
     fn stamp(user: Option<&'static str>) -> Stamp<'static> {
         Stamp {
-            date: Date::from_unix(1_795_487_255),
+            date: Date {
+                year: 2026,
+                month: 10,
+                day: 24,
+                weekday: 2,
+                hour: 2,
+                minute: 27,
+                second: 35,
+            },
             pid: 5118,
             user: user.map(str::as_bytes),
             address: "127.0.0.1",

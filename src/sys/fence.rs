@@ -155,3 +155,13 @@ fn own_groups() -> nix::Result<Vec<Gid>> {
         return Ok(groups.into_iter().map(Gid::from_raw).collect());
     }
 }
+
+/// Forbids this process and its user any further process or thread: worker, once its data thread runs.
+pub fn no_more_threads() {
+    // A fuzz target is many sessions in one process.
+    if cfg!(fuzzing) {
+        return;
+    }
+    // A refusal leaves the limit of the system.
+    let _ = setrlimit(Resource::RLIMIT_NPROC, 0, 0);
+}

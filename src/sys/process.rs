@@ -493,16 +493,6 @@ fn fork() -> io::Result<ForkResult> {
     }
 }
 
-/// Forbids this process and its user any further process or thread: worker, once its data thread runs.
-pub fn no_more_threads() {
-    // A fuzz target is many sessions in one process.
-    if cfg!(fuzzing) {
-        return;
-    }
-    // A refusal leaves the limit of the system.
-    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 0, 0);
-}
-
 /// Closes this process's copy of a descriptor that its parent goes on using.
 pub fn close_inherited(fd: &std::os::fd::OwnedFd) {
     use std::os::fd::AsRawFd;

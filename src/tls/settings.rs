@@ -1,14 +1,14 @@
 //! What holds for every TLS connection of the server: made once by master, without any key.
 
+use super::authorities::Authority;
 use super::client_cert::Verifier;
 use super::identity::Identity;
-use crate::config::{Config, Hosts, Loaded, Suite};
+use crate::config::{Hosts, Loaded, Suite};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, SupportedProtocolVersion};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The settings.
@@ -44,11 +44,15 @@ impl Secure {
 }
 
 impl Settings {
-    /// Of the options, and the certificates the keyholder has the keys of.
+    /// Of the options, the certificates the keyholder has the keys of, and the authorities it has read.
     ///
     /// # Errors
-    /// What is wrong with `ca_certs_file`.
-    pub fn new(loaded: &Loaded, identities: Vec<Identity>) -> Result<Self, String> {
+    /// The library makes nothing of the authorities.
+    pub fn new(
+        loaded: &Loaded,
+        identities: Vec<Identity>,
+        authorities: Vec<Authority>,
+    ) -> Result<Self, String> {
         let config = &loaded.config;
         let mut provider = super::provider();
         let chosen = &loaded.suites;
@@ -73,26 +77,23 @@ impl Settings {
         if config.ssl_tlsv12 {
             versions.push(&TLS12);
         }
+        let verifier = (config.ssl_request_cert || config.require_cert).then(|| {
+            Verifier::new(
+                &provider,
+                authorities,
+                config.require_cert,
+                config.validate_cert,
+            )
+        });
+        let verifier = verifier.transpose()?;
         Ok(Self {
-            verifier: verifier(config, &provider)?,
+            verifier: verifier.map(|verifier| Arc::new(verifier) as Arc<dyn ClientCertVerifier>),
             provider,
             versions,
             identities,
             hosts: Arc::clone(&loaded.hosts),
         })
     }
-}
-
-fn verifier(
-    config: &Config,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-    if !config.ssl_request_cert && !config.require_cert {
-        return Ok(None);
-    }
-    let file = config.ca_certs_file.as_deref().map(Path::new);
-    let verifier = Verifier::new(provider, file, config.require_cert, config.validate_cert)?;
-    Ok(Some(Arc::new(verifier)))
 }
 
 impl From<Suite> for CipherSuite {

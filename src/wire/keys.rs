@@ -1,6 +1,6 @@
 //! What master and the keyholder, which it starts, say to each other.
 
-use super::kinds::{File, Int, Many, Short, Text, Words, messages};
+use super::kinds::{File, Int, Many, Maybe, Short, Text, Words, messages};
 use std::os::fd::OwnedFd;
 
 /// The longest certificate, in DER.
@@ -46,6 +46,15 @@ pub enum FromKeyholder {
         /// The text.
         text: Vec<u8>,
     },
+    /// What clients' certificates may be held against, of one certificate in `ca_certs_file`.
+    Authority {
+        /// Its name.
+        subject: Vec<u8>,
+        /// Its key.
+        key: Vec<u8>,
+        /// Which names it may vouch for, if that is limited.
+        constraints: Option<Vec<u8>>,
+    },
     /// Everything was loaded and every right given up: sessions may come.
     Ready,
     /// For the log.
@@ -56,11 +65,12 @@ messages! { ToKeyholder, 5;
     1 Session { signatures: Int, channel: File };
 }
 
-messages! { FromKeyholder, CERTIFICATE + 3;
+messages! { FromKeyholder, 3 * CERTIFICATE + 8;
     1 Key { schemes: Many(SCHEMES, Short) };
     2 Certificate(Text(CERTIFICATE));
     3 Remark { option: Text(TEXT), text: Words(TEXT) };
     4 Mistake { option: Text(TEXT), text: Words(TEXT) };
     5 Ready;
     6 Note(Words(TEXT));
+    7 Authority { subject: Text(CERTIFICATE), key: Text(CERTIFICATE), constraints: Maybe(Text(CERTIFICATE)) };
 }

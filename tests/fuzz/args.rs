@@ -137,7 +137,15 @@ fn charset(arg: &[u8]) {
 /// One event is one line of printable text in every log.
 fn logs(arg: &[u8]) {
     let stamp = Stamp {
-        date: Date::from_unix(1_800_000_000),
+        date: Date {
+            year: 2027,
+            month: 0,
+            day: 15,
+            weekday: 5,
+            hour: 8,
+            minute: 0,
+            second: 0,
+        },
         pid: 7,
         user: Some(arg),
         address: "192.0.2.1",

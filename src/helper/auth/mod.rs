@@ -1,25 +1,39 @@
-//! One password checked: by PAM where the host has it, else against the shadow file; auth, a root child of nursery or helper that ends
-//! when it has answered, unless `session_support` leaves it a session to close.
+//! One password checked: by PAM where the host has it, else against the shadow file, which is opened as root and read without rights; auth,
+//! a root child of nursery or helper that ends when it has answered, unless `session_support` leaves it a session to close.
 
 pub mod nursery;
 mod pam;
 mod session;
 mod shadow;
+mod shells;
 mod stamps;
 
-use crate::config::Config;
+use super::prepared::Prepared;
 use crate::sys::account;
+use crate::sys::confine::{self, Fences};
 use crate::sys::pam::Pam;
 use crate::sys::process::Ended;
 use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
 const LONGEST: usize = 128;
+
+/// shadow(5).
+const SHADOW: &str = "/etc/shadow";
+
+/// The resource limits of an auth that reads it.
+const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_FSIZE, 0),
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_DATA, 256 << 20),
+];
 
 /// Why a login is refused: one sentence for the log that names the rule and what would mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,19 +106,23 @@ pub struct Asked<'a> {
 }
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
-pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
-    match Pam::load() {
-        Some(library) => answer_by(&library, asked, channel),
-        None => {
-            let checked = shadow::check(
-                &shadow::Files::HOST,
-                asked.name,
-                asked.password,
-                config.check_shell,
-            );
-            say(&mut channel, checked.map_or_else(refused, identity));
-        }
+pub fn answer<In: Message>(
+    prepared: &Prepared,
+    asked: Asked<'_>,
+    mut channel: Channel<AuthWord, In>,
+) {
+    if let Some(library) = Pam::load() {
+        return answer_by(&library, asked, channel);
     }
+    // All that takes a right: what comes then, the passwords' lines among it, is read without any.
+    let file = File::open(SHADOW);
+    let plan = prepared.reader();
+    let plan = plan.plan(LIMITS, &Fences::default, Some(asked.helper));
+    let reply = match confine::confine(&plan) {
+        Ok(_) => shadow::reply(file, &asked, prepared.config().check_shell),
+        Err(failure) => refused(failed(failure)),
+    };
+    say(&mut channel, reply);
 }
 
 /// The same where PAM is there.

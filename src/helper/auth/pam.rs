@@ -1,6 +1,6 @@
 //! A password checked by PAM (reference §6.3); auth.
 
-use super::{Reason, shadow};
+use super::{Reason, shells};
 use crate::sys::account;
 use crate::sys::pam::{Login, Pam, Refused};
 use std::ffi::OsStr;
@@ -50,7 +50,7 @@ pub fn check<'a>(
 fn unlisted_shell(name: &[u8]) -> Option<String> {
     let account = account::find(name).ok().flatten();
     let shell = account.as_ref().map(|account| account.shell.as_path());
-    let listed = shadow::listed(&shadow::Files::HOST, shell.unwrap_or(Path::new("")));
+    let listed = shells::listed(shells::HOST, shell.unwrap_or(Path::new("")));
     let shell = shell?.display().to_string();
     matches!(listed, Ok(false)).then_some(shell)
 }
