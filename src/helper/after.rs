@@ -14,6 +14,7 @@ use crate::sys::socket::{self, Fuse};
 use crate::wire::{
     AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
+use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +25,22 @@ const ENTERING: Duration = Duration::from_secs(60);
 
 /// and not less than this: a busy machine is no file system that hangs.
 const BUSY: Duration = Duration::from_secs(5);
+
+impl Accounting {
+    /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
+    pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
+        let Some(own) = &self.channel else {
+            return false;
+        };
+        let mut fds = [
+            PollFd::new(own.as_fd(), PollFlags::POLLIN),
+            PollFd::new(channel, PollFlags::POLLIN),
+        ];
+        let waited = socket::wait(&mut fds, None);
+        // Auth says nothing any more: whatever comes from there is its end.
+        waited.is_ok() && fds.first().is_some_and(|own| own.any() != Some(true))
+    }
+}
 
 /// A child, and what its end is waited for with, made while there was the right to.
 type Watched = (Pid, Option<OwnedFd>);

@@ -10,9 +10,8 @@ use crate::wire::{
     AuthReply, AuthWord, Broken, Channel, Encoder, Message, Stay, ToAuth, ToNursery,
 };
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -35,7 +34,7 @@ type Ours = Channel<ToAuth, AuthWord>;
 /// process that holds it dies in any way.
 #[derive(Debug)]
 pub struct Accounting {
-    channel: Option<Ours>,
+    pub(super) channel: Option<Ours>,
     /// It, where it is this process's child.
     auth: Option<Pid>,
     limits: Vec<Limit>,
@@ -48,20 +47,6 @@ impl Accounting {
     /// The kernel refuses one: the worker must not be.
     pub fn limit_worker(&self) -> Result<(), Errno> {
         limits::lower(&self.limits)
-    }
-
-    /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
-    pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
-        let Some(own) = &self.channel else {
-            return false;
-        };
-        let mut fds = [
-            PollFd::new(own.as_fd(), PollFlags::POLLIN),
-            PollFd::new(channel, PollFlags::POLLIN),
-        ];
-        let waited = socket::wait(&mut fds, None);
-        // Auth says nothing any more: whatever comes from there is its end.
-        waited.is_ok() && fds.first().is_some_and(|own| own.any() != Some(true))
     }
 }
 
@@ -250,6 +235,7 @@ fn ask_child(
                 name,
                 password,
                 rhost,
+                who: prepared.reader(),
                 helper,
                 service: config.pam_service_name.as_deref(),
                 session_support: config.session_support,

@@ -1,7 +1,7 @@
 //! Reads the authorities that `ca_certs_file` names, and tells master what clients' certificates will be held against; keyholder, without
 //! rights.
 
-use super::Master;
+use super::Telling;
 use super::load::{Unusable, mistake, read, say};
 use super::open::{Authorities, Opened};
 use crate::wire::FromKeyholder;
@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 ///
 /// # Errors
 /// One cannot be used, or there is none; that has been reported.
-pub fn tell(authorities: Authorities, master: &mut Master) -> Result<(), Unusable> {
+pub fn tell(authorities: Authorities, telling: &mut Telling<'_>) -> Result<(), Unusable> {
     let Some((path, file)) = authorities else {
         return Ok(());
     };
@@ -22,7 +22,7 @@ pub fn tell(authorities: Authorities, master: &mut Master) -> Result<(), Unusabl
         Err(why) => {
             let path = path.to_string_lossy();
             let text = format!("SSL: cannot load CA file {path}: {why}");
-            mistake(master, "ca_certs_file", text)?;
+            mistake(telling, "ca_certs_file", text)?;
             return Err(Unusable);
         }
     };
@@ -32,7 +32,7 @@ pub fn tell(authorities: Authorities, master: &mut Master) -> Result<(), Unusabl
             key: anchor.subject_public_key_info.to_vec(),
             constraints: anchor.name_constraints.map(|names| names.to_vec()),
         };
-        say(master, &authority)?;
+        say(telling, &authority)?;
     }
     Ok(())
 }

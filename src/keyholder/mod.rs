@@ -14,6 +14,7 @@ mod validity;
 
 pub use open::{LIMITS, run};
 
+use crate::config::Loaded;
 use crate::sys::{socket, title};
 use crate::tls::is_handshake;
 use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
@@ -31,6 +32,12 @@ const BURST: usize = 256;
 /// Its end of master's channel.
 pub type Master = Channel<FromKeyholder, ToKeyholder>;
 
+/// Master, and the settings that it is told about.
+struct Telling<'a> {
+    loaded: &'a Loaded,
+    master: Master,
+}
+
 /// A session that may ask.
 struct Session {
     channel: Channel<SignReply, Sign>,
@@ -39,11 +46,18 @@ struct Session {
 
 /// Loads the keys and tells master what it has found. Then it serves, unless master closes its channel, having only tried; gives the exit
 /// status.
-fn work(files: Vec<Files>, authorities: Authorities, mut master: Master, title: bool) -> i32 {
+fn work(
+    loaded: &Loaded,
+    (files, authorities): (Vec<Files>, Authorities),
+    master: Master,
+    title: bool,
+) -> i32 {
+    let mut telling = Telling { loaded, master };
     let (keys, told) = (
-        load::load(files, &mut master),
-        authorities::tell(authorities, &mut master),
+        load::load(files, &mut telling),
+        authorities::tell(authorities, &mut telling),
     );
+    let mut master = telling.master;
     let (Ok(keys), Ok(())) = (keys, told) else {
         return 1;
     };

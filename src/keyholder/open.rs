@@ -52,11 +52,8 @@ pub fn run(loaded: &Loaded, plan: &Plan<'_>, empty: Option<&OwnedFd>, mut master
     let authorities = certificates::authorities(&loaded.config);
     let authorities = authorities.map(|path| (path.to_owned(), open(path)));
     if let Err(failure) = confine::confine(plan) {
-        let mistake = FromKeyholder::Mistake {
-            option: b"secure_chroot_dir".to_vec(),
-            text: failure.to_string().into_bytes(),
-        };
-        let _ = master.send(&mistake);
+        let why = loaded.mistake("secure_chroot_dir", failure.to_string());
+        let _ = master.send(&FromKeyholder::Mistake(why.into_bytes()));
         return 1;
     }
     // The empty directory has been entered: nothing names it any more.
@@ -64,7 +61,7 @@ pub fn run(loaded: &Loaded, plan: &Plan<'_>, empty: Option<&OwnedFd>, mut master
         process::close_inherited(empty);
     }
     let title = loaded.config.setproctitle_enable && empty.is_some();
-    super::work(files, authorities, master, title)
+    super::work(loaded, (files, authorities), master, title)
 }
 
 /// Those of every pair the options name.

@@ -385,13 +385,7 @@ impl Master {
             let second = self
                 .listeners
                 .second(self.prepared.config(), prepared.config())
-                .map_err(|text| {
-                    vec![keys::mistake(
-                        &prepared.loaded,
-                        "implicit_listen_port",
-                        text,
-                    )]
-                })?;
+                .map_err(|text| vec![prepared.loaded.mistake("implicit_listen_port", text)])?;
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys, second))
         });
@@ -432,7 +426,7 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
         return Err(here.mistakes);
     }
     let fresh = old.anew(found.loaded.clone());
-    fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
+    fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

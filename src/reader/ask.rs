@@ -4,7 +4,7 @@ use super::Host;
 use super::known::{Names, OPTIONS, Passive};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
-use crate::config::{HostName, Hosts, How, Loaded, Own, Source, Suite, View};
+use crate::config::{HostName, Hosts, How, Loaded, Own, Source, View};
 use crate::sys::account::Account;
 use crate::sys::capability;
 use crate::sys::confine::{self, Fences, Isolation, Plan, Root, Wanted};
@@ -274,6 +274,13 @@ pub fn compile(who: Who, lists: impl FnOnce() -> Vec<List>) -> Result<(), String
     }
 }
 
+/// The modules of the host's name service for accounts, without those that are part of the C library; none if it is not known.
+pub fn modules(who: Who) -> Vec<String> {
+    let base = Loaded::defaults();
+    let found = ask(who.unfenced(), May::Nothing, &base, Host::modules);
+    found.remarks
+}
+
 /// Whether that was found, in a first trial.
 fn filters_hold(who: Who) -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
@@ -375,7 +382,7 @@ fn hear(
                 let target = last.unwrap_or(&mut found.loaded);
                 target.set(row.into(), value, origin).then_some(())?;
             }
-            FromReader::Suites(places) => found.loaded.suites = suites(&places)?,
+            FromReader::Suites(numbers) => found.loaded.suites = numbers,
             FromReader::Mistake(said) => found.mistakes.push(text(said)),
             FromReader::Remark(said) => found.remarks.push(text(said)),
             FromReader::Account { number, account } => {
@@ -399,13 +406,6 @@ fn hear(
             }
         }
     }
-}
-
-fn suites(places: &[u16]) -> Option<Vec<Suite>> {
-    let all = places
-        .iter()
-        .map(|place| Suite::ALL.get(usize::from(*place)));
-    all.map(Option::<&Suite>::copied).collect()
 }
 
 #[cfg(test)]
@@ -457,7 +457,6 @@ mod tests {
                 value: Value::Flag(true),
                 origin: Origin::Default,
             },
-            FromReader::Suites(vec![6]),
             FromReader::Host(b"a/b".to_vec()),
         ] {
             let (good, found, _) = heard(May::Nothing, &[wrong, FromReader::Done(true)]);

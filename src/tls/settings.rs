@@ -3,7 +3,7 @@
 use super::authorities::Authority;
 use super::client_cert::Verifier;
 use super::identity::Identity;
-use crate::config::{Hosts, Loaded, Suite};
+use crate::config::{Hosts, Loaded};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
@@ -30,19 +30,6 @@ pub struct Secure {
     pub keys: OwnedFd,
 }
 
-impl Secure {
-    /// The same for another process of the session.
-    ///
-    /// # Errors
-    /// No descriptor is left.
-    pub fn share(&self) -> std::io::Result<Self> {
-        Ok(Self {
-            settings: Arc::clone(&self.settings),
-            keys: self.keys.try_clone()?,
-        })
-    }
-}
-
 impl Settings {
     /// Of the options, the certificates the keyholder has the keys of, and the authorities it has read.
     ///
@@ -59,7 +46,7 @@ impl Settings {
         let rank = |suite: CipherSuite| {
             let at = chosen
                 .iter()
-                .position(|one| CipherSuite::from(*one) == suite);
+                .position(|number| CipherSuite::from(*number) == suite);
             at.map(|at| at.saturating_add(1))
         };
         provider
@@ -93,18 +80,5 @@ impl Settings {
             identities,
             hosts: Arc::clone(&loaded.hosts),
         })
-    }
-}
-
-impl From<Suite> for CipherSuite {
-    fn from(suite: Suite) -> Self {
-        match suite {
-            Suite::EcdsaAes256 => Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            Suite::RsaAes256 => Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            Suite::EcdsaChacha => Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-            Suite::RsaChacha => Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-            Suite::EcdsaAes128 => Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            Suite::RsaAes128 => Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        }
     }
 }

@@ -32,20 +32,10 @@ pub enum FromKeyholder {
     },
     /// A certificate of the key before, the server's own first.
     Certificate(Vec<u8>),
-    /// Something the administrator should know; the option it concerns, and the text.
-    Remark {
-        /// The option.
-        option: Vec<u8>,
-        /// The text.
-        text: Vec<u8>,
-    },
-    /// A key or certificate cannot be used; the option, and why.
-    Mistake {
-        /// The option.
-        option: Vec<u8>,
-        /// The text.
-        text: Vec<u8>,
-    },
+    /// Something the administrator should know.
+    Remark(Vec<u8>),
+    /// A key or certificate cannot be used, and why.
+    Mistake(Vec<u8>),
     /// What clients' certificates may be held against, of one certificate in `ca_certs_file`.
     Authority {
         /// Its name.
@@ -68,8 +58,8 @@ messages! { ToKeyholder, 5;
 messages! { FromKeyholder, 3 * CERTIFICATE + 8;
     1 Key { schemes: Many(SCHEMES, Short) };
     2 Certificate(Text(CERTIFICATE));
-    3 Remark { option: Text(TEXT), text: Words(TEXT) };
-    4 Mistake { option: Text(TEXT), text: Words(TEXT) };
+    3 Remark(Words(TEXT));
+    4 Mistake(Words(TEXT));
     5 Ready;
     6 Note(Words(TEXT));
     7 Authority { subject: Text(CERTIFICATE), key: Text(CERTIFICATE), constraints: Maybe(Text(CERTIFICATE)) };

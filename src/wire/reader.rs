@@ -66,7 +66,7 @@ pub enum FromReader {
         /// What stands there.
         stands: Option<Vec<u8>>,
     },
-    /// What `ssl_ciphers` comes to, as places in the list of all suites.
+    /// What `ssl_ciphers` comes to, as TLS numbers them; what no TLS here has counts for nothing.
     Suites(Vec<u16>),
     /// The file of settings for a client.
     File(Vec<u8>),

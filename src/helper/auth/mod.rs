@@ -3,15 +3,17 @@
 
 pub mod nursery;
 mod pam;
+mod refusal;
 mod session;
 mod shadow;
 mod shells;
 mod stamps;
 
 use super::prepared::Prepared;
+use crate::reader::Who;
 use crate::sys::account;
 use crate::sys::confine::{self, Fences};
-use crate::sys::pam::Pam;
+use crate::sys::pam::{Pam, Refused};
 use crate::sys::process::Ended;
 use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
 use nix::sys::resource::Resource;
@@ -97,6 +99,8 @@ pub struct Asked<'a> {
     pub password: &'a mut Zeroizing<Vec<u8>>,
     /// The client's numeric address.
     pub rhost: &'a str,
+    /// Whom auth becomes when it needs no right any more.
+    pub who: Who,
     /// Who asks: its number is the session's in logs and records.
     pub helper: Pid,
     /// `pam_service_name`.
@@ -116,13 +120,26 @@ pub fn answer<In: Message>(
     }
     // All that takes a right: what comes then, the passwords' lines among it, is read without any.
     let file = File::open(SHADOW);
-    let plan = prepared.reader();
-    let plan = plan.plan(LIMITS, &Fences::default, Some(asked.helper));
-    let reply = match confine::confine(&plan) {
-        Ok(_) => shadow::reply(file, &asked, prepared.config().check_shell),
-        Err(failure) => refused(failed(failure)),
+    let reply = match lay_down(asked.who, Some(asked.helper)) {
+        Ok(()) => shadow::reply(file, &asked, prepared.config().check_shell),
+        Err(reason) => refused(reason),
     };
     say(&mut channel, reply);
+}
+
+/// Gives up every right, where what is left to do takes none.
+fn lay_down(who: Who, parent: Option<Pid>) -> Result<(), Reason> {
+    let plan = who.plan(LIMITS, &Fences::default, parent);
+    confine::confine(&plan).map(drop).map_err(failed)
+}
+
+/// Why PAM has refused, found out without rights: there is nothing else to do for this process.
+fn explain(asked: &Asked<'_>, refusal: Refused) -> Reason {
+    let configured = pam::is_configured(asked.service);
+    match lay_down(asked.who, None) {
+        Ok(()) => refusal::reason(asked, configured, refusal),
+        Err(reason) => reason,
+    }
 }
 
 /// The same where PAM is there.
@@ -136,7 +153,7 @@ fn answer_by<In: Message>(library: &Pam, asked: Asked<'_>, mut channel: Channel<
             drop(login);
             say(&mut channel, identity(name));
         }
-        Err(reason) => say(&mut channel, refused(reason)),
+        Err(refusal) => say(&mut channel, refused(explain(&asked, refusal))),
     }
 }
 
