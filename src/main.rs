@@ -9,6 +9,7 @@ mod keyholder;
 mod master;
 mod reader;
 mod record;
+mod subcommand;
 mod sys;
 mod tls;
 mod wire;
@@ -25,42 +26,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use subcommand::Subcommand;
 
 /// What every process allocates from; in the tests, whose processes have many threads and fork all the same, the C library.
 #[cfg(not(test))]
 #[global_allocator]
 static HEAP: sys::heap::Heap = sys::heap::Heap;
 
-const USAGE: &str = "\
-Usage: vsftpd [FILE ...] [-oNAME=VALUE ...] [--pid-file FILE]
-       vsftpd --check [FILE ...] [-oNAME=VALUE ...]
-       vsftpd --print-config [FILE ...] [-oNAME=VALUE ...]
-       vsftpd --manual conf
-       vsftpd --sandbox-report
-       vsftpd --version | --help
-
-Serves FTP as vsftpd.conf says. Without a FILE, /etc/vsftpd/vsftpd.conf is read, or
-/etc/vsftpd.conf. Settings take effect in the order given.
-
-  -oNAME=VALUE       one setting, as a line of vsftpd.conf
-  --check            read everything, name every mistake, serve nothing
-  --print-config     show every option's value and where it comes from
-  --pid-file FILE    write the master's process id there once it listens
-  --manual conf      print the manual page vsftpd.conf(5)
-  --sandbox-report   show what this kernel fences sessions with, and each process's system calls
-  -v, --version      print the version
-  -h, --help         print this
-";
-
 /// What the command line asks for.
 enum Task {
     Serve { pid_file: Option<OsString> },
-    Check,
-    PrintConfig,
-    Manual,
-    SandboxReport,
-    Version,
-    Help,
+    Other(Subcommand),
 }
 
 /// A start that failed: what to print and the exit status the original uses for every such case.
@@ -68,7 +44,8 @@ const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
     match parse() {
-        Ok((task, sources)) => run(task, sources),
+        Ok((Task::Serve { pid_file }, sources)) => serve(sources, pid_file),
+        Ok((Task::Other(what), sources)) => subcommand::run(what, &sources),
         Err(error) => {
             complain(&[format!("{error}")]);
             ExitCode::from(REFUSED)
@@ -88,12 +65,12 @@ fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
             Arg::Short('o') => sources.push(Source::Setting(glued(&mut parser).into_vec())),
             Arg::Short('v') => {
                 let _ = parser.optional_value();
-                task.get_or_insert(Task::Version);
+                task.get_or_insert(Subcommand::Version);
             }
-            Arg::Long("version") => _ = task.get_or_insert(Task::Version),
-            Arg::Short('h') | Arg::Long("help") => _ = task.get_or_insert(Task::Help),
-            Arg::Long("check") => _ = task.get_or_insert(Task::Check),
-            Arg::Long("print-config") => _ = task.get_or_insert(Task::PrintConfig),
+            Arg::Long("version") => _ = task.get_or_insert(Subcommand::Version),
+            Arg::Short('h') | Arg::Long("help") => _ = task.get_or_insert(Subcommand::Help),
+            Arg::Long("check") => _ = task.get_or_insert(Subcommand::Check),
+            Arg::Long("print-config") => _ = task.get_or_insert(Subcommand::PrintConfig),
             Arg::Long("manual") => {
                 let page = parser.value()?;
                 if page != "conf" {
@@ -101,50 +78,20 @@ fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
                         format!("no manual page is made for {}", page.to_string_lossy()).into(),
                     );
                 }
-                task.get_or_insert(Task::Manual);
+                task.get_or_insert(Subcommand::Manual);
             }
-            Arg::Long("sandbox-report") => _ = task.get_or_insert(Task::SandboxReport),
+            Arg::Long("sandbox-report") => _ = task.get_or_insert(Subcommand::SandboxReport),
             Arg::Long("pid-file") => pid_file = Some(parser.value()?),
             Arg::Short(_) | Arg::Long(_) => return Err(arg.unexpected()),
         }
     }
-    Ok((task.unwrap_or(Task::Serve { pid_file }), sources))
+    Ok((task.map_or(Task::Serve { pid_file }, Task::Other), sources))
 }
 
 /// The rest of the word, `=` kept apart by nothing: `-olisten=YES`, and with a blank `"-o listen=YES"`.
 fn glued(parser: &mut lexopt::Parser) -> OsString {
     let text = parser.optional_value().unwrap_or_default();
     OsString::from_vec(text.as_bytes().trim_ascii_start().to_vec())
-}
-
-fn run(task: Task, sources: Vec<Source>) -> ExitCode {
-    let mut out = io::stdout().lock();
-    let written = match task {
-        Task::Serve { pid_file } => return serve(sources, pid_file),
-        Task::Check => return check(&sources),
-        Task::PrintConfig => {
-            let found = reader::load(&sources);
-            complain(&found.mistakes);
-            if config::print(&found.loaded, &mut out).is_err() || !found.good {
-                return ExitCode::from(REFUSED);
-            }
-            Ok(())
-        }
-        Task::Manual => config::conf_5(&mut out),
-        Task::SandboxReport => master::report(&mut out),
-        Task::Version => {
-            writeln!(
-                out,
-                "vsftpd: version 3.0.5 (vsftpd-rs {})",
-                env!("CARGO_PKG_VERSION")
-            )
-        }
-        Task::Help => out.write_all(USAGE.as_bytes()),
-    };
-    match written.and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
 }
 
 /// Has the configuration read and what it names on this host looked at; gives remarks, and those about certificates.
@@ -160,25 +107,6 @@ fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<String>, Vec<String>)
         Err(more) => here.mistakes.extend(more),
     }
     Err(here.mistakes)
-}
-
-fn check(sources: &[Source]) -> ExitCode {
-    match read(sources) {
-        Ok((loaded, remarks, more)) => {
-            let waits = config::waits_to_be_started(&loaded);
-            let warnings: Vec<String> = (remarks.into_iter())
-                .chain(more)
-                .chain(waits.map(|remark| remark.to_string()))
-                .map(|remark| format!("warning: {remark}"))
-                .collect();
-            complain(&warnings);
-            ExitCode::SUCCESS
-        }
-        Err(mistakes) => {
-            complain(&mistakes);
-            ExitCode::from(REFUSED)
-        }
-    }
 }
 
 fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {

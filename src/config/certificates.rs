@@ -2,7 +2,7 @@
 
 use super::loaded::Loaded;
 use super::options::Config;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// A certificate's file and that of its key, with the options that name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,4 +60,10 @@ pub fn all(loaded: &Loaded) -> Vec<Pair> {
         }
     }
     all
+}
+
+/// The file of the authorities that clients' certificates are held against, if those are asked for.
+pub fn authorities(config: &Config) -> Option<&OsStr> {
+    let asked = config.ssl_request_cert || config.require_cert;
+    config.ca_certs_file.as_deref().filter(|_| asked)
 }

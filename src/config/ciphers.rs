@@ -1,8 +1,19 @@
 //! `ssl_ciphers` as OpenSSL writes it, understood as far as there are cipher suites here; pure, runs in the reader.
 
 use super::loaded::Loaded;
-use super::suite::Suite;
 use std::os::unix::ffi::OsStrExt;
+
+/// The cipher suites for TLS 1.2 that there are, forward secret and authenticated, as TLS numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+enum Suite {
+    EcdsaAes256 = 0xC02C,
+    RsaAes256 = 0xC030,
+    EcdsaChacha = 0xCCA9,
+    RsaChacha = 0xCCA8,
+    EcdsaAes128 = 0xC02B,
+    RsaAes128 = 0xC02F,
+}
 
 /// A suite, its two names, and the words of ciphers(1) that mean it and others, all in capitals.
 type Row = (Suite, &'static str, &'static str, &'static [&'static str]);
@@ -53,9 +64,14 @@ const EVERY: [&str; 11] = [
     "FIPS",
 ];
 
-/// The suites of the settings, the most wanted first. Where nobody has set the option, its default, which is one for RSA, is taken
-/// for every kind of certificate.
-pub fn chosen(loaded: &Loaded) -> Vec<Suite> {
+/// The numbers of the suites of the settings, the most wanted first.
+pub fn chosen(loaded: &Loaded) -> Vec<u16> {
+    let suites = wanted(loaded).into_iter();
+    suites.map(|suite| suite as u16).collect()
+}
+
+/// Where nobody has set the option, its default, which is one for RSA, is taken for every kind of certificate.
+fn wanted(loaded: &Loaded) -> Vec<Suite> {
     if !loaded.is_set("ssl_ciphers") {
         return vec![Suite::EcdsaAes256, Suite::RsaAes256];
     }

@@ -6,7 +6,6 @@ use std::{fmt, iter};
 
 use super::hosts::Hosts;
 use super::options::{Config, Row, TABLE, position};
-use super::suite::Suite;
 use super::value::Value;
 
 /// One argument of the command line that makes settings, in the order they were given.
@@ -43,8 +42,8 @@ pub struct Loaded {
     pub(super) origins: Vec<Origin>,
     /// The settings of each host (`host_config_dir`).
     pub hosts: Arc<Hosts>,
-    /// What `ssl_ciphers` comes to, the most wanted first; of the server as a whole.
-    pub suites: Vec<Suite>,
+    /// What `ssl_ciphers` comes to, as TLS numbers them, the most wanted first; of the server as a whole.
+    pub suites: Vec<u16>,
 }
 
 impl Loaded {
@@ -58,6 +57,12 @@ impl Loaded {
     /// Whether anybody has set the option with this name.
     pub fn is_set(&self, name: &str) -> bool {
         *self.origin(name) != Origin::Default
+    }
+
+    /// A sentence about an option, with the place where that was set.
+    pub fn mistake(&self, option: &str, text: String) -> String {
+        let origin = self.origin(option).clone();
+        Mistake { origin, text }.to_string()
     }
 
     /// Nobody has set anything.

@@ -27,7 +27,6 @@ pub mod network;
 pub mod options;
 pub mod ports;
 mod print;
-mod suite;
 mod text;
 pub mod value;
 mod view;
@@ -41,7 +40,6 @@ pub use loaded::{Loaded, Mistake, Origin, Source, one_line};
 pub use manual::conf_5;
 pub use options::Config;
 pub use print::print;
-pub use suite::Suite;
 pub use view::{How, Own, View};
 
 #[cfg(test)]

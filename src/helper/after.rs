@@ -1,16 +1,116 @@
-//! What helper does for a worker: data sockets and log lines, nothing else; runs with the privileges left after login.
+//! What helper does for a worker: data sockets and log lines, nothing else, until the session's processes have ended; runs with the
+//! privileges left after login.
 
 use super::ask::Accounting;
-use super::heir;
+use super::ends::{LAST_WORD, note_death};
 use super::journal::Journal;
 use super::ports::source;
+use super::prepared::Held;
+use super::{Over, abandon, heir, name_process};
 use crate::config::{Config, ports};
 use crate::sys::memory;
-use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Said};
-use nix::unistd::Uid;
+use crate::sys::process;
+use crate::sys::socket::{self, Fuse};
+use crate::wire::{
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
+};
+use nix::poll::{PollFd, PollFlags};
+use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How long a worker may take to enter its directory: `idle_session_timeout`, but not more than this,
+const ENTERING: Duration = Duration::from_secs(60);
+
+/// and not less than this: a busy machine is no file system that hangs.
+const BUSY: Duration = Duration::from_secs(5);
+
+impl Accounting {
+    /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
+    pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
+        let Some(own) = &self.channel else {
+            return false;
+        };
+        let mut fds = [
+            PollFd::new(own.as_fd(), PollFlags::POLLIN),
+            PollFd::new(channel, PollFlags::POLLIN),
+        ];
+        let waited = socket::wait(&mut fds, None);
+        // Auth says nothing any more: whatever comes from there is its end.
+        waited.is_ok() && fds.first().is_some_and(|own| own.any() != Some(true))
+    }
+}
+
+/// A child, and what its end is waited for with, made while there was the right to.
+type Watched = (Pid, Option<OwnedFd>);
+
+/// A session whose worker has been forked, and whose helper has given up its rights.
+pub struct After<'a> {
+    /// The settings of this user.
+    pub prepared: Held<'a>,
+    /// The user's name, as ps(1) shows it.
+    pub name: String,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The address it reached us by.
+    pub local: SocketAddr,
+    /// Whom the worker runs as.
+    pub session: Uid,
+    /// Whom uploads are given to, if `chown_uploads`.
+    pub heir: Option<Uid>,
+    /// The worker.
+    pub worker: Watched,
+    /// A greeter that stays and ends TLS, and its channel.
+    pub carrier: Option<(Channel<BeforeLoginReply, BeforeLogin>, Watched)>,
+    /// The hold on an auth that accounts for the session.
+    pub accounting: Option<Accounting>,
+    /// What ends the connection.
+    pub fuse: Option<Fuse>,
+    /// There is no master to end what is left of a session.
+    pub alone: bool,
+}
+
+impl After<'_> {
+    /// Serves the worker until the session is over and its processes have ended.
+    pub fn see_through(
+        self,
+        channel: Channel<AfterLoginReply, AfterLogin>,
+        journal: &mut Journal,
+    ) -> Result<(), Over> {
+        let Self {
+            prepared,
+            accounting,
+            carrier,
+            fuse,
+            ..
+        } = self;
+        name_process(&prepared, journal, &format!("/{}: helper", self.name));
+        let fuse = see_in(prepared.config(), channel.as_fd(), fuse, journal);
+        let fuse = fuse.filter(|_| self.alone);
+        let facts = Facts {
+            config: prepared.config(),
+            peer: self.peer,
+            local: self.local,
+            session: self.session,
+            heir: self.heir,
+        };
+        if serve(&facts, channel, accounting.as_ref(), journal) == End::Broken {
+            return Err(abandon(accounting, fuse));
+        }
+        if !has_ended("worker", &self.worker, journal) {
+            journal.note(b"worker has closed its channel and goes on; session ended");
+            return Err(abandon(accounting, fuse));
+        }
+        if let Some((channel, greeter)) = carrier {
+            drop(channel);
+            if !has_ended("greeter", &greeter, journal) {
+                return Err(abandon(accounting, fuse));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// What helper knows of a session by itself, and holds against every request.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +195,40 @@ pub fn serve(
             return End::Gone;
         }
     }
+}
+
+/// Waits until the worker has arrived in its directory, or has ended without. A file system that does not answer holds it there, perhaps
+/// beyond any signal: then its client is told, and the session goes on to count until that ends (attacks B-003).
+fn see_in(
+    config: &Config,
+    channel: BorrowedFd<'_>,
+    fuse: Option<Fuse>,
+    journal: &mut Journal,
+) -> Option<Fuse> {
+    let patience = match config.idle_session_timeout {
+        0 => ENTERING,
+        seconds => Duration::from_secs(seconds.into()).clamp(BUSY, ENTERING),
+    };
+    let until = Instant::now().checked_add(patience);
+    // Whatever it says first, it says then, and its end is heard too.
+    if !matches!(socket::readable(channel, until), Ok(false)) {
+        return fuse;
+    }
+    journal
+        .note(b"login ended: the directory of this login does not answer; its file system hangs");
+    fuse?.blow_with(b"500 OOPS: cannot change directory\r\n");
+    None
+}
+
+/// Waits for a process that has nothing left to do; false: it goes on all the same.
+fn has_ended(who: &str, (process, watch): &Watched, journal: &mut Journal) -> bool {
+    let until = Instant::now().checked_add(LAST_WORD);
+    match process::wait_until(*process, watch.as_ref(), until) {
+        Ok(Some(ended)) => note_death(who, Ok(ended), journal),
+        Ok(None) => return false,
+        Err(_) => {}
+    }
+    true
 }
 
 fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> AfterLoginReply {

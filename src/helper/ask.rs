@@ -1,7 +1,7 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
 use super::auth::{self, Asked, Reason, died, failed};
-use crate::config::Config;
+use super::prepared::Prepared;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
@@ -10,9 +10,8 @@ use crate::wire::{
     AuthReply, AuthWord, Broken, Channel, Encoder, Message, Stay, ToAuth, ToNursery,
 };
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -35,7 +34,7 @@ type Ours = Channel<ToAuth, AuthWord>;
 /// process that holds it dies in any way.
 #[derive(Debug)]
 pub struct Accounting {
-    channel: Option<Ours>,
+    pub(super) channel: Option<Ours>,
     /// It, where it is this process's child.
     auth: Option<Pid>,
     limits: Vec<Limit>,
@@ -48,20 +47,6 @@ impl Accounting {
     /// The kernel refuses one: the worker must not be.
     pub fn limit_worker(&self) -> Result<(), Errno> {
         limits::lower(&self.limits)
-    }
-
-    /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
-    pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
-        let Some(own) = &self.channel else {
-            return false;
-        };
-        let mut fds = [
-            PollFd::new(own.as_fd(), PollFlags::POLLIN),
-            PollFd::new(channel, PollFlags::POLLIN),
-        ];
-        let waited = socket::wait(&mut fds, None);
-        // Auth says nothing any more: whatever comes from there is its end.
-        waited.is_ok() && fds.first().is_some_and(|own| own.any() != Some(true))
     }
 }
 
@@ -120,12 +105,13 @@ impl From<std::io::Error> for Unasked {
 /// # Errors
 /// Nobody has answered.
 pub fn ask(
-    config: &Config,
+    prepared: &Prepared,
     nursery: Nursery<'_>,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
+    let config = prepared.config();
     let question = || ToAuth::Ask {
         name: name.to_vec(),
         password: password.clone(),
@@ -139,7 +125,7 @@ pub fn ask(
     };
     match nursery.ask(question) {
         Some(answer) => answer,
-        None => ask_child(config, name, password, rhost),
+        None => ask_child(prepared, name, password, rhost),
     }
 }
 
@@ -233,11 +219,12 @@ fn hold(stay: Stay, channel: Ours, auth: Option<Pid>) -> Option<Accounting> {
 
 /// Forks auth for this one password and waits for its word.
 fn ask_child(
-    config: &Config,
+    prepared: &Prepared,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
+    let config = prepared.config();
     let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair()?;
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
@@ -248,11 +235,12 @@ fn ask_child(
                 name,
                 password,
                 rhost,
+                who: prepared.reader(),
                 helper,
                 service: config.pam_service_name.as_deref(),
                 session_support: config.session_support,
             };
-            auth::answer(config, asked, channel);
+            auth::answer(prepared, asked, channel);
         }
         0
     })?;
@@ -260,7 +248,7 @@ fn ask_child(
         Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
         Err(why) => {
-            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+            confine::end(child);
             let _ = process::wait_for(child);
             Err(match why {
                 Unheard::Late => late(),

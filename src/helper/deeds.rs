@@ -1,7 +1,7 @@
 //! What a worker has done, for vsftpd.log and xferlog; helper after login, without rights.
 
 use super::journal::{Journal, stamp};
-use crate::record::{self, Kind, Line, Transfer};
+use crate::record::{self, Deed, Kind, Line, Moved, Transfer};
 use crate::sys::logfile;
 use crate::wire::{Change, Direction, Event, Outcome};
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl Journal {
                 text,
             } => {
                 self.line(&Line::new(
-                    kind(change),
+                    Kind::Deed(deed(change)),
                     Some(matches!(outcome, Outcome::Done)),
                     Some(text),
                 ));
@@ -63,21 +63,20 @@ impl Journal {
             let written = logfile::append(file, &self.buffer, &mut self.lock);
             self.lost("xferlog_file", written);
         }
-        let kind = if upload { Kind::Upload } else { Kind::Download };
+        let deed = if upload { Deed::Upload } else { Deed::Download };
         self.line(&Line {
-            bytes,
-            elapsed,
-            ..Line::new(kind, Some(ok), Some(path))
+            moved: Some(Moved { bytes, elapsed }),
+            ..Line::new(Kind::Deed(deed), Some(ok), Some(path))
         });
     }
 }
 
-fn kind(change: Change) -> Kind {
+fn deed(change: Change) -> Deed {
     match change {
-        Change::Mkdir => Kind::Mkdir,
-        Change::Rmdir => Kind::Rmdir,
-        Change::Delete => Kind::Delete,
-        Change::Rename => Kind::Rename,
-        Change::Chmod => Kind::Chmod,
+        Change::Mkdir => Deed::Mkdir,
+        Change::Rmdir => Deed::Rmdir,
+        Change::Delete => Deed::Delete,
+        Change::Rename => Deed::Rename,
+        Change::Chmod => Deed::Chmod,
     }
 }

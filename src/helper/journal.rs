@@ -211,9 +211,17 @@ impl Journal {
 
 /// Now, by the host's clock on the wall, and who it is.
 pub(super) fn stamp<'a>(pid: u32, user: Option<&'a [u8]>, address: &'a str) -> Stamp<'a> {
-    let now = clock::now();
+    let now = clock::local(clock::now());
     Stamp {
-        date: Date::from_unix(now.saturating_add(clock::offset(now))),
+        date: Date {
+            year: now.tm_year.saturating_add(1900),
+            month: now.tm_mon,
+            day: now.tm_mday,
+            weekday: now.tm_wday,
+            hour: now.tm_hour,
+            minute: now.tm_min,
+            second: now.tm_sec,
+        },
         pid,
         user,
         address,

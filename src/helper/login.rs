@@ -317,8 +317,8 @@ impl<'a, 't> Gate<'a, 't> {
                 "local_enable=NO and this is no anonymous name".to_owned(),
             ));
         }
-        let (reply, accounting) =
-            ask::ask(config, self.nursery, name, password, rhost).map_err(|why| match why {
+        let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)
+            .map_err(|why| match why {
                 Unasked::Refused(reason) => Refusal::Refused(reason.to_string()),
                 Unasked::Unable(error) => {
                     Refusal::Oops(format!("cannot check the password: {error}"))

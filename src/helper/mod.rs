@@ -13,6 +13,7 @@ mod ends;
 mod heir;
 mod host;
 mod journal;
+mod likely;
 mod lists;
 mod login;
 mod passive;
@@ -28,9 +29,9 @@ mod ways;
 
 pub use arrival::{BUSY, Counts, Refused, decides, limited};
 pub use auth::nursery;
+pub use likely::likely_lists;
 use prepared::Held;
 pub use prepared::{Prepared, TOO_LATE, filters};
-pub use rights::likely_lists;
 
 use crate::config::Config;
 use crate::reader::HEIR;
@@ -38,14 +39,16 @@ use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
 use crate::sys::process;
+use crate::sys::schedule;
 use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
 use crate::tls::Secure;
 use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
+use after::After;
 use ask::Accounting;
-use ends::{LAST_WORD, has_ended, note_death};
+use ends::{LAST_WORD, note_death};
 use journal::Journal;
 use login::{Decision, Gate, Grant};
 use nix::unistd::Pid;
@@ -295,7 +298,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let carrier = carrier.map(|carrier| {
         // The client's socket stays with the greeter alone.
         client.socket = Parcel::new(carrier.worker);
-        (carrier.channel, carrier.greeter, carrier.watch)
+        (carrier.channel, (carrier.greeter, carrier.watch))
     });
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let heir = heir_of(&prepared, &verdict);
@@ -314,29 +317,20 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(abandon(accounting, fuse.filter(|_| alone)));
     }
-    name_process(&prepared, journal, &format!("/{name}: helper"));
-    let fuse = ends::see_in(prepared.config(), channel.as_fd(), fuse, journal).filter(|_| alone);
-    let facts = after::Facts {
-        config: prepared.config(),
+    let after = After {
+        prepared,
+        name,
         peer,
         local,
         session,
         heir,
+        worker: (worker, watch),
+        carrier,
+        accounting,
+        fuse,
+        alone,
     };
-    if after::serve(&facts, channel, accounting.as_ref(), journal) == after::End::Broken {
-        return Err(abandon(accounting, fuse));
-    }
-    if !has_ended("worker", worker, watch.as_ref(), journal) {
-        journal.note(b"worker has closed its channel and goes on; session ended");
-        return Err(abandon(accounting, fuse));
-    }
-    if let Some((channel, greeter, watch)) = carrier {
-        drop(channel);
-        if !has_ended("greeter", greeter, watch.as_ref(), journal) {
-            return Err(abandon(accounting, fuse));
-        }
-    }
-    Ok(())
+    after.see_through(channel, journal)
 }
 
 /// What ps(1) shows for this process.
@@ -488,8 +482,15 @@ fn fork_greeter(
     let pid = process::spawn(&keep, || {
         process::silence_session();
         let wanted = prepared.wanted();
-        let nothing = Reach::Nothing { connects: false };
-        let carries = client.secure.is_some();
+        let fences = || {
+            let carries = client.secure.is_some();
+            if carries {
+                // It may stay and carry the control connection.
+                schedule::answer_first();
+            }
+            let nothing = Reach::Nothing { connects: false };
+            wanted.fences(List::Greeter { carries }, nothing)
+        };
         let plan = Plan {
             root: empty_root(prepared, empty),
             uid: prepared.nopriv().uid,
@@ -499,7 +500,7 @@ fn fork_greeter(
             limits: worker::GREETER_LIMITS,
             isolation: wanted.isolation,
             parent: Some(parent),
-            fences: wanted.fences(List::Greeter { carries }, nothing, None),
+            fences: &fences,
         };
         worker::greet(
             &prepared.loaded,

@@ -3,7 +3,7 @@
 use super::prepared::Prepared;
 use crate::reader::{NO_ADDRESS, Question, System};
 use std::ffi::{OsStr, OsString};
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 impl Prepared {
@@ -12,41 +12,34 @@ impl Prepared {
         self.names.passive.as_ref()?.stands.as_deref()
     }
 
-    /// Asks for its address again, in a child without rights.
+    /// Asks which address of it is to be told now, in a child without rights.
     ///
     /// # Errors
     /// No child can be made.
     pub fn ask_passive(&self, name: &OsStr) -> std::io::Result<Question> {
-        system(self).ask(&name.to_string_lossy())
+        let known = self.names.passive.as_ref().map(|passive| &*passive.address);
+        let known = known.unwrap_or_default().to_string_lossy();
+        System(self.reader()).ask(&name.to_string_lossy(), &known)
     }
 
-    /// Takes what was answered: the address that is told stays as long as it is one of those. True if it is another now.
+    /// Takes what was answered; true if it is another address than before.
     ///
     /// # Errors
-    /// No address of IPv4 is among them; nothing has changed.
-    pub fn answer_passive(&mut self, addresses: &[IpAddr]) -> Result<bool, &'static str> {
-        let Some(passive) = self.names.passive.as_mut() else {
+    /// There is none; nothing has changed.
+    pub fn answer_passive(&mut self, address: Option<Ipv4Addr>) -> Result<bool, &'static str> {
+        let address = address.ok_or(NO_ADDRESS)?.to_string();
+        let passive = self.names.passive.as_mut();
+        let Some(passive) = passive.filter(|passive| *passive.address != *address) else {
             return Ok(false);
         };
-        let mut texts = addresses
-            .iter()
-            .filter(|address| address.is_ipv4())
-            .map(|address| OsString::from(address.to_string()));
-        if texts.clone().any(|text| text == passive.address) {
-            return Ok(false);
-        }
-        let first = texts.next().ok_or(NO_ADDRESS)?;
-        passive.address = first.clone();
         if let Some(name) = &passive.stands {
             passive.name.clone_from(name);
         }
-        Arc::make_mut(&mut self.loaded.config).pasv_address = Some(first);
+        passive.address = OsString::from(address);
+        let config = Arc::make_mut(&mut self.loaded.config);
+        config.pasv_address = Some(passive.address.clone());
         Ok(true)
     }
-}
-
-fn system(prepared: &Prepared) -> System {
-    System(prepared.reader())
 }
 
 #[cfg(test)]
@@ -56,7 +49,7 @@ mod tests {
     use crate::helper::Prepared;
     use crate::reader::{NO_ADDRESS, Passive};
     use std::ffi::OsStr;
-    use std::net::IpAddr;
+    use std::net::Ipv4Addr;
 
     fn prepared() -> Prepared {
         let lines = [
@@ -76,26 +69,21 @@ mod tests {
         prepared
     }
 
-    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
     #[test]
-    fn an_address_stays_while_it_is_one_of_the_name_s() {
+    fn another_address_is_told() {
         let mut prepared = prepared();
         assert_eq!(prepared.passive_name(), Some(OsStr::new("new.test")));
         let told = |prepared: &Prepared| prepared.config().pasv_address.clone().unwrap();
-        let all = addresses(&["2001:db8::1", "192.0.2.2", "192.0.2.1"]);
-        assert_eq!(prepared.answer_passive(&all), Ok(false));
-        assert_eq!(told(&prepared), "192.0.2.1");
-        let others = addresses(&["2001:db8::1", "192.0.2.3", "192.0.2.2"]);
-        assert_eq!(prepared.answer_passive(&others), Ok(true));
-        assert_eq!(told(&prepared), "192.0.2.3");
+        let mut answer = |last, other| {
+            let changed = prepared.answer_passive(Some(Ipv4Addr::new(192, 0, 2, last)));
+            assert_eq!(changed, Ok(other));
+            assert_eq!(told(&prepared), *format!("192.0.2.{last}"));
+        };
+        answer(1, false);
+        answer(3, true);
         assert_eq!(prepared.passive_name(), Some(OsStr::new("new.test")));
-        for none in [&[][..], &["2001:db8::1"]] {
-            assert_eq!(prepared.answer_passive(&addresses(none)), Err(NO_ADDRESS));
-            assert_eq!(told(&prepared), "192.0.2.3");
-        }
+        assert_eq!(prepared.answer_passive(None), Err(NO_ADDRESS));
+        assert_eq!(told(&prepared), "192.0.2.3");
     }
 
     /// With a file for one address or user that names another address, the name stands there no more.

@@ -4,9 +4,8 @@
 use crate::config::{Config, Loaded};
 use crate::reader::{self, KEEPER, Names, Occasion, Who};
 use crate::sys::account::Account;
-use crate::sys::capability;
 use crate::sys::confine::{Isolation, Wanted};
-use crate::sys::{landlock, seccomp};
+use crate::sys::{capability, kernel};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::ffi::OsStr;
@@ -184,8 +183,8 @@ impl Prepared {
         let (ipc, network) = self.isolation();
         Wanted {
             isolation: Isolation { ipc, network },
-            calls: self.filters && seccomp::available(),
-            files: landlock::available(),
+            calls: self.filters && kernel::filters(),
+            files: kernel::confines_files(),
         }
     }
 }

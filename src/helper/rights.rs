@@ -1,11 +1,9 @@
 //! The rights helper has before login, and the few it keeps after it; runs in the helper.
 
 use super::prepared::Prepared;
-use crate::config::Config;
 use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::seccomp::List;
-use crate::worker;
 use caps::Capability;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -49,8 +47,8 @@ pub fn give_up(
     if gives {
         keep.push(Capability::CAP_CHOWN);
     }
-    let wanted = prepared.wanted();
     let list = List::Helper { gives };
+    let reach = Reach::Nothing { connects: true };
     confine::confine(&Plan {
         root: empty_root(prepared, empty),
         uid: prepared.nopriv().uid,
@@ -62,7 +60,7 @@ pub fn give_up(
         isolation: Isolation::default(),
         // It outlives master: a restart of the service leaves sessions alone.
         parent: None,
-        fences: wanted.fences(list, Reach::Nothing { connects: true }, None),
+        fences: &|| prepared.wanted().fences(list, reach),
     })
 }
 
@@ -85,14 +83,3 @@ const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
         (Resource::RLIMIT_DATA, 64 << 20),
     ]
 };
-
-/// The lists that workers of these settings will most likely have: a local user's and a guest's.
-pub fn likely_lists(config: &Config) -> [List; 2] {
-    [worker::Rules::Local, worker::Rules::Anonymous].map(|rules| {
-        let chroot = rules == worker::Rules::Anonymous || config.chroot_local_user;
-        List::Worker {
-            rights: worker::rights(config, rules),
-            names: worker::asks_the_host(config, chroot),
-        }
-    })
-}

@@ -1,6 +1,6 @@
 //! Reads certificates and keys and makes sure that they fit, with a sentence about everything that does not; keyholder, without rights.
 
-use super::Master;
+use super::Telling;
 use super::open::{Files, LONGEST, Opened};
 use super::validity;
 use crate::tls;
@@ -27,34 +27,31 @@ pub struct Unusable;
 ///
 /// # Errors
 /// One of them cannot be used, or there is none; all mistakes have been reported.
-pub fn load(pairs: Vec<Files>, master: &mut Master) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
+pub fn load(
+    pairs: Vec<Files>,
+    telling: &mut Telling<'_>,
+) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
     let provider = tls::provider();
     let mut keys = Vec::new();
     let mut wrong = false;
     if pairs.is_empty() {
         wrong = true;
         let text = "ssl_enable=YES needs a certificate: name one".to_owned();
-        mistake(master, "rsa_cert_file", text)?;
+        mistake(telling, "rsa_cert_file", text)?;
     }
     for files in pairs {
         let certificate_option = files.pair.certificate_option;
         match load_pair(files, &provider) {
             Ok((certified, remarks)) => {
                 for text in remarks {
-                    let option = certificate_option.into();
-                    say(
-                        master,
-                        &FromKeyholder::Remark {
-                            option,
-                            text: text.into(),
-                        },
-                    )?;
+                    let remark = telling.loaded.mistake(certificate_option, text);
+                    say(telling, &FromKeyholder::Remark(remark.into_bytes()))?;
                 }
-                keys.push(report(certified, master)?);
+                keys.push(report(certified, telling)?);
             }
             Err((option, text)) => {
                 wrong = true;
-                mistake(master, option, text)?;
+                mistake(telling, option, text)?;
             }
         }
     }
@@ -140,7 +137,7 @@ fn no_key(bytes: &[u8]) -> String {
     }
 }
 
-fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
+pub fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
     let (file, room) = file?;
     // Room for all of it from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
@@ -150,30 +147,27 @@ fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 /// Tells master the public half.
-fn report(certified: CertifiedKey, master: &mut Master) -> Result<Arc<dyn SigningKey>, Unusable> {
+fn report(
+    certified: CertifiedKey,
+    telling: &mut Telling<'_>,
+) -> Result<Arc<dyn SigningKey>, Unusable> {
     let known = |scheme: &u16| {
         let scheme = SignatureScheme::from(*scheme);
         certified.key.choose_scheme(&[scheme]).is_some()
     };
     let schemes = SCHEMES.into_iter().filter(known).collect();
-    say(master, &FromKeyholder::Key { schemes })?;
+    say(telling, &FromKeyholder::Key { schemes })?;
     for certificate in &certified.cert {
-        say(master, &FromKeyholder::Certificate(certificate.to_vec()))?;
+        say(telling, &FromKeyholder::Certificate(certificate.to_vec()))?;
     }
     Ok(certified.key)
 }
 
-fn mistake(master: &mut Master, option: &str, text: String) -> Result<(), Unusable> {
-    let option = option.as_bytes().to_vec();
-    say(
-        master,
-        &FromKeyholder::Mistake {
-            option,
-            text: text.into(),
-        },
-    )
+pub fn mistake(telling: &mut Telling<'_>, option: &str, text: String) -> Result<(), Unusable> {
+    let why = telling.loaded.mistake(option, text);
+    say(telling, &FromKeyholder::Mistake(why.into_bytes()))
 }
 
-fn say(master: &mut Master, message: &FromKeyholder) -> Result<(), Unusable> {
-    master.send(message).map_err(|_| Unusable)
+pub fn say(telling: &mut Telling<'_>, message: &FromKeyholder) -> Result<(), Unusable> {
+    telling.master.send(message).map_err(|_| Unusable)
 }

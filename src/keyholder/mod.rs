@@ -1,9 +1,10 @@
-//! The keyholder: opens the private keys as root, gives everything up, reads them, and signs handshakes for sessions; the only process that ever
+//! The keyholder: opens certificates and private keys as root, gives everything up, reads them, and signs handshakes for sessions; the only process that ever
 //! has a key in its memory.
 //!
 //! It lives as long as anybody may still ask it: until master has closed its channel and every session has. So a session outlives a
 //! restart of the server with all it needs, and after SIGHUP the sessions of the old certificate end with the old keyholder.
 
+mod authorities;
 mod load;
 mod open;
 #[cfg(test)]
@@ -13,11 +14,12 @@ mod validity;
 
 pub use open::{LIMITS, run};
 
+use crate::config::Loaded;
 use crate::sys::{socket, title};
 use crate::tls::is_handshake;
 use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
 use nix::poll::{PollFd, PollFlags};
-use open::Files;
+use open::{Authorities, Files};
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
 use std::io::ErrorKind;
@@ -30,6 +32,12 @@ const BURST: usize = 256;
 /// Its end of master's channel.
 pub type Master = Channel<FromKeyholder, ToKeyholder>;
 
+/// Master, and the settings that it is told about.
+struct Telling<'a> {
+    loaded: &'a Loaded,
+    master: Master,
+}
+
 /// A session that may ask.
 struct Session {
     channel: Channel<SignReply, Sign>,
@@ -38,8 +46,19 @@ struct Session {
 
 /// Loads the keys and tells master what it has found. Then it serves, unless master closes its channel, having only tried; gives the exit
 /// status.
-fn work(files: Vec<Files>, mut master: Master, title: bool) -> i32 {
-    let Ok(keys) = load::load(files, &mut master) else {
+fn work(
+    loaded: &Loaded,
+    (files, authorities): (Vec<Files>, Authorities),
+    master: Master,
+    title: bool,
+) -> i32 {
+    let mut telling = Telling { loaded, master };
+    let (keys, told) = (
+        load::load(files, &mut telling),
+        authorities::tell(authorities, &mut telling),
+    );
+    let mut master = telling.master;
+    let (Ok(keys), Ok(())) = (keys, told) else {
         return 1;
     };
     title::set(title, "KEYHOLDER");

@@ -7,7 +7,7 @@ use crate::sys::confine::{self, Plan};
 use crate::sys::process;
 use crate::wire::FromKeyholder;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -20,11 +20,14 @@ pub const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_DATA, 256 << 20),
 ];
 
-/// More than any file of certificates.
-pub const LONGEST: u64 = 1 << 20;
+/// More than any file of certificates, of all authorities there are.
+pub const LONGEST: u64 = 16 << 20;
 
 /// A file and how long it is, or why there is none.
 pub type Opened = Result<(File, usize), String>;
+
+/// `ca_certs_file`, if it counts.
+pub type Authorities = Option<(OsString, Opened)>;
 
 /// A certificate and its key.
 #[derive(Debug)]
@@ -46,12 +49,11 @@ pub fn run(loaded: &Loaded, plan: &Plan<'_>, empty: Option<&OwnedFd>, mut master
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
     let files = all(loaded);
+    let authorities = certificates::authorities(&loaded.config);
+    let authorities = authorities.map(|path| (path.to_owned(), open(path)));
     if let Err(failure) = confine::confine(plan) {
-        let mistake = FromKeyholder::Mistake {
-            option: b"secure_chroot_dir".to_vec(),
-            text: failure.to_string().into_bytes(),
-        };
-        let _ = master.send(&mistake);
+        let why = loaded.mistake("secure_chroot_dir", failure.to_string());
+        let _ = master.send(&FromKeyholder::Mistake(why.into_bytes()));
         return 1;
     }
     // The empty directory has been entered: nothing names it any more.
@@ -59,7 +61,7 @@ pub fn run(loaded: &Loaded, plan: &Plan<'_>, empty: Option<&OwnedFd>, mut master
         process::close_inherited(empty);
     }
     let title = loaded.config.setproctitle_enable && empty.is_some();
-    super::work(files, master, title)
+    super::work(loaded, (files, authorities), master, title)
 }
 
 /// Those of every pair the options name.

@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Loaded};
 use crate::helper;
-use crate::sys::landlock;
-use crate::sys::seccomp::{self, List};
+use crate::reader::{self, Who};
+use crate::sys::kernel;
 
 /// Asks for forbidden system calls to be reported on standard error.
 const SWITCH: &str = "VSFTPD_SANDBOX";
@@ -16,24 +16,23 @@ pub struct Found {
     filtered: bool,
 }
 
-/// Finds out what sessions will be fenced with, and builds the programs they share: before the environment is forgotten and before
+/// Finds out what sessions will be fenced with, and has the programs they share compiled: before the environment is forgotten and before
 /// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried` and nothing said.
 ///
 /// # Errors
 /// It is less than `sandbox_minimum`.
 pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
-        seccomp::report_calls();
+        kernel::report_calls();
     }
     let wanted = helper::filters(loaded);
-    let mut filtered = wanted && seccomp::available();
+    let mut filtered = wanted && kernel::filters();
     if filtered && tried {
-        if let Err(why) = seccomp::self_test() {
+        let compiled = reader::compile(Who::nobody(), || helper::likely_lists(&loaded.config));
+        if let Err(why) = compiled {
             log::error!("system calls are not filtered: {why}");
-            seccomp::do_without();
+            kernel::do_without();
             filtered = false;
-        } else {
-            prepare(&loaded.config);
         }
     }
     let found = Found {
@@ -54,11 +53,11 @@ impl Found {
                 "sandbox_minimum={least}: this kernel or machine filters no system calls"
             ));
         }
-        if least >= 2 && !landlock::available() {
+        if least >= 2 && !kernel::confines_files() {
             return Err(format!(
                 "sandbox_minimum={least}: this kernel's Landlock has version {}, and {} is needed",
-                landlock::version(),
-                landlock::OLDEST
+                kernel::landlock(),
+                kernel::OLDEST
             ));
         }
         Ok(())
@@ -70,39 +69,22 @@ impl Found {
             return;
         }
         let calls = match (self.wanted, self.filtered) {
-            (true, true) if seccomp::reporting() => {
-                "system calls filtered, forbidden ones reported"
-            }
+            (true, true) if kernel::reporting() => "system calls filtered, forbidden ones reported",
             (true, true) => "system calls filtered",
             (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
             (false, _) => "system calls not filtered: seccomp_sandbox=NO",
         };
-        let files = match landlock::version() {
+        let files = match kernel::landlock() {
             0 => "no Landlock in this kernel".to_owned(),
-            version if version < landlock::OLDEST => {
+            version if version < kernel::OLDEST => {
                 format!("Landlock version {version} is too old to be used")
             }
             version => format!("Landlock version {version}"),
         };
-        if self.filtered && landlock::available() {
+        if self.filtered && kernel::confines_files() {
             log::info!("sessions are fenced: {calls}; {files}");
         } else {
             log::warn!("sessions are fenced less than they could be: {calls}; {files}");
         }
-    }
-}
-
-/// Builds what sessions of these settings will most likely install; they inherit it.
-fn prepare(config: &Config) {
-    List::Keyholder.prepare();
-    List::Reader.prepare();
-    let carries = config.ssl_enable;
-    List::Greeter { carries }.prepare();
-    List::Helper { gives: false }.prepare();
-    if config.chown_uploads {
-        List::Helper { gives: true }.prepare();
-    }
-    for list in helper::likely_lists(config) {
-        list.prepare();
     }
 }

@@ -1,7 +1,7 @@
 //! The keyholder as master knows it: started first, given one channel for each session, heard when it has a note; master.
 
 use super::trouble::Trouble;
-use crate::config::{Loaded, Mistake, certificates};
+use crate::config::{Loaded, certificates};
 use crate::helper::Prepared;
 use crate::keyholder;
 use crate::reader::Who;
@@ -9,7 +9,7 @@ use crate::sys::confine::Root;
 use crate::sys::process::{self, Errand};
 use crate::sys::seccomp::List;
 use crate::sys::socket;
-use crate::tls::{Identity, Secure, Settings};
+use crate::tls::{Authority, Identity, Secure, Settings};
 use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
 use std::io::ErrorKind;
@@ -39,8 +39,9 @@ pub struct Keys {
 #[derive(Default)]
 struct Report {
     keys: Vec<(Vec<u16>, Vec<Vec<u8>>)>,
-    remarks: Vec<(String, String)>,
-    mistakes: Vec<(String, String)>,
+    authorities: Vec<Authority>,
+    remarks: Vec<String>,
+    mistakes: Vec<String>,
     ready: bool,
 }
 
@@ -53,16 +54,12 @@ pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
         return Ok(Vec::new());
     }
     let (channel, pid) = fork(loaded, None).map_err(|error| {
-        vec![mistake(
-            loaded,
-            "ssl_enable",
-            format!("cannot fork the keyholder: {error}"),
-        )]
+        vec![loaded.mistake("ssl_enable", format!("cannot fork the keyholder: {error}"))]
     })?;
     let errand = Errand::new(pid, PATIENCE);
-    let (report, _) = listen(channel, &errand);
+    let (mut report, _) = listen(channel, &errand);
     let _ = errand.end();
-    let remarks = report.remarks(loaded);
+    let remarks = std::mem::take(&mut report.remarks);
     report.settings(loaded).map(|_| remarks)
 }
 
@@ -76,14 +73,14 @@ impl Keys {
         if !loaded.config.ssl_enable {
             return Ok(None);
         }
-        let failed = |why: String| vec![mistake(loaded, "ssl_enable", why)];
+        let failed = |why: String| vec![loaded.mistake("ssl_enable", why)];
         let empty = prepared
             .secure_chroot()
             .map_err(|error| failed(format!("cannot open secure_chroot_dir: {error}")))?;
         let (channel, pid) = fork(loaded, Some((prepared, &empty)))
             .map_err(|error| failed(format!("cannot fork the keyholder: {error}")))?;
         let (report, channel) = listen(channel, &Errand::new(pid, PATIENCE));
-        for remark in report.remarks(loaded) {
+        for remark in &report.remarks {
             log::warn!("{remark}");
         }
         let settings = report.settings(loaded)?;
@@ -124,8 +121,9 @@ impl Keys {
             Ok(Some(
                 FromKeyholder::Key { schemes: _ }
                 | FromKeyholder::Certificate(_)
-                | FromKeyholder::Remark { option: _, text: _ }
-                | FromKeyholder::Mistake { option: _, text: _ }
+                | FromKeyholder::Remark(_)
+                | FromKeyholder::Mistake(_)
+                | FromKeyholder::Authority { .. }
                 | FromKeyholder::Ready,
             ))
             | Ok(None)
@@ -181,7 +179,8 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             None => Who::nobody().fenced(),
         };
         // It outlives master: sessions go on, and may still need it.
-        let mut plan = who.plan(keyholder::LIMITS, List::Keyholder, None);
+        let fences = || who.fences(List::Keyholder);
+        let mut plan = who.plan(keyholder::LIMITS, &fences, None);
         if let (Root::Host, Some((_, empty))) = (&plan.root, serve) {
             plan.root = Root::Directory(empty.as_fd());
         }
@@ -206,12 +205,13 @@ fn listen(
                     chain.push(der);
                 }
             }
-            Ok(Some(FromKeyholder::Remark { option, text: said })) => {
-                report.remarks.push((text(option), text(said)));
-            }
-            Ok(Some(FromKeyholder::Mistake { option, text: said })) => {
-                report.mistakes.push((text(option), text(said)));
-            }
+            Ok(Some(FromKeyholder::Remark(said))) => report.remarks.push(text(said)),
+            Ok(Some(FromKeyholder::Mistake(said))) => report.mistakes.push(text(said)),
+            Ok(Some(FromKeyholder::Authority {
+                subject,
+                key,
+                constraints,
+            })) => report.authorities.push((subject, key, constraints)),
             Ok(Some(FromKeyholder::Ready)) => {
                 report.ready = true;
                 return (report, channel);
@@ -224,43 +224,24 @@ fn listen(
 }
 
 impl Report {
-    fn remarks(&self, loaded: &Loaded) -> Vec<String> {
-        let all = self.remarks.iter();
-        all.map(|(option, text)| mistake(loaded, option, text.clone()))
-            .collect()
-    }
-
     /// What holds for every connection with these keys.
     fn settings(self, loaded: &Loaded) -> Result<Settings, Vec<String>> {
-        let mut mistakes: Vec<String> = self
-            .mistakes
-            .into_iter()
-            .map(|(option, text)| mistake(loaded, &option, text))
-            .collect();
+        let mut mistakes = self.mistakes;
         if mistakes.is_empty() && !self.ready {
             let text = "the keyholder has ended at once".to_owned();
-            mistakes.push(mistake(loaded, "ssl_enable", text));
+            mistakes.push(loaded.mistake("ssl_enable", text));
         }
         // The keyholder loads them in this order, and all of them or none.
         let pairs = certificates::all(loaded).into_iter();
         let identities = pairs.zip(self.keys);
         let identities =
             identities.map(|(pair, (schemes, chain))| Identity::new(pair, &schemes, chain));
-        match Settings::new(loaded, identities.collect()) {
+        let settings = Settings::new(loaded, identities.collect(), self.authorities);
+        match settings {
             Ok(settings) if mistakes.is_empty() => return Ok(settings),
             Ok(_) => {}
-            Err(why) => {
-                let file = loaded.config.ca_certs_file.as_deref().unwrap_or_default();
-                let text = format!("SSL: cannot load CA file {}: {why}", file.to_string_lossy());
-                mistakes.push(mistake(loaded, "ca_certs_file", text));
-            }
+            Err(why) => mistakes.push(loaded.mistake("ca_certs_file", why)),
         }
         Err(mistakes)
     }
-}
-
-/// A sentence about an option, with the place where that was set.
-pub fn mistake(loaded: &Loaded, option: &str, text: String) -> String {
-    let origin = loaded.origin(option).clone();
-    Mistake { origin, text }.to_string()
 }

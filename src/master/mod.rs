@@ -24,7 +24,7 @@ use crate::reader;
 use crate::sys::capability::{self, Sets};
 use crate::sys::clock;
 use crate::sys::confine;
-use crate::sys::memory;
+use crate::sys::heap;
 use crate::sys::oom;
 use crate::sys::process;
 use crate::sys::rseq;
@@ -203,7 +203,7 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     clock::load_zone();
     process::clear_environment();
     title::prepare();
-    memory::one_arena();
+    heap::one_arena();
     rseq::give_up();
     oom::settle();
     process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
@@ -385,13 +385,7 @@ impl Master {
             let second = self
                 .listeners
                 .second(self.prepared.config(), prepared.config())
-                .map_err(|text| {
-                    vec![keys::mistake(
-                        &prepared.loaded,
-                        "implicit_listen_port",
-                        text,
-                    )]
-                })?;
+                .map_err(|text| vec![prepared.loaded.mistake("implicit_listen_port", text)])?;
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys, second))
         });
@@ -432,7 +426,7 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
         return Err(here.mistakes);
     }
     let fresh = old.anew(found.loaded.clone());
-    fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
+    fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
 }
 
 /// Goes into the background, or stays, and has its process id written down; true in the process that launched it.

@@ -80,10 +80,10 @@ impl Renewal {
     pub fn turn(&mut self, prepared: &mut Prepared, answered: bool) {
         let late = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
         if let Some(mut asked) = self.asked.take_if(|asked| answered || late(asked.until)) {
-            let found = answered.then(|| asked.question.addresses());
+            let found = answered.then(|| asked.question.address());
             drop(asked);
             let found = found.ok_or("the name service does not answer");
-            let result = found.and_then(|found| prepared.answer_passive(&found));
+            let result = found.and_then(|found| prepared.answer_passive(found));
             self.settle(prepared, result);
             self.plan(prepared);
         } else if self.asked.is_none() && late(self.due) {

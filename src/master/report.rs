@@ -1,7 +1,7 @@
 //! Prints the fences of this kernel for `--sandbox-report`; runs in no server.
 
-use crate::sys::landlock;
-use crate::sys::seccomp::{self, List, Rights};
+use crate::sys::seccomp::{List, Rights};
+use crate::sys::{kernel, landlock};
 use std::io::{self, Write};
 
 /// Prints the fences of this kernel and every list.
@@ -13,11 +13,11 @@ pub fn report(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "system call filter (seccomp): {}",
-        yes(seccomp::available())
+        yes(kernel::filters())
     )?;
-    writeln!(out, "Landlock: version {}", landlock::version())?;
+    writeln!(out, "Landlock: version {}", kernel::landlock())?;
     for (since, what) in landlock::layers() {
-        let here = landlock::available() && landlock::version() >= since;
+        let here = kernel::confines_files() && kernel::landlock() >= since;
         writeln!(out, "  version {since}: {:3}  {what}", yes(here))?;
     }
     let all = Rights {

@@ -4,13 +4,14 @@ use super::Host;
 use super::known::{Names, OPTIONS, Passive};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
-use crate::config::{HostName, Hosts, How, Loaded, Own, Source, Suite, View};
+use crate::config::{HostName, Hosts, How, Loaded, Own, Source, View};
 use crate::sys::account::Account;
 use crate::sys::capability;
-use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
-use crate::sys::landlock::{self, Reach};
-use crate::sys::process::{self, Errand};
-use crate::sys::seccomp::{self, List};
+use crate::sys::confine::{self, Fences, Isolation, Plan, Root, Wanted};
+use crate::sys::kernel;
+use crate::sys::landlock::Reach;
+use crate::sys::process::{self, Ended, Errand};
+use crate::sys::seccomp::List;
 use crate::sys::socket;
 use crate::wire::{Channel, FromReader, ToReader};
 use caps::Capability;
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The kernel's user and group for who is nobody else (proc(5), overflowuid): before it is known whom the settings name.
@@ -77,21 +78,20 @@ impl Who {
         Self {
             wanted: Wanted {
                 isolation: Isolation::default(),
-                calls: seccomp::available() && seccomp::self_test().is_ok(),
-                files: landlock::available(),
+                calls: kernel::filters() && filters_hold(self),
+                files: kernel::confines_files(),
             },
             ..self
         }
     }
 
-    /// What a process becomes that is this, and makes the calls of this list.
-    pub fn plan(
+    /// What a process becomes that is this, behind these fences.
+    pub fn plan<'a>(
         self,
         limits: &'static [(Resource, u64)],
-        list: List,
+        fences: &'a dyn Fn() -> Fences<'a>,
         parent: Option<Pid>,
-    ) -> Plan<'static> {
-        let reach = Reach::Nothing { connects: false };
+    ) -> Plan<'a> {
         Plan {
             root: if self.kept { Root::Kept } else { Root::Host },
             uid: self.uid,
@@ -101,8 +101,13 @@ impl Who {
             limits,
             isolation: Isolation::default(),
             parent,
-            fences: self.wanted.fences(list, reach, None),
+            fences,
         }
+    }
+
+    /// Its fences, where it makes the calls of this list.
+    pub fn fences(self, list: List) -> Fences<'static> {
+        self.wanted.fences(list, Reach::Nothing { connects: false })
     }
 
     /// The same without fences.
@@ -156,6 +161,7 @@ pub struct Found {
     hosts: Vec<(HostName, Loaded)>,
     accounts: [Option<Account>; OPTIONS.len()],
     passive: Option<Passive>,
+    ended: Option<Ended>,
 }
 
 impl Found {
@@ -169,6 +175,7 @@ impl Found {
             hosts: Vec::new(),
             accounts: [const { None }; OPTIONS.len()],
             passive: None,
+            ended: None,
         }
     }
 }
@@ -176,7 +183,7 @@ impl Found {
 /// Has all sources read over the defaults.
 pub fn load(sources: &[Source]) -> Found {
     let base = Loaded::defaults();
-    let mut found = ask(Who::nobody().fenced(), Files::Given, &base, |host| {
+    let mut found = ask(Who::nobody().fenced(), May::Open, &base, |host| {
         host.load(sources)
     });
     found.loaded.hosts = Arc::new(Hosts::of(std::mem::take(&mut found.hosts)));
@@ -185,9 +192,7 @@ pub fn load(sources: &[Source]) -> Found {
 
 /// Has settings held against this host.
 pub fn check(loaded: &Loaded) -> Found {
-    ask(Who::nobody(), Files::Given, loaded, |host| {
-        host.check(loaded)
-    })
+    ask(Who::nobody(), May::Open, loaded, |host| host.check(loaded))
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
@@ -200,9 +205,7 @@ pub fn overlay(
     file: &Path,
     scope: Scope,
 ) -> Result<(Loaded, Vec<String>), Vec<String>> {
-    let mut found = ask(who, Files::Given, base, |host| {
-        host.overlay(base, file, scope)
-    });
+    let mut found = ask(who, May::Open, base, |host| host.overlay(base, file, scope));
     if scope == Scope::Server {
         found.loaded.hosts = Arc::new(Hosts::of(found.hosts));
     }
@@ -228,7 +231,7 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     } else {
         Who::nobody()
     };
-    let found = ask(who, Files::None, &loaded, |host| {
+    let found = ask(who, May::Nothing, &loaded, |host| {
         host.names(&loaded, occasion)
     });
     for remark in &found.remarks {
@@ -251,30 +254,63 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
 
 /// Has a connection judged by hosts.allow and hosts.deny. Without an answer it is not good, for nobody knows what the rules would say.
 pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) -> Found {
-    ask(who.unfenced(), Files::Given, base, |host| {
+    ask(who.unfenced(), May::Open, base, |host| {
         host.judge(client, server)
     })
 }
 
-/// Whether files are opened for a reader.
+/// Has filters compiled by a reader that reads nothing, and kept here; at its end it tries that one holds.
+///
+/// # Errors
+/// It does not. A reader that was ended by others has shown nothing: filters are used then, and where they do not hold nobody is served.
+pub fn compile(who: Who, lists: impl FnOnce() -> Vec<List>) -> Result<(), String> {
+    let base = Loaded::defaults();
+    let found = ask(who, May::Compile, &base, |host| host.compile(lists()));
+    match found.ended {
+        Some(Ended::Exited(UNFILTERED)) => {
+            Err("a trial has shown that filters do not hold".to_owned())
+        }
+        Some(Ended::Exited(_) | Ended::Killed(_)) | None => Ok(()),
+    }
+}
+
+/// The modules of the host's name service for accounts, without those that are part of the C library; none if it is not known.
+pub fn modules(who: Who) -> Vec<String> {
+    let base = Loaded::defaults();
+    let found = ask(who.unfenced(), May::Nothing, &base, Host::modules);
+    found.remarks
+}
+
+/// Whether that was found, in a first trial.
+fn filters_hold(who: Who) -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| compile(who, Vec::new).is_ok())
+}
+
+/// The exit status of a reader that has not done its work, or that no filter has ended.
+const UNFILTERED: i32 = 1;
+
+/// What a reader may say beside what it has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Files {
-    /// Those it names.
-    Given,
-    /// It needs none.
-    None,
+enum May {
+    /// That it wants a file opened.
+    Open,
+    /// What a filter comes to.
+    Compile,
+    /// Nothing.
+    Nothing,
 }
 
 /// Forks a reader and serves it until it is done.
-fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
+fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
     let mut found = Found::nothing(base);
     let heard = fork(who, work).and_then(|(mut channel, pid)| {
         let errand = Errand::new(pid, PATIENCE);
         // One that does not read what it has asked for is not waited for.
         socket::nonblocking(channel.as_fd())?;
-        let heard = hear(&mut channel, |fd| errand.speaks(fd), files, &mut found);
+        let heard = hear(&mut channel, |fd| errand.speaks(fd), may, &mut found);
         drop(channel);
-        let ended = errand.end()?;
+        let ended = *found.ended.insert(errand.end()?);
         heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
     });
     if let Err(error) = heard {
@@ -294,13 +330,14 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
     let pid = process::spawn(&[theirs.as_raw_fd()], || {
         // Under inetd the standard descriptors are the client.
         let _ = process::silence(false);
-        let plan = who.plan(LIMITS, List::Reader, Some(parent));
+        let fences = || who.fences(List::Reader);
+        let plan = who.plan(LIMITS, &fences, Some(parent));
         let host = Host::new(Channel::new(theirs));
         let told = match confine::confine(&plan) {
             Ok(_) => work(&host),
             Err(failure) => host.gives_up(&failure.to_string()),
         };
-        i32::from(told.is_err())
+        told.map_or(UNFILTERED, |()| 0)
     })?;
     Ok((ours, pid))
 }
@@ -318,7 +355,7 @@ fn opened(path: &[u8], how: How) -> ToReader {
 fn hear(
     channel: &mut Ours,
     speaks: impl Fn(BorrowedFd<'_>) -> bool,
-    files: Files,
+    may: May,
     found: &mut Found,
 ) -> Option<()> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -327,10 +364,15 @@ fn hear(
             return None;
         }
         match channel.receive().ok()?? {
-            FromReader::Open { path, how } if files == Files::Given => {
+            FromReader::Open { path, how } if may == May::Open => {
                 channel.send(&opened(&path, how)).ok()?;
             }
-            FromReader::Open { path: _, how: _ } => return None,
+            FromReader::Program { place, words } if may == May::Compile => {
+                kernel::keep(place.into(), words).then_some(())?;
+            }
+            FromReader::Open { path: _, how: _ } | FromReader::Program { place: _, words: _ } => {
+                return None;
+            }
             FromReader::Host(name) => {
                 let loaded = found.loaded.clone();
                 found.hosts.push((HostName::parse(&name)?, loaded));
@@ -340,14 +382,7 @@ fn hear(
                 let target = last.unwrap_or(&mut found.loaded);
                 target.set(row.into(), value, origin).then_some(())?;
             }
-            FromReader::Suites(places) => {
-                let suites = places
-                    .iter()
-                    .map(|place| Suite::ALL.get(usize::from(*place)));
-                found.loaded.suites = suites
-                    .map(Option::<&Suite>::copied)
-                    .collect::<Option<_>>()?;
-            }
+            FromReader::Suites(numbers) => found.loaded.suites = numbers,
             FromReader::Mistake(said) => found.mistakes.push(text(said)),
             FromReader::Remark(said) => found.remarks.push(text(said)),
             FromReader::Account { number, account } => {
@@ -376,10 +411,12 @@ fn hear(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Files, Found, Ours, hear};
+    use super::{Found, May, Ours, hear};
     use crate::config::options::{TABLE, position};
     use crate::config::value::Value;
     use crate::config::{How, Loaded, Origin};
+    use crate::sys::kernel;
+    use crate::sys::seccomp::List;
     use crate::wire::{FromReader, ToReader};
 
     fn set(option: &str, value: Value) -> FromReader {
@@ -391,12 +428,12 @@ mod tests {
     }
 
     /// What a reader that says this is heard as, and what it is answered.
-    fn heard(files: Files, said: &[FromReader]) -> (bool, Found, Vec<ToReader>) {
+    fn heard(may: May, said: &[FromReader]) -> (bool, Found, Vec<ToReader>) {
         let (mut ours, mut theirs) = Ours::pair().unwrap();
         said.iter().for_each(|said| theirs.send(said).unwrap());
         crate::sys::socket::nonblocking(std::os::fd::AsFd::as_fd(&ours)).unwrap();
         let mut found = Found::nothing(&Loaded::defaults());
-        let good = hear(&mut ours, |_| true, files, &mut found).is_some();
+        let good = hear(&mut ours, |_| true, may, &mut found).is_some();
         drop(ours);
         let answers = std::iter::from_fn(|| theirs.receive().ok().flatten());
         (good, found, answers.collect())
@@ -405,7 +442,7 @@ mod tests {
     #[test]
     fn values_fit_the_table() {
         let done = FromReader::Done(true);
-        let (good, found, _) = heard(Files::None, &[set("max_clients", Value::Number(7)), done]);
+        let (good, found, _) = heard(May::Nothing, &[set("max_clients", Value::Number(7)), done]);
         assert!(good && found.good);
         assert_eq!(found.loaded.config.max_clients, 7);
         assert_eq!(*found.loaded.origin("max_clients"), Origin::Setting);
@@ -420,10 +457,9 @@ mod tests {
                 value: Value::Flag(true),
                 origin: Origin::Default,
             },
-            FromReader::Suites(vec![6]),
             FromReader::Host(b"a/b".to_vec()),
         ] {
-            let (good, found, _) = heard(Files::None, &[wrong, FromReader::Done(true)]);
+            let (good, found, _) = heard(May::Nothing, &[wrong, FromReader::Done(true)]);
             assert!(!good && !found.good);
         }
     }
@@ -434,15 +470,35 @@ mod tests {
             path: b"/dev/null".to_vec(),
             how: How::File,
         };
-        let (good, _, answers) = heard(Files::Given, &[open(), FromReader::Done(true)]);
+        let (good, _, answers) = heard(May::Open, &[open(), FromReader::Done(true)]);
         assert!(good && matches!(answers.as_slice(), [ToReader::Opened(_)]));
-        let (good, _, answers) = heard(Files::None, &[open(), FromReader::Done(true)]);
+        let (good, _, answers) = heard(May::Nothing, &[open(), FromReader::Done(true)]);
         assert!(!good && answers.is_empty());
     }
 
     #[test]
+    fn who_reads_settings_hands_over_no_filter() {
+        let (place, words) = List::Reader.compiled();
+        let program = |place| FromReader::Program {
+            place,
+            words: words.clone(),
+        };
+        let done = || FromReader::Done(true);
+        let place = u16::try_from(place).unwrap();
+        let kept = kernel::program(place.into()).unwrap();
+        for may in [May::Open, May::Nothing] {
+            assert!(!heard(may, &[program(place), done()]).0);
+        }
+        assert!(heard(May::Compile, &[program(place), done()]).0);
+        assert_eq!(kept.get(), Some(&words));
+        // There are no more lists than that.
+        let none = u16::try_from(kernel::LISTS).unwrap();
+        assert!(!heard(May::Compile, &[program(none), done()]).0);
+    }
+
+    #[test]
     fn one_that_ends_early_has_said_nothing() {
-        let (good, found, _) = heard(Files::None, &[set("listen", Value::Flag(true))]);
+        let (good, found, _) = heard(May::Nothing, &[set("listen", Value::Flag(true))]);
         assert!(!good && !found.good);
     }
 }

@@ -4,10 +4,12 @@
 mod ask;
 mod known;
 mod lookup;
+mod modules;
 mod names;
+mod service;
 mod wrappers;
 
-pub use ask::{Who, check, judge, load, names, overlay};
+pub use ask::{Who, check, compile, judge, load, modules, names, overlay};
 #[cfg(test)]
 pub use known::Passive;
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
@@ -17,7 +19,8 @@ pub use names::{NO_ADDRESS, Occasion};
 pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
-use crate::config::{self, How, Loaded, Mistake, Origin, Source, Suite, View};
+use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -112,11 +115,7 @@ impl Host {
     /// Reads all sources over the defaults.
     fn load(&self, sources: &[Source]) -> io::Result<()> {
         let (loaded, mistakes) = config::read(self, sources);
-        let places = loaded.suites.iter().filter_map(|suite| {
-            let place = Suite::ALL.iter().position(|one| one == suite)?;
-            u16::try_from(place).ok()
-        });
-        self.say(&FromReader::Suites(places.collect()))?;
+        self.say(&FromReader::Suites(loaded.suites.clone()))?;
         self.tell(&Loaded::defaults(), &loaded, &mistakes, &[])
     }
 
@@ -132,6 +131,28 @@ impl Host {
     fn check(&self, loaded: &Loaded) -> io::Result<()> {
         let mistakes = config::check_system(self, loaded);
         self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
+    }
+
+    /// Compiles filters for who has forked this process, and tries that one holds.
+    fn compile(&self, lists: Vec<List>) -> io::Result<()> {
+        for list in lists {
+            let (place, words) = list.compiled();
+            let place = u16::try_from(place).unwrap_or(u16::MAX);
+            self.say(&FromReader::Program { place, words })?;
+        }
+        self.say(&FromReader::Done(true))?;
+        seccomp::try_out();
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Names the modules of the name service.
+    fn modules(&self) -> io::Result<()> {
+        let text = std::fs::read("/etc/nsswitch.conf").unwrap_or_default();
+        let text = text.get(..modules::LONGEST).unwrap_or(&text);
+        for name in modules::sources(text) {
+            self.say(&FromReader::Remark(name.to_vec()))?;
+        }
+        self.say(&FromReader::Done(true))
     }
 
     /// Looks up what settings name.

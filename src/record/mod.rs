@@ -1,15 +1,15 @@
 //! The lines of vsftpd.log, xferlog and syslog, made of what a session reported; pure, runs in helper.
 
 pub mod date;
+pub mod deed;
 pub mod escape;
 pub mod vsftpd_log;
 pub mod xferlog;
 
 pub use date::Date;
+pub use deed::{Deed, Moved};
 pub use vsftpd_log::{is_warning, syslog_line, vsftpd_line};
 pub use xferlog::{Access, Transfer, xferlog_line};
-
-use std::time::Duration;
 
 /// When, where and for whom a line is written. All of it is the helper's own knowledge.
 #[derive(Debug, Clone, Copy)]
@@ -31,20 +31,8 @@ pub enum Kind {
     Connect,
     /// A login was tried.
     Login,
-    /// RETR.
-    Download,
-    /// STOR, APPE, STOU.
-    Upload,
-    /// MKD.
-    Mkdir,
-    /// RMD.
-    Rmdir,
-    /// DELE.
-    Delete,
-    /// RNFR and RNTO.
-    Rename,
-    /// SITE CHMOD.
-    Chmod,
+    /// What a logged-in user has done, or should have been able to.
+    Deed(Deed),
     /// A command line, with `log_ftp_protocol`.
     Command,
     /// A reply line, with `log_ftp_protocol`.
@@ -60,23 +48,11 @@ impl Kind {
         match self {
             Self::Connect => "CONNECT",
             Self::Login => "LOGIN",
-            Self::Download => "DOWNLOAD",
-            Self::Upload => "UPLOAD",
-            Self::Mkdir => "MKDIR",
-            Self::Rmdir => "RMDIR",
-            Self::Delete => "DELETE",
-            Self::Rename => "RENAME",
-            Self::Chmod => "CHMOD",
+            Self::Deed(deed) => deed.word(),
             Self::Command => "FTP command",
             Self::Response => "FTP response",
             Self::Debug => "DEBUG",
         }
-    }
-
-    /// Whether bytes were moved, so that the line ends with a rate.
-    #[must_use]
-    pub fn is_transfer(self) -> bool {
-        matches!(self, Self::Download | Self::Upload)
     }
 }
 
@@ -91,14 +67,12 @@ pub struct Line {
     pub text: Option<Vec<u8>>,
     /// What an anonymous user gave for a password, as received.
     pub anon_password: Option<Vec<u8>>,
-    /// Bytes moved.
-    pub bytes: u64,
-    /// From the command to the end of the transfer.
-    pub elapsed: Duration,
+    /// What a transfer has moved.
+    pub moved: Option<Moved>,
 }
 
 impl Line {
-    /// A line without bytes or password.
+    /// A line without password, of no transfer.
     #[must_use]
     pub fn new(kind: Kind, ok: Option<bool>, text: Option<Vec<u8>>) -> Self {
         Self {
@@ -106,8 +80,7 @@ impl Line {
             ok,
             text,
             anon_password: None,
-            bytes: 0,
-            elapsed: Duration::ZERO,
+            moved: None,
         }
     }
 }

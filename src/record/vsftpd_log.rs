@@ -36,12 +36,8 @@ pub fn syslog_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
         escape::printable(out, text);
         out.push(b'"');
     }
-    let counted = !matches!(line.kind, Kind::Command | Kind::Response | Kind::Debug);
-    if counted && line.bytes > 0 {
-        append(out, format_args!(", {} bytes", line.bytes));
-    }
-    if line.kind.is_transfer() {
-        append(out, format_args!(", {:.2}Kbyte/sec", rate(line)));
+    if let Some(moved) = &line.moved {
+        moved.show(out);
     }
 }
 
@@ -49,12 +45,6 @@ pub fn syslog_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
 #[must_use]
 pub fn is_warning(line: &Line) -> bool {
     line.kind == Kind::Login && line.ok == Some(false)
-}
-
-/// Kilobytes in a second. The shortest time is a microsecond, the clock's own step.
-#[allow(clippy::cast_precision_loss, reason = "a rate with two decimals")]
-fn rate(line: &Line) -> f64 {
-    line.bytes as f64 / line.elapsed.as_secs_f64().max(0.000_001) / 1024.0
 }
 
 /// Appends formatted text; a `Vec` takes all of it.
@@ -72,14 +62,22 @@ pub(super) fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     clippy::cast_sign_loss
 )]
 mod tests {
-    use super::super::Date;
+    use super::super::{Date, Deed, Moved};
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
 
     fn stamp(user: Option<&'static str>) -> Stamp<'static> {
         Stamp {
-            date: Date::from_unix(1_795_487_255),
+            date: Date {
+                year: 2026,
+                month: 10,
+                day: 24,
+                weekday: 2,
+                hour: 2,
+                minute: 27,
+                second: 35,
+            },
             pid: 5118,
             user: user.map(str::as_bytes),
             address: "127.0.0.1",
@@ -140,17 +138,17 @@ mod tests {
             ),
             (
                 Some("bob"),
-                Line::new(Kind::Mkdir, Some(false), text("/dd")),
+                Line::new(Kind::Deed(Deed::Mkdir), Some(false), text("/dd")),
                 r#"[bob] FAIL MKDIR: Client "127.0.0.1", "/dd""#,
             ),
             (
                 Some("bob"),
-                Line::new(Kind::Rename, Some(true), text("/f /g")),
+                Line::new(Kind::Deed(Deed::Rename), Some(true), text("/f /g")),
                 r#"[bob] OK RENAME: Client "127.0.0.1", "/f /g""#,
             ),
             (
                 Some("bob"),
-                Line::new(Kind::Chmod, Some(true), text("/g 644")),
+                Line::new(Kind::Deed(Deed::Chmod), Some(true), text("/g 644")),
                 r#"[bob] OK CHMOD: Client "127.0.0.1", "/g 644""#,
             ),
         ] {
@@ -161,15 +159,24 @@ mod tests {
     #[test]
     fn transfers_as_the_original() {
         let up = Line {
-            bytes: 10_000,
-            elapsed: Duration::from_micros(315),
-            ..Line::new(Kind::Upload, Some(true), text("/home/bob/f"))
+            moved: Some(Moved {
+                bytes: 10_000,
+                elapsed: Duration::from_micros(315),
+            }),
+            ..Line::new(Kind::Deed(Deed::Upload), Some(true), text("/home/bob/f"))
         };
         assert_eq!(
             written(Some("bob"), &up),
             "Tue Nov 24 02:27:35 2026 [pid 5118] [bob] OK UPLOAD: Client \"127.0.0.1\", \"/home/bob/f\", 10000 bytes, 31001.98Kbyte/sec\n"
         );
-        let failed = Line::new(Kind::Download, Some(false), text("/pub/nosuch"));
+        let nothing = Moved {
+            bytes: 0,
+            elapsed: Duration::ZERO,
+        };
+        let failed = Line {
+            moved: Some(nothing),
+            ..Line::new(Kind::Deed(Deed::Download), Some(false), text("/pub/nosuch"))
+        };
         assert_eq!(
             written(Some("ftp"), &failed),
             "Tue Nov 24 02:27:35 2026 [pid 5118] [ftp] FAIL DOWNLOAD: Client \"127.0.0.1\", \"/pub/nosuch\", 0.00Kbyte/sec\n"
@@ -180,7 +187,11 @@ mod tests {
     fn only_a_failed_login_warns() {
         assert!(is_warning(&Line::new(Kind::Login, Some(false), None)));
         assert!(!is_warning(&Line::new(Kind::Login, Some(true), None)));
-        assert!(!is_warning(&Line::new(Kind::Delete, Some(false), None)));
+        assert!(!is_warning(&Line::new(
+            Kind::Deed(Deed::Delete),
+            Some(false),
+            None
+        )));
     }
 
     #[test]
@@ -188,7 +199,7 @@ mod tests {
         let mut out = Vec::new();
         syslog_line(
             &stamp(Some("bob")),
-            &Line::new(Kind::Delete, Some(true), text("/g")),
+            &Line::new(Kind::Deed(Deed::Delete), Some(true), text("/g")),
             &mut out,
         );
         assert_eq!(out, br#"[bob] OK DELETE: Client "127.0.0.1", "/g""#);
@@ -199,8 +210,8 @@ mod tests {
         fn one_event_one_line(bytes: Vec<u8>, user: Vec<u8>, count: u64, micros: u64) {
             let stamp = Stamp { user: Some(&user), ..stamp(None) };
             let line = Line {
-                kind: Kind::Download, ok: Some(true), text: Some(bytes.clone()), anon_password: Some(bytes), bytes: count,
-                elapsed: Duration::from_micros(micros),
+                kind: Kind::Deed(Deed::Download), ok: Some(true), text: Some(bytes.clone()), anon_password: Some(bytes),
+                moved: Some(Moved { bytes: count, elapsed: Duration::from_micros(micros) }),
             };
             let mut out = Vec::new();
             vsftpd_line(&stamp, &line, &mut out);

@@ -81,7 +81,15 @@ mod tests {
 
     fn written(user: &[u8], transfer: &Transfer<'_>) -> String {
         let stamp = Stamp {
-            date: Date::from_unix(1_795_487_255),
+            date: Date {
+                year: 2026,
+                month: 10,
+                day: 24,
+                weekday: 2,
+                hour: 2,
+                minute: 27,
+                second: 35,
+            },
             pid: 1,
             user: Some(user),
             address: "127.0.0.1",

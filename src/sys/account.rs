@@ -1,6 +1,5 @@
 //! Accounts of the host by name and id; master at start, auth, and a worker that sees the host.
 
-use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -66,26 +65,6 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
 pub fn groups(name: &[u8], gid: Gid) -> io::Result<Vec<Gid>> {
     let name = CString::new(name)?;
     Ok(nix::unistd::getgrouplist(&name, gid)?)
-}
-
-/// The supplementary groups of this process; getgroups(2) itself, because nix asks the kernel for the most there can be first.
-///
-/// # Errors
-/// Never on Linux.
-pub fn own_groups() -> nix::Result<Vec<Gid>> {
-    loop {
-        // SAFETY: with a size of 0 nothing is written.
-        let count = Errno::result(unsafe { libc::getgroups(0, std::ptr::null_mut()) })?;
-        let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
-        // SAFETY: the list has room for `count` numbers, and no more are written.
-        match Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) }) {
-            Ok(count) => groups.truncate(usize::try_from(count).unwrap_or(0)),
-            // There are more than there were.
-            Err(Errno::EINVAL) => continue,
-            Err(error) => return Err(error),
-        }
-        return Ok(groups.into_iter().map(Gid::from_raw).collect());
-    }
 }
 
 /// The name of a user id.

@@ -22,16 +22,15 @@ pub fn now() -> i64 {
 
 /// The host's offset from UTC at this moment, in seconds east.
 pub fn offset(at: i64) -> i64 {
-    // SAFETY: a tm of zeros is a valid value of that plain C struct.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live values of the right types; localtime_r writes only through the second.
-    let result = unsafe { libc::localtime_r(&raw const at, &raw mut tm) };
-    if result.is_null() { 0 } else { tm.tm_gmtoff }
+    local(at).tm_gmtoff
 }
 
-/// The moment a local date and time means, both in seconds since 1970. Within hours of a change of the clocks the offset at the same
-/// number in UTC is that of its other side, so it is asked for twice; of a time that comes twice, either is meant.
-pub fn from_local(stamp: i64) -> i64 {
-    let near = stamp.saturating_sub(offset(stamp));
-    stamp.saturating_sub(offset(near))
+/// This moment on the host's clock on the wall; the beginning of 1900 where there is none.
+pub fn local(at: i64) -> libc::tm {
+    // SAFETY: a tm of zeros is a valid value of that plain C struct.
+    let none: libc::tm = unsafe { std::mem::zeroed() };
+    let mut tm = none;
+    // SAFETY: both pointers are to live values of the right types; localtime_r writes only through the second.
+    let result = unsafe { libc::localtime_r(&raw const at, &raw mut tm) };
+    if result.is_null() { none } else { tm }
 }

@@ -1,30 +1,17 @@
-//! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once.
+//! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once. What
+//! is left to do when it is gone stands in [`fence`](super::fence).
 
-use super::account;
 use super::capability::{self, Sets};
-use super::landlock::{self, Reach};
-use super::seccomp::List;
+use super::fence;
+pub use super::fence::{Confined, Fences, Wanted};
 use caps::Capability;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
-
-/// Proof that this process has given up what its plan says; without it nothing reads from the network.
-#[derive(Debug, Clone, Copy)]
-pub struct Confined {
-    root_is_writable: bool,
-}
-
-impl Confined {
-    /// Whether this process may write to its root directory, which was looked at before files got out of reach.
-    pub fn root_is_writable(self) -> bool {
-        self.root_is_writable
-    }
-}
 
 /// Where the process's root will be.
 #[derive(Debug)]
@@ -48,7 +35,6 @@ pub struct Isolation {
 }
 
 /// What a process becomes.
-#[derive(Debug)]
 pub struct Plan<'a> {
     /// Its root directory.
     pub root: Root<'a>,
@@ -66,51 +52,15 @@ pub struct Plan<'a> {
     pub isolation: Isolation,
     /// The process that must still be its parent, at whose death it dies; `None` for one that outlives its parent.
     pub parent: Option<Pid>,
-    /// The fences around it when all that is done.
-    pub fences: Fences<'a>,
+    /// The fences around it when all that is done, asked for by then; and what is to be done before they stand.
+    pub fences: &'a dyn Fn() -> Fences<'a>,
 }
-
-/// Which of the fences a session's processes get.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Name spaces of their own.
-    pub isolation: Isolation,
-    /// Filters of system calls.
-    pub calls: bool,
-    /// Landlock.
-    pub files: bool,
-}
-
-impl Wanted {
-    /// The fences that are wanted, of these.
-    pub fn fences<'a>(&self, list: List, reach: Reach<'a>, before: Option<Before>) -> Fences<'a> {
-        Fences {
-            before: before.filter(|_| self.calls),
-            reach: Some(reach).filter(|_| self.files),
-            calls: Some(list).filter(|_| self.calls),
-        }
-    }
-}
-
-/// What a process may do and reach once it is confined; a fence that this kernel does not have is left out by who makes the plan.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Fences<'a> {
-    /// What must be done as the user, but before the fences stand.
-    pub before: Option<Before>,
-    /// The files it may reach.
-    pub reach: Option<Reach<'a>>,
-    /// The system calls it may make.
-    pub calls: Option<List>,
-}
-
-/// Something that is done before the fences stand.
-pub type Before = fn();
 
 /// The step that failed; the session must end.
 #[derive(Debug)]
 pub struct Failure {
-    step: &'static str,
-    why: String,
+    pub(super) step: &'static str,
+    pub(super) why: String,
 }
 
 impl fmt::Display for Failure {
@@ -120,7 +70,7 @@ impl fmt::Display for Failure {
 }
 
 /// `Result` of a step, with the step's name.
-trait Step<T> {
+pub(super) trait Step<T> {
     fn step(self, step: &'static str) -> Result<T, Failure>;
 }
 
@@ -140,9 +90,7 @@ impl<T, E: fmt::Display> Step<T> for Result<T, E> {
 pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     // A fuzz target plays thousands of sessions in one process, which must go on. No build for use has this.
     if cfg!(fuzzing) {
-        return Ok(Confined {
-            root_is_writable: false,
-        });
+        return Ok(Confined::default());
     }
     leave_name_spaces(plan.isolation).step("unshare")?;
     if let Root::Directory(root) = plan.root {
@@ -154,31 +102,7 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
         Root::Directory(_) | Root::Host => change_user(plan)?,
         Root::Kept => set_capabilities(&[]).step("capset")?,
     }
-    nix::sys::prctl::set_no_new_privs().step("no_new_privs")?;
-    nix::sys::prctl::set_dumpable(false).step("dumpable")?;
-    if let Some(parent) = plan.parent {
-        die_with(parent).step("parent")?;
-    }
-    for (resource, value) in plan.limits {
-        limit(*resource, *value).step("setrlimit")?;
-    }
-    verify(plan)?;
-    let confined = Confined {
-        root_is_writable: root_is_writable(),
-    };
-    fence(&plan.fences)?;
-    Ok(confined)
-}
-
-/// The last steps: from here on this process makes the calls of its list and no others.
-fn fence(fences: &Fences<'_>) -> Result<(), Failure> {
-    if let Some(before) = fences.before {
-        before();
-    }
-    if let Some(reach) = fences.reach {
-        landlock::restrict(reach).step("Landlock")?;
-    }
-    fences.calls.map_or(Ok(()), List::install).step("seccomp")
+    fence::stand(plan)
 }
 
 fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
@@ -208,17 +132,6 @@ fn leave_name_spaces(isolation: Isolation) -> Result<(), Errno> {
     match nix::sched::unshare(flags) {
         Ok(()) | Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS | Errno::ENOSPC) => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-/// Sets a limit, soft and hard; a hard one that is lower already, as PAM may have set it for the user, stays.
-fn limit(resource: Resource, value: u64) -> Result<(), Errno> {
-    match setrlimit(resource, value, value) {
-        Err(Errno::EPERM) => {
-            let (_, hard) = getrlimit(resource)?;
-            setrlimit(resource, hard.min(value), hard.min(value))
-        }
-        result => result,
     }
 }
 
@@ -356,55 +269,4 @@ fn lock_securebits() -> Result<(), Errno> {
         )
     };
     Errno::result(result).map(drop)
-}
-
-fn verify(plan: &Plan<'_>) -> Result<(), Failure> {
-    let broken = |what: &'static str| Failure {
-        step: what,
-        why: "did not hold".to_owned(),
-    };
-    let uids = nix::unistd::getresuid().step("getresuid")?;
-    let gids = nix::unistd::getresgid().step("getresgid")?;
-    if [uids.real, uids.effective, uids.saved] != [plan.uid; 3]
-        || [gids.real, gids.effective, gids.saved] != [plan.gid; 3]
-    {
-        return Err(broken("user and group"));
-    }
-    let kept = matches!(plan.root, Root::Kept);
-    let mut groups = account::own_groups().step("getgroups")?;
-    let mut wanted = plan.groups.to_vec();
-    for list in [&mut groups, &mut wanted] {
-        list.sort_unstable_by_key(|gid| gid.as_raw());
-        list.dedup();
-    }
-    if groups != wanted && !kept {
-        return Err(broken("supplementary groups"));
-    }
-    let wanted = match plan.root {
-        Root::Directory(_) | Root::Host => capability::bits(plan.keep),
-        Root::Kept => 0,
-    };
-    let sets = capability::read().step("capget")?;
-    if [sets.permitted, sets.effective] != [wanted; 2] {
-        return Err(broken("capabilities"));
-    }
-    if sets.inheritable != 0 {
-        return Err(broken("inheritable capabilities"));
-    }
-    if !plan.uid.is_root() && may_become_root() {
-        return Err(broken("user id 0 is out of reach"));
-    }
-    Ok(())
-}
-
-/// Whether that works. As below, the error is not looked at: what the library has to say of it lies in pages that a session has no other
-/// use for.
-fn may_become_root() -> bool {
-    // SAFETY: setuid takes an integer.
-    unsafe { libc::setuid(0) == 0 }
-}
-
-fn root_is_writable() -> bool {
-    // SAFETY: access takes a string that ends in NUL, and an integer.
-    unsafe { libc::access(c"/".as_ptr(), libc::W_OK) == 0 }
 }

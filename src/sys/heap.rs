@@ -138,6 +138,16 @@ static BESIDE: extern "C" fn() = {
     stop_growth
 };
 
+/// One heap of the C library's for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
+pub fn one_arena() {
+    // Other C libraries have one.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two integers; a refusal leaves the default.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
+}
+
 /// Has this process, a child that has just been forked, allocate in pages of its own from here on. What it has inherited stays as it is.
 pub fn begin_anew() {
     ANEW.begun.store(true, Ordering::Relaxed);

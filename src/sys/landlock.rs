@@ -1,5 +1,6 @@
 //! Landlock: which files, ports, signals and abstract sockets are out of reach whatever else fails; greeter, helper after login, worker.
 
+use super::kernel::OLDEST;
 use super::seccomp::Rights;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
@@ -9,15 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::os::fd::BorrowedFd;
-use std::sync::OnceLock;
 
 /// The newest version whose rights were tried with this server.
 const TRIED: ABI = ABI::V7;
-
-/// The oldest one that is used: before it, no file could be renamed from one directory to another (attacks C.7).
-pub const OLDEST: u32 = 2;
-
-static VERSION: OnceLock<u32> = OnceLock::new();
 
 /// What a process may still reach.
 #[derive(Debug, Clone, Copy)]
@@ -34,28 +29,6 @@ pub enum Reach<'a> {
         /// What may be changed there.
         rights: Rights,
     },
-}
-
-/// The version of the kernel's Landlock; 0: it has none, or it is switched off.
-pub fn version() -> u32 {
-    *VERSION.get_or_init(|| {
-        const ASK_VERSION: libc::c_ulong = 1;
-        // SAFETY: with this flag the call takes no pointer and no size, and gives a number.
-        let version = unsafe {
-            libc::syscall(
-                libc::SYS_landlock_create_ruleset,
-                std::ptr::null::<libc::c_void>(),
-                0_usize,
-                ASK_VERSION,
-            )
-        };
-        u32::try_from(version).unwrap_or(0)
-    })
-}
-
-/// Whether it is used here.
-pub fn available() -> bool {
-    version() >= OLDEST
 }
 
 /// Puts everything but `reach` out of reach of this process, for ever.

@@ -1,17 +1,7 @@
-//! The memory of a process: given back while a session is idle; master arranges it, every process keeps it.
+//! The memory of a process, given back while a session is idle; greeter, worker, helper after login.
 
 use super::heap;
 use nix::unistd::{getpid, gettid};
-
-/// One heap for all threads: a session's second thread would otherwise get an arena of its own (packages.md §13).
-pub fn one_arena() {
-    // Other C libraries have one.
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt takes two integers; a refusal leaves the default.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1)
-    };
-}
 
 /// Gives back what the last command has used: free pages of the heap, and the stack below the caller. Called while a session waits; in
 /// another thread than the first it does nothing.

@@ -397,7 +397,7 @@ pub fn silence(keep_error: bool) -> io::Result<()> {
 pub fn silence_session() {
     // Standard input is /dev/null since master started; a failure leaves the descriptor as it was, which harms nothing.
     let _ = nix::unistd::dup2_stdout(std::io::stdin());
-    if !super::seccomp::reporting() {
+    if !super::kernel::reporting() {
         let _ = nix::unistd::dup2_stderr(std::io::stdin());
     }
 }
@@ -491,16 +491,6 @@ fn fork() -> io::Result<ForkResult> {
         // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
         None => Ok(unsafe { nix::unistd::fork() }?),
     }
-}
-
-/// Forbids this process and its user any further process or thread: worker, once its data thread runs.
-pub fn no_more_threads() {
-    // A fuzz target is many sessions in one process.
-    if cfg!(fuzzing) {
-        return;
-    }
-    // A refusal leaves the limit of the system.
-    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NPROC, 0, 0);
 }
 
 /// Closes this process's copy of a descriptor that its parent goes on using.

@@ -13,7 +13,8 @@ static ROOM: OnceLock<&'static [AtomicU8]> = OnceLock::new();
 /// is wiped: children inherit this memory, and what somebody had there is none of their business (attacks B-126, B-139).
 pub fn prepare() {
     ROOM.get_or_init(|| room().unwrap_or_default());
-    for byte in environment().unwrap_or_default() {
+    let environment = places().and_then(|(_, _, start, end)| memory(start, end));
+    for byte in environment.unwrap_or_default() {
         byte.store(0, Ordering::Relaxed);
     }
 }
@@ -50,29 +51,18 @@ fn places() -> Option<(usize, usize, usize, usize)> {
     Some((field(48)?, field(49)?, field(50)?, field(51)?))
 }
 
-/// The environment, if it is known where that is.
-fn environment() -> Option<&'static [AtomicU8]> {
-    let (_, _, start, end) = places()?;
-    let length = end.checked_sub(start).filter(|_| start != 0)?;
-    // SAFETY: the kernel put the environment there and keeps it mapped, readable and writable for as long as the process lives; nothing
-    // refers to it any more; atomic bytes may be shared with what reads them.
-    Some(unsafe { std::slice::from_raw_parts(start as *const AtomicU8, length) })
-}
-
 /// The arguments and, where it lies behind them, the environment.
 fn room() -> Option<&'static [AtomicU8]> {
     let (start, arguments, environment, end) = places()?;
-    if start == 0 || arguments < start {
-        return None;
-    }
-    let end = if environment == arguments && end > arguments {
-        end
-    } else {
-        arguments
-    };
-    let length = end.checked_sub(start)?;
+    let behind = environment == arguments && end > arguments;
+    memory(start, if behind { end } else { arguments })
+}
+
+/// The memory between two of the places.
+fn memory(start: usize, end: usize) -> Option<&'static [AtomicU8]> {
+    let length = end.checked_sub(start).filter(|_| start != 0)?;
     // SAFETY: the kernel put the arguments there, followed by the environment, and keeps both mapped, readable and writable for as
-    // long as the process lives; atomic bytes may be shared with what reads them.
+    // long as the process lives; nothing refers to the environment any more, and atomic bytes may be shared with what reads them.
     Some(unsafe { std::slice::from_raw_parts(start as *const AtomicU8, length) })
 }
 

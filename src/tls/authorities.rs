@@ -1,53 +1,45 @@
-//! The authorities that `ca_certs_file` names, against which clients' certificates will be held; master.
+//! What clients' certificates will be held against, as the keyholder has read it from `ca_certs_file`; master.
 
 use super::client_cert::Verifier;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{Der, TrustAnchor};
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use std::path::Path;
 use std::sync::Arc;
 
+/// One authority: its name, its key, and which names it may vouch for, if that is limited.
+pub type Authority = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
 impl Verifier {
-    /// `file` is `ca_certs_file`.
+    /// Without authorities none is asked.
     ///
     /// # Errors
-    /// A sentence about the file.
+    /// The library's word.
     pub fn new(
         provider: &Arc<CryptoProvider>,
-        file: Option<&Path>,
+        authorities: Vec<Authority>,
         mandatory: bool,
         validate: bool,
     ) -> Result<Self, String> {
-        let authorities = file.map(|file| authorities(provider, file)).transpose()?;
+        let anchors = authorities
+            .into_iter()
+            .map(|(subject, key, constraints)| TrustAnchor {
+                subject: Der::from(subject),
+                subject_public_key_info: Der::from(key),
+                name_constraints: constraints.map(Der::from),
+            });
+        let roots: RootCertStore = anchors.collect();
+        let asked = (!roots.is_empty()).then(|| {
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| error.to_string())
+        });
         Ok(Self {
             mandatory,
             validate,
-            authorities,
+            authorities: asked.transpose()?,
             algorithms: provider.signature_verification_algorithms,
         })
     }
-}
-
-fn authorities(
-    provider: &Arc<CryptoProvider>,
-    file: &Path,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() {
-        return Err("there is no certificate in it".to_owned());
-    }
-    let verifier: Arc<dyn ClientCertVerifier> =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| error.to_string())?;
-    Ok(verifier)
 }

@@ -14,6 +14,7 @@ mod shape;
 mod store;
 
 pub use asker::Asker;
+pub use authorities::Authority;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
 pub use identity::Identity;

@@ -1,7 +1,7 @@
 //! What a connection is served with, by the settings that master has made; greeter and worker.
 
 use super::asker::{Asker, Resolver};
-use super::settings::Settings;
+use super::settings::{Secure, Settings};
 use super::store::Made;
 use crate::config::Config;
 use rustls::ServerConfig;
@@ -10,6 +10,19 @@ use std::sync::Arc;
 
 /// Tickets the control connection is given: clients that use each only once need some before data connections bring more.
 const TICKETS: usize = 6;
+
+impl Secure {
+    /// The same for another process of the session.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn share(&self) -> std::io::Result<Self> {
+        Ok(Self {
+            settings: Arc::clone(&self.settings),
+            keys: self.keys.try_clone()?,
+        })
+    }
+}
 
 impl Settings {
     /// What the control connection is served with.

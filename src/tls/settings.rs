@@ -1,14 +1,14 @@
 //! What holds for every TLS connection of the server: made once by master, without any key.
 
+use super::authorities::Authority;
 use super::client_cert::Verifier;
 use super::identity::Identity;
-use crate::config::{Config, Hosts, Loaded, Suite};
+use crate::config::{Hosts, Loaded};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, SupportedProtocolVersion};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The settings.
@@ -30,32 +30,23 @@ pub struct Secure {
     pub keys: OwnedFd,
 }
 
-impl Secure {
-    /// The same for another process of the session.
-    ///
-    /// # Errors
-    /// No descriptor is left.
-    pub fn share(&self) -> std::io::Result<Self> {
-        Ok(Self {
-            settings: Arc::clone(&self.settings),
-            keys: self.keys.try_clone()?,
-        })
-    }
-}
-
 impl Settings {
-    /// Of the options, and the certificates the keyholder has the keys of.
+    /// Of the options, the certificates the keyholder has the keys of, and the authorities it has read.
     ///
     /// # Errors
-    /// What is wrong with `ca_certs_file`.
-    pub fn new(loaded: &Loaded, identities: Vec<Identity>) -> Result<Self, String> {
+    /// The library makes nothing of the authorities.
+    pub fn new(
+        loaded: &Loaded,
+        identities: Vec<Identity>,
+        authorities: Vec<Authority>,
+    ) -> Result<Self, String> {
         let config = &loaded.config;
         let mut provider = super::provider();
         let chosen = &loaded.suites;
         let rank = |suite: CipherSuite| {
             let at = chosen
                 .iter()
-                .position(|one| CipherSuite::from(*one) == suite);
+                .position(|number| CipherSuite::from(*number) == suite);
             at.map(|at| at.saturating_add(1))
         };
         provider
@@ -73,37 +64,21 @@ impl Settings {
         if config.ssl_tlsv12 {
             versions.push(&TLS12);
         }
+        let verifier = (config.ssl_request_cert || config.require_cert).then(|| {
+            Verifier::new(
+                &provider,
+                authorities,
+                config.require_cert,
+                config.validate_cert,
+            )
+        });
+        let verifier = verifier.transpose()?;
         Ok(Self {
-            verifier: verifier(config, &provider)?,
+            verifier: verifier.map(|verifier| Arc::new(verifier) as Arc<dyn ClientCertVerifier>),
             provider,
             versions,
             identities,
             hosts: Arc::clone(&loaded.hosts),
         })
-    }
-}
-
-fn verifier(
-    config: &Config,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-    if !config.ssl_request_cert && !config.require_cert {
-        return Ok(None);
-    }
-    let file = config.ca_certs_file.as_deref().map(Path::new);
-    let verifier = Verifier::new(provider, file, config.require_cert, config.validate_cert)?;
-    Ok(Some(Arc::new(verifier)))
-}
-
-impl From<Suite> for CipherSuite {
-    fn from(suite: Suite) -> Self {
-        match suite {
-            Suite::EcdsaAes256 => Self::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            Suite::RsaAes256 => Self::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            Suite::EcdsaChacha => Self::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-            Suite::RsaChacha => Self::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-            Suite::EcdsaAes128 => Self::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            Suite::RsaAes128 => Self::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! What auth reports to helper about one password: explicit success with the account, or the reason why not.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
+use super::kinds::{Int, Kind, Many, Maybe, Text, Words, messages};
 use crate::sys::limits::{self, Limit};
 
 const NAME: usize = 4096;
 const PATH: usize = 4096;
 /// Linux allows a process 65536 groups; a login with more than this is refused rather than cut.
-const GROUPS: usize = 8192;
+const GROUPS: u16 = 8192;
 
 /// The account a login runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,58 +45,6 @@ pub struct AuthWord {
     pub stay: Stay,
 }
 
-/// The encoded length of a [`Limit`].
-const LIMIT: usize = 1 + 8 + 8;
-
-impl Message for AuthWord {
-    const MAX: usize = AuthReply::MAX + 2 + limits::MOST * LIMIT;
-
-    fn encode(&self, out: &mut Encoder) {
-        self.reply.encode(out);
-        match &self.stay {
-            Stay::Ends => {
-                out.byte(0);
-            }
-            Stay::Accounts { limits } => {
-                // One byte says how many: there are few kinds.
-                let count = u8::try_from(limits.len()).unwrap_or(0);
-                out.byte(1).byte(count);
-                for limit in limits.iter().take(usize::from(count)) {
-                    out.byte(limit.which).long(limit.soft).long(limit.hard);
-                }
-            }
-        }
-    }
-
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        let reply = AuthReply::decode(from)?;
-        let stay = match (from.byte()?, &reply) {
-            (0, _) => Stay::Ends,
-            (1, AuthReply::Granted(_) | AuthReply::NoAccount { .. }) => Stay::Accounts {
-                limits: limits(from)?,
-            },
-            (_, _) => return Err(Malformed),
-        };
-        Ok(Self { reply, stay })
-    }
-}
-
-fn limits(from: &mut Decoder<'_>) -> Result<Vec<Limit>, Malformed> {
-    let count = usize::from(from.byte()?);
-    let limit = |_| {
-        let which = from.byte()?;
-        if usize::from(which) >= limits::MOST {
-            return Err(Malformed);
-        }
-        let (soft, hard) = (from.long()?, from.long()?);
-        Ok(Limit { which, soft, hard })
-    };
-    if count > limits::MOST {
-        return Err(Malformed);
-    }
-    (0..count).map(limit).collect()
-}
-
 /// What one password's check came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthReply {
@@ -110,55 +59,77 @@ pub enum AuthReply {
     },
 }
 
-impl Message for AuthReply {
-    const MAX: usize = NAME + PATH + 4 * GROUPS + 64;
+messages! { AuthReply, NAME + PATH + 4 * GROUPS as usize + 64;
+    1 Granted(Person);
+    2 Refused(Words(NAME));
+    3 NoAccount { name: Text(NAME) };
+}
+
+impl Message for AuthWord {
+    const MAX: usize = AuthReply::MAX + 4 + limits::MOST * LIMIT;
 
     fn encode(&self, out: &mut Encoder) {
-        match self {
-            Self::Granted(id) => {
-                out.tag(1)
-                    .text(&id.name)
-                    .int(id.uid)
-                    .int(id.gid)
-                    .text(&id.home);
-                out.short(u16::try_from(id.groups.len()).unwrap_or(u16::MAX));
-                for gid in &id.groups {
-                    out.int(*gid);
-                }
-            }
-            Self::Refused(reason) => {
-                out.tag(2).text(reason);
-            }
-            Self::NoAccount { name } => {
-                out.tag(3).text(name);
-            }
-        }
+        self.reply.encode(out);
+        let limits = match &self.stay {
+            Stay::Ends => None,
+            Stay::Accounts { limits } => Some(limits.clone()),
+        };
+        STAY.put(&limits, out);
     }
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Ok(match from.byte()? {
-            1 => {
-                let name = from.text(NAME)?;
-                let (uid, gid) = (from.int()?, from.int()?);
-                let home = from.text(PATH)?;
-                let count = usize::from(from.short()?);
-                if count > GROUPS {
-                    return Err(Malformed);
-                }
-                let groups = (0..count).map(|_| from.int()).collect::<Result<_, _>>()?;
-                Self::Granted(Identity {
-                    name,
-                    uid,
-                    gid,
-                    groups,
-                    home,
-                })
+        let reply = AuthReply::decode(from)?;
+        let stay = match (STAY.take(from)?, &reply) {
+            (None, _) => Stay::Ends,
+            // Where nobody is let in there is no session.
+            (Some(limits), AuthReply::Granted(_) | AuthReply::NoAccount { .. })
+                if limits.len() <= limits::MOST =>
+            {
+                Stay::Accounts { limits }
             }
-            2 => Self::Refused(from.text(NAME)?),
-            3 => Self::NoAccount {
-                name: from.text(NAME)?,
-            },
-            _ => return Err(Malformed),
+            (Some(_), _) => return Err(Malformed),
+        };
+        Ok(Self { reply, stay })
+    }
+}
+
+/// The limits of who stays.
+const STAY: Maybe<Many<Bound>> = Maybe(Many(u16::MAX, Bound));
+
+/// The encoded length of a [`Limit`].
+const LIMIT: usize = 1 + 8 + 8;
+
+struct Bound;
+
+impl Kind for Bound {
+    type Value = Limit;
+    fn put(&self, limit: &Limit, out: &mut Encoder) {
+        out.byte(limit.which).long(limit.soft).long(limit.hard);
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Limit, Malformed> {
+        let (which, soft, hard) = (from.byte()?, from.long()?, from.long()?);
+        let limit = Limit { which, soft, hard };
+        let known = usize::from(which) < limits::MOST;
+        known.then_some(limit).ok_or(Malformed)
+    }
+}
+
+struct Person;
+
+impl Kind for Person {
+    type Value = Identity;
+    fn put(&self, id: &Identity, out: &mut Encoder) {
+        out.text(&id.name).int(id.uid).int(id.gid).text(&id.home);
+        // All of them: too many are refused.
+        Many(u16::MAX, Int).put(&id.groups, out);
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Identity, Malformed> {
+        Ok(Identity {
+            name: from.text(NAME)?,
+            uid: from.int()?,
+            gid: from.int()?,
+            home: from.text(PATH)?,
+            groups: Many(GROUPS, Int).take(from)?,
         })
     }
 }

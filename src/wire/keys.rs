@@ -1,6 +1,6 @@
 //! What master and the keyholder, which it starts, say to each other.
 
-use super::kinds::{File, Int, Many, Short, Text, Words, messages};
+use super::kinds::{File, Int, Many, Maybe, Short, Text, Words, messages};
 use std::os::fd::OwnedFd;
 
 /// The longest certificate, in DER.
@@ -32,19 +32,18 @@ pub enum FromKeyholder {
     },
     /// A certificate of the key before, the server's own first.
     Certificate(Vec<u8>),
-    /// Something the administrator should know; the option it concerns, and the text.
-    Remark {
-        /// The option.
-        option: Vec<u8>,
-        /// The text.
-        text: Vec<u8>,
-    },
-    /// A key or certificate cannot be used; the option, and why.
-    Mistake {
-        /// The option.
-        option: Vec<u8>,
-        /// The text.
-        text: Vec<u8>,
+    /// Something the administrator should know.
+    Remark(Vec<u8>),
+    /// A key or certificate cannot be used, and why.
+    Mistake(Vec<u8>),
+    /// What clients' certificates may be held against, of one certificate in `ca_certs_file`.
+    Authority {
+        /// Its name.
+        subject: Vec<u8>,
+        /// Its key.
+        key: Vec<u8>,
+        /// Which names it may vouch for, if that is limited.
+        constraints: Option<Vec<u8>>,
     },
     /// Everything was loaded and every right given up: sessions may come.
     Ready,
@@ -56,11 +55,12 @@ messages! { ToKeyholder, 5;
     1 Session { signatures: Int, channel: File };
 }
 
-messages! { FromKeyholder, CERTIFICATE + 3;
+messages! { FromKeyholder, 3 * CERTIFICATE + 8;
     1 Key { schemes: Many(SCHEMES, Short) };
     2 Certificate(Text(CERTIFICATE));
-    3 Remark { option: Text(TEXT), text: Words(TEXT) };
-    4 Mistake { option: Text(TEXT), text: Words(TEXT) };
+    3 Remark(Words(TEXT));
+    4 Mistake(Words(TEXT));
     5 Ready;
     6 Note(Words(TEXT));
+    7 Authority { subject: Text(CERTIFICATE), key: Text(CERTIFICATE), constraints: Maybe(Text(CERTIFICATE)) };
 }

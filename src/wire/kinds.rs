@@ -177,4 +177,6 @@ plain! {
     Short u16, short;
     /// A 32-bit number.
     Int u32, int;
+    /// A 64-bit number.
+    Long u64, long;
 }

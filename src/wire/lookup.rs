@@ -1,12 +1,15 @@
 //! What the process that asks the name service for helper reports: texts, of which there may be none.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
+use super::kinds::{Kind, Many, Words};
 
 /// The longest name or address (NI_MAXHOST of getnameinfo(3)).
 const TEXT: usize = 1025;
 
 /// The most that are reported; a name with more addresses is known by its first ones.
-pub const MOST: usize = 32;
+const MOST: u16 = 32;
+
+const TEXTS: Many<Words> = Many(MOST, Words(TEXT));
 
 /// Nothing is said to the process that asks, nor to auth: its end is closed when there is nothing more to do.
 #[derive(Debug)]
@@ -27,26 +30,16 @@ impl Message for Silence {
 pub struct Found(pub Vec<Vec<u8>>);
 
 impl Message for Found {
-    const MAX: usize = MOST * (TEXT + 2) + 3;
+    const MAX: usize = MOST as usize * (TEXT + 2) + 3;
 
     fn encode(&self, out: &mut Encoder) {
-        let texts = self.0.iter().filter(|text| text.len() <= TEXT).take(MOST);
-        let count = texts.clone().count();
-        out.tag(1).short(u16::try_from(count).unwrap_or(u16::MAX));
-        for text in texts {
-            out.text(text);
-        }
+        TEXTS.put(&self.0, out.tag(1));
     }
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        if from.byte()? != 1 {
-            return Err(Malformed);
+        match from.byte()? {
+            1 => TEXTS.take(from).map(Self),
+            _ => Err(Malformed),
         }
-        let count = usize::from(from.short()?);
-        if count > MOST {
-            return Err(Malformed);
-        }
-        let texts = (0..count).map(|_| from.text(TEXT));
-        texts.collect::<Result<_, _>>().map(Self)
     }
 }

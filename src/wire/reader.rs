@@ -1,7 +1,7 @@
 //! What the reader asks for and reports: values that are typed already, and sentences for people; held by master, helper and the reader.
 
 use super::codec::{Decoder, Encoder, Malformed};
-use super::kinds::{self, Byte, Flag, Int, Kind, Many, Maybe, Short, Text, Words, messages};
+use super::kinds::{self, Byte, Flag, Int, Kind, Long, Many, Maybe, Short, Text, Words, messages};
 use crate::config::value::Value;
 use crate::config::{How, Origin};
 use crate::sys::account::Account;
@@ -18,6 +18,9 @@ pub const TEXT: usize = 60_000;
 
 /// More suites than there are.
 const SUITES: u16 = 64;
+
+/// More steps than the kernel takes (`BPF_MAXINSNS` of linux/bpf_common.h).
+const STEPS: u16 = 4096;
 
 /// More groups than an account has.
 const GROUPS: u16 = 10_000;
@@ -63,10 +66,17 @@ pub enum FromReader {
         /// What stands there.
         stands: Option<Vec<u8>>,
     },
-    /// What `ssl_ciphers` comes to, as places in the list of all suites.
+    /// What `ssl_ciphers` comes to, as TLS numbers them; what no TLS here has counts for nothing.
     Suites(Vec<u16>),
     /// The file of settings for a client.
     File(Vec<u8>),
+    /// What the filter of a list comes to: the list's place among all of them, and a word for each step.
+    Program {
+        /// The place.
+        place: u16,
+        /// The words.
+        words: Vec<u64>,
+    },
     /// That was all, and whether it is good.
     Done(bool),
 }
@@ -90,6 +100,7 @@ messages! { FromReader, TEXT + PATH + 16;
     7 Done(Flag);
     8 File(Text(PATH));
     10 Suites(Many(SUITES, Short));
+    11 Program { place: Short, words: Many(STEPS, Long) };
     9 Passive { name: Text(PATH), address: Text(PATH), stands: Maybe(Text(PATH)) };
 }
 

@@ -190,7 +190,7 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
 
 fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
     let stamp = if session.config.use_localtime {
-        clock::from_local(stamp)
+        from_local(stamp)
     } else {
         stamp
     };
@@ -204,4 +204,11 @@ fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
         session.reply(550, b"Could not set file modification time.");
     }
     Ok(())
+}
+
+/// The moment a local date and time means, both in seconds since 1970. Within hours of a change of the clocks the offset at the same
+/// number in UTC is that of its other side, so it is asked for twice; of a time that comes twice, either is meant.
+fn from_local(stamp: i64) -> i64 {
+    let near = stamp.saturating_sub(clock::offset(stamp));
+    stamp.saturating_sub(clock::offset(near))
 }

@@ -12,6 +12,7 @@ mod facts;
 pub mod fuzz;
 mod greeter;
 mod guard;
+mod inside;
 mod jail;
 mod line;
 mod list;
@@ -25,6 +26,7 @@ mod pace;
 mod plain;
 mod publish;
 mod relay;
+mod rights;
 mod site;
 mod space;
 mod stamp;
@@ -33,13 +35,12 @@ mod transfer;
 mod zip;
 
 pub use greeter::GREETER_LIMITS;
+pub use rights::{asks_the_host, rights};
 
 use crate::config::{Config, Loaded};
 use crate::sys::confine::{self, Plan, Wanted};
 use crate::sys::heap;
 use crate::sys::process;
-use crate::sys::schedule;
-use crate::sys::seccomp::Rights;
 use crate::sys::socket::Parcel;
 use crate::tls::{Entry, Secure};
 use crate::wire::{
@@ -145,27 +146,6 @@ pub struct Verdict {
     pub recorded: bool,
 }
 
-/// What a session may change: the gates of the commands that do (reference §3.4), as far as no command line is needed to know.
-pub fn rights(config: &Config, rules: Rules) -> Rights {
-    let local = rules == Rules::Local;
-    let write = |anonymous_may: bool| config.write_enable && (local || anonymous_may);
-    let alter = write(config.anon_other_write_enable);
-    let upload = alter || write(config.anon_upload_enable);
-    Rights {
-        upload,
-        make: write(config.anon_mkdir_write_enable),
-        alter,
-        chmod: local && config.write_enable && config.chmod_enable,
-        publish: config.atomic_uploads && upload,
-        sync: config.fsync_uploads && upload,
-    }
-}
-
-/// Whether a session looks names up with the host's name service.
-pub fn asks_the_host(config: &Config, chroot: bool) -> bool {
-    !chroot && (config.text_userdb_names || config.tilde_user_enable)
-}
-
 /// How long a client has to log in, whatever it says: three times `idle_session_timeout` for three commands, but not more than five
 /// minutes unless a single one may take longer (attacks B-102).
 pub fn login_limit(idle: u32) -> Duration {
@@ -177,6 +157,9 @@ pub fn login_limit(idle: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
+/// What a client is told when a step of giving up privilege has failed.
+const CANNOT_START: &[u8] = b"500 OOPS: cannot start the session\r\n";
+
 /// The greeter's life: gives up everything, then talks; gives the exit status.
 pub fn greet(
     base: &Loaded,
@@ -186,10 +169,6 @@ pub fn greet(
     mut channel: Channel<BeforeLogin, BeforeLoginReply>,
     greeting: Greeting,
 ) -> i32 {
-    if client.secure.is_some() {
-        // It may stay and carry the control connection.
-        schedule::answer_first();
-    }
     match confine::confine(plan) {
         Ok(confined) => {
             // The empty directory has been entered: nothing names it any more.
@@ -197,9 +176,7 @@ pub fn greet(
             greeter::talk(base, client, confined, channel, greeting)
         }
         Err(failure) => {
-            client
-                .socket
-                .last_word(b"500 OOPS: cannot start the session\r\n");
+            client.socket.last_word(CANNOT_START);
             let why = Said::Note(failure.to_string().into_bytes());
             let _ = channel.send(&BeforeLogin::Said(why));
             2
@@ -218,22 +195,13 @@ pub fn work(
     handover: Handover,
 ) -> i32 {
     heap::end_wiping();
-    schedule::answer_first();
     match jail::enter(config, &verdict, wanted, helper) {
-        Ok(jail) => {
-            // If it is gone, the first command finds out.
-            let _ = channel.send(&AfterLogin::Arrived);
-            let session = state::Session::new(config, client, verdict, jail, channel, handover);
-            session.serve()
-        }
-        Err(oops) => {
-            client
-                .socket
-                .last_word(format!("500 OOPS: {oops}\r\n").as_bytes());
+        Ok(entered) => inside::live(config, client, verdict, entered, channel, handover),
+        Err(why) => {
+            client.socket.last_word(CANNOT_START);
+            let why = Said::Note(format!("login ended: {why}").into_bytes());
             // Without a helper there is no log to write to.
-            let _ = channel.send(&AfterLogin::Event(Event::Said(Said::Note(
-                oops.note().into_bytes(),
-            ))));
+            let _ = channel.send(&AfterLogin::Event(Event::Said(why)));
             2
         }
     }

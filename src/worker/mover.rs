@@ -9,7 +9,7 @@ use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
 use crate::ftp::ascii::ToNetwork;
-use crate::sys::{process, socket};
+use crate::sys::{fence, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
@@ -131,7 +131,7 @@ impl Mover {
                     }
                 }
             })?;
-        process::no_more_threads();
+        fence::no_more_threads();
         Ok(Self { jobs, ends, wake })
     }
 

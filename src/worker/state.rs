@@ -3,7 +3,7 @@
 use super::brief::EndMark;
 use super::control::{Control, Input};
 use super::data::Data;
-use super::jail::Jail;
+use super::inside::Jail;
 use super::modern::Modern;
 use super::mover::Mover;
 use super::names::Names;

@@ -358,6 +358,49 @@ fn without_pam_the_log_says_so() {
     assert_eq!(seen(), [""; 0]);
 }
 
+/// The file with the passwords' hashes is opened as root; who reads it, and hashes what a client has sent, has no right any more.
+#[test]
+fn without_pam_a_password_is_hashed_without_rights() {
+    let host = Host::new();
+    hide_pam();
+    // So many rounds that they do not end by themselves.
+    let hash = format!("$6$rounds=900000000$salt${}", "x".repeat(86));
+    host.write("/etc/shadow", &format!("alice:{hash}:19000::::::\n"));
+    let server = Server::start(&host, "delay_failed_login=0\n");
+    let mut client = Client::connect();
+    let (helper, greeter) = super::session(&server, NOBODY);
+    client.send(b"USER alice\r\nPASS secret\r\n");
+    let hashes = || {
+        let mut below = children(helper.pid).into_iter();
+        below.find(|pid| *pid != greeter.pid && uid(*pid).as_deref() == Some(NOBODY))
+    };
+    let auth = wait("who hashes", hashes);
+    wait("its last step", || {
+        let seen = Seen::of(auth);
+        (seen.field("NoNewPrivs") == ["1"]).then_some(())
+    });
+    let seen = Seen::of(auth);
+    seen.ids(NOBODY, NOBODY, &[]);
+    seen.powerless();
+    // Standard error is where the server was started.
+    let known = |file: &&String| !["/dev/null", "/mnt/output", "/etc/shadow"].contains(&&***file);
+    let files = seen.files();
+    let others: Vec<_> = files.iter().filter(known).collect();
+    let [channel] = others[..] else {
+        panic!("{files:?}");
+    };
+    assert!(channel.starts_with("socket:"), "{files:?}");
+    kill(Pid::from_raw(auth), Signal::SIGKILL).unwrap();
+    client.next("331 Please specify the password.");
+    client.next("530 Login incorrect.");
+    // It ends with its helper, too.
+    client.send(b"USER alice\r\nPASS secret\r\n");
+    let auth = wait("who hashes", hashes);
+    kill(Pid::from_raw(helper.pid), Signal::SIGKILL).unwrap();
+    wait("its end", || uid(auth).is_none().then_some(()));
+    alone(&server);
+}
+
 /// Puts an empty file in the place of libpam, in this private host.
 fn hide_pam() {
     let cache = String::from_utf8_lossy(&fs::read("/etc/ld.so.cache").unwrap()).into_owned();

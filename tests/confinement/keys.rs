@@ -487,6 +487,39 @@ fn certificates_that_cannot_be_used() {
     );
 }
 
+/// The keyholder reads these too, and says all that it has to say at once.
+#[test]
+fn authorities_that_cannot_be_used() {
+    let host = Host::new();
+    let good = tls::pair();
+    host.write(tls::PEM, &format!("{}{}", good.pem, good.key_pem));
+    let refused = |expected: &str| {
+        let (status, said) = Server::refused(&host, &format!("{ON}ca_certs_file=/etc/ca.pem\n"));
+        assert_eq!(status.code(), Some(2));
+        let expected = format!("SSL: cannot load CA file /etc/ca.pem: {expected}");
+        assert!(said.contains(&expected), "{said}");
+        said
+    };
+    refused("No such file");
+    host.mkdir("/etc/ca.pem", 0);
+    refused("not a regular file");
+    fs::remove_dir("/etc/ca.pem").unwrap();
+    host.write("/etc/ca.pem", &good.key_pem);
+    refused("there is no certificate in it");
+    let none = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    host.write("/etc/ca.pem", &format!("{}{none}", good.pem));
+    refused("");
+    host.write(tls::PEM, &good.pem);
+    let said = refused("");
+    assert!(said.contains("there is no private key in PEM"), "{said}");
+    // Nobody is asked for a certificate: they are not read.
+    host.write(tls::PEM, &format!("{}{}", good.pem, good.key_pem));
+    let _server = Server::start(
+        &host,
+        &format!("{ON}ssl_request_cert=NO\nca_certs_file=/etc/ca.pem\n"),
+    );
+}
+
 #[test]
 fn an_expired_certificate_is_served_and_said() {
     let host = Host::new();

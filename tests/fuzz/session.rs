@@ -2,7 +2,7 @@
 //! channel. Only the giving up of privilege is left out (sys/confine.rs). Whatever the client says, each command has one final reply,
 //! replies are lines of RFC 959, helper hears no message out of order, and it all ends.
 
-use super::jail::Jail;
+use super::inside::Jail;
 use super::state::Session;
 use super::{Class, Client, Greeting, Handover, Rules, Secured, Verdict, greet, rights};
 use crate::config::{self, Config, Loaded, Source};
@@ -206,7 +206,7 @@ fn serve<'scope>(
         limits: &[],
         isolation: Isolation::default(),
         parent: None,
-        fences: Fences::default(),
+        fences: &Fences::default,
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 4000));
     let client = |socket: OwnedFd| Client {

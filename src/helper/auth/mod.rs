@@ -1,25 +1,41 @@
-//! One password checked: by PAM where the host has it, else against the shadow file; auth, a root child of nursery or helper that ends
-//! when it has answered, unless `session_support` leaves it a session to close.
+//! One password checked: by PAM where the host has it, else against the shadow file, which is opened as root and read without rights; auth,
+//! a root child of nursery or helper that ends when it has answered, unless `session_support` leaves it a session to close.
 
 pub mod nursery;
 mod pam;
+mod refusal;
 mod session;
 mod shadow;
+mod shells;
 mod stamps;
 
-use crate::config::Config;
+use super::prepared::Prepared;
+use crate::reader::Who;
 use crate::sys::account;
-use crate::sys::pam::Pam;
+use crate::sys::confine::{self, Fences};
+use crate::sys::pam::{Pam, Refused};
 use crate::sys::process::Ended;
 use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
 const LONGEST: usize = 128;
+
+/// shadow(5).
+const SHADOW: &str = "/etc/shadow";
+
+/// The resource limits of an auth that reads it.
+const LIMITS: &[(Resource, u64)] = &[
+    (Resource::RLIMIT_FSIZE, 0),
+    (Resource::RLIMIT_CORE, 0),
+    (Resource::RLIMIT_DATA, 256 << 20),
+];
 
 /// Why a login is refused: one sentence for the log that names the rule and what would mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +99,8 @@ pub struct Asked<'a> {
     pub password: &'a mut Zeroizing<Vec<u8>>,
     /// The client's numeric address.
     pub rhost: &'a str,
+    /// Whom auth becomes when it needs no right any more.
+    pub who: Who,
     /// Who asks: its number is the session's in logs and records.
     pub helper: Pid,
     /// `pam_service_name`.
@@ -92,18 +110,35 @@ pub struct Asked<'a> {
 }
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
-pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
-    match Pam::load() {
-        Some(library) => answer_by(&library, asked, channel),
-        None => {
-            let checked = shadow::check(
-                &shadow::Files::HOST,
-                asked.name,
-                asked.password,
-                config.check_shell,
-            );
-            say(&mut channel, checked.map_or_else(refused, identity));
-        }
+pub fn answer<In: Message>(
+    prepared: &Prepared,
+    asked: Asked<'_>,
+    mut channel: Channel<AuthWord, In>,
+) {
+    if let Some(library) = Pam::load() {
+        return answer_by(&library, asked, channel);
+    }
+    // All that takes a right: what comes then, the passwords' lines among it, is read without any.
+    let file = File::open(SHADOW);
+    let reply = match lay_down(asked.who, Some(asked.helper)) {
+        Ok(()) => shadow::reply(file, &asked, prepared.config().check_shell),
+        Err(reason) => refused(reason),
+    };
+    say(&mut channel, reply);
+}
+
+/// Gives up every right, where what is left to do takes none.
+fn lay_down(who: Who, parent: Option<Pid>) -> Result<(), Reason> {
+    let plan = who.plan(LIMITS, &Fences::default, parent);
+    confine::confine(&plan).map(drop).map_err(failed)
+}
+
+/// Why PAM has refused, found out without rights: there is nothing else to do for this process.
+fn explain(asked: &Asked<'_>, refusal: Refused) -> Reason {
+    let configured = pam::is_configured(asked.service);
+    match lay_down(asked.who, None) {
+        Ok(()) => refusal::reason(asked, configured, refusal),
+        Err(reason) => reason,
     }
 }
 
@@ -118,7 +153,7 @@ fn answer_by<In: Message>(library: &Pam, asked: Asked<'_>, mut channel: Channel<
             drop(login);
             say(&mut channel, identity(name));
         }
-        Err(reason) => say(&mut channel, refused(reason)),
+        Err(refusal) => say(&mut channel, refused(explain(&asked, refusal))),
     }
 }
 

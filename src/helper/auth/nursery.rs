@@ -9,6 +9,7 @@ use super::stamps::Stamps;
 use super::{Asked, answer_by};
 use crate::config::Config;
 use crate::helper::Prepared;
+use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
 use crate::wire::{AuthReply, AuthWord, Broken, Channel, Silence, Stay, ToAuth, ToNursery};
@@ -51,9 +52,6 @@ const SERVICES: &str = "/etc/pam.d";
 /// The longest that a file may have changed without being noticed. Under load looking at all of them would cost each login.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// The most that is read of nsswitch.conf.
-const LONGEST: usize = 64 * 1024;
-
 /// An auth that has not ended.
 struct Auth {
     /// Its end of the channel to its helper, so that helper hears how it ended.
@@ -69,6 +67,7 @@ impl Auth {
 }
 
 struct Nursery {
+    who: Who,
     asks: Channel<Silence, ToNursery>,
     signals: SignalFd,
     pam: Pam,
@@ -122,6 +121,7 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
     let (_, most) = descriptors;
     let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     Nursery {
+        who: prepared.reader(),
         asks: Channel::new(asks),
         signals,
         pam,
@@ -153,36 +153,15 @@ fn load(prepared: &Prepared) -> Option<Pam> {
             pam.keep_modules(&service);
         }
     }
-    let text = std::fs::read("/etc/nsswitch.conf").unwrap_or_default();
-    for name in sources(text.get(..LONGEST).unwrap_or(&text)) {
+    for name in reader::modules(prepared.reader()) {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         // glibc opens them by this name (nsswitch.conf(5)), and finds them open.
-        if let Ok(file) = CString::new([b"libnss_", name, b".so.2"].concat()) {
+        let file = CString::new(format!("libnss_{name}.so.2"));
+        if let (true, Ok(file)) = (name.as_bytes().iter().all(plain), file) {
             let _ = dl::open(&file);
         }
     }
     Some(pam)
-}
-
-/// The sources that nsswitch.conf(5) names for accounts, without those that are part of the C library.
-fn sources(text: &[u8]) -> Vec<&[u8]> {
-    let mut found: Vec<&[u8]> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
-        let mut halves = line.splitn(2, |byte| *byte == b':');
-        let database = halves.next().unwrap_or_default().trim_ascii();
-        if !matches!(database, b"passwd" | b"group" | b"shadow" | b"initgroups") {
-            continue;
-        }
-        let words = halves.next().unwrap_or_default();
-        let words = words.split(u8::is_ascii_whitespace).filter(|word| {
-            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-            !word.is_empty() && word.iter().all(plain) && !matches!(*word, b"files" | b"dns")
-        });
-        found.extend(words);
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
 }
 
 /// The files that say what is loaded. A service that is edited may name other modules: logins would go on without them here, but would
@@ -293,6 +272,7 @@ impl Nursery {
             name: &name,
             password: &mut password,
             rhost: &rhost,
+            who: self.who,
             helper,
             service: service.as_deref(),
             session_support,
@@ -323,7 +303,7 @@ impl Nursery {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Auth, sources};
+    use super::Auth;
     use crate::sys::socket;
     use nix::unistd::Pid;
     use std::os::fd::AsFd;
@@ -341,17 +321,5 @@ mod tests {
         assert_eq!(socket::receive(ours.as_fd(), &mut [0]).unwrap(), 0);
         drop((ours, copy));
         assert!(!auth.works_for(helper));
-    }
-
-    #[test]
-    fn the_sources_of_accounts() {
-        let text = b"# passwd: nis\npasswd:\tfiles systemd sss [NOTFOUND=return] # ldap\ngroup: files\n  shadow :files  db\n\
-            hosts: files mdns\ninitgroups: ../../evil winbind";
-        let found: Vec<_> = sources(text)
-            .into_iter()
-            .map(String::from_utf8_lossy)
-            .collect();
-        assert_eq!(found, ["db", "sss", "systemd", "winbind"]);
-        assert!(sources(b"").is_empty() && sources(b"passwd").is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! A PAM session and the records of a login, kept for as long as helper lives and closed however it ends; auth, still root.
 
-use super::{Asked, pam, say};
+use super::{Asked, explain, say};
 use crate::sys::pam::Login;
 use crate::sys::syslog::{Level, Syslog};
 use crate::sys::utmp::Record;
@@ -37,7 +37,9 @@ pub fn keep<In: Message>(
     let opened = login.open_session();
     process::end_within(0);
     if let Err(refusal) = opened {
-        let reason = pam::reason(asked.service, refusal);
+        // Modules may have something to put in order.
+        drop(login);
+        let reason = explain(&asked, refusal);
         return say(&mut channel, refused(&reason.to_string()));
     }
     login.forget_password();
@@ -60,9 +62,11 @@ pub fn keep<In: Message>(
     record.end(clock::now());
     process::end_within(CLOSING);
     if let Err(refusal) = login.close_session() {
-        let reason = pam::reason(asked.service, refusal);
+        let mut log = Syslog::new("vsftpd", PATIENCE);
+        drop(login);
+        let reason = explain(&asked, refusal);
         let text = format!("the session of a login was not closed in order: {reason}");
-        Syslog::new("vsftpd", PATIENCE).send(Level::Warning, text.as_bytes());
+        log.send(Level::Warning, text.as_bytes());
     }
 }
 

@@ -1,44 +1,33 @@
-//! A password checked against /etc/shadow and crypt(3), on hosts without PAM (reference §6.4); auth.
+//! A password checked against /etc/shadow and crypt(3), on hosts without PAM (reference §6.4); auth, without rights.
 
-use super::Reason;
+use super::{Asked, Reason, SHADOW, identity, refused, shells};
 use crate::sys::account;
 use crate::sys::clock;
 use crate::sys::crypt::Crypt;
+use crate::wire::AuthReply;
 use std::collections::HashMap;
-use std::io::Read;
+use std::fs::File;
+use std::io;
 use zeroize::Zeroizing;
-
-/// The most that is read of each file.
-const LONGEST: u64 = 16 << 20;
 
 /// The setting that stands in where the host has no hash at all.
 const DUMMY: &[u8] = b"$6$nobodyhasthissalt$";
 
 const DAY: i64 = 86_400;
 
-/// Where the host keeps them.
-#[derive(Debug, Clone, Copy)]
-pub struct Files<'a> {
-    /// shadow(5).
-    pub shadow: &'a str,
-    /// shells(5).
-    pub shells: &'a str,
-}
-
-impl Files<'static> {
-    /// The real ones.
-    pub const HOST: Self = Self {
-        shadow: "/etc/shadow",
-        shells: "/etc/shells",
-    };
+/// Checks a password by what stands in that file; what auth says of it.
+pub fn reply(shadow: io::Result<File>, asked: &Asked<'_>, check_shell: bool) -> AuthReply {
+    let Asked { name, password, .. } = asked;
+    check(shadow, shells::HOST, name, password, check_shell).map_or_else(refused, identity)
 }
 
 /// Checks the password; gives the name the login goes on with.
 ///
 /// # Errors
 /// The rule that refused.
-pub fn check(
-    files: &Files<'_>,
+fn check(
+    shadow: io::Result<File>,
+    shells: &str,
     name: &[u8],
     password: &[u8],
     check_shell: bool,
@@ -48,7 +37,7 @@ pub fn check(
     })?;
     let account = account::find(name)
         .map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;
-    let text = Zeroizing::new(read(files.shadow)?);
+    let text = shells::read(SHADOW, shadow).map(Zeroizing::new)?;
     let entry = Entry::find(&text, name);
     let hash = entry.as_ref().map(|entry| entry.hash.as_slice());
     let hash = hash.filter(|hash| !matches!(hash.first(), None | Some(b'!' | b'*')));
@@ -69,11 +58,10 @@ pub fn check(
         return Err(Reason::new("wrong password"));
     }
     entry.in_force(clock::now() / DAY)?;
-    if check_shell && !listed(files, &account.shell)? {
+    if check_shell && !shells::listed(shells, &account.shell)? {
         let shell = account.shell.display();
         return Err(Reason::new(format!(
-            "the shell {shell} is not in {}: add it or set check_shell=NO",
-            files.shells
+            "the shell {shell} is not in {shells}: add it or set check_shell=NO"
         )));
     }
     Ok(name.to_vec())
@@ -140,31 +128,6 @@ fn stand_in(text: &[u8]) -> &[u8] {
     most.map_or(DUMMY, |(_, hash)| hash)
 }
 
-/// Whether a shell is one of the host's; an empty one is `/bin/sh`.
-///
-/// # Errors
-/// The list cannot be read.
-pub fn listed(files: &Files<'_>, shell: &std::path::Path) -> Result<bool, Reason> {
-    use std::os::unix::ffi::OsStrExt;
-    let text = read(files.shells)?;
-    let shell = shell.as_os_str().as_bytes();
-    let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
-    Ok(text
-        .split(|byte| *byte == b'\n')
-        .any(|line| line.trim_ascii() == shell))
-}
-
-fn read(path: &str) -> Result<Vec<u8>, Reason> {
-    let failed = |error: std::io::Error| Reason::new(format!("cannot read {path}: {error}"));
-    let mut text = Vec::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
-        .take(LONGEST)
-        .read_to_end(&mut text)
-        .map_err(failed)?;
-    Ok(text)
-}
-
 /// Compares without telling by its time where the first difference is.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len()
@@ -177,9 +140,25 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::{Entry, Files, check, equal};
+    use super::{Entry, equal};
     use crate::sys::clock;
     use crate::sys::crypt::Crypt;
+
+    /// Two files in the places of shadow(5) and shells(5).
+    struct Files<'a> {
+        shadow: &'a str,
+        shells: &'a str,
+    }
+
+    fn check(
+        files: &Files<'_>,
+        name: &[u8],
+        password: &[u8],
+        check_shell: bool,
+    ) -> Result<Vec<u8>, super::Reason> {
+        let shadow = std::fs::File::open(files.shadow);
+        super::check(shadow, files.shells, name, password, check_shell)
+    }
 
     fn with(line: &str, shells: &str, test: impl FnOnce(&Files<'_>)) {
         use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,7 +1,8 @@
 //! Filters of system calls: which list a process gets, and its installation as the last thing before it reads from the network;
 //! greeter, helper after login, worker.
 //!
-//! A list is data ([`lists`]); a call that is not on it ends the process. Programs are built once, by master, and inherited.
+//! A list is data ([`lists`]); a call that is not on it ends the process. Programs are compiled once, by a reader without rights; master keeps
+//! them, and every session inherits them. What was not expected is compiled by who needs it, which has given up its rights by then.
 
 mod bpf;
 mod lists;
@@ -9,12 +10,10 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use super::process::{self, Ended};
+use super::kernel::{self, reporting};
 use bpf::Refusal;
 use rows::{Answer, Row, When};
 use seccompiler::sock_filter;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a worker may change in its tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,23 +57,6 @@ pub enum List {
         names: bool,
     },
 }
-
-/// How many lists there are, and with it places for their programs.
-const PLACES: usize = 6 + 128;
-
-static PROGRAMS: [OnceLock<Vec<sock_filter>>; PLACES] = [const { OnceLock::new() }; PLACES];
-
-/// Whether a forbidden call is reported before the process ends.
-static REPORTING: AtomicBool = AtomicBool::new(false);
-
-/// Whether this kernel filters.
-static AVAILABLE: OnceLock<bool> = OnceLock::new();
-
-/// What the trial has come to.
-static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
-
-/// Whether it turned out not to, although it says so.
-static BROKEN: AtomicBool = AtomicBool::new(false);
 
 impl List {
     fn place(self) -> usize {
@@ -157,21 +139,29 @@ impl List {
         self.rows().into_iter().map(shown).collect()
     }
 
-    /// Builds the program, unless this process or an ancestor has: master does so for what it expects.
-    pub fn prepare(self) {
-        let _ = self.program();
-    }
-
-    fn program(self) -> Option<&'static [sock_filter]> {
+    /// Its place among all lists, and its program, for who is to keep it.
+    pub fn compiled(self) -> (usize, Vec<u64>) {
         let refusal = if reporting() {
             Refusal::Trap
         } else {
             Refusal::Kill
         };
-        let build = || bpf::program(&self.rows(), self.otherwise(), refusal);
-        PROGRAMS
-            .get(self.place())
-            .map(|one| one.get_or_init(build).as_slice())
+        let steps = bpf::program(&self.rows(), self.otherwise(), refusal);
+        let words = steps.iter().map(|step| {
+            let [c, d] = step.code.to_ne_bytes();
+            let [k, l, m, n] = step.k.to_ne_bytes();
+            u64::from_ne_bytes([c, d, step.jt, step.jf, k, l, m, n])
+        });
+        (self.place(), words.collect())
+    }
+
+    /// The program that was kept, or else one that is compiled now.
+    fn program(self) -> Option<&'static [sock_filter]> {
+        let kept = kernel::program(self.place())?;
+        let words = kept.get_or_init(|| self.compiled().1);
+        // SAFETY: a step is a plain C struct of as many bytes as a word, which it was made of, and wants no stricter alignment; the
+        // words stay as they are for as long as the process lives.
+        Some(unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) })
     }
 
     /// Confines this process to the list, for ever. The process has one thread: what it starts later inherits the filter.
@@ -187,71 +177,19 @@ impl List {
     }
 }
 
-/// Has forbidden calls reported on standard error before the process ends, which therefore stays open; for whoever makes a list.
-pub fn report_calls() {
-    REPORTING.store(true, Ordering::Relaxed);
-}
-
-/// Whether they are.
-pub fn reporting() -> bool {
-    REPORTING.load(Ordering::Relaxed)
-}
-
-/// Whether this machine and kernel filter system calls and can end a process for one (Linux 4.14).
-pub fn available() -> bool {
-    let says_so = *AVAILABLE.get_or_init(|| {
-        let action = libc::SECCOMP_RET_KILL_PROCESS;
-        // SAFETY: the operation reads one word behind the pointer, which outlives the call.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_GET_ACTION_AVAIL,
-                0,
-                &raw const action,
-            )
-        };
-        bpf::MACHINE != 0 && result == 0
-    });
-    says_so && !BROKEN.load(Ordering::Relaxed)
-}
-
-/// No filter is installed from here on: a trial has failed.
-pub fn do_without() {
-    BROKEN.store(true, Ordering::Relaxed);
-}
-
-/// Tries once, in a child that lives for nothing else, that a filter lets pass what is listed and ends the process for what is not.
-///
-/// # Errors
-/// What happened instead.
-pub fn self_test() -> Result<(), String> {
-    TRIED.get_or_init(trial).clone()
-}
-
-fn trial() -> Result<(), String> {
+/// Tries that a filter lets pass what is listed and ends the process for what is not: for a process that has nothing else to do, and comes
+/// back only from a kernel that cannot.
+pub fn try_out() {
     let list = List::Worker {
         rights: Rights::default(),
         names: false,
     };
-    let child = process::spawn(&[], || {
-        // Its report would be about nothing.
-        let _ = nix::unistd::close(2);
-        if list.install().is_err() {
-            return 2;
-        }
+    // Its report would be about nothing.
+    let _ = nix::unistd::close(2);
+    if list.install().is_ok() {
         // Listed: time passes. Not listed: who the parent is.
         std::thread::sleep(std::time::Duration::from_micros(1));
         let _ = nix::unistd::getppid();
-        1
-    });
-    let child = child.map_err(|error| error.to_string())?;
-    match process::wait_for(child).map_err(|error| error.to_string())? {
-        Ended::Killed(libc::SIGSYS) => Ok(()),
-        Ended::Exited(report::STATUS) if reporting() => Ok(()),
-        Ended::Exited(2) => Err("the kernel takes no filter".to_owned()),
-        Ended::Exited(1) => Err("a forbidden call went through".to_owned()),
-        Ended::Exited(other) => Err(format!("the trial ended with status {other}")),
-        Ended::Killed(signal) => Err(format!("the trial was ended by signal {signal}")),
     }
 }
 
@@ -262,7 +200,7 @@ mod report {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 
     /// How a process ends that has reported.
-    pub(super) const STATUS: i32 = 159;
+    const STATUS: i32 = 159;
 
     pub(super) fn listen() -> Result<(), Errno> {
         let action = SigAction::new(

@@ -10,7 +10,7 @@
 use super::bpf::*;
 use super::rows::When;
 use super::rows::{Answer, Row, Test, int, long, only, refuse, within};
-use super::{List, Rights};
+use super::{List, Rights, kernel};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -72,7 +72,7 @@ fn allowed(list: List, call: i64, arguments: [u64; 6]) -> bool {
 fn each_list_has_its_own_place_and_its_reasons() {
     let mut places: Vec<usize> = every().into_iter().map(List::place).collect();
     places.sort_unstable();
-    assert_eq!(places, (0..super::PLACES).collect::<Vec<_>>());
+    assert_eq!(places, (0..kernel::LISTS).collect::<Vec<_>>());
     for list in every() {
         for (name, _, why) in list.shown() {
             assert!(!name.is_empty() && !why.is_empty(), "{name}");
@@ -300,7 +300,7 @@ fn ending(list: List, call: i64) -> WaitStatus {
 /// The kernel's own word, for every number there is: killed unless a row says otherwise (attacks B-130).
 #[test]
 fn the_kernel_agrees() {
-    if !super::available() {
+    if !kernel::filters() {
         return;
     }
     for list in [
@@ -311,7 +311,7 @@ fn the_kernel_agrees() {
         READER,
         List::Helper { gives: false },
     ] {
-        list.prepare();
+        let _ = list.program();
         let rows = list.rows();
         for call in (0..480).chain([0x4000_0000, 0x4000_0027]) {
             let found: Vec<_> = rows.iter().filter(|row| row.call == call).collect();

@@ -1,19 +1,72 @@
 //! Data connections, and the client's socket once somebody may read it; greeter, worker, and helper after login.
 
-use super::{accept_with, send_with, stream};
+use super::{Fuse, Parcel, accept_with, canonical, send_now, send_with, stream, wait};
+use crate::sys::confine::Confined;
+use crate::sys::memory;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrStorage, sockopt};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-/// The same for a data connection, which does not block either.
+/// The peer has ended its direction (poll(2)); nix has no name for it.
+pub const PEER_ENDED: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
+
+impl Parcel {
+    /// Opens the parcel, in a process that has given up its rights.
+    pub fn open(self, _: Confined) -> OwnedFd {
+        self.0
+    }
+
+    /// Lends the socket to a process that has given up its rights but does not keep it: the greeter.
+    pub fn lend(&self, _: Confined) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Fuse {
+    /// [`Fuse::blow`], after a last word to a client whose session has not begun.
+    pub fn blow_with(self, bytes: &[u8]) {
+        send_now(self.0.as_fd(), bytes);
+        self.blow();
+    }
+}
+
+/// [`accept`](super::accept) for a data connection, which does not block either.
 ///
 /// # Errors
 /// As [`super::accept`].
 pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
+}
+
+/// Another port of an address, as [`canonical`] has it; a link-local one is nothing without its interface (RFC 4007).
+pub fn at_port(address: SocketAddr, port: u16) -> SocketAddr {
+    match (canonical(address.ip()), address) {
+        (IpAddr::V6(ip), SocketAddr::V6(six)) => {
+            SocketAddrV6::new(ip, port, 0, six.scope_id()).into()
+        }
+        (ip, _) => SocketAddr::new(ip, port),
+    }
+}
+
+/// As [`wait`], for a client that may be idle: after a moment of silence this process gives back the memory it does not use.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_for_client(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+    /// Longer than clients take between two commands.
+    const MOMENT: Duration = Duration::from_millis(300);
+    let moment = Instant::now().checked_add(MOMENT);
+    if moment.is_some_and(|moment| deadline.is_none_or(|deadline| moment < deadline)) {
+        if wait(fds, moment)? {
+            return Ok(true);
+        }
+        memory::give_back();
+    }
+    wait(fds, deadline)
 }
 
 /// A socket that listens for one data connection on this address at a port of `ports`, or `None` when all of them are taken.
@@ -41,7 +94,7 @@ pub fn listen_data(
         };
         match socket::bind(
             socket.as_raw_fd(),
-            &SockaddrStorage::from(super::at_port(address, port)),
+            &SockaddrStorage::from(at_port(address, port)),
         ) {
             Ok(()) => {}
             Err(Errno::EADDRINUSE | Errno::EACCES) => continue,

@@ -3,11 +3,12 @@
 mod data;
 
 pub use data::{
-    accept_data, acknowledge, at_once, connect_data, connected, control_options, finish,
-    listen_data, receive, receives, send_last, sends, unacknowledged,
+    PEER_ENDED, accept_data, acknowledge, at_once, at_port, connect_data, connected,
+    control_options, finish, listen_data, receive, receives, send_last, sends, unacknowledged,
+    wait_for_client,
 };
 
-use super::{heap, memory};
+use super::heap;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
@@ -16,12 +17,9 @@ use nix::sys::socket::{
 };
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
-
-/// The peer has ended its direction (poll(2)); nix has no name for it.
-pub const PEER_ENDED: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
+use std::time::Instant;
 
 /// A descriptor of the client's that its holder passes on and never reads, writes or asks about.
 #[derive(Debug)]
@@ -31,16 +29,6 @@ impl Parcel {
     /// Wraps the client's socket.
     pub fn new(socket: OwnedFd) -> Self {
         Self(socket)
-    }
-
-    /// Opens the parcel, in a process that has given up its rights.
-    pub fn open(self, _: super::confine::Confined) -> OwnedFd {
-        self.0
-    }
-
-    /// Lends the socket to a process that has given up its rights but does not keep it: the greeter.
-    pub fn lend(&self, _: super::confine::Confined) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 
     /// Tells the client why the session ends before it began; nothing is read.
@@ -70,12 +58,6 @@ impl Fuse {
     /// Ends the connection, whoever else has its socket.
     pub fn blow(self) {
         shut(self.0.as_fd());
-    }
-
-    /// The same, after a last word to a client whose session has not begun.
-    pub fn blow_with(self, bytes: &[u8]) {
-        send_now(self.0.as_fd(), bytes);
-        self.blow();
     }
 }
 
@@ -327,16 +309,6 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
-/// Another port of an address, as [`canonical`] has it; a link-local one is nothing without its interface (RFC 4007).
-pub fn at_port(address: SocketAddr, port: u16) -> SocketAddr {
-    match (canonical(address.ip()), address) {
-        (IpAddr::V6(ip), SocketAddr::V6(six)) => {
-            SocketAddrV6::new(ip, port, 0, six.scope_id()).into()
-        }
-        (ip, _) => SocketAddr::new(ip, port),
-    }
-}
-
 /// Ends both directions of a connection, which wakes whoever is blocked on it in another thread.
 pub fn shut(socket: BorrowedFd<'_>) {
     // The peer may have been faster; then there is nothing to end.
@@ -366,23 +338,6 @@ pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<boo
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// As [`wait`], for a client that may be idle: after a moment of silence this process gives back the memory it does not use.
-///
-/// # Errors
-/// As [`wait`].
-pub fn wait_for_client(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
-    /// Longer than clients take between two commands.
-    const MOMENT: Duration = Duration::from_millis(300);
-    let moment = Instant::now().checked_add(MOMENT);
-    if moment.is_some_and(|moment| deadline.is_none_or(|deadline| moment < deadline)) {
-        if wait(fds, moment)? {
-            return Ok(true);
-        }
-        memory::give_back();
-    }
-    wait(fds, deadline)
 }
 
 /// Waits for input on one descriptor.

@@ -1,0 +1,58 @@
+//! What a refusal of PAM's means, in words for the log; auth, when it has given up its rights.
+
+use super::{Asked, Reason, shells};
+use crate::sys::account;
+use crate::sys::pam::Refused;
+use std::path::Path;
+
+// Codes of `_pam_types.h` that have a cure of their own.
+const SERVICE_ERR: i32 = 3;
+const SYSTEM_ERR: i32 = 4;
+const AUTH_ERR: i32 = 7;
+const AUTHINFO_UNAVAIL: i32 = 9;
+const MODULE_UNKNOWN: i32 = 28;
+
+/// What PAM's refusal means here, and what is known about the cure. A service is `configured` if the host has a file for it.
+pub fn reason(asked: &Asked<'_>, configured: bool, refused: Refused) -> Reason {
+    let Refused { step, code, text } = refused;
+    let Some(service) = asked.service else {
+        return Reason::new(
+            "pam_service_name is empty: set it to the name of a file in /etc/pam.d",
+        );
+    };
+    let shown = service.to_string_lossy();
+    let mut reason = format!("PAM service {shown}: {text} ({step}, code {code})");
+    if !configured {
+        reason.push_str(&format!(
+            "; there is no /etc/pam.d/{shown}: create it or set pam_service_name"
+        ));
+    } else if code == MODULE_UNKNOWN {
+        reason.push_str("; a module that this file names is not installed or cannot be loaded");
+    } else if matches!(code, SERVICE_ERR | SYSTEM_ERR | AUTHINFO_UNAVAIL) {
+        reason.push_str("; a module of that file failed, for want of its database perhaps: the system's log may say which");
+    } else if step == "pam_authenticate" {
+        reason.push_str("; a wrong password, an unknown user, or a rule such as pam_shells or pam_listfile in that file");
+    } else if step == "pam_open_session" {
+        reason.push_str("; mend the session lines of that file or set session_support=NO");
+    }
+    // PAM does not say which module it was.
+    if step == "pam_authenticate"
+        && code == AUTH_ERR
+        && let Some(shell) = unlisted_shell(asked.name)
+    {
+        reason.push_str(&format!(
+            "; the shell of this account, {shell}, is not in /etc/shells, as pam_shells demands"
+        ));
+    }
+    Reason::new(reason)
+}
+
+/// The account's shell if it is not among those of the host. The same is done for a name that nobody has: how long a refusal takes must not
+/// tell who is there.
+fn unlisted_shell(name: &[u8]) -> Option<String> {
+    let account = account::find(name).ok().flatten();
+    let shell = account.as_ref().map(|account| account.shell.as_path());
+    let listed = shells::listed(shells::HOST, shell.unwrap_or(Path::new("")));
+    let shell = shell?.display().to_string();
+    matches!(listed, Ok(false)).then_some(shell)
+}
