@@ -45,8 +45,16 @@ impl Puppet {
         })
     }
 
-    /// Makes it do one call.
-    pub fn call(&mut self, number: i64, arguments: &[u64]) -> Came {
+    /// Lets it go on, asleep for an hour.
+    pub fn sleep(mut self) {
+        let hour = self.words(&[3600, 0]);
+        self.prepare(libc::SYS_clock_nanosleep, &[1, 0, hour, 0]);
+        ptrace::detach(self.pid, None).unwrap();
+        self.alive = false;
+    }
+
+    /// Has the call be the next thing that it does.
+    fn prepare(&mut self, number: i64, arguments: &[u64]) {
         assert!(self.alive);
         let argument = |at: usize| arguments.get(at).copied().unwrap_or(0);
         let mut set = self.saved;
@@ -57,6 +65,11 @@ impl Puppet {
         (set.rdi, set.rsi, set.rdx) = (argument(0), argument(1), argument(2));
         (set.r10, set.r8, set.r9) = (argument(3), argument(4), argument(5));
         ptrace::setregs(self.pid, set).unwrap();
+    }
+
+    /// Makes it do one call.
+    pub fn call(&mut self, number: i64, arguments: &[u64]) -> Came {
+        self.prepare(number, arguments);
         ptrace::step(self.pid, None).unwrap();
         match waitpid(self.pid, None).unwrap() {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => {

@@ -124,22 +124,29 @@ fn a_worker_that_may_write() {
     });
 }
 
-/// Whoever closes the channel to helper does not stay (review, 12).
+/// Whoever closes the channel to helper does not stay (review, 12), under whatever name.
 #[test]
 fn a_worker_without_a_channel_is_ended() {
     let host = Host::new();
     let server = Server::start(&host, "");
-    let _client = Client::alice();
-    let (_, worker) = logged_in(&server, ALICE);
-    let mut puppet = Puppet::take(worker);
-    for number in 3..16 {
-        puppet.call(libc::SYS_close, &[number]);
+    for renamed in [false, true] {
+        let _client = Client::alice();
+        let (_, worker) = logged_in(&server, ALICE);
+        let mut puppet = Puppet::take(worker);
+        if renamed {
+            let name = puppet.text("systemd");
+            let set = puppet.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, name]);
+            assert_eq!(set, Came::Back(0));
+        }
+        for number in 3..16 {
+            puppet.call(libc::SYS_close, &[number]);
+        }
+        // It goes on, and waits for nobody any more.
+        puppet.sleep();
+        wait("the session to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
     }
-    // It goes on, and waits for nobody any more.
-    std::mem::forget(puppet);
-    wait("the session to go", || {
-        (Server::processes() == [server.pid()]).then_some(())
-    });
 }
 
 #[test]
