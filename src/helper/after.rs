@@ -7,7 +7,8 @@ use super::ports::source;
 use crate::config::{Config, ports};
 use crate::sys::memory;
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply, Channel, Event, Said};
+use crate::wire::{AfterLogin, AfterLoginReply, Broken, Channel, Event, Said};
+use nix::errno::Errno;
 use nix::unistd::Uid;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -91,9 +92,33 @@ pub fn serve(
                 return End::Broken;
             }
         };
-        if channel.send(&reply).is_err() {
+        // Each worker may have one answer on its way, no more: what is on its way between processes the kernel counts by user, all helpers
+        // are one, and there are no data connections for anybody once they have as many as one may have open (unix(7), ETOOMANYREFS).
+        if !socket::unacknowledged(channel.as_fd()).is_ok_and(|unread| unread == 0) {
+            journal.note(b"worker asks without taking its answers; session ended");
+            return End::Broken;
+        }
+        if answer(&mut channel, &reply, journal).is_err() {
             return End::Gone;
         }
+    }
+}
+
+/// Sends an answer; where the kernel does not take the descriptor in it, the worker is told that there is none.
+fn answer(
+    channel: &mut Channel<AfterLoginReply, AfterLogin>,
+    reply: &AfterLoginReply,
+    journal: &mut Journal,
+) -> Result<(), Broken> {
+    match channel.send(reply) {
+        Err(Broken::Io(why)) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32) => {
+            journal.note(
+                format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
+                    .as_bytes(),
+            );
+            channel.send(&AfterLoginReply::Unavailable)
+        }
+        other => other,
     }
 }
 

@@ -255,14 +255,51 @@ fn ports_and_addresses_that_are_not_for_a_worker() {
     assert!(played.end == End::Broken && played.replies.is_empty());
 }
 
-/// Many requests at once are answered one by one, and the listeners that were made are closed.
+/// Many requests are answered one by one, and the listeners that were made are closed. Who does not take his answers has one on its way, and
+/// gets no other: they count for all helpers together.
 #[test]
 fn a_flood_of_requests() {
     let config = Config::default();
+    let peer: SocketAddr = PEER.parse().unwrap();
+    let facts = Facts {
+        config: &config,
+        peer,
+        local: peer,
+        session: nix::unistd::geteuid(),
+        heir: None,
+    };
     let listen = bytes(&AfterLogin::ListenPassive);
-    let shots: Vec<Shot<'_>> = (0..2000).map(|_| (listen.as_slice(), &[][..])).collect();
-    let played = against_helper(&config, None, &shots);
-    assert_eq!((played.end, played.replies.len()), (End::Gone, 2000));
+    let (theirs, ours) = socket::message_pair().unwrap();
+    let end = std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
+            after::serve(&facts, channel, None, &mut Journal::silent(peer))
+        });
+        let mut buffer = Vec::new();
+        for _ in 0..2000 {
+            assert!(shoot(&ours, (&listen, &[])));
+            assert!(
+                socket::receive_message(ours.as_fd(), &mut buffer, 16)
+                    .unwrap()
+                    .is_some()
+            );
+        }
+        for _ in 0..3 {
+            let _ = shoot(&ours, (&listen, &[]));
+        }
+        let _ = nix::sys::socket::shutdown(ours.as_raw_fd(), nix::sys::socket::Shutdown::Write);
+        running.join().unwrap()
+    });
+    assert_eq!(end, End::Broken);
+    let mut buffer = Vec::new();
+    let mut answers = 0;
+    while matches!(
+        socket::receive_message(ours.as_fd(), &mut buffer, 16),
+        Ok(Some(_))
+    ) {
+        answers += 1;
+    }
+    assert!(answers <= 1, "{answers}");
 }
 
 fn prepared(lines: &[&str]) -> Prepared {

@@ -1,9 +1,10 @@
 //! Greeter, worker and helper taken over: what each can do then, on a server as it runs (attacks B-130, B-133, B-135).
 
 use crate::puppet::{Came, FILTERED, Puppet};
-use crate::sessions::{NOBODY, back_to_base, logged_in, session};
+use crate::sessions::{NOBODY, back_to_base, logged_in, session, status};
 use crate::support::host::{ALICE, FTP};
 use crate::support::{Client, Host, Server, wait};
+use nix::sys::signal::Signal;
 use std::fs;
 
 const EACCES: Came = Came::Back(-13);
@@ -147,6 +148,49 @@ fn a_worker_without_a_channel_is_ended() {
             (Server::processes() == [server.pid()]).then_some(())
         });
     }
+}
+
+/// What is on its way between processes is counted by user, and all helpers are one: a worker that asks and asks, and takes no answer, would
+/// leave nobody a data connection (attacks B-143).
+#[test]
+fn a_worker_that_takes_no_answers_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "xferlog_std_format=NO\n");
+    let mut other = Client::anonymous();
+    logged_in(&server, FTP);
+    let _client = Client::alice();
+    let worker = wait("alice's worker", || {
+        let all = Server::processes().into_iter();
+        let mut hers = all.filter(|pid| {
+            let is = |name: &str, value: &str| {
+                status(*pid, name).is_some_and(|is| is.starts_with(value))
+            };
+            is("Uid", "1001") && is("Seccomp", "2")
+        });
+        hers.next()
+    });
+    let mut puppet = Puppet::take(worker);
+    let listen = puppet.text("\x01");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    // One of these is the channel; the client's end of another is not read.
+    wait("helper to have had enough", || {
+        (3..16).find_map(|number| {
+            let came = puppet.try_call(libc::SYS_sendto, &[number, listen, 1, dont_wait, 0, 0]);
+            (came == Came::Killed(Signal::SIGKILL)).then_some(())
+        })
+    });
+    other.passive();
+    drop(puppet);
+    wait("the session to go", || {
+        (Server::processes().len() == 3).then_some(())
+    });
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(
+        log.contains("worker asks without taking its answers; session ended"),
+        "{log}"
+    );
+    drop(other);
+    back_to_base(&server);
 }
 
 #[test]
