@@ -378,7 +378,7 @@ fn before<'a>(
 ) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
-    let patience = Patience::new(gate.base().config());
+    let mut patience = Patience::new(gate.base().config());
     loop {
         let reply = match patience.hear(channel, journal)? {
             Ok(None) => return None,
@@ -426,6 +426,7 @@ fn before<'a>(
         if last {
             return None;
         }
+        patience.answered(&reply);
     }
 }
 

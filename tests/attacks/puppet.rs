@@ -45,6 +45,11 @@ impl Puppet {
         })
     }
 
+    /// Whether nobody has ended it.
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
     /// Lets it go on, asleep for an hour.
     pub fn sleep(mut self) {
         let hour = self.words(&[3600, 0]);

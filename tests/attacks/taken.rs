@@ -3,9 +3,10 @@
 use crate::puppet::{Came, FILTERED, Puppet};
 use crate::sessions::{NOBODY, back_to_base, logged_in, session, status};
 use crate::support::host::{ALICE, FTP};
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::time::{Duration, Instant};
 
 const EACCES: Came = Came::Back(-13);
 const AT_FDCWD: u64 = -100_i64 as u64;
@@ -190,6 +191,36 @@ fn a_worker_that_takes_no_answers_is_ended() {
         "{log}"
     );
     drop(other);
+    back_to_base(&server);
+}
+
+/// It has something to say again and again: the time that it has for a login does not begin anew with each.
+#[test]
+fn a_greeter_that_goes_on_talking_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "idle_session_timeout=1\nxferlog_std_format=NO\n");
+    let client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    let mut puppet = Puppet::take(greeter);
+    let note = puppet.text("\x03\x06\x01\0x");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    let begin = Instant::now();
+    while Server::processes().contains(&helper) {
+        assert!(begin.elapsed() < 3 * DEADLINE, "it is still heard");
+        std::thread::sleep(Duration::from_millis(500));
+        if puppet.is_alive() {
+            // One of these is the channel; the client's end of another is not read.
+            for number in 3..8 {
+                let said = puppet.try_call(libc::SYS_sendto, &[number, note, 5, dont_wait, 0, 0]);
+                if let Came::Killed(_) = said {
+                    break;
+                }
+            }
+        }
+    }
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(log.contains("greeter neither ends"), "{log}");
+    drop((puppet, client));
     back_to_base(&server);
 }
 
