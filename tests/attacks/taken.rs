@@ -194,6 +194,33 @@ fn a_worker_that_takes_no_answers_is_ended() {
     back_to_base(&server);
 }
 
+/// The filter lets the data thread be started and cannot count: the kernel does.
+#[test]
+fn a_worker_has_no_threads_without_end() {
+    let host = Host::new();
+    let server = Server::start(&host, "max_clients=5\n");
+    let client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    let tasks = limits
+        .lines()
+        .find(|line| line.starts_with("Max processes"));
+    let mut tasks = tasks.unwrap().split_whitespace().skip(2);
+    let (soft, hard) = (tasks.next().unwrap(), tasks.next().unwrap());
+    assert_eq!(soft, hard);
+    // All that there are on this machine, two for each session, and others of the same user.
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    let now = load.split([' ', '/']).nth(4).unwrap();
+    let now: u64 = now.parse().unwrap();
+    assert!(
+        soft.parse::<u64>()
+            .is_ok_and(|most| most <= 2 * (now + 10 + 512)),
+        "{soft}, {now}"
+    );
+    drop(client);
+    back_to_base(&server);
+}
+
 /// It has something to say again and again: the time that it has for a login does not begin anew with each.
 #[test]
 fn a_greeter_that_goes_on_talking_is_ended() {
