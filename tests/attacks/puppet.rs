@@ -129,7 +129,10 @@ impl Drop for Puppet {
     fn drop(&mut self) {
         if self.alive {
             let _ = ptrace::setregs(self.pid, self.saved);
-            let _ = ptrace::detach(self.pid, None);
+            if ptrace::detach(self.pid, None).is_err() {
+                // Somebody has ended it, and it is waited for here first.
+                let _ = waitpid(self.pid, None);
+            }
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::puppet::{Came, FILTERED, Puppet};
 use crate::sessions::{NOBODY, back_to_base, logged_in, session, status};
-use crate::support::host::{ALICE, FTP};
+use crate::support::host::{ALICE, BOB, FTP};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 const EACCES: Came = Came::Back(-13);
@@ -191,6 +193,51 @@ fn a_worker_that_takes_no_answers_is_ended() {
         "{log}"
     );
     drop(other);
+    back_to_base(&server);
+}
+
+/// Descriptors on their way are counted by user: a guest's worker that has a crowd of them under way costs another guest an upload that is to be
+/// given away, and not the session.
+#[test]
+fn a_worker_that_crowds_the_way_to_helper() {
+    let host = Host::new();
+    let lines =
+        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nxferlog_std_format=NO\n";
+    let server = Server::start(&host, lines);
+    let client = Client::anonymous();
+    let (helper, worker) = logged_in(&server, FTP);
+    let mut other = Client::anonymous();
+    kill(Pid::from_raw(helper), Signal::SIGSTOP).unwrap();
+    let mut puppet = Puppet::take(worker);
+    let text = puppet.text("x");
+    // A message's header, its one piece, and the descriptor 0 as often as one message may have one (unix(7), SCM_RIGHTS).
+    let place = puppet.words(&[]);
+    let mut words = vec![0, 0, place + 56, 1, place + 72, 16 + 4 * 253, 0, text, 1];
+    words.extend([16 + 4 * 253, 1 | 1 << 32]);
+    words.resize(words.len() + 127, 0);
+    puppet.words(&words);
+    // One of these is the channel; the client's connection takes no descriptors.
+    for number in 3..16 {
+        puppet.call(
+            libc::SYS_sendmsg,
+            &[number, place, libc::MSG_NOSIGNAL as u64],
+        );
+    }
+    other.epsv();
+    other.says("STOR incoming/up", "553 Could not create file.");
+    other.says("NOOP", "200 NOOP ok.");
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(log.contains("too many on their way"), "{log}");
+    kill(Pid::from_raw(helper), Signal::SIGCONT).unwrap();
+    wait("the session to go", || {
+        (Server::processes().len() == 3).then_some(())
+    });
+    assert_eq!(
+        other.store("STOR incoming/up", b"x").text(),
+        "226 Transfer complete."
+    );
+    assert_eq!(fs::metadata("/srv/ftp/incoming/up").unwrap().uid(), BOB);
+    drop((puppet, client, other));
     back_to_base(&server);
 }
 
