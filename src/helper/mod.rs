@@ -107,6 +107,8 @@ enum Over {
 fn serve(session: Session<'_>) -> Result<(), Over> {
     // A session of its own: a signal to master's terminal group does not reach it.
     let _ = nix::unistd::setsid();
+    // Without it master ends what is left, as long as there is one.
+    let _ = confine::take_along();
     // For greeter, auth and worker too, which come from here.
     heap::begin_wiping();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));

@@ -153,6 +153,27 @@ fn a_worker_without_a_channel_is_ended() {
     }
 }
 
+/// Where there is no master any more either, as after a restart, the kernel ends it.
+#[test]
+fn a_worker_does_not_outlive_its_helper() {
+    let host = Host::new();
+    let mut server = Server::start(&host, "");
+    let _client = Client::alice();
+    let (helper, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    let name = puppet.text("systemd");
+    let set = puppet.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, name]);
+    assert_eq!(set, Came::Back(0));
+    puppet.sleep();
+    server.signal(Signal::SIGTERM);
+    server.wait_master();
+    assert!(Server::processes().contains(&worker));
+    kill(Pid::from_raw(helper), Signal::SIGKILL).unwrap();
+    wait("the session to go", || {
+        Server::processes().is_empty().then_some(())
+    });
+}
+
 /// What is on its way between processes is counted by user, and all helpers are one: a worker that asks and asks, and takes no answer, would
 /// leave nobody a data connection (attacks B-143).
 #[test]
