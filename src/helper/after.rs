@@ -94,7 +94,7 @@ pub fn serve(
         };
         // Each worker may have one answer on its way, no more: what is on its way between processes the kernel counts by user, all helpers
         // are one, and there are no data connections for anybody once they have as many as one may have open (unix(7), ETOOMANYREFS).
-        if !socket::unacknowledged(channel.as_fd()).is_ok_and(|unread| unread == 0) {
+        if !channel.is_taken() {
             journal.note(b"worker asks without taking its answers; session ended");
             return End::Broken;
         }

@@ -185,8 +185,7 @@ impl<'a> Nursery<'a> {
 /// Waits until an auth has read its question, or nobody will; false when it still lies there.
 fn taken(channel: &Ours) -> bool {
     let until = Instant::now().checked_add(BIRTH);
-    socket::readable(channel.as_fd(), until).unwrap_or(true)
-        || socket::unacknowledged(channel.as_fd()).is_ok_and(|unread| unread == 0)
+    socket::readable(channel.as_fd(), until).unwrap_or(true) || channel.is_taken()
 }
 
 /// Why there is no word from auth.

@@ -424,6 +424,10 @@ fn before<'a>(
             }
         };
         let last = reply.ends();
+        if !channel.is_taken() {
+            journal.note(b"greeter asks without taking its answers; session ended");
+            return None;
+        }
         channel.send(&reply).ok()?;
         if last {
             return None;

@@ -319,23 +319,45 @@ fn prepared(lines: &[&str]) -> Prepared {
 }
 
 /// Whether a login was granted.
+fn gate(prepared: &Prepared, theirs: OwnedFd) -> bool {
+    let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
+    let mut journal = Journal::silent(PEER.parse().unwrap());
+    let ways = super::Ways {
+        toll: super::toll::Toll::new(None, None),
+        nursery: super::ask::Nursery::new(None),
+    };
+    let local = "127.0.0.1:21".parse().unwrap();
+    super::before(
+        Held::Lent(prepared),
+        local,
+        &mut journal,
+        &mut channel,
+        &ways,
+    )
+    .is_some()
+}
+
 fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
-    play(shots, |theirs| {
-        let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
-        let mut journal = Journal::silent(PEER.parse().unwrap());
-        let ways = super::Ways {
-            toll: super::toll::Toll::new(None, None),
-            nursery: super::ask::Nursery::new(None),
-        };
-        let local = "127.0.0.1:21".parse().unwrap();
-        super::before(
-            Held::Lent(prepared),
-            local,
-            &mut journal,
-            &mut channel,
-            &ways,
-        )
-        .is_some()
+    play(shots, |theirs| gate(prepared, theirs))
+}
+
+/// Each of these once the one before was answered.
+fn against_gate_in_turn(prepared: &Prepared, messages: &[&[u8]]) -> Played<bool> {
+    let (theirs, ours) = socket::message_pair().unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| gate(prepared, theirs));
+        let mut replies = Vec::new();
+        let mut buffer = Vec::new();
+        for message in messages {
+            let asked = shoot(&ours, (message, &[]));
+            let answered = socket::receive_message(ours.as_fd(), &mut buffer, 8192);
+            if !asked || answered.is_err() || buffer.is_empty() {
+                break;
+            }
+            replies.push(buffer.clone());
+        }
+        let end = running.join().unwrap();
+        Played { end, replies }
     })
 }
 
@@ -396,12 +418,27 @@ fn a_greeter_has_done_nothing() {
 fn a_greeter_cannot_guess_for_ever() {
     let prepared = prepared(&[]);
     let wrong = login(b"alice");
-    let shots: Vec<Shot<'_>> = (0..1000).map(|_| (wrong.as_slice(), &[][..])).collect();
-    let played = against_gate(&prepared, &shots);
+    let played = against_gate_in_turn(&prepared, &[wrong.as_slice(); 1000]);
     assert!(!played.end);
     let failed = bytes(&BeforeLoginReply::Failed);
     let last = bytes(&BeforeLoginReply::FailedLast);
     assert_eq!(played.replies, [failed.clone(), failed, last]);
+}
+
+/// Who does not wait for an answer gets no other: helper would wait for him, for ever.
+#[test]
+fn a_greeter_that_takes_no_answers() {
+    let prepared = prepared(&[]);
+    let user = bytes(&BeforeLogin::User {
+        name: b"bob".to_vec(),
+    });
+    let shots: Vec<Shot<'_>> = vec![(&user, &[]); 1000];
+    let (theirs, ours) = socket::message_pair().unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| gate(&prepared, theirs));
+        assert!(!shots.iter().all(|shot| shoot(&ours, *shot)));
+        assert!(!running.join().unwrap());
+    });
 }
 
 #[test]
@@ -510,15 +547,8 @@ fn names_of_hosts() {
         assert!(!played.end && played.replies.is_empty());
     }
     let (unknown, own) = (host(b"a.example"), host(b"127.0.0.1"));
-    let shots: [Shot<'_>; 6] = [
-        (&wrong, &[]),
-        (&unknown, &[]),
-        (&wrong, &[]),
-        (&own, &[]),
-        (&wrong, &[]),
-        (&right, &[]),
-    ];
-    let played = against_gate(&prepared, &shots);
+    let messages = [&wrong, &unknown, &wrong, &own, &wrong, &right];
+    let played = against_gate_in_turn(&prepared, &messages.map(Vec::as_slice));
     assert!(!played.end);
     let expected = [
         BeforeLoginReply::Failed,

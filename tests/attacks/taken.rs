@@ -290,6 +290,39 @@ fn a_worker_has_no_threads_without_end() {
 }
 
 /// It has something to say again and again: the time that it has for a login does not begin anew with each.
+/// Helper would wait for it, and for nobody's end, for ever.
+#[test]
+fn a_greeter_that_takes_no_answers_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "userlist_enable=YES\nxferlog_std_format=NO\n");
+    host.write("/etc/vsftpd.user_list", "root\n");
+    let client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    let mut puppet = Puppet::take(greeter);
+    let user = puppet.text("\x01\x03\0bob");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    // One of these is the channel; the client's end of another is not read. More than there is room for.
+    for _ in 0..1000 {
+        for number in 3..16 {
+            let arguments = [number, user, 6, dont_wait, 0, 0];
+            if puppet.is_alive() {
+                puppet.try_call(libc::SYS_sendto, &arguments);
+            }
+        }
+    }
+    drop(puppet);
+    wait("helper to have had enough", || {
+        (!Server::processes().contains(&helper)).then_some(())
+    });
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(
+        log.contains("greeter asks without taking its answers"),
+        "{log}"
+    );
+    drop(client);
+    back_to_base(&server);
+}
+
 #[test]
 fn a_greeter_that_goes_on_talking_is_ended() {
     let host = Host::new();
@@ -305,7 +338,7 @@ fn a_greeter_that_goes_on_talking_is_ended() {
         std::thread::sleep(Duration::from_millis(500));
         if puppet.is_alive() {
             // One of these is the channel; the client's end of another is not read.
-            for number in 3..8 {
+            for number in 3..16 {
                 let said = puppet.try_call(libc::SYS_sendto, &[number, note, 5, dont_wait, 0, 0]);
                 if let Came::Killed(_) = said {
                     break;
