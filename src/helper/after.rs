@@ -92,25 +92,26 @@ pub fn serve(
                 return End::Broken;
             }
         };
-        // Each worker may have one answer on its way, no more: what is on its way between processes the kernel counts by user, all helpers
-        // are one, and there are no data connections for anybody once they have as many as one may have open (unix(7), ETOOMANYREFS).
-        if !channel.is_taken() {
-            journal.note(b"worker asks without taking its answers; session ended");
-            return End::Broken;
-        }
-        if answer(&mut channel, &reply, journal).is_err() {
-            return End::Gone;
+        if let Err(end) = answer(&mut channel, &reply, journal) {
+            return end;
         }
     }
 }
 
 /// Sends an answer; where the kernel does not take the descriptor in it, the worker is told that there is none.
+///
+/// Each worker may have one answer on its way, no more: what is on its way between processes the kernel counts by user, all helpers are one,
+/// and there are no data connections for anybody once they have as many as one may have open (unix(7), ETOOMANYREFS).
 fn answer(
     channel: &mut Channel<AfterLoginReply, AfterLogin>,
     reply: &AfterLoginReply,
     journal: &mut Journal,
-) -> Result<(), Broken> {
-    match channel.send(reply) {
+) -> Result<(), End> {
+    if !channel.is_taken() {
+        journal.note(b"worker asks without taking its answers; session ended");
+        return Err(End::Broken);
+    }
+    let sent = match channel.send(reply) {
         Err(Broken::Io(why)) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32) => {
             journal.note(
                 format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
@@ -119,7 +120,8 @@ fn answer(
             channel.send(&AfterLoginReply::Unavailable)
         }
         other => other,
-    }
+    };
+    sent.map_err(|_| End::Gone)
 }
 
 fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> AfterLoginReply {

@@ -423,17 +423,23 @@ fn before<'a>(
                 return None;
             }
         };
-        let last = reply.ends();
-        if !channel.is_taken() {
-            journal.note(b"greeter asks without taking its answers; session ended");
-            return None;
-        }
-        channel.send(&reply).ok()?;
-        if last {
-            return None;
-        }
+        answer(channel, &reply, journal)?;
         patience.answered(&reply);
     }
+}
+
+/// Answers a greeter that goes on; `None` when it does not, or is not what it was: helper would wait for room to answer in, for ever.
+fn answer(
+    channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
+    reply: &BeforeLoginReply,
+    journal: &mut Journal,
+) -> Option<()> {
+    if !channel.is_taken() {
+        journal.note(b"greeter asks without taking its answers; session ended");
+        return None;
+    }
+    channel.send(reply).ok()?;
+    (!reply.ends()).then_some(())
 }
 
 /// Tells the greeter that a login holds: it ends, or with TLS stays as the carrier of the control connection.
