@@ -25,7 +25,7 @@ macro_rules! rows_start {
     listen_port: number(21, 1..=65535), [Master], Server, Works;
 
     /// How many clients may be connected at once; the next is told 421 and closed before a process is made for it. 0: no limit.
-    max_clients: number(2000, 0..=COUNT), [Master Helper], Server, Works;
+    max_clients: number(2000, 0..=COUNT), [Master Helper Worker], Server, Works;
 
     /// How many clients may be connected at once from one address, or one IPv6 network of 64 bits; the next is told 421 and closed. 0:
     /// no limit.

@@ -12,8 +12,9 @@ use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::socket::{self, Fuse};
 use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Broken, Channel, Event, Said,
 };
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
@@ -191,8 +192,8 @@ pub fn serve(
                 return End::Broken;
             }
         };
-        if channel.send(&reply).is_err() {
-            return End::Gone;
+        if let Err(end) = answer(&mut channel, &reply, journal) {
+            return end;
         }
     }
 }
@@ -229,6 +230,32 @@ fn has_ended(who: &str, (process, watch): &Watched, journal: &mut Journal) -> bo
         Err(_) => {}
     }
     true
+}
+
+/// Sends an answer; where the kernel does not take the descriptor in it, the worker is told that there is none.
+///
+/// Each worker may have one answer on its way, no more: what is on its way between processes the kernel counts by user, all helpers are one,
+/// and there are no data connections for anybody once they have as many as one may have open (unix(7), ETOOMANYREFS).
+fn answer(
+    channel: &mut Channel<AfterLoginReply, AfterLogin>,
+    reply: &AfterLoginReply,
+    journal: &mut Journal,
+) -> Result<(), End> {
+    if !channel.is_taken() {
+        journal.note(b"worker asks without taking its answers; session ended");
+        return Err(End::Broken);
+    }
+    let sent = match channel.send(reply) {
+        Err(Broken::Io(why)) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32) => {
+            journal.note(
+                format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
+                    .as_bytes(),
+            );
+            channel.send(&AfterLoginReply::Unavailable)
+        }
+        other => other,
+    };
+    sent.map_err(|_| End::Gone)
 }
 
 fn bequeath(file: &OwnedFd, session: Uid, heir: Uid, journal: &mut Journal) -> AfterLoginReply {

@@ -171,8 +171,7 @@ impl<'a> Nursery<'a> {
 /// Waits until an auth has read its question, or nobody will; false when it still lies there.
 fn taken(channel: &Ours) -> bool {
     let until = Instant::now().checked_add(BIRTH);
-    socket::readable(channel.as_fd(), until).unwrap_or(true)
-        || socket::unacknowledged(channel.as_fd()).is_ok_and(|unread| unread == 0)
+    socket::readable(channel.as_fd(), until).unwrap_or(true) || channel.is_taken()
 }
 
 /// Why there is no word from auth.
@@ -229,6 +228,8 @@ fn ask_child(
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
+        // It may have a PAM session to close when its helper is gone: it is not of those that go with it.
+        let _ = nix::unistd::setsid();
         let channel = Channel::<AuthWord, ToAuth>::new(theirs);
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {

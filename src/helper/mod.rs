@@ -110,6 +110,8 @@ enum Over {
 fn serve(session: Session<'_>) -> Result<(), Over> {
     // A session of its own: a signal to master's terminal group does not reach it.
     let _ = nix::unistd::setsid();
+    // Without it master ends what is left, as long as there is one.
+    let _ = confine::take_along();
     // For greeter, auth and worker too, which come from here.
     heap::begin_wiping();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -372,7 +374,7 @@ fn before<'a>(
 ) -> Option<Granted<'a>> {
     let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
-    let patience = Patience::new(gate.base().config());
+    let mut patience = Patience::new(gate.base().config());
     loop {
         let reply = match patience.hear(channel, journal)? {
             Ok(None) => return None,
@@ -415,12 +417,23 @@ fn before<'a>(
                 return None;
             }
         };
-        let last = reply.ends();
-        channel.send(&reply).ok()?;
-        if last {
-            return None;
-        }
+        answer(channel, &reply, journal)?;
+        patience.answered(&reply);
     }
+}
+
+/// Answers a greeter that goes on; `None` when it does not, or is not what it was: helper would wait for room to answer in, for ever.
+fn answer(
+    channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
+    reply: &BeforeLoginReply,
+    journal: &mut Journal,
+) -> Option<()> {
+    if !channel.is_taken() {
+        journal.note(b"greeter asks without taking its answers; session ended");
+        return None;
+    }
+    channel.send(reply).ok()?;
+    (!reply.ends()).then_some(())
 }
 
 /// Tells the greeter that a login holds: it ends, or with TLS stays as the carrier of the control connection.

@@ -79,7 +79,9 @@ const HELPER_LIMITS: &[(nix::sys::resource::Resource, u64)] = {
     &[
         (Resource::RLIMIT_NPROC, 0),
         (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_NOFILE, 16),
+        // It holds few. But this is also how many sockets all helpers together may have on their way to workers (unix(7), ETOOMANYREFS), and
+        // a greeter, which is the same user, may have put some 250 on the way to a helper that is busy.
+        (Resource::RLIMIT_NOFILE, 4096),
         (Resource::RLIMIT_DATA, 64 << 20),
     ]
 };

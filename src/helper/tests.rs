@@ -255,14 +255,51 @@ fn ports_and_addresses_that_are_not_for_a_worker() {
     assert!(played.end == End::Broken && played.replies.is_empty());
 }
 
-/// Many requests at once are answered one by one, and the listeners that were made are closed.
+/// Many requests are answered one by one, and the listeners that were made are closed. Who does not take his answers has one on its way, and
+/// gets no other: they count for all helpers together.
 #[test]
 fn a_flood_of_requests() {
     let config = Config::default();
+    let peer: SocketAddr = PEER.parse().unwrap();
+    let facts = Facts {
+        config: &config,
+        peer,
+        local: peer,
+        session: nix::unistd::geteuid(),
+        heir: None,
+    };
     let listen = bytes(&AfterLogin::ListenPassive);
-    let shots: Vec<Shot<'_>> = (0..2000).map(|_| (listen.as_slice(), &[][..])).collect();
-    let played = against_helper(&config, None, &shots);
-    assert_eq!((played.end, played.replies.len()), (End::Gone, 2000));
+    let (theirs, ours) = socket::message_pair().unwrap();
+    let end = std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
+            after::serve(&facts, channel, None, &mut Journal::silent(peer))
+        });
+        let mut buffer = Vec::new();
+        for _ in 0..2000 {
+            assert!(shoot(&ours, (&listen, &[])));
+            assert!(
+                socket::receive_message(ours.as_fd(), &mut buffer, 16)
+                    .unwrap()
+                    .is_some()
+            );
+        }
+        for _ in 0..3 {
+            let _ = shoot(&ours, (&listen, &[]));
+        }
+        let _ = nix::sys::socket::shutdown(ours.as_raw_fd(), nix::sys::socket::Shutdown::Write);
+        running.join().unwrap()
+    });
+    assert_eq!(end, End::Broken);
+    let mut buffer = Vec::new();
+    let mut answers = 0;
+    while matches!(
+        socket::receive_message(ours.as_fd(), &mut buffer, 16),
+        Ok(Some(_))
+    ) {
+        answers += 1;
+    }
+    assert!(answers <= 1, "{answers}");
 }
 
 fn prepared(lines: &[&str]) -> Prepared {
@@ -282,23 +319,45 @@ fn prepared(lines: &[&str]) -> Prepared {
 }
 
 /// Whether a login was granted.
+fn gate(prepared: &Prepared, theirs: OwnedFd) -> bool {
+    let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
+    let mut journal = Journal::silent(PEER.parse().unwrap());
+    let ways = super::Ways {
+        toll: super::toll::Toll::new(None, None),
+        nursery: super::ask::Nursery::new(None),
+    };
+    let local = "127.0.0.1:21".parse().unwrap();
+    super::before(
+        Held::Lent(prepared),
+        local,
+        &mut journal,
+        &mut channel,
+        &ways,
+    )
+    .is_some()
+}
+
 fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
-    play(shots, |theirs| {
-        let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
-        let mut journal = Journal::silent(PEER.parse().unwrap());
-        let ways = super::Ways {
-            toll: super::toll::Toll::new(None, None),
-            nursery: super::ask::Nursery::new(None),
-        };
-        let local = "127.0.0.1:21".parse().unwrap();
-        super::before(
-            Held::Lent(prepared),
-            local,
-            &mut journal,
-            &mut channel,
-            &ways,
-        )
-        .is_some()
+    play(shots, |theirs| gate(prepared, theirs))
+}
+
+/// Each of these once the one before was answered.
+fn against_gate_in_turn(prepared: &Prepared, messages: &[&[u8]]) -> Played<bool> {
+    let (theirs, ours) = socket::message_pair().unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| gate(prepared, theirs));
+        let mut replies = Vec::new();
+        let mut buffer = Vec::new();
+        for message in messages {
+            let asked = shoot(&ours, (message, &[]));
+            let answered = socket::receive_message(ours.as_fd(), &mut buffer, 8192);
+            if !asked || answered.is_err() || buffer.is_empty() {
+                break;
+            }
+            replies.push(buffer.clone());
+        }
+        let end = running.join().unwrap();
+        Played { end, replies }
     })
 }
 
@@ -359,12 +418,27 @@ fn a_greeter_has_done_nothing() {
 fn a_greeter_cannot_guess_for_ever() {
     let prepared = prepared(&[]);
     let wrong = login(b"alice");
-    let shots: Vec<Shot<'_>> = (0..1000).map(|_| (wrong.as_slice(), &[][..])).collect();
-    let played = against_gate(&prepared, &shots);
+    let played = against_gate_in_turn(&prepared, &[wrong.as_slice(); 1000]);
     assert!(!played.end);
     let failed = bytes(&BeforeLoginReply::Failed);
     let last = bytes(&BeforeLoginReply::FailedLast);
     assert_eq!(played.replies, [failed.clone(), failed, last]);
+}
+
+/// Who does not wait for an answer gets no other: helper would wait for him, for ever.
+#[test]
+fn a_greeter_that_takes_no_answers() {
+    let prepared = prepared(&[]);
+    let user = bytes(&BeforeLogin::User {
+        name: b"bob".to_vec(),
+    });
+    let shots: Vec<Shot<'_>> = vec![(&user, &[]); 1000];
+    let (theirs, ours) = socket::message_pair().unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| gate(&prepared, theirs));
+        assert!(!shots.iter().all(|shot| shoot(&ours, *shot)));
+        assert!(!running.join().unwrap());
+    });
 }
 
 #[test]
@@ -473,15 +547,8 @@ fn names_of_hosts() {
         assert!(!played.end && played.replies.is_empty());
     }
     let (unknown, own) = (host(b"a.example"), host(b"127.0.0.1"));
-    let shots: [Shot<'_>; 6] = [
-        (&wrong, &[]),
-        (&unknown, &[]),
-        (&wrong, &[]),
-        (&own, &[]),
-        (&wrong, &[]),
-        (&right, &[]),
-    ];
-    let played = against_gate(&prepared, &shots);
+    let messages = [&wrong, &unknown, &wrong, &own, &wrong, &right];
+    let played = against_gate_in_turn(&prepared, &messages.map(Vec::as_slice));
     assert!(!played.end);
     let expected = [
         BeforeLoginReply::Failed,

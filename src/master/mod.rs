@@ -300,7 +300,7 @@ impl Master {
     /// Books out sessions that have ended; one that ended badly may have left a process.
     #[inline(never)]
     fn reap(&mut self) {
-        let mut stray = false;
+        let mut left_some = Vec::new();
         while let Some((pid, ended)) = process::reap() {
             // What it said last is still to be heard, while it is known whose session it was.
             self.hear_helpers();
@@ -308,21 +308,16 @@ impl Master {
             self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);
             let known = self.roster.left(pid);
-            stray |= known
-                && match ended {
-                    process::Ended::Killed(_) => true,
-                    process::Ended::Exited(status) => status == helper::LEFT_ONE,
-                };
+            let badly = match ended {
+                process::Ended::Killed(_) => true,
+                process::Ended::Exited(status) => status == helper::LEFT_ONE,
+            };
+            if known && badly {
+                left_some.push(pid);
+            }
         }
-        if stray {
-            let keyholder = self.keys.as_ref().map(Keys::pid);
-            strays::end(|pid| {
-                self.roster.is_helper(pid)
-                    || keyholder == Some(pid)
-                    || self.retired.contains(&pid)
-                    || self.renewal.is_child(pid)
-                    || self.nursery.is_child(pid)
-            });
+        if !left_some.is_empty() {
+            strays::end(&left_some);
         }
     }
 

@@ -58,11 +58,6 @@ impl Nursery {
         self.current.as_ref().map(|current| &current.asks)
     }
 
-    /// Whether this is a nursery.
-    pub fn is_child(&self, pid: Pid) -> bool {
-        self.all().any(|nursery| nursery == pid)
-    }
-
     /// A child has ended, which may have been a nursery; then another is started.
     pub fn left(&mut self, pid: Pid, ended: Ended, prepared: &Prepared) {
         self.retired.retain(|retired| *retired != pid);

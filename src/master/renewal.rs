@@ -59,13 +59,6 @@ impl Renewal {
         self.asked.as_ref().map_or(self.due, |asked| asked.until)
     }
 
-    /// Whether this is the child that asks.
-    pub fn is_child(&self, pid: Pid) -> bool {
-        self.asked
-            .as_ref()
-            .is_some_and(|asked| !asked.gone && asked.question.child() == pid)
-    }
-
     /// The child was waited for.
     pub fn left(&mut self, pid: Pid) {
         if let Some(asked) = &mut self.asked

@@ -51,11 +51,6 @@ impl Roster {
         }
     }
 
-    /// Whether the process is the helper of a session.
-    pub fn is_helper(&self, child: Pid) -> bool {
-        self.at(child).is_ok()
-    }
-
     /// Whose session the helper serves.
     pub fn source(&self, helper: Pid) -> Option<IpAddr> {
         let (_, address) = self.sessions.get(self.at(helper).ok()?)?;
@@ -141,7 +136,8 @@ mod tests {
         let counts = roster.with(address, deeds);
         assert_eq!((counts.failed, counts.handshakes), (7, 8));
         assert_eq!((counts.all, counts.here), (3, 3));
-        assert!(roster.is_helper(Pid::from_raw(11)) && !roster.is_helper(Pid::from_raw(12)));
+        assert!(roster.source(Pid::from_raw(11)).is_some());
+        assert!(roster.source(Pid::from_raw(12)).is_none());
         assert!(!roster.left(Pid::from_raw(99)));
         assert!(roster.left(Pid::from_raw(10)));
         assert!(!roster.left(Pid::from_raw(10)));

@@ -2,15 +2,14 @@
 
 use crate::sys::process;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 
-/// Ends every child of our name that is no session's helper: as the first process of a container master adopts others as well. One
+/// Ends every child that is of the session of one of these helpers: as the first process of a container master adopts others as well. The
+/// kernel knows whose they are: no list of system calls has one that leaves a session, while a worker may call itself what it likes. One
 /// that has rights is an auth that closes a PAM session: it ends by itself. A worker has none, also as root.
-pub fn end(is_helper: impl Fn(Pid) -> bool) {
-    let own = process::name(Pid::this());
+pub fn end(helpers: &[Pid]) {
     for child in process::children() {
-        let stray = !is_helper(child)
-            && process::name(child) == own
+        let stray = getsid(Some(child)).is_ok_and(|session| helpers.contains(&session))
             && process::is_capable(child) == Some(false);
         if stray {
             // It may be gone by now.

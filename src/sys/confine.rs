@@ -11,7 +11,8 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid};
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Where the process's root will be.
 #[derive(Debug)]
@@ -155,23 +156,48 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
 /// # Errors
 /// The peer is gone already, or the kernel cannot.
 pub fn die_with_peer(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    /// asm-generic/fcntl.h; the libc crate does not have it.
-    const F_SETSIG: libc::c_int = 10;
     let own = Pid::this().as_raw();
-    for (what, value) in [
-        (libc::F_SETOWN, own),
-        (F_SETSIG, libc::SIGKILL),
-        (libc::F_SETFL, libc::O_ASYNC),
-    ] {
-        // SAFETY: these take a descriptor and an integer and touch no memory.
-        let result = unsafe { libc::fcntl(socket.as_raw_fd(), what, value) };
-        Errno::result(result)?;
-    }
+    kill_when_alone(socket, own)?;
     if super::socket::is_alone(socket) {
         Err(Errno::ESRCH)
     } else {
         Ok(())
     }
+}
+
+/// Has the kernel end every process of this one's group as soon as this one is gone, however it went and whoever they are by then: a parent's
+/// death ([`die_with`]) ends none that this process could not signal, and a worker is another user. None of them holds what it hangs on, so
+/// none can get rid of it. To be called by a process that leads a session of its own.
+///
+/// # Errors
+/// It does not, or the kernel has no descriptors left.
+pub fn take_along() -> Result<(), Errno> {
+    let own = Pid::this();
+    if nix::unistd::getsid(None)? != own {
+        return Err(Errno::EPERM);
+    }
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    // Nobody but the kernel closes them: that is this process's end too. Whichever it closes first, the other is there to tell.
+    for end in [ManuallyDrop::new(read), ManuallyDrop::new(write)] {
+        kill_when_alone(end.as_fd(), own.as_raw().saturating_neg())?;
+    }
+    Ok(())
+}
+
+/// Has SIGKILL sent to a process, or with a negative number to a group, as soon as the other end of this is closed.
+fn kill_when_alone(end: BorrowedFd<'_>, whom: libc::pid_t) -> Result<(), Errno> {
+    /// asm-generic/fcntl.h; the libc crate does not have it.
+    const F_SETSIG: libc::c_int = 10;
+    for (what, value) in [
+        (libc::F_SETOWN, whom),
+        (F_SETSIG, libc::SIGKILL),
+        (libc::F_SETFL, libc::O_ASYNC),
+    ] {
+        // SAFETY: these take a descriptor and an integer and touch no memory.
+        let result = unsafe { libc::fcntl(end.as_raw_fd(), what, value) };
+        Errno::result(result)?;
+    }
+    Ok(())
 }
 
 /// Takes back what [`die_with`] or [`die_with_peer`] asked for: auth, once it has a session to close when its helper dies.

@@ -445,11 +445,6 @@ pub fn children() -> Vec<Pid> {
         .collect()
 }
 
-/// The name of a process (proc(5), comm).
-pub fn name(pid: Pid) -> Option<Vec<u8>> {
-    std::fs::read(format!("/proc/{pid}/comm")).ok()
-}
-
 /// Whether a process has any capability in effect (proc(5), status).
 pub fn is_capable(pid: Pid) -> Option<bool> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

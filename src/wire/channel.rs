@@ -106,6 +106,11 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         }
     }
 
+    /// Whether the peer has taken all that it was sent. One that asks for more before is none of ours, and would be waited for at some time.
+    pub fn is_taken(&self) -> bool {
+        socket::unacknowledged(self.socket.as_fd()).is_ok_and(|unread| unread == 0)
+    }
+
     /// Gives the end back as a bare descriptor.
     pub fn into_descriptor(self) -> OwnedFd {
         self.socket

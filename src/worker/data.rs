@@ -7,7 +7,8 @@ use crate::config::network::Networks;
 use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply};
+use crate::wire::{AfterLogin, AfterLoginReply, Broken};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -153,12 +154,32 @@ fn advertised(session: &Session) -> Option<Ipv4Addr> {
     })
 }
 
-/// Asks helper, and waits for its answer.
+/// How often a descriptor is tried to be sent, and how long apart.
+const TRIES: u32 = 100;
+const APART: Duration = Duration::from_millis(10);
+
+/// Asks helper, and waits for its answer. Where the kernel does not take the descriptor, because processes of this user have too many on
+/// their way (unix(7), ETOOMANYREFS), other sessions among them, it is as if helper could not do it.
 ///
 /// # Errors
 /// The session is over: helper has gone.
 pub fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
-    session.channel.send(question).map_err(|_| Over(1))?;
+    let mut tries = TRIES;
+    while let Err(broken) = session.channel.send(question) {
+        let crowded = |why: &std::io::Error| Errno::from_raw(why.raw_os_error().unwrap_or(0));
+        match broken {
+            Broken::Io(why) if crowded(&why) == Errno::ETOOMANYREFS => {}
+            Broken::Io(_) | Broken::Malformed => return Err(Over(1)),
+        }
+        tries = tries.saturating_sub(1);
+        if tries == 0 {
+            session.note(
+                "an upload was not given away: sessions of this user have too many on their way",
+            );
+            return Ok(AfterLoginReply::Unavailable);
+        }
+        std::thread::sleep(APART);
+    }
     session
         .channel
         .receive()

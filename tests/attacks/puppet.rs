@@ -45,8 +45,22 @@ impl Puppet {
         })
     }
 
-    /// Makes it do one call.
-    pub fn call(&mut self, number: i64, arguments: &[u64]) -> Came {
+    /// Whether nobody has ended it.
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Lets it go on, asleep for an hour.
+    pub fn sleep(mut self) {
+        let hour = self.words(&[3600, 0]);
+        self.prepare(libc::SYS_clock_nanosleep, &[1, 0, hour, 0])
+            .unwrap();
+        ptrace::detach(self.pid, None).unwrap();
+        self.alive = false;
+    }
+
+    /// Has the call be the next thing that it does.
+    fn prepare(&mut self, number: i64, arguments: &[u64]) -> nix::Result<()> {
         assert!(self.alive);
         let argument = |at: usize| arguments.get(at).copied().unwrap_or(0);
         let mut set = self.saved;
@@ -56,8 +70,25 @@ impl Puppet {
         set.orig_rax = u64::MAX;
         (set.rdi, set.rsi, set.rdx) = (argument(0), argument(1), argument(2));
         (set.r10, set.r8, set.r9) = (argument(3), argument(4), argument(5));
-        ptrace::setregs(self.pid, set).unwrap();
+        ptrace::setregs(self.pid, set)
+    }
+
+    /// Makes it do one call.
+    pub fn call(&mut self, number: i64, arguments: &[u64]) -> Came {
+        self.prepare(number, arguments).unwrap();
         ptrace::step(self.pid, None).unwrap();
+        self.came(number)
+    }
+
+    /// The same, if nobody has ended it meanwhile.
+    pub fn try_call(&mut self, number: i64, arguments: &[u64]) -> Came {
+        // One that was ended is not there any more for ptrace, only to be waited for.
+        let _ = self.prepare(number, arguments);
+        let _ = ptrace::step(self.pid, None);
+        self.came(number)
+    }
+
+    fn came(&mut self, number: i64) -> Came {
         match waitpid(self.pid, None).unwrap() {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => {
                 Came::Back(ptrace::getregs(self.pid).unwrap().rax as i64)
@@ -98,7 +129,10 @@ impl Drop for Puppet {
     fn drop(&mut self) {
         if self.alive {
             let _ = ptrace::setregs(self.pid, self.saved);
-            let _ = ptrace::detach(self.pid, None);
+            if ptrace::detach(self.pid, None).is_err() {
+                // Somebody has ended it, and it is waited for here first.
+                let _ = waitpid(self.pid, None);
+            }
         }
     }
 }

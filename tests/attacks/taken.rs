@@ -1,10 +1,14 @@
 //! Greeter, worker and helper taken over: what each can do then, on a server as it runs (attacks B-130, B-133, B-135).
 
 use crate::puppet::{Came, FILTERED, Puppet};
-use crate::sessions::{NOBODY, back_to_base, logged_in, session};
-use crate::support::host::{ALICE, FTP};
-use crate::support::{Client, Host, Server, wait};
+use crate::sessions::{NOBODY, back_to_base, logged_in, session, status};
+use crate::support::host::{ALICE, BOB, FTP};
+use crate::support::{Client, DEADLINE, Host, Server, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 const EACCES: Came = Came::Back(-13);
 const AT_FDCWD: u64 = -100_i64 as u64;
@@ -124,22 +128,228 @@ fn a_worker_that_may_write() {
     });
 }
 
-/// Whoever closes the channel to helper does not stay (review, 12).
+/// Whoever closes the channel to helper does not stay (review, 12), under whatever name.
 #[test]
 fn a_worker_without_a_channel_is_ended() {
     let host = Host::new();
     let server = Server::start(&host, "");
-    let _client = Client::alice();
-    let (_, worker) = logged_in(&server, ALICE);
-    let mut puppet = Puppet::take(worker);
-    for number in 3..16 {
-        puppet.call(libc::SYS_close, &[number]);
+    for renamed in [false, true] {
+        let _client = Client::alice();
+        let (_, worker) = logged_in(&server, ALICE);
+        let mut puppet = Puppet::take(worker);
+        if renamed {
+            let name = puppet.text("systemd");
+            let set = puppet.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, name]);
+            assert_eq!(set, Came::Back(0));
+        }
+        for number in 3..16 {
+            puppet.call(libc::SYS_close, &[number]);
+        }
+        // It goes on, and waits for nobody any more.
+        puppet.sleep();
+        wait("the session to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
     }
-    // It goes on, and waits for nobody any more.
-    std::mem::forget(puppet);
+}
+
+/// Where there is no master any more either, as after a restart, the kernel ends it.
+#[test]
+fn a_worker_does_not_outlive_its_helper() {
+    let host = Host::new();
+    let mut server = Server::start(&host, "");
+    let _client = Client::alice();
+    let (helper, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    let name = puppet.text("systemd");
+    let set = puppet.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, name]);
+    assert_eq!(set, Came::Back(0));
+    puppet.sleep();
+    server.signal(Signal::SIGTERM);
+    server.wait_master();
+    assert!(Server::processes().contains(&worker));
+    kill(Pid::from_raw(helper), Signal::SIGKILL).unwrap();
     wait("the session to go", || {
-        (Server::processes() == [server.pid()]).then_some(())
+        Server::processes().is_empty().then_some(())
     });
+}
+
+/// What is on its way between processes is counted by user, and all helpers are one: a worker that asks and asks, and takes no answer, would
+/// leave nobody a data connection (attacks B-143).
+#[test]
+fn a_worker_that_takes_no_answers_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "xferlog_std_format=NO\n");
+    let mut other = Client::anonymous();
+    logged_in(&server, FTP);
+    let _client = Client::alice();
+    let worker = wait("alice's worker", || {
+        let all = Server::processes().into_iter();
+        let mut hers = all.filter(|pid| {
+            let is = |name: &str, value: &str| {
+                status(*pid, name).is_some_and(|is| is.starts_with(value))
+            };
+            is("Uid", "1001") && is("Seccomp", "2")
+        });
+        hers.next()
+    });
+    let mut puppet = Puppet::take(worker);
+    let listen = puppet.text("\x01");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    // One of these is the channel; the client's end of another is not read.
+    wait("helper to have had enough", || {
+        (3..16).find_map(|number| {
+            let came = puppet.try_call(libc::SYS_sendto, &[number, listen, 1, dont_wait, 0, 0]);
+            (came == Came::Killed(Signal::SIGKILL)).then_some(())
+        })
+    });
+    other.passive();
+    drop(puppet);
+    wait("the session to go", || {
+        (Server::processes().len() == 3).then_some(())
+    });
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(
+        log.contains("worker asks without taking its answers; session ended"),
+        "{log}"
+    );
+    drop(other);
+    back_to_base(&server);
+}
+
+/// Descriptors on their way are counted by user: a guest's worker that has a crowd of them under way costs another guest an upload that is to be
+/// given away, and not the session.
+#[test]
+fn a_worker_that_crowds_the_way_to_helper() {
+    let host = Host::new();
+    let lines =
+        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nxferlog_std_format=NO\n";
+    let server = Server::start(&host, lines);
+    let client = Client::anonymous();
+    let (helper, worker) = logged_in(&server, FTP);
+    let mut other = Client::anonymous();
+    kill(Pid::from_raw(helper), Signal::SIGSTOP).unwrap();
+    let mut puppet = Puppet::take(worker);
+    let text = puppet.text("x");
+    // A message's header, its one piece, and the descriptor 0 as often as one message may have one (unix(7), SCM_RIGHTS).
+    let place = puppet.words(&[]);
+    let mut words = vec![0, 0, place + 56, 1, place + 72, 16 + 4 * 253, 0, text, 1];
+    words.extend([16 + 4 * 253, 1 | 1 << 32]);
+    words.resize(words.len() + 127, 0);
+    puppet.words(&words);
+    // One of these is the channel; the client's connection takes no descriptors.
+    for number in 3..16 {
+        puppet.call(
+            libc::SYS_sendmsg,
+            &[number, place, libc::MSG_NOSIGNAL as u64],
+        );
+    }
+    other.epsv();
+    other.says("STOR incoming/up", "553 Could not create file.");
+    other.says("NOOP", "200 NOOP ok.");
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(log.contains("too many on their way"), "{log}");
+    kill(Pid::from_raw(helper), Signal::SIGCONT).unwrap();
+    wait("the session to go", || {
+        (Server::processes().len() == 3).then_some(())
+    });
+    assert_eq!(
+        other.store("STOR incoming/up", b"x").text(),
+        "226 Transfer complete."
+    );
+    assert_eq!(fs::metadata("/srv/ftp/incoming/up").unwrap().uid(), BOB);
+    drop((puppet, client, other));
+    back_to_base(&server);
+}
+
+/// The filter lets the data thread be started and cannot count: the kernel does.
+#[test]
+fn a_worker_has_no_threads_without_end() {
+    let host = Host::new();
+    let server = Server::start(&host, "max_clients=5\n");
+    let client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    let tasks = limits
+        .lines()
+        .find(|line| line.starts_with("Max processes"));
+    let mut tasks = tasks.unwrap().split_whitespace().skip(2);
+    let (soft, hard) = (tasks.next().unwrap(), tasks.next().unwrap());
+    assert_eq!(soft, hard);
+    // All that there are on this machine, two for each session, and others of the same user.
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    let now = load.split([' ', '/']).nth(4).unwrap();
+    let now: u64 = now.parse().unwrap();
+    assert!(
+        soft.parse::<u64>()
+            .is_ok_and(|most| most <= 2 * (now + 10 + 512)),
+        "{soft}, {now}"
+    );
+    drop(client);
+    back_to_base(&server);
+}
+
+/// It has something to say again and again: the time that it has for a login does not begin anew with each.
+/// Helper would wait for it, and for nobody's end, for ever.
+#[test]
+fn a_greeter_that_takes_no_answers_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "userlist_enable=YES\nxferlog_std_format=NO\n");
+    host.write("/etc/vsftpd.user_list", "root\n");
+    let client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    let mut puppet = Puppet::take(greeter);
+    let user = puppet.text("\x01\x03\0bob");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    // One of these is the channel; the client's end of another is not read. More than there is room for.
+    for _ in 0..1000 {
+        for number in 3..16 {
+            let arguments = [number, user, 6, dont_wait, 0, 0];
+            if puppet.is_alive() {
+                puppet.try_call(libc::SYS_sendto, &arguments);
+            }
+        }
+    }
+    drop(puppet);
+    wait("helper to have had enough", || {
+        (!Server::processes().contains(&helper)).then_some(())
+    });
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(
+        log.contains("greeter asks without taking its answers"),
+        "{log}"
+    );
+    drop(client);
+    back_to_base(&server);
+}
+
+#[test]
+fn a_greeter_that_goes_on_talking_is_ended() {
+    let host = Host::new();
+    let server = Server::start(&host, "idle_session_timeout=1\nxferlog_std_format=NO\n");
+    let client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    let mut puppet = Puppet::take(greeter);
+    let note = puppet.text("\x03\x06\x01\0x");
+    let dont_wait = libc::MSG_DONTWAIT as u64;
+    let begin = Instant::now();
+    while Server::processes().contains(&helper) {
+        assert!(begin.elapsed() < 3 * DEADLINE, "it is still heard");
+        std::thread::sleep(Duration::from_millis(500));
+        if puppet.is_alive() {
+            // One of these is the channel; the client's end of another is not read.
+            for number in 3..16 {
+                let said = puppet.try_call(libc::SYS_sendto, &[number, note, 5, dont_wait, 0, 0]);
+                if let Came::Killed(_) = said {
+                    break;
+                }
+            }
+        }
+    }
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    assert!(log.contains("greeter neither ends"), "{log}");
+    drop((puppet, client));
+    back_to_base(&server);
 }
 
 #[test]

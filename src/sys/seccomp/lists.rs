@@ -285,6 +285,11 @@ pub(super) const HELPER: &[Row] = &[
         &[&[int(1, libc::F_SETLK)]],
         "the lock on a log file",
     ),
+    only(
+        named!(SYS_ioctl),
+        &[&[int(1, libc::TIOCOUTQ as i32)]],
+        "whether the worker has taken the last answer",
+    ),
     allow(named!(SYS_wait4), "the worker's end"),
     allow(
         named!(SYS_shutdown),

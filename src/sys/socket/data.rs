@@ -212,19 +212,6 @@ pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
     )?)
 }
 
-/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ); of a local socket, something that is
-/// 0 when the peer has read all.
-///
-/// # Errors
-/// Another kind of descriptor.
-pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut left: libc::c_int = 0;
-    // SAFETY: SIOCOUTQ (= TIOCOUTQ) writes one int through the pointer, which outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut left) };
-    Errno::result(result)?;
-    Ok(usize::try_from(left).unwrap_or(0))
-}
-
 /// As [`super::send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
 /// both are acknowledged at once.
 ///

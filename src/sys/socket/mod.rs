@@ -4,8 +4,7 @@ mod data;
 
 pub use data::{
     PEER_ENDED, accept_data, acknowledge, at_once, at_port, connect_data, connected,
-    control_options, finish, listen_data, receive, receives, send_last, sends, unacknowledged,
-    wait_for_client,
+    control_options, finish, listen_data, receive, receives, send_last, sends, wait_for_client,
 };
 
 use super::heap;
@@ -407,4 +406,16 @@ fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
     } else {
         Err(io::ErrorKind::InvalidInput.into())
     }
+}
+/// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ); of a local socket, something that is
+/// 0 when the peer has read all.
+///
+/// # Errors
+/// Another kind of descriptor.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut left: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (= TIOCOUTQ) writes one int through the pointer, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut left) };
+    Errno::result(result)?;
+    Ok(usize::try_from(left).unwrap_or(0))
 }
