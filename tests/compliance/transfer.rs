@@ -613,6 +613,38 @@ fn downloads_have_a_rate() {
     );
 }
 
+/// The rate is the session's: files that are smaller than what is sent at a time do not go free.
+#[test]
+fn small_downloads_have_a_rate() {
+    let host = Host::new();
+    host.file("/home/alice/small", &pattern(10_000));
+    let _server = Server::start(&host, "local_max_rate=100000\n");
+    let mut c = Client::alice();
+    let start = std::time::Instant::now();
+    for _ in 0..16 {
+        assert_eq!(c.fetch("RETR small").len(), 10_000);
+    }
+    let took = start.elapsed().as_millis();
+    assert!(took >= 1200, "{took} ms for 1.6 seconds' worth");
+    if crate::support::ours() {
+        // What is broken off is paid for by what comes next.
+        let start = std::time::Instant::now();
+        for _ in 0..16 {
+            let (_, mut data) = c.begin("RETR small");
+            data.stream.read_exact(&mut [0; 10_000]).unwrap();
+            // While the rate is waited for, or behind the end.
+            let codes = [c.cmd("ABOR"), c.reply()].map(|reply| reply.code().to_owned());
+            assert!(
+                [["426", "226"], ["226", "225"]].contains(&[&codes[0], &codes[1]]),
+                "{codes:?}"
+            );
+        }
+        c.fetch("RETR small");
+        let took = start.elapsed().as_millis();
+        assert!(took >= 1500, "{took} ms for 1.6 seconds' worth");
+    }
+}
+
 #[test]
 fn uploads_have_a_rate() {
     let host = Host::new();
