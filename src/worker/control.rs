@@ -270,6 +270,19 @@ impl<S: AsFd> Control<S> {
         }
     }
 
+    /// Whether more can be received before a line is taken.
+    pub fn has_room(&mut self) -> bool {
+        !self.lines.space().is_empty()
+    }
+
+    /// The last line that was received and not taken, empty ones left out.
+    pub fn last_line(&self) -> Option<&[u8]> {
+        let rest = self.lines.rest();
+        let (lines, _) = rest.split_at_checked(rest.iter().rposition(|byte| *byte == b'\n')?)?;
+        let mut last = lines.rsplit(|byte| *byte == b'\n');
+        last.find(|line| !line.trim_ascii().is_empty())
+    }
+
     /// What has been received beyond the lines taken.
     pub fn rest(&self) -> &[u8] {
         self.lines.rest()

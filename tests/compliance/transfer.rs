@@ -2,6 +2,7 @@
 
 use crate::support::{Client, Host, Server, wait};
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 
 const NO_FILE: &str = "550 Failed to open file.";
 const NOT_CREATED: &str = "553 Could not create file.";
@@ -642,6 +643,39 @@ fn small_downloads_have_a_rate() {
         c.fetch("RETR small");
         let took = start.elapsed().as_millis();
         assert!(took >= 1500, "{took} ms for 1.6 seconds' worth");
+    }
+}
+
+/// Who pipes commands in and ends with QUIT has not left, however many there are.
+#[test]
+fn a_client_that_says_everything_at_once() {
+    let host = Host::new();
+    let _server = Server::start(&host, "delete_failed_uploads=YES\n");
+    let mut c = Client::alice();
+    let listeners: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let mut said = String::new();
+    for (number, listener) in listeners.iter().enumerate() {
+        let port = listener.local_addr().unwrap().port();
+        said += &format!(
+            "PORT 127,0,0,1,{},{}\r\nSTOR up{number}\r\n",
+            port >> 8,
+            port & 255
+        );
+    }
+    c.send(said.as_bytes());
+    c.send(b"QUIT\r\n");
+    c.stream().shutdown(Shutdown::Write).unwrap();
+    for listener in &listeners {
+        listener.accept().unwrap().0.write_all(b"all").unwrap();
+        assert_eq!(c.reply().code(), "200");
+        c.next("150 Ok to send data.");
+        c.next(DONE);
+    }
+    c.next("221 Goodbye.");
+    for number in 0..3 {
+        assert_eq!(host.read(&format!("/home/alice/up{number}")), b"all");
     }
 }
 
