@@ -176,13 +176,17 @@ fn compute(
     let (end, _) = session.run(stand_in, Work::Reckon(Box::new(reckon)))?;
     let aborted = std::mem::take(&mut session.aborting);
     match end {
-        End::Done => return Ok(result.lock().ok().and_then(|mut place| place.take())),
+        End::Done if !aborted => {
+            return Ok(result.lock().ok().and_then(|mut place| place.take()));
+        }
         End::Deserted => return Err(Over(1)),
         End::Local(why) => {
             session.note(&format!("local file: {}", why.desc()));
             session.reply(451, b"Failure reading local file.");
         }
-        End::Network
+        // Done: ABOR came with the last byte.
+        End::Done
+        | End::Network
         | End::Stalled
         | End::Stranger
         | End::Handshake

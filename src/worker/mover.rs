@@ -74,7 +74,27 @@ pub enum Work {
     Reckon(Reckon),
 }
 
+/// Whether work may read for long and send nothing, so that no write tells that its client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silent {
+    /// It moves bytes all the time.
+    Never,
+    /// Its data connection ends with its client.
+    Listing,
+    /// It has none, and a client that has closed its side waits for no sum.
+    Sum,
+}
+
 impl Work {
+    /// See [`Silent`].
+    pub fn silent(&self) -> Silent {
+        match self {
+            Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
+            Self::Reckon(_) => Silent::Sum,
+            Self::Download { .. } | Self::Upload { .. } => Silent::Never,
+        }
+    }
+
     /// Whether it moves bytes over the line: options of a socket, and its protection, are for such work only.
     pub fn moves(&self) -> bool {
         !matches!(self, Self::Reckon(_))
