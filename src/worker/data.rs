@@ -337,7 +337,9 @@ impl Session {
     /// # Errors
     /// The client has gone.
     pub fn hear(&mut self, moved: Option<u64>) -> Result<Wish, Over> {
-        self.control.fill().map_err(|_| Over(1))?;
+        if !self.control.abort_waits() {
+            self.control.fill().map_err(|_| Over(1))?;
+        }
         self.attend_lines(moved)
     }
 

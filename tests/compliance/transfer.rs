@@ -765,6 +765,45 @@ fn many_abors_have_as_many_answers() {
     }
 }
 
+/// B-052: in one packet with the command it is to end, and nobody reads or connects any more.
+#[test]
+fn abor_that_comes_with_its_transfer() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(1 << 42)
+        .unwrap();
+    if !host.ours() {
+        return; // The original reads nothing while it transfers (reference 3.4.6).
+    }
+    let _server = Server::start(&host, "hash_max_size=0\n");
+    let mut c = Client::alice();
+    for command in ["RETR huge", "STOR new", "HASH huge"] {
+        let data = (command != "HASH huge").then(|| c.passive());
+        c.send(format!("{command}\r\nNOOP\r\n\r\nABOR\r\nABOR\r\n").as_bytes());
+        if data.is_some() {
+            assert_eq!(c.reply().code(), "150");
+        }
+        c.next("200 NOOP ok.");
+        assert_eq!(c.reply().code(), "426");
+        c.next("226 ABOR successful.");
+        c.next("225 No transfer to ABOR.");
+    }
+    c.pasv();
+    c.send(b"LIST\r\nABOR\r\nPWD\r\n");
+    c.next("426 Failure establishing connection.");
+    c.next("226 ABOR successful.");
+    assert_eq!(c.reply().code(), "257");
+    // Behind another command it comes in its turn.
+    let data = c.passive();
+    c.send(b"STOR new\r\nPWD\r\nABOR\r\n");
+    c.next("150 Ok to send data.");
+    drop(data);
+    c.next(DONE);
+    assert_eq!(c.reply().code(), "257");
+    c.next("225 No transfer to ABOR.");
+}
+
 #[test]
 fn abor_as_urgent_data_stops_a_download() {
     let host = Host::new();
