@@ -70,7 +70,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         return session.close(&mut entry, Ok(()));
     }
     let file = match source(session, &path, offset) {
-        Source::Ready(file, _) => file,
+        Source::Ready(file) => file,
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -129,7 +129,7 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
 /// What a download's name leads to.
 pub enum Source {
     /// A file, open at its offset.
-    Ready(OwnedFd, Meta),
+    Ready(OwnedFd),
     /// A directory.
     NoFile,
     /// Something else without contents to send, or nothing this session may read.
@@ -156,7 +156,7 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
         return Source::Closed;
     }
-    Source::Ready(file, meta)
+    Source::Ready(file)
 }
 
 /// STOR (reference §3.4.2).

@@ -142,6 +142,27 @@ fn the_older_forms() {
     c.says("XMD5 nowhere", CLOSED);
 }
 
+/// The sum is that of the whole file, not of what an upload had written when it was asked for.
+#[test]
+fn a_sum_waits_for_an_upload() {
+    let host = Host::new();
+    let _server = Server::start(&host, "log_ftp_protocol=YES\n");
+    let (mut up, mut c) = (Client::alice(), Client::alice());
+    for (command, answer) in [
+        ("HASH f", format!("213 SHA-256 0-11 {HELLO} f")),
+        ("XCRC f", "250 AF083B2D".to_owned()),
+    ] {
+        let (_, data) = up.begin("STOR f");
+        c.send(format!("{command}\r\n").as_bytes());
+        logged(command, 1);
+        // Answered while the lock is waited for.
+        c.says("NOOP", "200 NOOP ok.");
+        data.write(b"hello world\n");
+        up.next("226 Transfer complete.");
+        c.next(&answer);
+    }
+}
+
 #[test]
 fn a_sum_is_paced_heard_and_aborted() {
     let host = Host::new();
@@ -153,17 +174,21 @@ fn a_sum_is_paced_heard_and_aborted() {
     }
 }
 
+/// Waits until the command has been read so many times.
+fn logged(command: &str, count: usize) {
+    crate::support::wait("the command to be read", || {
+        let log = std::fs::read("/var/log/vsftpd.log").unwrap_or_default();
+        let log = String::from_utf8(log).unwrap();
+        let line = format!("\"{command}\"");
+        (log.matches(&line).count() == count).then_some(())
+    });
+}
+
 fn heard_and_aborted(host: &Host, rate: &str) {
     let _ = std::fs::remove_file("/var/log/vsftpd.log");
     let lines = format!("{rate}hash_max_size=0\nlog_ftp_protocol=YES\n");
     let _server = Server::start(host, &lines);
-    let begun = |count: usize| {
-        crate::support::wait("the sum to begin", || {
-            let log = String::from_utf8(std::fs::read("/var/log/vsftpd.log").unwrap_or_default())
-                .unwrap();
-            (log.matches("\"HASH big\"").count() == count).then_some(())
-        });
-    };
+    let begun = |count| logged("HASH big", count);
     let mut c = Client::alice();
     c.send(b"HASH big\r\n");
     begun(1);
