@@ -327,7 +327,7 @@ impl Session {
     }
 
     /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
-    pub fn left(&self) -> bool {
+    fn left(&self) -> bool {
         self.control.ended() || closed(self.control.fd())
     }
 

@@ -81,7 +81,7 @@ pub enum Silent {
     Never,
     /// Its data connection ends with its client.
     Listing,
-    /// It has none, and a client that has closed its side waits for no sum.
+    /// It has none.
     Sum,
 }
 

@@ -559,9 +559,10 @@ impl Session {
                 && match silent {
                     Silent::Never => false,
                     Silent::Listing => self.has_left(line.socket()),
-                    Silent::Sum => self.left(),
+                    Silent::Sum => self.deserted(),
                 };
-            if left {
+            // An ABOR may have been the last thing it said.
+            if left || self.aborting {
                 line.cut();
             }
             if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {

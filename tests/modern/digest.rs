@@ -142,6 +142,21 @@ fn the_older_forms() {
     c.says("XMD5 nowhere", CLOSED);
 }
 
+/// Who pipes commands in and ends with QUIT has not left.
+#[test]
+fn a_sum_for_a_client_that_has_said_everything() {
+    let host = Host::new();
+    host.file("/home/alice/some", &vec![7; 200_000]);
+    let _server = Server::start(&host, "local_max_rate=65536\n");
+    let mut c = Client::alice();
+    c.send(b"HASH some\r\nPWD\r\nQUIT\r\n");
+    c.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    let expected = sum("sha256sum", "/home/alice/some");
+    c.next(&format!("213 SHA-256 0-199999 {expected} some"));
+    assert_eq!(c.reply().code(), "257");
+    c.next("221 Goodbye.");
+}
+
 /// The sum is that of the whole file, not of what an upload had written when it was asked for.
 #[test]
 fn a_sum_waits_for_an_upload() {
