@@ -1,6 +1,6 @@
 //! The control connection: lines in, replies out; greeter and worker, which hold the receipt of their confinement.
 
-use crate::ftp::line::{Line, LineBuffer, TooLong};
+use crate::ftp::line::{Command, Line, LineBuffer, TooLong};
 use crate::ftp::reply;
 use crate::sys::confine::Confined;
 use crate::sys::socket;
@@ -268,6 +268,41 @@ impl<S: AsFd> Control<S> {
             }
             self.fill()?;
         }
+    }
+
+    /// Whether ABOR has been received, behind nothing but what is answered while something runs.
+    pub fn abort_waits(&self) -> bool {
+        for line in self.whole_lines() {
+            match Command::parse(line.trim_ascii_end()) {
+                Some(command) if command.is_abor() => return true,
+                Some(command) if !matches!(command.verb.as_slice(), b"NOOP" | b"STAT") => {
+                    return false;
+                }
+                Some(_) | None => {}
+            }
+        }
+        false
+    }
+
+    /// The lines that were received and not taken.
+    fn whole_lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let rest = self.lines.rest();
+        let end = rest.iter().rposition(|byte| *byte == b'\n');
+        let lines = end.and_then(|end| rest.get(..end));
+        lines
+            .into_iter()
+            .flat_map(|lines| lines.split(|byte| *byte == b'\n'))
+    }
+
+    /// Whether more can be received before a line is taken.
+    pub fn has_room(&mut self) -> bool {
+        !self.lines.space().is_empty()
+    }
+
+    /// The last line that was received and not taken, empty ones left out.
+    pub fn last_line(&self) -> Option<&[u8]> {
+        let mut last = self.whole_lines().rev();
+        last.find(|line| !line.trim_ascii().is_empty())
     }
 
     /// What has been received beyond the lines taken.

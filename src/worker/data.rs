@@ -327,17 +327,24 @@ impl Session {
             return false;
         }
         // What it said before it left decides: somebody who pipes commands in ends with QUIT. An ABOR among it has its answer too.
-        while self.held.is_none() && !self.control.ended() {
-            match self.hear(None) {
+        loop {
+            match self.attend_lines(None) {
                 Ok(Wish::Abort) => self.aborting = true,
+                Ok(Wish::GoOn) if self.control.ended() => break,
                 Ok(Wish::GoOn) => {}
-                Err(Over(_)) => break,
+                Err(Over(_)) => return true,
+            }
+            // Where that much was said, more has been than is known.
+            if !self.control.has_room() {
+                return false;
+            }
+            if self.control.fill().is_err() {
+                return true;
             }
         }
-        !self
-            .held
-            .as_ref()
-            .is_some_and(|line| line.bytes().to_ascii_uppercase().starts_with(b"QUIT"))
+        let held = self.held.as_ref().map(Line::bytes);
+        let last = self.control.last_line().or(held);
+        !last.is_some_and(|line| line.to_ascii_uppercase().starts_with(b"QUIT"))
     }
 
     /// Whether the client has closed its side of the control connection, whatever it has said before that and is not read yet.
@@ -351,7 +358,14 @@ impl Session {
     /// # Errors
     /// The client has gone.
     pub fn hear(&mut self, moved: Option<u64>) -> Result<Wish, Over> {
-        self.control.fill().map_err(|_| Over(1))?;
+        if !self.control.abort_waits() {
+            self.control.fill().map_err(|_| Over(1))?;
+        }
+        self.attend_lines(moved)
+    }
+
+    /// The same with what has been received.
+    fn attend_lines(&mut self, moved: Option<u64>) -> Result<Wish, Over> {
         let mut wish = Wish::GoOn;
         while self.held.is_none() && wish == Wish::GoOn {
             match self.control.waiting() {

@@ -6,6 +6,7 @@ use super::mover::Work;
 use super::state::{Flow, Over, Session};
 use super::transfer::{Source, source};
 use crate::ftp::digest::{self, Algorithm};
+use crate::sys::tree::meta_of;
 use nix::errno::Errno;
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
@@ -55,7 +56,7 @@ pub fn hash(session: &mut Session, arg: &[u8]) -> Flow {
     let range = session.modern.range.take();
     let algorithm = session.modern.algorithm;
     let path = session.expand(arg);
-    let Some((file, size)) = admit(session, &path) else {
+    let Some((file, size)) = admit(session, &path)? else {
         return Ok(());
     };
     let (first, last) = range.unwrap_or((0, size.saturating_sub(1)));
@@ -117,7 +118,7 @@ fn old(session: &mut Session, arg: &[u8], algorithm: Algorithm) -> Flow {
         asked = other;
     }
     let path = session.expand(&asked.path);
-    let Some((file, size)) = admit(session, &path) else {
+    let Some((file, size)) = admit(session, &path)? else {
         return Ok(());
     };
     let to = asked.to.unwrap_or(size);
@@ -131,18 +132,24 @@ fn old(session: &mut Session, arg: &[u8], algorithm: Algorithm) -> Flow {
     Ok(())
 }
 
-/// Opens the file under the rules of RETR; the reply has been said if there is none.
-fn admit(session: &mut Session, path: &[u8]) -> Option<(OwnedFd, u64)> {
+/// Opens the file under the rules of RETR, locked where uploads are, and says how long it is; the reply has been said if there is none.
+fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, Over> {
     if session.denied(path) || !session.wanted(session.config.download_file.clone(), path) {
-        return None;
+        return Ok(None);
     }
-    match source(session, path, 0) {
-        Source::Ready(file, meta) => Some((file, meta.size)),
-        Source::NoFile | Source::Closed => {
-            session.reply(550, b"Failed to open file.");
-            None
-        }
+    let Source::Ready(file) = source(session, path, 0) else {
+        session.reply(550, b"Failed to open file.");
+        return Ok(None);
+    };
+    if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
+        return Ok(None);
     }
+    // Only now: while its lock was waited for, an upload has gone on.
+    let Ok(meta) = meta_of(&file) else {
+        session.reply(550, b"Failed to open file.");
+        return Ok(None);
+    };
+    Ok(Some((file, meta.size)))
 }
 
 /// The sum of these bytes, computed by the data thread at the session's rate; the reply has been said if there is none.
@@ -155,9 +162,6 @@ fn compute(
     let most = u64::from(session.config.hash_max_size).saturating_mul(1 << 20);
     if most != 0 && to.saturating_sub(from) > most {
         session.reply(550, b"Too many bytes for a checksum.");
-        return Ok(None);
-    }
-    if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
         return Ok(None);
     }
     let Ok(stand_in) = file.try_clone() else {
@@ -176,13 +180,17 @@ fn compute(
     let (end, _) = session.run(stand_in, Work::Reckon(Box::new(reckon)))?;
     let aborted = std::mem::take(&mut session.aborting);
     match end {
-        End::Done => return Ok(result.lock().ok().and_then(|mut place| place.take())),
+        End::Done if !aborted => {
+            return Ok(result.lock().ok().and_then(|mut place| place.take()));
+        }
         End::Deserted => return Err(Over(1)),
         End::Local(why) => {
             session.note(&format!("local file: {}", why.desc()));
             session.reply(451, b"Failure reading local file.");
         }
-        End::Network
+        // Done: ABOR came with the last byte.
+        End::Done
+        | End::Network
         | End::Stalled
         | End::Stranger
         | End::Handshake

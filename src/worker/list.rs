@@ -280,6 +280,13 @@ impl Plan {
         self.spent.get() <= STEPS
     }
 
+    /// Where a directory is, for rules that ask: those about whole paths.
+    fn place(&self, shown: &[u8]) -> Vec<u8> {
+        let asked = self.hide.as_ref().is_some_and(Pattern::is_absolute);
+        let place = asked.then(|| self.tree.canonical(&self.cwd, shown));
+        place.flatten().unwrap_or_default()
+    }
+
     /// Reads and sorts a directory. Nothing is sent meanwhile, but `send` knows whether the client still waits (attacks B-022).
     fn read(
         &self,
@@ -288,11 +295,12 @@ impl Plan {
         send: &mut dyn FnMut(&[u8]) -> Result<(), End>,
     ) -> Result<Sorted, End> {
         let stat = self.options.needs_stat();
+        let place = self.place(shown);
         let rule = Rule {
             force_dot: self.force_dot,
             filter: self.filter.as_ref(),
             hide: self.hide.as_ref(),
-            directory: shown,
+            directory: &place,
         };
         let mut entries = Shelf::default();
         let (full, looked) = (Cell::new(false), Cell::new(0_usize));

@@ -28,6 +28,9 @@ const CHUNK: usize = 256 * 1024;
 /// One piece under TLS or in MODE Z: what is copied and then worked on should still be in the processor's own memory.
 const GUARDED: usize = 64 * 1024;
 
+/// How often a long wait for the rate limit asks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
 
@@ -71,7 +74,27 @@ pub enum Work {
     Reckon(Reckon),
 }
 
+/// Whether work may read for long and send nothing, so that no write tells that its client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silent {
+    /// It moves bytes all the time.
+    Never,
+    /// Its data connection ends with its client.
+    Listing,
+    /// It has none.
+    Sum,
+}
+
 impl Work {
+    /// See [`Silent`].
+    pub fn silent(&self) -> Silent {
+        match self {
+            Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
+            Self::Reckon(_) => Silent::Sum,
+            Self::Download { .. } | Self::Upload { .. } => Silent::Never,
+        }
+    }
+
     /// Whether it moves bytes over the line: options of a socket, and its protection, are for such work only.
     pub fn moves(&self) -> bool {
         !matches!(self, Self::Reckon(_))
@@ -167,6 +190,8 @@ struct Buffers {
     converted: Vec<u8>,
     deflater: Option<Deflater>,
     inflater: Option<Inflater>,
+    /// What the rate limit has not let go yet: a job that was broken off leaves its debt to the next.
+    due: Option<Instant>,
 }
 
 impl Job {
@@ -184,7 +209,7 @@ impl Job {
             Ok(guarded) => guarded,
             Err(end) => return (end, None),
         };
-        let pace = self.rate.map(Pace::new);
+        let pace = self.rate.map(|rate| Pace::new(rate, buffers.due));
         let whole = self.chunk.is_none() && pace.is_none();
         let worked = guarded.is_some() || self.zip.is_some();
         let most = match self.chunk {
@@ -204,7 +229,12 @@ impl Job {
             zip: self.zip,
             deflater: None,
         };
-        let end = run.work(self.work, buffers);
+        let ready = run.paced(0);
+        let end = match ready {
+            Ok(()) => run.work(self.work, buffers),
+            Err(end) => end,
+        };
+        buffers.due = run.pace.as_ref().map(Pace::due);
         buffers.deflater = run.deflater.take().or(buffers.deflater.take());
         (end, run.guarded)
     }
@@ -267,7 +297,7 @@ impl Run<'_> {
                 produce(&mut |text| self.send(text))
             }
             Work::Reckon(reckon) => {
-                return reckon(self.chunk, &mut |count| self.moved(count, true))
+                return reckon(self.chunk, &mut |count| self.moved(count))
                     .err()
                     .unwrap_or(End::Done);
             }
@@ -308,7 +338,7 @@ impl Run<'_> {
             match nix::sys::sendfile::sendfile(self.socket(), file, Some(&mut offset), piece) {
                 // The file has become shorter: what was promised cannot be sent (reference §9.2).
                 Ok(0) => return Err(End::Network),
-                Ok(count) => self.moved(count, offset < end)?,
+                Ok(count) => self.moved(count)?,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.line.room(self.stall)?,
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
@@ -430,8 +460,8 @@ impl Run<'_> {
     /// Books bytes of the line.
     fn book(&mut self, bytes: usize, count: Count) -> Result<(), End> {
         match count {
-            Count::Moved => self.moved(bytes, true),
-            Count::Packed => self.paced(bytes, true),
+            Count::Moved => self.moved(bytes),
+            Count::Packed => self.paced(bytes),
         }
     }
 
@@ -445,23 +475,31 @@ impl Run<'_> {
     }
 
     /// Books what was moved and waits if that was too fast; a cut connection ends the wait.
-    fn moved(&mut self, count: usize, more: bool) -> Result<(), End> {
+    fn moved(&mut self, count: usize) -> Result<(), End> {
         self.line.add(count);
-        self.paced(count, more)
+        self.paced(count)
     }
 
-    /// The rate is that of the line, whatever its bytes stand for.
-    fn paced(&mut self, count: usize, more: bool) -> Result<(), End> {
+    /// The rate is that of the line, whatever its bytes stand for. The last bytes are waited for like all others: many small files are no
+    /// way around it.
+    fn paced(&mut self, count: usize) -> Result<(), End> {
         let Some(pace) = &mut self.pace else {
-            return Ok(());
+            return self.uncut();
         };
         let until = pace.book(u64::try_from(count).unwrap_or(u64::MAX));
-        if more {
-            // No event is asked for: only the hang-up of a cut connection is reported.
+        loop {
+            self.uncut()?;
+            let now = Instant::now();
+            if now >= until {
+                return Ok(());
+            }
+            // No event is asked for: only the hang-up of a cut connection is reported. Work without one has to look.
             let mut fds = [PollFd::new(self.line.socket(), PollFlags::empty())];
-            let _ = socket::wait(&mut fds, Some(until));
+            let look = now.checked_add(LOOK).map_or(until, |look| look.min(until));
+            if socket::wait(&mut fds, Some(look)).unwrap_or(true) {
+                return self.uncut();
+            }
         }
-        self.uncut()
     }
 
     /// Ends our side and waits until the peer's kernel has taken every byte: only then was the transfer a success.

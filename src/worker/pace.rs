@@ -10,12 +10,17 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// At most `rate` bytes per second from now on.
-    pub fn new(rate: u64) -> Self {
+    /// At most `rate` bytes per second from now on; from `due` on, where more was moved than that has paid for.
+    pub fn new(rate: u64, due: Option<Instant>) -> Self {
         Self {
             rate: rate.max(1),
-            due: Instant::now(),
+            due: due.unwrap_or_else(Instant::now),
         }
+    }
+
+    /// When what was moved will be paid for.
+    pub fn due(&self) -> Instant {
+        self.due
     }
 
     /// How many bytes to move at a time: an eighth of a second's worth, so that the limit is smooth.
@@ -44,7 +49,7 @@ mod tests {
     #[test]
     fn bytes_cost_time() {
         let start = Instant::now();
-        let mut pace = Pace::new(1000);
+        let mut pace = Pace::new(1000, None);
         let first = pace.book(500);
         let second = pace.book(500);
         assert!(first >= start + Duration::from_millis(500));
@@ -52,9 +57,18 @@ mod tests {
     }
 
     #[test]
+    fn a_debt_is_handed_on() {
+        let mut pace = Pace::new(1000, None);
+        let due = pace.book(500);
+        let mut next = Pace::new(1000, Some(pace.due()));
+        assert_eq!(next.book(0), due);
+        assert_eq!(next.book(1000), due + Duration::from_secs(1));
+    }
+
+    #[test]
     fn pieces_stay_in_bounds() {
-        assert_eq!(Pace::new(1).piece(), 512);
-        assert_eq!(Pace::new(80_000).piece(), 10_000);
-        assert_eq!(Pace::new(u64::MAX).piece(), 65_536);
+        assert_eq!(Pace::new(1, None).piece(), 512);
+        assert_eq!(Pace::new(80_000, None).piece(), 10_000);
+        assert_eq!(Pace::new(u64::MAX, None).piece(), 65_536);
     }
 }

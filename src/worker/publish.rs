@@ -95,17 +95,11 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     else {
         return Ok(Opening::Direct);
     };
-    let old = match session.tree.stat(&VirtualPath::root(), &target) {
-        Err(Errno::ENOENT) => None,
-        Err(_) => return Ok(Opening::Direct),
-        Ok(old) => Some(old),
-    };
-    if old.is_some_and(|old| !replaceable(session, &target, &old))
-        || !starts(session, &partial, old, manner)
-    {
-        return Ok(Opening::Direct);
-    }
     for _ in 0..TRIES {
+        // Anew each time: who has waited for the lock of an upload that was completed finds another file than before.
+        let Some(old) = replaced(session, (&target, &partial), manner) else {
+            return Ok(Opening::Direct);
+        };
         let (file, created) = match make(session, &partial) {
             Ok(made) => made,
             Err(Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
@@ -120,7 +114,12 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
         if !session.lock_own(&keep)? {
             return Ok(Opening::Said);
         }
-        if same(session, &partial, &keep) {
+        if !same(session, &partial, &keep) {
+            continue;
+        }
+        let place = |old: Meta| (old.dev, old.ino);
+        let now = replaced(session, (&target, &partial), manner);
+        if now.map(|now| now.map(place)) == Some(old.map(place)) {
             return Ok(ready(
                 session,
                 path,
@@ -129,8 +128,26 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
                 (target, partial),
             ));
         }
+        if created {
+            let _ = session.tree.unlink(&VirtualPath::root(), &partial);
+        }
     }
     Ok(Opening::Refused)
+}
+
+/// The file that the partial is to replace, if there is one; `None` where the first byte does not belong into a partial.
+fn replaced(
+    session: &Session,
+    (target, partial): (&[u8], &[u8]),
+    manner: Manner,
+) -> Option<Option<Meta>> {
+    let old = match session.tree.stat(&VirtualPath::root(), target) {
+        Err(Errno::ENOENT) => None,
+        Err(_) => return None,
+        Ok(old) => Some(old),
+    };
+    let allowed = old.is_none_or(|old| replaceable(session, target, &old));
+    (allowed && starts(session, partial, old, manner)).then_some(old)
 }
 
 /// A locked partial, with the rights of the file it is to replace.

@@ -265,6 +265,13 @@ impl Session {
     ) -> Result<Seen, Over> {
         let helper = PollFd::new(self.channel.as_fd(), PollFlags::empty());
         let listening = self.held.is_none() && !self.control.ended();
+        // It may have come with the command it is to end.
+        let aborting = self.held.is_none() && self.control.abort_waits();
+        let deadline = if aborting {
+            Some(Instant::now())
+        } else {
+            deadline
+        };
         let client = PollFd::new(self.control.fd(), PollFlags::POLLIN);
         let (fd, events) = what.unwrap_or((self.channel.as_fd(), PollFlags::empty()));
         let mut fds = [PollFd::new(fd, events), helper, client];
@@ -280,7 +287,7 @@ impl Session {
         }
         Ok(Seen {
             ready,
-            spoken: happened(2),
+            spoken: aborting || happened(2),
         })
     }
 

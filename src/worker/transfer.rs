@@ -4,7 +4,7 @@ use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::guard::Guard;
 use super::line::{End, Line};
-use super::mover::{Growing, Job, Mover, Work};
+use super::mover::{Growing, Job, Mover, Silent, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::zip::Zip;
@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often a listing that says nothing asks whether its client is still there.
+/// How often work that says nothing asks whether its client is still there.
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// How often a file that was removed while its lock was waited for is made anew.
@@ -70,7 +70,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         return session.close(&mut entry, Ok(()));
     }
     let file = match source(session, &path, offset) {
-        Source::Ready(file, _) => file,
+        Source::Ready(file) => file,
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -129,7 +129,7 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
 /// What a download's name leads to.
 pub enum Source {
     /// A file, open at its offset.
-    Ready(OwnedFd, Meta),
+    Ready(OwnedFd),
     /// A directory.
     NoFile,
     /// Something else without contents to send, or nothing this session may read.
@@ -156,7 +156,7 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
         return Source::Closed;
     }
-    Source::Ready(file, meta)
+    Source::Ready(file)
 }
 
 /// STOR (reference §3.4.2).
@@ -497,7 +497,7 @@ impl Session {
     /// The session is over, and there is no data thread.
     pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
         let line = Arc::new(Line::new(connection));
-        let listing = matches!(work, Work::Listing(_) | Work::ShortListing(_));
+        let silent = work.silent();
         let guard = match &self.data_side {
             Some(side) if self.protect && work.moves() => Some(Guard::new(self.config, side)),
             Some(_) | None => None,
@@ -536,7 +536,7 @@ impl Session {
         if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {
             return Err(Over(1));
         }
-        let end = self.attend(&line, listing).or_else(|Over(_)| {
+        let end = self.attend(&line, silent).or_else(|Over(_)| {
             line.cut();
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
@@ -545,16 +545,24 @@ impl Session {
         Ok((end, line.moved()))
     }
 
-    /// Waits for the job's end. A listing may read for long and send nothing, so that no write tells that its client has gone.
-    fn attend(&mut self, line: &Line, listing: bool) -> Result<End, Over> {
+    /// Waits for the job's end.
+    fn attend(&mut self, line: &Line, silent: Silent) -> Result<End, Over> {
         loop {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
-            let glance = Instant::now().checked_add(GLANCE).filter(|_| listing);
+            let glance = Instant::now().checked_add(GLANCE);
+            let glance = glance.filter(|_| silent != Silent::Never);
             let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), glance)?;
             if let Some(end) = mover.end() {
                 return Ok(end);
             }
-            if listing && !seen.spoken && self.has_left(line.socket()) {
+            let left = !seen.spoken
+                && match silent {
+                    Silent::Never => false,
+                    Silent::Listing => self.has_left(line.socket()),
+                    Silent::Sum => self.deserted(),
+                };
+            // An ABOR may have been the last thing it said.
+            if left || self.aborting {
                 line.cut();
             }
             if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {

@@ -2,6 +2,7 @@
 
 use crate::support::{Client, Host, Server, wait};
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 
 const NO_FILE: &str = "550 Failed to open file.";
 const NOT_CREATED: &str = "553 Could not create file.";
@@ -613,6 +614,71 @@ fn downloads_have_a_rate() {
     );
 }
 
+/// The rate is the session's: files that are smaller than what is sent at a time do not go free.
+#[test]
+fn small_downloads_have_a_rate() {
+    let host = Host::new();
+    host.file("/home/alice/small", &pattern(10_000));
+    let _server = Server::start(&host, "local_max_rate=100000\n");
+    let mut c = Client::alice();
+    let start = std::time::Instant::now();
+    for _ in 0..16 {
+        assert_eq!(c.fetch("RETR small").len(), 10_000);
+    }
+    let took = start.elapsed().as_millis();
+    assert!(took >= 1200, "{took} ms for 1.6 seconds' worth");
+    if crate::support::ours() {
+        // What is broken off is paid for by what comes next.
+        let start = std::time::Instant::now();
+        for _ in 0..16 {
+            let (_, mut data) = c.begin("RETR small");
+            data.stream.read_exact(&mut [0; 10_000]).unwrap();
+            // While the rate is waited for, or behind the end.
+            let codes = [c.cmd("ABOR"), c.reply()].map(|reply| reply.code().to_owned());
+            assert!(
+                [["426", "226"], ["226", "225"]].contains(&[&codes[0], &codes[1]]),
+                "{codes:?}"
+            );
+        }
+        c.fetch("RETR small");
+        let took = start.elapsed().as_millis();
+        assert!(took >= 1500, "{took} ms for 1.6 seconds' worth");
+    }
+}
+
+/// Who pipes commands in and ends with QUIT has not left, however many there are.
+#[test]
+fn a_client_that_says_everything_at_once() {
+    let host = Host::new();
+    let _server = Server::start(&host, "delete_failed_uploads=YES\n");
+    let mut c = Client::alice();
+    let listeners: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let mut said = String::new();
+    for (number, listener) in listeners.iter().enumerate() {
+        let port = listener.local_addr().unwrap().port();
+        said += &format!(
+            "PORT 127,0,0,1,{},{}\r\nSTOR up{number}\r\n",
+            port >> 8,
+            port & 255
+        );
+    }
+    c.send(said.as_bytes());
+    c.send(b"QUIT\r\n");
+    c.stream().shutdown(Shutdown::Write).unwrap();
+    for listener in &listeners {
+        listener.accept().unwrap().0.write_all(b"all").unwrap();
+        assert_eq!(c.reply().code(), "200");
+        c.next("150 Ok to send data.");
+        c.next(DONE);
+    }
+    c.next("221 Goodbye.");
+    for number in 0..3 {
+        assert_eq!(host.read(&format!("/home/alice/up{number}")), b"all");
+    }
+}
+
 #[test]
 fn uploads_have_a_rate() {
     let host = Host::new();
@@ -697,6 +763,45 @@ fn many_abors_have_as_many_answers() {
         drop(data);
         c.says("NOOP", "200 NOOP ok.");
     }
+}
+
+/// B-052: in one packet with the command it is to end, and nobody reads or connects any more.
+#[test]
+fn abor_that_comes_with_its_transfer() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(1 << 42)
+        .unwrap();
+    if !host.ours() {
+        return; // The original reads nothing while it transfers (reference 3.4.6).
+    }
+    let _server = Server::start(&host, "hash_max_size=0\n");
+    let mut c = Client::alice();
+    for command in ["RETR huge", "STOR new", "HASH huge"] {
+        let data = (command != "HASH huge").then(|| c.passive());
+        c.send(format!("{command}\r\nNOOP\r\n\r\nABOR\r\nABOR\r\n").as_bytes());
+        if data.is_some() {
+            assert_eq!(c.reply().code(), "150");
+        }
+        c.next("200 NOOP ok.");
+        assert_eq!(c.reply().code(), "426");
+        c.next("226 ABOR successful.");
+        c.next("225 No transfer to ABOR.");
+    }
+    c.pasv();
+    c.send(b"LIST\r\nABOR\r\nPWD\r\n");
+    c.next("426 Failure establishing connection.");
+    c.next("226 ABOR successful.");
+    assert_eq!(c.reply().code(), "257");
+    // Behind another command it comes in its turn.
+    let data = c.passive();
+    c.send(b"STOR new\r\nPWD\r\nABOR\r\n");
+    c.next("150 Ok to send data.");
+    drop(data);
+    c.next(DONE);
+    assert_eq!(c.reply().code(), "257");
+    c.next("225 No transfer to ABOR.");
 }
 
 #[test]

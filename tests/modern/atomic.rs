@@ -254,6 +254,44 @@ fn two_sessions_and_one_name() {
     assert_eq!(host.read("/home/alice/f"), b"second");
 }
 
+/// Who has waited for another's upload goes on with what that has made of the file, and replaces none of it.
+#[test]
+fn what_waits_for_an_upload_sees_its_file() {
+    let host = Host::new();
+    let _server = Server::start(&host, &format!("{ON}log_ftp_protocol=YES\n"));
+    for (offset, command, expected) in [
+        (None, "APPE one", &b"abcdefXY"[..]),
+        (Some("REST 2"), "STOR two", b"abXYef"),
+        (None, "STOR three", b"XY"),
+    ] {
+        let (mut first, mut c) = (Client::alice(), Client::alice());
+        let path = command.replace("APPE", "STOR");
+        let (_, data) = first.begin(&path);
+        if let Some(rest) = offset {
+            assert_eq!(c.cmd(rest).code(), "350");
+        }
+        let mut second = c.passive();
+        c.send(format!("{command}\r\n").as_bytes());
+        wait("the command to be read", || {
+            let log = host.read("/var/log/vsftpd.log");
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let want = if path == command { 2 } else { 1 };
+            (log.matches(&format!("\"{command}\"")).count() == want).then_some(())
+        });
+        // Answered while the lock is waited for.
+        c.says("NOOP", "200 NOOP ok.");
+        data.write(b"abcdef");
+        assert_eq!(first.reply().code(), "226");
+        assert_eq!(c.reply().code(), "150");
+        second.write_all(b"XY").unwrap();
+        drop(second);
+        assert_eq!(c.reply().code(), "226");
+        let name = command.rsplit(' ').next().unwrap();
+        assert_eq!(host.read(&format!("/home/alice/{name}")), expected);
+        assert!(!host.exists(&format!("/home/alice/.{name}.uploading")));
+    }
+}
+
 #[test]
 fn anonymous_clients_replace_nothing() {
     let host = Host::new();

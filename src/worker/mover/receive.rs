@@ -173,6 +173,7 @@ impl Run<'_> {
             converted,
             inflater,
             deflater: _,
+            due: _,
         } = buffers;
         raw.resize(self.chunk, 0);
         let mut sink = self.sink(&file.file, ascii, converted, inflater);
@@ -186,7 +187,7 @@ impl Run<'_> {
             file.kept()?;
             sink.take(raw.get(..count).unwrap_or_default())?;
             file.grown()?;
-            self.paced(count, true)?;
+            self.paced(count)?;
         }
         sink.finish()
     }
@@ -235,7 +236,7 @@ impl Run<'_> {
                 Ok(0) => match self.read_on(file)? {
                     0 => return Ok(true),
                     count => {
-                        self.moved(count, true)?;
+                        self.moved(count)?;
                         continue;
                     }
                 },
@@ -255,14 +256,14 @@ impl Run<'_> {
                     Err(Errno::EINVAL) => {
                         pour(&out, left, &file.file)?;
                         file.grown()?;
-                        self.moved(count, true)?;
+                        self.moved(count)?;
                         return Ok(false);
                     }
                     Err(error) => return Err(End::Local(error)),
                 }
             }
             file.grown()?;
-            self.moved(count, true)?;
+            self.moved(count)?;
         }
     }
 
@@ -296,6 +297,7 @@ impl Run<'_> {
             converted,
             inflater,
             deflater: _,
+            due: _,
         } = buffers;
         // Where nothing limits it, as much as TLS has room for.
         let most = if self.whole { usize::MAX } else { self.chunk };
@@ -311,7 +313,7 @@ impl Run<'_> {
                     file.kept()?;
                 }
                 sink.take(clear)?;
-                self.paced(clear.len(), true)
+                self.paced(clear.len())
             });
             if written {
                 file.grown()?;

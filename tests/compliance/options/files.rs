@@ -439,6 +439,27 @@ fn hide_file() {
         // Whoever knows the name can use it.
         assert_eq!(c.fetch("RETR asc").len(), 10);
     });
+    // A whole path is held against where a name is, not against how the client has written that.
+    host.file("/home/alice/d/g", b"");
+    with(
+        &host,
+        "hide_file={/home/alice/d/g,/home/alice/as*}\n",
+        || {
+            let mut c = Client::alice();
+            let names = ["a b", "d", "dang", "empty", "f", "lnk", "other"];
+            assert_eq!(c.names("NLST"), names);
+            c.says("CWD d", "250 Directory successfully changed.");
+            for command in ["NLST", "NLST .", "NLST /home/alice/d"] {
+                let names = c.names(command);
+                assert!(!names.iter().any(|name| name.ends_with('g')), "{names:?}");
+            }
+            assert!(
+                !String::from_utf8(c.fetch("LIST"))
+                    .unwrap()
+                    .contains(" g\r\n")
+            );
+        },
+    );
     with(&host, "", || {
         assert_eq!(
             Client::alice().names("NLST"),
