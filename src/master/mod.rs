@@ -1,6 +1,7 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 mod admit;
+mod background;
 pub mod diagnostics;
 mod fences;
 pub mod keys;
@@ -8,6 +9,7 @@ mod launch;
 mod ledger;
 mod listen;
 mod nursery;
+mod pid_file;
 mod renewal;
 mod report;
 mod reports;
@@ -32,6 +34,7 @@ use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
 use admit::Relief;
+use background::{Launched, go};
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
@@ -40,16 +43,15 @@ use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 use nursery::Nursery;
+use pid_file::PidFile;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use trouble::Trouble;
 
@@ -130,13 +132,16 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         hold_signals()?;
         oom::spare();
     }
-    if go(start.pid_file.as_ref(), background)? {
-        return Ok(0);
-    }
+    let mut pid_file = start.pid_file.map(PidFile::open).transpose()?;
+    let mut launcher = match go(pid_file.as_mut(), background)? {
+        Launched::Away => return Ok(0),
+        Launched::Here(launcher) => launcher,
+    };
+    let told = |why: &Refusal| launcher.refuse(why);
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let tried = Instant::now();
-    let keys = settle(&prepared, standalone && !background)?;
+    let keys = settle(&prepared, standalone && !background).inspect_err(told)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service, prepared.config()));
     let listeners = match service {
@@ -147,7 +152,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             local,
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
-    Master {
+    let mut master = Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
         sources: start.sources,
@@ -156,17 +161,20 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         tried,
         retired: Vec::new(),
         listeners,
-        signals: signals()?,
+        signals: signals().inspect_err(told)?,
         roster: Roster::default(),
-        reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
+        reports: (Reports::open().map_err(|error| format!("socketpair: {error}")))
+            .inspect_err(told)?,
         ledger: Ledger::default(),
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
-    }
-    .serve();
-    if let Some(path) = &start.pid_file {
-        let _ = std::fs::remove_file(path);
+    };
+    launcher.ready();
+    master.serve();
+    // While nobody else can listen, and so write there.
+    if let Some(file) = pid_file {
+        file.remove();
     }
     Ok(0)
 }
@@ -211,7 +219,8 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|error| failed("cannot forbid core dumps")(&error))?;
-    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
+    // The working directory stays what it was, as the original's does: names in settings and on the command line may be relative to it,
+    // and they are asked for again by sessions and with SIGHUP.
     Keys::start(prepared).map_err(|mistakes| mistakes.join("; "))
 }
 
@@ -433,45 +442,6 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     }
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
-}
-
-/// Goes into the background, or stays, and has its process id written down; true in the process that launched it.
-fn go(pid_file: Option<&OsString>, background: bool) -> Result<bool, Refusal> {
-    if background {
-        return detach(pid_file);
-    }
-    pid_file.map_or(Ok(()), |path| write_pid(path, std::process::id()))?;
-    Ok(false)
-}
-
-/// Forks the background server; true in the process that launched it.
-fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
-    match process::fork_server().map_err(|error| format!("cannot fork: {error}"))? {
-        ForkResult::Parent { child } => {
-            if let Some(path) = pid_file {
-                write_pid(path, u32::try_from(child.as_raw()).unwrap_or(0))?;
-            }
-            Ok(true)
-        }
-        ForkResult::Child => {
-            let _ = nix::unistd::setsid();
-            Ok(false)
-        }
-    }
-}
-
-/// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
-/// not waited for (attacks B-124, B-127).
-fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    let written = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .and_then(|mut file| file.write_all(format!("{pid}\n").as_bytes()));
-    written.map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn hold_signals() -> Result<SigSet, Refusal> {
