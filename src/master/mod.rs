@@ -34,7 +34,7 @@ use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
 use admit::Relief;
-use background::{Launched, go};
+use background::{Launched, Launcher, go};
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
@@ -137,11 +137,31 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         Launched::Away => return Ok(0),
         Launched::Here(launcher) => launcher,
     };
-    let told = |why: &Refusal| launcher.refuse(why);
+    let served = stay(
+        start.sources,
+        prepared,
+        service,
+        &fences,
+        pid_file,
+        &mut launcher,
+    );
+    served.inspect_err(|why| launcher.refuse(why))
+}
+
+/// Serves, in the process that is master in the end.
+fn stay(
+    sources: Vec<Source>,
+    prepared: Prepared,
+    service: Service,
+    fences: &fences::Found,
+    pid_file: Option<PidFile>,
+    launcher: &mut Launcher,
+) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let tried = Instant::now();
-    let keys = settle(&prepared, standalone && !background).inspect_err(told)?;
+    let standalone = matches!(service, Service::Listen(_));
+    let keys = settle(&prepared, standalone && !prepared.config().background)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service, prepared.config()));
     let listeners = match service {
@@ -155,16 +175,15 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let mut master = Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
-        sources: start.sources,
+        sources,
         prepared,
         keys,
         tried,
         retired: Vec::new(),
         listeners,
-        signals: signals().inspect_err(told)?,
+        signals: signals()?,
         roster: Roster::default(),
-        reports: (Reports::open().map_err(|error| format!("socketpair: {error}")))
-            .inspect_err(told)?,
+        reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
         ledger: Ledger::default(),
         relief: Relief::default(),
         polling: Trouble::default(),
