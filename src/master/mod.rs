@@ -459,6 +459,8 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !here.good {
         return Err(here.mistakes);
     }
+    fences::suffice(&found.loaded)
+        .map_err(|text| vec![keys::mistake(&found.loaded, "sandbox_minimum", text)])?;
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
 }
