@@ -286,7 +286,38 @@ fn background_says_what_fails_there() {
     refused_in_the_background(command, "chroot: EPERM");
 }
 
+const CAP_DAC_READ_SEARCH: libc::c_int = 2;
 const CAP_SYS_CHROOT: libc::c_int = 18;
+
+/// A container has by default the right to do with files what it likes, and not the smaller one to read them. Without the mend lists of the
+/// administrator's that belong to another account could be read at the start, and by no session.
+#[test]
+fn lists_of_another_account_s_in_a_container() {
+    let host = Host::new();
+    let lines = "userlist_enable=YES\nuserlist_file=/srv/listed\nchroot_list_enable=YES\nchroot_list_file=/srv/jailed\n\
+                 allow_writeable_chroot=YES\n";
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    for (list, name) in [("/srv/listed", "carl\n"), ("/srv/jailed", "alice\n")] {
+        host.write(list, name);
+        host.own(list, ALICE);
+        host.mode(list, 0o600);
+    }
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, &[CAP_DAC_READ_SEARCH]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    wait("the server to listen", || listening().then_some(()));
+    let mut c = Client::alice();
+    c.says("PWD", "257 \"/\" is the current directory");
+    c.says("QUIT", "221 Goodbye.");
+    Client::connect().says("USER carl", "530 Permission denied.");
+    drop(end);
+    master.wait().unwrap();
+}
 
 /// Starts it with these rights out of reach, as in a container.
 fn without(command: &mut Command, rights: &'static [libc::c_int]) {
