@@ -4,6 +4,7 @@ use super::Refusal;
 use super::pid_file::PidFile;
 use crate::sys::process;
 use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{ForkResult, Pid};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -27,21 +28,16 @@ pub enum Launched {
 pub struct Launcher(Option<File>);
 
 impl Launcher {
-    /// Tells it that there is a server.
-    pub fn ready(&mut self) {
-        self.tell(READY);
-        self.0 = None;
+    /// Tells it that there is a server; false if it has not waited for that, because somebody wanted none any more.
+    pub fn ready(&mut self) -> bool {
+        let waits = self.0.take();
+        waits.is_none_or(|mut file| file.write_all(READY).is_ok())
     }
 
     /// Tells it why there is none.
-    pub fn refuse(&self, why: &str) {
-        self.tell(why.as_bytes());
-    }
-
-    fn tell(&self, what: &[u8]) {
-        if let Some(mut file) = self.0.as_ref() {
-            // It may have been killed, and then nobody asks.
-            let _ = file.write_all(what);
+    pub fn refuse(&mut self, why: &str) {
+        if let Some(mut file) = self.0.take() {
+            let _ = file.write_all(why.as_bytes());
         }
     }
 }
@@ -65,11 +61,13 @@ fn detach(pid_file: Option<&mut PidFile>) -> Result<Launched, Refusal> {
     match process::fork_server().map_err(|error| format!("cannot fork: {error}"))? {
         ForkResult::Parent { child } => {
             drop(launcher);
+            // It may be interrupted.
+            let _ = SigSet::empty().thread_set_mask();
             heard(File::from(word))?;
             let written = pid_file.map_or(Ok(()), |file| file.write(child));
             // Who is told that there is no server is left with none.
             written.inspect_err(|_| {
-                let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGTERM);
+                let _ = kill(child, Signal::SIGTERM);
             })?;
             Ok(Launched::Away)
         }
@@ -90,5 +88,35 @@ fn heard(word: File) -> Result<(), Refusal> {
         READY => Ok(()),
         [] => Err("the server has ended as it started".to_owned()),
         why => Err(String::from_utf8_lossy(why).into_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Launcher, heard};
+
+    fn pipe() -> (std::fs::File, Launcher) {
+        let (word, launcher) = nix::unistd::pipe().unwrap();
+        (word.into(), Launcher(Some(launcher.into())))
+    }
+
+    #[test]
+    fn the_word_of_a_server() {
+        let (word, mut launcher) = pipe();
+        assert!(launcher.ready());
+        assert_eq!(heard(word), Ok(()));
+        let (word, mut launcher) = pipe();
+        launcher.refuse("no keys");
+        assert_eq!(heard(word), Err("no keys".to_owned()));
+        let (word, launcher) = pipe();
+        drop(launcher);
+        assert!(heard(word).is_err());
+        // Nobody waits for it any more.
+        let (word, mut launcher) = pipe();
+        drop(word);
+        assert!(!launcher.ready());
+        // One in the foreground asks nobody.
+        assert!(Launcher(None).ready());
     }
 }

@@ -189,8 +189,9 @@ fn stay(
         polling: Trouble::default(),
         load_conf,
     };
-    launcher.ready();
-    master.serve();
+    if launcher.ready() {
+        master.serve();
+    }
     // While nobody else can listen, and so write there.
     if let Some(file) = pid_file {
         file.remove();
