@@ -504,6 +504,14 @@ const LISTED: &[Capability] = &[
     Capability::CAP_AUDIT_CONTROL,
 ];
 
+/// Without one of these no session comes about: they are what giving up all rights takes.
+const NEEDED: &[Capability] = &[
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SYS_CHROOT,
+];
+
 fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     let mut listed = LISTED.to_vec();
     if prepared.isolation() != (false, false) {
@@ -512,6 +520,14 @@ fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     }
     let permitted = capability::read()?.permitted;
     let kept = permitted & capability::bits(&listed);
+    let missing = NEEDED.iter().filter(|one| permitted & one.bitmask() == 0);
+    let missing: Vec<String> = missing.map(ToString::to_string).collect();
+    if !missing.is_empty() && !prepared.config().run_as_launching_user {
+        let missing = missing.join(", ");
+        log::error!(
+            "every client will be refused: root is without {missing} here; give that to this container or service"
+        );
+    }
     // An ordinary user's server has none, and no right to shorten the list.
     if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
         confine::drop_bounding_set(&listed)?;

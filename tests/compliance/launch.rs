@@ -289,6 +289,31 @@ fn background_says_what_fails_there() {
 const CAP_DAC_READ_SEARCH: libc::c_int = 2;
 const CAP_SYS_CHROOT: libc::c_int = 18;
 
+/// What a container lacks is told at the start, by its name, and not only to each client that it refuses.
+#[test]
+fn a_container_without_a_right() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    let said = fs::File::create("/mnt/said").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null()).stderr(said);
+    without(&mut command, &[CAP_SYS_CHROOT]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    wait("what it says", || {
+        let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        said.contains("every client will be refused: root is without CAP_SYS_CHROOT here")
+            .then_some(())
+    });
+    let said = Client::dial().reply().text();
+    assert_eq!(said, "500 OOPS: cannot start the session");
+    drop(end);
+    master.wait().unwrap();
+}
+
 /// A container has by default the right to do with files what it likes, and not the smaller one to read them. Without the mend lists of the
 /// administrator's that belong to another account could be read at the start, and by no session.
 #[test]
