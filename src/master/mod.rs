@@ -24,7 +24,7 @@ use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
 use crate::reader;
 use crate::sys::capability::{self, Sets};
-use crate::sys::clock;
+use crate::sys::clock::Zone;
 use crate::sys::confine;
 use crate::sys::memory;
 use crate::sys::oom;
@@ -100,6 +100,7 @@ struct Master {
     /// poll(2) fails.
     polling: Trouble,
     load_conf: Option<OsString>,
+    zone: Zone,
 }
 
 /// Who has something to say.
@@ -159,6 +160,7 @@ fn stay(
 ) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    let zone = Zone::load();
     let tried = Instant::now();
     let standalone = matches!(service, Service::Listen(_));
     let keys = settle(&prepared, standalone && !prepared.config().background)?;
@@ -188,6 +190,7 @@ fn stay(
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
+        zone,
     };
     if launcher.ready() {
         master.serve();
@@ -228,7 +231,6 @@ fn serve_one(
 fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal> {
     let failed =
         |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
-    clock::load_zone();
     process::clear_environment();
     title::prepare();
     memory::one_arena();
