@@ -60,6 +60,9 @@ use ways::Ways;
 /// How many TLS sessions a control connection leaves to be resumed.
 const RESUMABLE: usize = 8;
 
+/// What a client is told whose greeter has no directory to be in: it was there at the start.
+const NO_ROOT: &[u8] = b"500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir'\r\n";
+
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -200,6 +203,7 @@ fn log_in<'a>(
         unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     }
     let empty = prepared.secure_chroot();
+    let empty = empty.inspect_err(|_| client.socket.last_word(NO_ROOT));
     let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
     // Before the client can know that it is connected: what it does next is logged behind that.
     journal.connect();
