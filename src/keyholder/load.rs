@@ -133,11 +133,10 @@ fn dates(certificate: &CertificateDer<'_>, file: &str) -> Vec<String> {
 
 /// What is wrong with a file of certificates.
 fn torn(error: &pem::Error) -> String {
-    match error {
-        pem::Error::MissingSectionEnd { end_marker: _ } => {
-            "a certificate in it has no end: the file is cut short".to_owned()
-        }
-        other => other.to_string(),
+    if matches!(error, pem::Error::MissingSectionEnd { end_marker: _ }) {
+        "a certificate in it has no end: the file is cut short".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
