@@ -63,6 +63,9 @@ const RESUMABLE: usize = 8;
 /// What a client is told whose greeter has no directory to be in: it was there at the start.
 const NO_ROOT: &[u8] = b"500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir'\r\n";
 
+/// What a client is told whose helper cannot give up its rights.
+const NO_SESSION: &[u8] = b"500 OOPS: cannot start the session\r\n";
+
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -316,7 +319,10 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
-        return Err(abandon(accounting, fuse.filter(|_| alone)));
+        if let Some(fuse) = fuse {
+            fuse.blow_with(NO_SESSION);
+        }
+        return Err(abandon(accounting, None));
     }
     name_process(&prepared, journal, &format!("/{name}: helper"));
     let fuse = ends::see_in(prepared.config(), channel.as_fd(), fuse, journal).filter(|_| alone);

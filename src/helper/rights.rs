@@ -2,6 +2,7 @@
 
 use super::prepared::Prepared;
 use crate::config::Config;
+use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::seccomp::List;
@@ -49,6 +50,9 @@ pub fn give_up(
     if gives {
         keep.push(Capability::CAP_CHOWN);
     }
+    // What a container has not is not kept: a session goes on without, and what needs it fails when it is asked for.
+    let held = capability::read().map_or(0, |sets| sets.permitted);
+    keep.retain(|right| held & right.bitmask() != 0);
     let wanted = prepared.wanted();
     let list = List::Helper { gives };
     confine::confine(&Plan {

@@ -287,6 +287,7 @@ fn background_says_what_fails_there() {
 }
 
 const CAP_DAC_READ_SEARCH: libc::c_int = 2;
+const CAP_NET_BIND_SERVICE: libc::c_int = 10;
 const CAP_SYS_CHROOT: libc::c_int = 18;
 
 /// What a container lacks is told at the start, by its name, and not only to each client that it refuses.
@@ -310,6 +311,34 @@ fn a_container_without_a_right() {
     });
     let said = Client::dial().reply().text();
     assert_eq!(said, "500 OOPS: cannot start the session");
+    drop(end);
+    master.wait().unwrap();
+}
+
+/// A port above 1023 and no right to others: sessions go on, without connections from port 20. Without the mend each ended at its login,
+/// without a word; the original says `500 OOPS: cap_set_proc`.
+#[test]
+fn connect_from_port_20_in_a_container_that_may_not() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let lines = "listen_port=2121\nconnect_from_port_20=YES\n";
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, &[CAP_NET_BIND_SERVICE]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    let mut c = dial_2121().greeted();
+    c.login("alice");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+    let _listener = c.active();
+    c.says("RETR f", "425 Failed to establish connection.");
+    c.says("QUIT", "221 Goodbye.");
     drop(end);
     master.wait().unwrap();
 }
