@@ -252,7 +252,7 @@ fn a_secure_chroot_dir_that_goes_away() {
     // The original tells a stranger its name too (reference 10.1, 14).
     assert_eq!(said.trim_end_matches(":/run/vsftpd/empty"), why);
     assert_eq!(said == why, host.ours());
-    c.closed();
+    c.ended();
     std::fs::create_dir("/run/vsftpd/empty").unwrap();
     Client::alice().says("NOOP", "200 NOOP ok.");
 }
