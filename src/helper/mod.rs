@@ -319,10 +319,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
-        if let Some(fuse) = fuse {
-            fuse.blow_with(NO_SESSION);
-        }
-        return Err(abandon(accounting, None));
+        return Err(break_off(accounting, fuse));
     }
     name_process(&prepared, journal, &format!("/{name}: helper"));
     let fuse = ends::see_in(prepared.config(), channel.as_fd(), fuse, journal).filter(|_| alone);
@@ -369,6 +366,14 @@ fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     }
     std::mem::forget(accounting);
     Over::Broken
+}
+
+/// The same before the session has begun, which its client is told.
+fn break_off(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow_with(NO_SESSION);
+    }
+    abandon(accounting, None)
 }
 
 /// A login that holds, before the greeter has gone or stays.
