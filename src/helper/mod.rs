@@ -63,6 +63,12 @@ use ways::Ways;
 /// How many TLS sessions a control connection leaves to be resumed.
 const RESUMABLE: usize = 8;
 
+/// What a client is told whose greeter has no directory to be in: it was there at the start.
+const NO_ROOT: &[u8] = b"500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir'\r\n";
+
+/// What a client is told whose helper cannot give up its rights.
+const NO_SESSION: &[u8] = b"500 OOPS: cannot start the session\r\n";
+
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -205,6 +211,7 @@ fn log_in<'a>(
         unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     }
     let empty = prepared.secure_chroot();
+    let empty = empty.inspect_err(|_| client.socket.last_word(NO_ROOT));
     let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
     // Before the client can know that it is connected: what it does next is logged behind that.
     journal.connect();
@@ -317,7 +324,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let watch = process::watch(worker);
     if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
-        return Err(abandon(accounting, fuse.filter(|_| alone)));
+        return Err(break_off(accounting, fuse));
     }
     let after = After {
         prepared,
@@ -355,6 +362,14 @@ fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     }
     std::mem::forget(accounting);
     Over::Broken
+}
+
+/// The same before the session has begun, which its client is told.
+fn break_off(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow_with(NO_SESSION);
+    }
+    abandon(accounting, None)
 }
 
 /// A login that holds, before the greeter has gone or stays.

@@ -1,6 +1,7 @@
 //! The rights helper has before login, and the few it keeps after it; runs in the helper.
 
 use super::prepared::Prepared;
+use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root};
 use crate::sys::landlock::Reach;
 use crate::sys::seccomp::List;
@@ -47,6 +48,9 @@ pub fn give_up(
     if gives {
         keep.push(Capability::CAP_CHOWN);
     }
+    // What a container has not is not kept: a session goes on without, and what needs it fails when it is asked for.
+    let held = capability::read().map_or(0, |sets| sets.permitted);
+    keep.retain(|right| held & right.bitmask() != 0);
     let list = List::Helper { gives };
     let reach = Reach::Nothing { connects: true };
     confine::confine(&Plan {

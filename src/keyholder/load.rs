@@ -7,7 +7,7 @@ use crate::tls;
 use crate::wire::FromKeyholder;
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use std::io::Read;
@@ -19,6 +19,9 @@ use zeroize::Zeroizing;
 const SCHEMES: [u16; 10] = [
     0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601,
 ];
+
+/// What is said of a key that cannot be used; the library knows no more than that.
+const KINDS: &str = "a key of this kind or size cannot be used: RSA with 2048 to 8192 bits, ECDSA with P-256 or P-384, and Ed25519 can";
 
 /// Something is wrong, and master has been told.
 pub struct Unusable;
@@ -81,7 +84,7 @@ fn load_pair(
     let bytes = read(files.certificate).map_err(certificate)?;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| certificate(error.to_string()))?;
+        .map_err(|error| certificate(torn(&error)))?;
     let Some(first) = chain.first() else {
         return Err(certificate(
             "there is no certificate in PEM in it".to_owned(),
@@ -91,7 +94,7 @@ fn load_pair(
     let bytes = read(files.key).map_err(key)?;
     let private = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| key(no_key(&bytes)))?;
     let signing = provider.key_provider.load_private_key(private);
-    let signing = signing.map_err(|error| key(error.to_string()))?;
+    let signing = signing.map_err(|_| key(KINDS.to_owned()))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         Ok(()) => Ok((certified, remarks)),
@@ -122,6 +125,15 @@ fn dates(certificate: &CertificateDer<'_>, file: &str) -> Vec<String> {
         )]
     } else {
         Vec::new()
+    }
+}
+
+/// What is wrong with a file of certificates.
+fn torn(error: &pem::Error) -> String {
+    if matches!(error, pem::Error::MissingSectionEnd { end_marker: _ }) {
+        "a certificate in it has no end: the file is cut short".to_owned()
+    } else {
+        error.to_string()
     }
 }
 

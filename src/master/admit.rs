@@ -102,6 +102,7 @@ impl Master {
             return;
         };
         let client = Parcel::new(client);
+        self.zone.follow();
         self.recover();
         // What was told before this client came counts for it.
         self.hear_helpers();

@@ -1,6 +1,6 @@
 //! Which fences this kernel has for sessions: tried once at start, and said in one line; master.
 
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::helper;
 use crate::reader::{self, Who};
 use crate::sys::kernel;
@@ -35,34 +35,37 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
             filtered = false;
         }
     }
-    let found = Found {
+    suffice(loaded)?;
+    Ok(Found {
         tried,
         wanted,
         filtered,
-    };
-    found.suffice(&loaded.config)?;
-    Ok(found)
+    })
+}
+
+/// Whether what there is, as far as it is known by now, is enough for `sandbox_minimum` of these settings.
+///
+/// # Errors
+/// What is missing.
+pub fn suffice(loaded: &Loaded) -> Result<(), String> {
+    let least = loaded.config.sandbox_minimum;
+    let filtered = helper::filters(loaded) && kernel::filters();
+    if least >= 1 && !filtered {
+        return Err(format!(
+            "sandbox_minimum={least}: this kernel or machine filters no system calls"
+        ));
+    }
+    if least >= 2 && !kernel::confines_files() {
+        return Err(format!(
+            "sandbox_minimum={least}: this kernel's Landlock has version {}, and {} is needed",
+            kernel::landlock(),
+            kernel::OLDEST
+        ));
+    }
+    Ok(())
 }
 
 impl Found {
-    /// Whether that is enough for `sandbox_minimum`; if not, what is missing.
-    fn suffice(&self, config: &Config) -> Result<(), String> {
-        let least = config.sandbox_minimum;
-        if least >= 1 && !self.filtered {
-            return Err(format!(
-                "sandbox_minimum={least}: this kernel or machine filters no system calls"
-            ));
-        }
-        if least >= 2 && !kernel::confines_files() {
-            return Err(format!(
-                "sandbox_minimum={least}: this kernel's Landlock has version {}, and {} is needed",
-                kernel::landlock(),
-                kernel::OLDEST
-            ));
-        }
-        Ok(())
-    }
-
     /// Says it in one line of the log.
     pub fn say(&self) {
         if !self.tried {

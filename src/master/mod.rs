@@ -1,6 +1,7 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 mod admit;
+mod background;
 pub mod diagnostics;
 mod fences;
 pub mod keys;
@@ -8,6 +9,7 @@ mod launch;
 mod ledger;
 mod listen;
 mod nursery;
+mod pid_file;
 mod renewal;
 mod report;
 mod reports;
@@ -22,7 +24,7 @@ use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
 use crate::reader;
 use crate::sys::capability::{self, Sets};
-use crate::sys::clock;
+use crate::sys::clock::Zone;
 use crate::sys::confine;
 use crate::sys::heap;
 use crate::sys::oom;
@@ -32,6 +34,7 @@ use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
 use admit::Relief;
+use background::{Launched, Launcher, go};
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
@@ -40,16 +43,15 @@ use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 use nursery::Nursery;
+use pid_file::PidFile;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use trouble::Trouble;
 
@@ -98,6 +100,7 @@ struct Master {
     /// poll(2) fails.
     polling: Trouble,
     load_conf: Option<OsString>,
+    zone: Zone,
 }
 
 /// Who has something to say.
@@ -130,13 +133,37 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         hold_signals()?;
         oom::spare();
     }
-    if go(start.pid_file.as_ref(), background)? {
-        return Ok(0);
-    }
+    let mut pid_file = start.pid_file.map(PidFile::open).transpose()?;
+    let mut launcher = match go(pid_file.as_mut(), background)? {
+        Launched::Away => return Ok(0),
+        Launched::Here(launcher) => launcher,
+    };
+    let served = stay(
+        start.sources,
+        prepared,
+        service,
+        &fences,
+        pid_file,
+        &mut launcher,
+    );
+    served.inspect_err(|why| launcher.refuse(why))
+}
+
+/// Serves, in the process that is master in the end.
+fn stay(
+    sources: Vec<Source>,
+    prepared: Prepared,
+    service: Service,
+    fences: &fences::Found,
+    pid_file: Option<PidFile>,
+    launcher: &mut Launcher,
+) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
+    let zone = Zone::load();
     let tried = Instant::now();
-    let keys = settle(&prepared, standalone && !background)?;
+    let standalone = matches!(service, Service::Listen(_));
+    let keys = settle(&prepared, standalone && !prepared.config().background)?;
     fences.say();
     log::info!("serving {}", launch::describe(&service, prepared.config()));
     let listeners = match service {
@@ -147,10 +174,10 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             local,
         } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
     };
-    Master {
+    let mut master = Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
-        sources: start.sources,
+        sources,
         prepared,
         keys,
         tried,
@@ -163,10 +190,14 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
+        zone,
+    };
+    if launcher.ready() {
+        master.serve();
     }
-    .serve();
-    if let Some(path) = &start.pid_file {
-        let _ = std::fs::remove_file(path);
+    // While nobody else can listen, and so write there.
+    if let Some(file) = pid_file {
+        file.remove();
     }
     Ok(0)
 }
@@ -200,7 +231,6 @@ fn serve_one(
 fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal> {
     let failed =
         |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
-    clock::load_zone();
     process::clear_environment();
     title::prepare();
     heap::one_arena();
@@ -211,7 +241,8 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|error| failed("cannot forbid core dumps")(&error))?;
-    nix::unistd::chdir("/").map_err(|error| failed("cannot enter /")(&error))?;
+    // The working directory stays what it was, as the original's does: names in settings and on the command line may be relative to it,
+    // and they are asked for again by sessions and with SIGHUP.
     Keys::start(prepared).map_err(|mistakes| mistakes.join("; "))
 }
 
@@ -420,47 +451,10 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !here.good {
         return Err(here.mistakes);
     }
+    fences::suffice(&found.loaded)
+        .map_err(|text| vec![found.loaded.mistake("sandbox_minimum", text)])?;
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
-}
-
-/// Goes into the background, or stays, and has its process id written down; true in the process that launched it.
-fn go(pid_file: Option<&OsString>, background: bool) -> Result<bool, Refusal> {
-    if background {
-        return detach(pid_file);
-    }
-    pid_file.map_or(Ok(()), |path| write_pid(path, std::process::id()))?;
-    Ok(false)
-}
-
-/// Forks the background server; true in the process that launched it.
-fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
-    match process::fork_server().map_err(|error| format!("cannot fork: {error}"))? {
-        ForkResult::Parent { child } => {
-            if let Some(path) = pid_file {
-                write_pid(path, u32::try_from(child.as_raw()).unwrap_or(0))?;
-            }
-            Ok(true)
-        }
-        ForkResult::Child => {
-            let _ = nix::unistd::setsid();
-            Ok(false)
-        }
-    }
-}
-
-/// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
-/// not waited for (attacks B-124, B-127).
-fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    let written = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .and_then(|mut file| file.write_all(format!("{pid}\n").as_bytes()));
-    written.map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn hold_signals() -> Result<SigSet, Refusal> {
@@ -501,6 +495,14 @@ const LISTED: &[Capability] = &[
     Capability::CAP_AUDIT_CONTROL,
 ];
 
+/// Without one of these no session comes about: they are what giving up all rights takes.
+const NEEDED: &[Capability] = &[
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SYS_CHROOT,
+];
+
 fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     let mut listed = LISTED.to_vec();
     if prepared.isolation() != (false, false) {
@@ -509,6 +511,14 @@ fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     }
     let permitted = capability::read()?.permitted;
     let kept = permitted & capability::bits(&listed);
+    let missing = NEEDED.iter().filter(|one| permitted & one.bitmask() == 0);
+    let missing: Vec<String> = missing.map(ToString::to_string).collect();
+    if !missing.is_empty() && !prepared.config().run_as_launching_user {
+        let missing = missing.join(", ");
+        log::error!(
+            "every client will be refused: root is without {missing} here; give that to this container or service"
+        );
+    }
     // An ordinary user's server has none, and no right to shorten the list.
     if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
         confine::drop_bounding_set(&listed)?;

@@ -14,14 +14,16 @@ pub struct Roster {
     sources: Apart<(Source, u32)>,
 }
 
-/// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host has to itself
-/// (RFC 4291 §2.5.4; attacks B-101).
+/// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host may have to itself
+/// (RFC 4291 §2.5.4; attacks B-101). In that of link-local addresses are all hosts of all links: there it is the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// The address.
     Address(Ipv4Addr),
     /// The first 64 bits.
     Network(u64),
+    /// The last 64 bits of a link-local address.
+    Link(u64),
 }
 
 impl From<IpAddr> for Source {
@@ -29,9 +31,13 @@ impl From<IpAddr> for Source {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::Address(address),
             IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                let bits = [a, b, c, d].map(u64::from);
-                Self::Network(bits.iter().fold(0, |all, part| all << 16 | part))
+                let half =
+                    |shift: u32| u64::try_from(address.to_bits() >> shift & u128::from(u64::MAX));
+                if address.is_unicast_link_local() {
+                    Self::Link(half(0).unwrap_or(0))
+                } else {
+                    Self::Network(half(64).unwrap_or(0))
+                }
             }
         }
     }
@@ -153,6 +159,7 @@ mod tests {
             "2001:db8::ffff:ffff:ffff:ffff",
             "2001:db8:0:1::1",
             "::ffff:192.0.2.1",
+            "fe80::1",
         ]) {
             roster
                 .entered(Pid::from_raw(pid), address.parse().unwrap())
@@ -166,6 +173,10 @@ mod tests {
             // The network that mapped addresses would be in, and the address the first bits would make.
             ("::1", 1),
             ("0.0.0.0", 1),
+            // Another host of the same link, and the network that its last bits would make.
+            ("fe80::1", 2),
+            ("fe80::2", 1),
+            ("0:0:0:1::", 1),
         ] {
             let none = Deeds {
                 failed: 0,
@@ -177,7 +188,7 @@ mod tests {
                 "{address}"
             );
         }
-        for pid in 1..=4 {
+        for pid in 1..=5 {
             assert!(roster.left(Pid::from_raw(pid)));
         }
         assert!(roster.sources.is_empty());

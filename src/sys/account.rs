@@ -58,6 +58,13 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
     }))
 }
 
+/// What stands for an account's password in the password file itself: on hosts without a shadow file, its hash.
+pub fn hash(name: &[u8]) -> Option<Vec<u8>> {
+    let name = std::str::from_utf8(name).ok()?;
+    let user = nix::unistd::User::from_name(name).ok()??;
+    Some(user.passwd.into_bytes())
+}
+
 /// All groups of an account, its primary one included (never by the users crate: RUSTSEC-2025-0040).
 ///
 /// # Errors

@@ -1,9 +1,53 @@
-//! Local time: the zone is read once by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
+//! Local time: the zone is read by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
 
+use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Reads TZ or /etc/localtime; master calls it once before it forks.
-pub fn load_zone() {
+/// Where the host says which zone it is in (localtime(5)).
+const FILE: &str = "/etc/localtime";
+
+/// What tells one state of that file from another: where it lies, and when it was written.
+type Stamp = Option<[i64; 4]>;
+
+/// The zone that children inherit.
+#[derive(Debug)]
+pub struct Zone {
+    /// The file as it was read; nothing if TZ says which zone it is, for as long as the server runs.
+    file: Option<Stamp>,
+}
+
+impl Zone {
+    /// Reads TZ or the host's file; called once, while there is an environment.
+    pub fn load() -> Self {
+        let file = std::env::var_os("TZ").is_none().then(stamp);
+        set();
+        Self { file }
+    }
+
+    /// Reads the host's file again if it is another one now: a session has the zone of the time when it began.
+    pub fn follow(&mut self) {
+        if let Some(read) = &mut self.file {
+            let now = stamp();
+            if now != *read {
+                *read = now;
+                set();
+            }
+        }
+    }
+}
+
+fn stamp() -> Stamp {
+    let meta = std::fs::metadata(FILE).ok()?;
+    let number = |id: u64| id.cast_signed();
+    Some([
+        number(meta.dev()),
+        number(meta.ino()),
+        meta.mtime(),
+        meta.mtime_nsec(),
+    ])
+}
+
+fn set() {
     unsafe extern "C" {
         fn tzset();
     }

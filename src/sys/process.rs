@@ -65,15 +65,28 @@ fn leave(status: i32) -> ! {
 /// # Errors
 /// It is not a child of ours.
 pub fn wait_for(child: Pid) -> io::Result<Ended> {
+    match collect(child.as_raw(), 0)? {
+        Some((_, ended)) => Ok(ended),
+        // Never without WNOHANG.
+        None => Err(Errno::ECHILD.into()),
+    }
+}
+
+/// Takes the end of this child, or with -1 of any; `None` if none has ended and that is not waited for. The call is the kernel's own: to
+/// nix a real-time signal has no name, so that it takes a child's end by one for an error, when the child has been waited for.
+fn collect(child: libc::pid_t, flags: libc::c_int) -> Result<Option<(Pid, Ended)>, Errno> {
     loop {
-        match nix::sys::wait::waitpid(child, None) {
-            Ok(status) => {
-                if let Some((_, ended)) = ended(status) {
-                    return Ok(ended);
+        let mut status = 0;
+        // SAFETY: the kernel writes one integer, which outlives the call.
+        match Errno::result(unsafe { libc::waitpid(child, &raw mut status, flags) }) {
+            Ok(0) => return Ok(None),
+            Ok(pid) => {
+                if let Some(ended) = ended(status) {
+                    return Ok(Some((Pid::from_raw(pid), ended)));
                 }
             }
             Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -98,14 +111,8 @@ pub fn wait_until(
 ) -> io::Result<Option<Ended>> {
     const NAP: Duration = Duration::from_millis(5);
     loop {
-        match nix::sys::wait::waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(status) => {
-                if let Some((_, ended)) = ended(status) {
-                    return Ok(Some(ended));
-                }
-            }
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+        if let Some((_, ended)) = collect(child.as_raw(), libc::WNOHANG)? {
+            return Ok(Some(ended));
         }
         let now = Instant::now();
         if until.is_some_and(|until| now >= until) {
@@ -194,27 +201,17 @@ impl Errand {
 
 /// Collects one ended child without waiting; `None` when there is none.
 pub fn reap() -> Option<(Pid, Ended)> {
-    loop {
-        match nix::sys::wait::waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(_) => return None,
-            Ok(status) => {
-                if let Some(found) = ended(status) {
-                    return Some(found);
-                }
-            }
-        }
-    }
+    collect(-1, libc::WNOHANG).ok().flatten()
 }
 
-fn ended(status: WaitStatus) -> Option<(Pid, Ended)> {
-    match status {
-        WaitStatus::Exited(pid, code) => Some((pid, Ended::Exited(code))),
-        WaitStatus::Signaled(pid, signal, _) => Some((pid, Ended::Killed(signal as i32))),
-        WaitStatus::Stopped(..)
-        | WaitStatus::PtraceEvent(..)
-        | WaitStatus::PtraceSyscall(_)
-        | WaitStatus::Continued(_)
-        | WaitStatus::StillAlive => None,
+/// What a status of waitpid(2) says; `None` for a child that has only been stopped, by whoever traces it.
+fn ended(status: libc::c_int) -> Option<Ended> {
+    if libc::WIFEXITED(status) {
+        Some(Ended::Exited(libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Some(Ended::Killed(libc::WTERMSIG(status)))
+    } else {
+        None
     }
 }
 
@@ -498,12 +495,30 @@ pub fn close_inherited(fd: &std::os::fd::OwnedFd) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::Errand;
+    use super::{Ended, Errand, wait_for};
     use nix::unistd::ForkResult;
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
+
+    /// Without the mend that was an error, and whoever had waited for the child did not know that it was gone.
+    #[test]
+    fn a_real_time_signal_ends_a_process_too() {
+        // SAFETY: the child calls only what needs no lock, and leaves by _exit.
+        let child = match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                // SAFETY: both take integers, and touch no memory.
+                unsafe {
+                    libc::raise(libc::SIGRTMAX());
+                    libc::_exit(0)
+                }
+            }
+        };
+        let ended = wait_for(child).unwrap();
+        assert_eq!(ended, Ended::Killed(libc::SIGRTMAX()));
+    }
 
     #[test]
     fn who_never_stops_speaking_is_late() {

@@ -35,13 +35,8 @@ impl Syslog {
     /// Connects now, while /dev/log can be reached; without a syslog daemon lines are lost, as with syslog(3). A daemon that is there and
     /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
     pub fn new(ident: &'static str, patience: Duration) -> Self {
-        let socket = UnixDatagram::unbound().ok().and_then(|socket| {
-            socket.connect("/dev/log").ok()?;
-            socket.set_nonblocking(true).ok()?;
-            Some(socket)
-        });
         Self {
-            socket,
+            socket: connected(),
             ident,
             pid: std::process::id(),
             patience,
@@ -74,9 +69,9 @@ impl Syslog {
 
     /// Whether the daemon has taken the line, or there is none that could.
     fn put(&mut self, level: Level, text: &[u8]) -> bool {
-        let Some(socket) = &self.socket else {
+        if self.socket.is_none() {
             return true;
-        };
+        }
         let priority = FACILITY
             | match level {
                 Level::Warning => 4,
@@ -92,7 +87,8 @@ impl Syslog {
             Duration::ZERO
         };
         let until = Instant::now().checked_add(patience);
-        loop {
+        let mut renewed = false;
+        while let Some(socket) = &self.socket {
             match socket.send(&self.buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A stopped daemon must not stop the session.
@@ -102,10 +98,28 @@ impl Syslog {
                         return false;
                     }
                 }
-                Ok(_) | Err(_) => return true,
+                Ok(_) => return true,
+                // The daemon was started anew. After login there is no way to it: lines are lost, as with syslog(3) behind a chroot.
+                Err(_) if !renewed => match connected() {
+                    Some(socket) => {
+                        self.socket = Some(socket);
+                        renewed = true;
+                    }
+                    None => return true,
+                },
+                Err(_) => return true,
             }
         }
+        true
     }
+}
+
+/// The way to the daemon that is there now.
+fn connected() -> Option<UnixDatagram> {
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.connect("/dev/log").ok()?;
+    socket.set_nonblocking(true).ok()?;
+    Some(socket)
 }
 
 impl Drop for Syslog {

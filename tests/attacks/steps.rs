@@ -153,6 +153,39 @@ fn sandbox_minimum() {
     back_to_base(&server);
 }
 
+/// What a server must be fenced with to start, it must be fenced with to take new settings. Without the mend they were taken, and sessions
+/// went without the fence.
+#[test]
+fn sandbox_minimum_at_a_reload() {
+    let host = Host::new();
+    for (level, call) in [(1, "seccomp"), (2, "landlock_create_ruleset")] {
+        host.write(CONFIG, BASE);
+        let output = std::fs::File::create("/mnt/said").unwrap();
+        let mut strace = without(call, "ENOSYS").stderr(output).spawn().unwrap();
+        let said = || String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        wait("the server to serve", || {
+            said().contains("serving ").then_some(())
+        });
+        host.write(CONFIG, &format!("{BASE}sandbox_minimum={level}\n"));
+        let [master] = crate::sessions::children(strace.id() as i32)[..] else {
+            panic!("one process is traced");
+        };
+        let pid = nix::unistd::Pid::from_raw(master);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+        let why = format!("sandbox_minimum={level}: this kernel");
+        wait("the refusal", || {
+            let said = said();
+            (said.contains(&why) && said.contains("the old one stays")).then_some(())
+        });
+        for pid in Server::everything() {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = strace.wait();
+        wait("the port to be free", || (!listening()).then_some(()));
+    }
+}
+
 /// A kernel before 5.9: what is open is closed, and not every number up to a limit that may be a million, for each process.
 #[test]
 fn a_kernel_that_closes_one_by_one() {

@@ -125,6 +125,24 @@ fn a_greeter() {
     back_to_base(&server);
 }
 
+/// Whatever signal has ended it, its session is over. Without the mend one ended by a real-time signal counted for ever.
+#[test]
+fn a_helper_ended_by_a_real_time_signal() {
+    let host = Host::new();
+    let server = Server::start(&host, "max_clients=1\n");
+    for signal in [libc::SIGRTMIN(), libc::SIGRTMAX()] {
+        let client = Client::connect();
+        let (helper, _) = session(&server, NOBODY);
+        // SAFETY: kill takes integers, and touches no memory.
+        assert_eq!(unsafe { libc::kill(helper, signal) }, 0);
+        drop(client);
+        wait("a place", || {
+            (Client::dial().reply().code() == "220").then_some(())
+        });
+        back_to_base(&server);
+    }
+}
+
 /// A keyholder without `key_user` runs as greeters do.
 #[test]
 fn a_keyholder() {

@@ -240,6 +240,23 @@ fn a_missing_secure_chroot_dir_refuses() {
     }
 }
 
+/// It is below /run, which others clean: who connects is told so.
+#[test]
+fn a_secure_chroot_dir_that_goes_away() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    std::fs::remove_dir("/run/vsftpd/empty").unwrap();
+    let mut c = Client::dial();
+    let said = c.reply().text();
+    let why = "500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir'";
+    // The original tells a stranger its name too (reference 10.1, 14).
+    assert_eq!(said.trim_end_matches(":/run/vsftpd/empty"), why);
+    assert_eq!(said == why, host.ours());
+    c.ended();
+    std::fs::create_dir("/run/vsftpd/empty").unwrap();
+    Client::alice().says("NOOP", "200 NOOP ok.");
+}
+
 #[test]
 fn supplementary_groups_count() {
     let host = Host::new();

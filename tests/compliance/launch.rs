@@ -240,6 +240,210 @@ fn background_says_when_it_cannot_listen() {
     );
 }
 
+/// Nothing is left of a start that was refused.
+fn refused_in_the_background(mut command: Command, why: &str) {
+    let _end = End;
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(why), "{said}");
+    wait("every process to go", || {
+        (Server::everything().is_empty() && !listening()).then_some(())
+    });
+}
+
+/// Who is told that the server cannot be started has none. Without the mend one went on.
+#[test]
+fn background_without_a_place_for_its_number() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, format!("{BASE}background=YES\n")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args([CONFIG, "--pid-file", "/nonexistent/pid"]);
+    refused_in_the_background(command, "/nonexistent/pid: No such file or directory");
+    host.tiny("/srv/full", 4);
+    host.file("/srv/full/x", &[b'x'; 4096]);
+    let mut command = Command::new(PROGRAM);
+    command.args([CONFIG, "--pid-file", "/srv/full/pid"]);
+    refused_in_the_background(command, "No space left on device");
+}
+
+/// What goes wrong after it has gone there is told too. Without the mend the command reported success, and nobody the reason.
+#[test]
+fn background_says_what_fails_there() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    tls::certificate(&host);
+    let lines = format!("{BASE}{}background=YES\n", tls::ON);
+    fs::write(CONFIG, lines).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args([CONFIG, "--pid-file", "/run/pid"]);
+    without(&mut command, &[CAP_SYS_CHROOT]);
+    refused_in_the_background(command, "chroot: EPERM");
+}
+
+const CAP_DAC_READ_SEARCH: libc::c_int = 2;
+const CAP_NET_BIND_SERVICE: libc::c_int = 10;
+const CAP_SYS_CHROOT: libc::c_int = 18;
+
+/// What a container lacks is told at the start, by its name, and not only to each client that it refuses.
+#[test]
+fn a_container_without_a_right() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    let said = fs::File::create("/mnt/said").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null()).stderr(said);
+    without(&mut command, &[CAP_SYS_CHROOT]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    wait("what it says", || {
+        let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        said.contains("every client will be refused: root is without CAP_SYS_CHROOT here")
+            .then_some(())
+    });
+    let said = Client::dial().reply().text();
+    assert_eq!(said, "500 OOPS: cannot start the session");
+    drop(end);
+    master.wait().unwrap();
+}
+
+/// A port above 1023 and no right to others: sessions go on, without connections from port 20. Without the mend each ended at its login,
+/// without a word; the original says `500 OOPS: cap_set_proc`.
+#[test]
+fn connect_from_port_20_in_a_container_that_may_not() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let lines = "listen_port=2121\nconnect_from_port_20=YES\n";
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, &[CAP_NET_BIND_SERVICE]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    let mut c = dial_2121().greeted();
+    c.login("alice");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
+    let _listener = c.active();
+    c.says("RETR f", "425 Failed to establish connection.");
+    c.says("QUIT", "221 Goodbye.");
+    drop(end);
+    master.wait().unwrap();
+}
+
+/// A container has by default the right to do with files what it likes, and not the smaller one to read them. Without the mend lists of the
+/// administrator's that belong to another account could be read at the start, and by no session.
+#[test]
+fn lists_of_another_account_s_in_a_container() {
+    let host = Host::new();
+    let lines = "userlist_enable=YES\nuserlist_file=/srv/listed\nchroot_list_enable=YES\nchroot_list_file=/srv/jailed\n\
+                 allow_writeable_chroot=YES\n";
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    for (list, name) in [("/srv/listed", "carl\n"), ("/srv/jailed", "alice\n")] {
+        host.write(list, name);
+        host.own(list, ALICE);
+        host.mode(list, 0o600);
+    }
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, &[CAP_DAC_READ_SEARCH]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    wait("the server to listen", || listening().then_some(()));
+    let mut c = Client::alice();
+    c.says("PWD", "257 \"/\" is the current directory");
+    c.says("QUIT", "221 Goodbye.");
+    Client::connect().says("USER carl", "530 Permission denied.");
+    drop(end);
+    master.wait().unwrap();
+}
+
+/// Starts it with these rights out of reach, as in a container.
+fn without(command: &mut Command, rights: &'static [libc::c_int]) {
+    let drop = move || {
+        for right in rights {
+            // SAFETY: it takes integers, and touches no memory.
+            if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *right, 0, 0, 0) } != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: only prctl, which is async-signal-safe, is called between fork and exec.
+    unsafe { command.pre_exec(drop) };
+}
+
+/// Names may be relative to where it was started: that of the configuration, also with SIGHUP, and those in it. Without the mend SIGHUP
+/// looked for them in `/`, and the file with the number was removed there.
+#[test]
+fn names_that_are_relative_to_where_it_was_started() {
+    let host = Host::new();
+    host.mkdir("/srv/here", 0);
+    let write = |banner: &str| {
+        let text = format!("{BASE}vsftpd_log_file=rel.log\nftpd_banner={banner}\n");
+        host.write("/srv/here/own.conf", &text);
+    };
+    write("before");
+    let mut command = Command::new(PROGRAM);
+    command.arg("own.conf").current_dir("/srv/here");
+    if host.ours() {
+        host.write("/pid", "another's");
+        command.args(["--pid-file", "pid"]);
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    let mut master = command.spawn().unwrap();
+    let _end = End;
+    wait("the server to listen", || listening().then_some(()));
+    wait("the first settings", || {
+        (Client::dial().reply().text() == "220 before").then_some(())
+    });
+    write("after");
+    let pid = nix::unistd::Pid::from_raw(master.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+    wait("the new settings", || {
+        (Client::dial().reply().text() == "220 after").then_some(())
+    });
+    wait("the log", || host.exists("/srv/here/rel.log").then_some(()));
+    if host.ours() {
+        assert!(host.exists("/srv/here/pid"));
+    }
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    master.wait().unwrap();
+    if host.ours() {
+        assert!(!host.exists("/srv/here/pid"));
+        assert_eq!(host.read("/pid"), b"another's");
+    }
+}
+
+/// Ends every process of the private host as it goes.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        for pid in Server::everything() {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+    }
+}
+
 /// Starts ours as alice, without any right.
 fn as_alice(lines: &str) -> Child {
     let text = format!(
@@ -423,4 +627,15 @@ fn the_file_with_the_process_id() {
         fs::remove_file("/run/pid").unwrap();
     }
     assert_eq!(host.read("/run/other"), b"precious");
+    // Another server has written there since: the file is its own now.
+    let mut master = start();
+    wait("the number", || {
+        (fs::read_to_string("/run/pid").is_ok_and(|text| text.ends_with('\n')) && listening())
+            .then_some(())
+    });
+    host.write("/run/pid", "1\n");
+    let pid = nix::unistd::Pid::from_raw(master.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(master.wait().unwrap().code(), Some(0));
+    assert_eq!(host.read("/run/pid"), b"1\n");
 }

@@ -111,6 +111,37 @@ fn each_date_has_its_own_offset() {
     }
 }
 
+/// A zone as in tzfile(5), so many seconds east of UTC.
+fn zone(seconds: i32) -> Vec<u8> {
+    let mut file = b"TZif".to_vec();
+    file.extend([0; 16 + 4 * 4]);
+    file.extend([0, 0, 0, 1, 0, 0, 0, 4]);
+    file.extend(seconds.to_be_bytes());
+    file.extend(b"\0\0ZON\0");
+    file
+}
+
+/// The host is told that it is in another zone: new sessions show its time, and running ones that of before.
+#[test]
+fn the_zone_is_that_of_the_session_s_beginning() {
+    let host = Host::new();
+    // As timedatectl(1) and others do it, in one step.
+    let set = |seconds| {
+        fs::write("/etc/localtime.new", zone(seconds)).unwrap();
+        fs::rename("/etc/localtime.new", "/etc/localtime").unwrap();
+    };
+    host.touch("/home/alice/f", 979_560_000);
+    set(3600);
+    let _server = Server::start(&host, "use_localtime=YES\n");
+    let mut first = Client::alice();
+    first.says("MDTM f", "213 20010115130000");
+    set(7200);
+    Client::alice().says("MDTM f", "213 20010115140000");
+    first.says("MDTM f", "213 20010115130000");
+    fs::remove_file("/etc/localtime").unwrap();
+    Client::alice().says("MDTM f", "213 20010115120000");
+}
+
 /// Reference 10.2, 33.
 #[test]
 fn setting_a_date_leaves_the_time_of_access() {

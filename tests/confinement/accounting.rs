@@ -401,6 +401,34 @@ fn without_pam_a_password_is_hashed_without_rights() {
     alone(&server);
 }
 
+/// A name that is not in the shadow file has its hash in the password file, as the original without PAM has it.
+#[test]
+fn without_pam_and_shadow() {
+    let host = host();
+    hide_pam();
+    let shadow = String::from_utf8(host.read("/etc/shadow")).unwrap();
+    let line = shadow.lines().find(|line| line.starts_with("alice:"));
+    let hash = line.unwrap().split(':').nth(1).unwrap();
+    let passwd = String::from_utf8(host.read("/etc/passwd")).unwrap();
+    let open = passwd.replace("alice:x:", &format!("alice:{hash}:"));
+    host.write("/etc/passwd", &open.replace("bob:x:", "bob::"));
+    let server = Server::start(&host, "");
+    for left in [true, false] {
+        if left {
+            fs::write("/etc/shadow", shadow.replace(line.unwrap(), "")).unwrap();
+        } else {
+            fs::remove_file("/etc/shadow").unwrap();
+        }
+        Client::alice().says("QUIT", "221 Goodbye.");
+        for (name, password) in [("alice", "wrong"), ("bob", ""), ("noshell", "x")] {
+            let mut client = Client::connect();
+            client.says(&format!("USER {name}"), "331 Please specify the password.");
+            client.says(&format!("PASS {password}"), "530 Login incorrect.");
+        }
+    }
+    alone(&server);
+}
+
 /// Puts an empty file in the place of libpam, in this private host.
 fn hide_pam() {
     let cache = String::from_utf8_lossy(&fs::read("/etc/ld.so.cache").unwrap()).into_owned();

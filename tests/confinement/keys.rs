@@ -460,7 +460,15 @@ fn certificates_that_cannot_be_used() {
     let (good, other) = (tls::pair(), tls::pair());
     let locked =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    // ECDSA with secp256k1.
+    let strange = "-----BEGIN PRIVATE KEY-----\nMIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgC+bT//J/ZYPVGb7s6CQe\nIRppPBTGMSs8F4IdVc9q/RKhRANCAAQuL3yIBT+B/g44YMw6tLK8JBuqsZrtygD7\nXwLDxqIA34xQBh9T7dy4VfmVu4MWFh7IWLAKKp5Pwaj9X0tYs1Nf\n-----END PRIVATE KEY-----\n";
+    let half = good.pem.get(..good.pem.len() / 2).unwrap();
     for (text, expected) in [
+        (
+            format!("{}{strange}", good.pem),
+            "a key of this kind or size cannot be used: RSA with 2048",
+        ),
+        (half.to_owned(), "a certificate in it has no end"),
         (
             format!("{}{}", good.pem, other.key_pem),
             "it is not the key of the certificate in",

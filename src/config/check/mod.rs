@@ -401,7 +401,8 @@ fn empty_root(view: &dyn View, found: &mut Found<'_>) {
         return;
     };
     let name = shown(path.as_bytes());
-    let entry = view.open(Path::new(path), How::Entry);
+    // By a link too, as it is entered.
+    let entry = view.open(&Path::new(path).join("."), How::Entry);
     let facts = entry.and_then(|entry| File::from(entry).metadata());
     let Some(facts) = facts.ok().filter(std::fs::Metadata::is_dir) else {
         let text = format!("vsftpd: not found: directory given in 'secure_chroot_dir':{name}");

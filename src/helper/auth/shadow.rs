@@ -37,10 +37,15 @@ fn check(
     })?;
     let account = account::find(name)
         .map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;
-    let text = shells::read(SHADOW, shadow).map(Zeroizing::new)?;
-    let entry = Entry::find(&text, name);
+    let text = match shadow {
+        // As on hosts that keep hashes in the password file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        opened => shells::read(SHADOW, opened)?,
+    };
+    let text = Zeroizing::new(text);
+    let entry = Entry::find(&text, name).or_else(|| account::hash(name).map(Entry::ageless));
     let hash = entry.as_ref().map(|entry| entry.hash.as_slice());
-    let hash = hash.filter(|hash| !matches!(hash.first(), None | Some(b'!' | b'*')));
+    let hash = hash.filter(|hash| !matches!(**hash, [] | [b'!' | b'*', ..] | [b'x']));
     let usable = hash.is_some();
     let computed = crypt
         .hash(password, hash.unwrap_or_else(|| stand_in(&text)))
@@ -81,8 +86,10 @@ impl Entry {
             .map(|line| line.split(|byte| *byte == b':').collect::<Vec<_>>())
             .find(|fields| fields.first().is_some_and(|first| *first == name) && !name.is_empty())
             .map(|fields| {
+                // A negative one means none, as an empty field does.
                 let number = |at: usize| -> Option<i64> {
-                    std::str::from_utf8(fields.get(at)?).ok()?.parse().ok()
+                    let number = std::str::from_utf8(fields.get(at)?).ok()?.parse().ok();
+                    number.filter(|number| *number >= 0)
                 };
                 Self {
                     hash: fields.get(1).map_or_else(Vec::new, |hash| hash.to_vec()),
@@ -91,6 +98,16 @@ impl Entry {
                     expires: number(7),
                 }
             })
+    }
+
+    /// Of the password file, which knows no ages: for a name that is not in the shadow file (reference §6.4).
+    fn ageless(hash: Vec<u8>) -> Self {
+        Self {
+            hash,
+            changed: None,
+            max_age: None,
+            expires: None,
+        }
     }
 
     /// Expiry of the account and age of the password, in days since 1970 (shadow(5)).
@@ -265,6 +282,9 @@ mod tests {
         );
         assert!(entry(None, None, Some(today - 1)).in_force(today).is_err());
         assert!(entry(None, Some(1), None).in_force(today).is_ok());
+        // Not -1 days after the password was set.
+        let found = Entry::find(b"root:x:19000:0:-1:7:-1:-1:\n", b"root").unwrap();
+        assert!(found.in_force(today).is_ok());
     }
 
     #[test]

@@ -163,6 +163,31 @@ fn logged(log: &UnixDatagram) -> String {
     }
 }
 
+/// A system's log that is started anew has what is logged from then on, as long as a session is not behind its chroot.
+#[test]
+fn a_system_log_that_is_started_anew_before_login() {
+    let host = Host::new();
+    let log = system_log();
+    with(&host, "syslog_enable=YES\nxferlog_enable=NO\n", || {
+        let mut c = Client::connect();
+        c.cmd("USER alice");
+        if host.ours() {
+            assert_eq!(logged(&log), "<94> CONNECT: Client \"127.0.0.1\"");
+        }
+        drop(log);
+        fs::remove_file("/dev/log").unwrap();
+        let log = UnixDatagram::bind("/dev/log").unwrap();
+        log.set_read_timeout(Some(DEADLINE)).unwrap();
+        c.cmd("PASS wrong");
+        assert_eq!(
+            logged(&log),
+            "<92> [alice] FAIL LOGIN: Client \"127.0.0.1\""
+        );
+        c.login("alice");
+        assert_eq!(logged(&log), format!("<94> {LOGIN}"));
+    });
+}
+
 #[test]
 fn syslog_enable() {
     let host = Host::new();
