@@ -2,12 +2,13 @@
 
 use crate::fault::Fault;
 use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, session};
-use crate::support::host::ALICE;
+use crate::support::host::{ALICE, bind, pam_libraries};
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
 use crate::support::{Client, Host, Server, wait};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -329,4 +330,24 @@ fn no_splicing_to_the_file() {
         drop(c);
         back_to_base(&server);
     }
+}
+
+/// A password that PAM is to judge is judged by nobody else: without the mend shadow was asked where libpam could not be loaded, be it
+/// for want of a descriptor, and no rule of the service held.
+#[test]
+fn a_pam_that_cannot_be_loaded() {
+    let host = Host::new();
+    host.write("/mnt/empty", "");
+    for library in pam_libraries() {
+        bind(Path::new("/mnt/empty"), &library.canonicalize().unwrap());
+    }
+    let server = Server::start(&host, "");
+    let mut c = Client::connect();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS secret", "530 Login incorrect.");
+    c.says("QUIT", "221 Goodbye.");
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(log.contains("libpam.so.0 cannot be loaded: "), "{log}");
+    drop(c);
+    back_to_base(&server);
 }

@@ -94,8 +94,13 @@ pub struct Asked<'a> {
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
 pub fn answer<In: Message>(config: &Config, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
     match Pam::load() {
-        Some(library) => answer_by(&library, asked, channel),
-        None => {
+        Ok(Some(library)) => answer_by(&library, asked, channel),
+        // What PAM would have said nobody knows: another judge is none.
+        Err(why) => {
+            let reason = failed(format!("libpam.so.0 cannot be loaded: {why}"));
+            say(&mut channel, refused(reason));
+        }
+        Ok(None) => {
             let checked = shadow::check(
                 &shadow::Files::HOST,
                 asked.name,
