@@ -1,6 +1,7 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 mod admit;
+mod begin;
 pub mod diagnostics;
 mod fences;
 pub mod keys;
@@ -32,6 +33,7 @@ use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
 use admit::Relief;
+use begin::{Begun, Herald};
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
@@ -40,16 +42,14 @@ use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 use nursery::Nursery;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use trouble::Trouble;
 
@@ -130,27 +130,58 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         hold_signals()?;
         oom::spare();
     }
-    if go(start.pid_file.as_ref(), background)? {
-        return Ok(0);
+    let mut herald = match begin::begin(start.pid_file, background)? {
+        Begun::Server(herald) => herald,
+        Begun::Over(status) => return Ok(status),
+    };
+    let keep_error = standalone && !background;
+    let served = serve(
+        start.sources,
+        prepared,
+        service,
+        &fences,
+        keep_error,
+        &mut herald,
+    );
+    match served {
+        Ok(status) => {
+            herald.over();
+            Ok(status)
+        }
+        Err(refusal) => herald.fails(refusal),
     }
+}
+
+/// Serves; gives the exit status.
+fn serve(
+    sources: Vec<Source>,
+    prepared: Prepared,
+    service: Service,
+    fences: &fences::Found,
+    keep_error: bool,
+    herald: &mut Herald,
+) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let tried = Instant::now();
-    let keys = settle(&prepared, standalone && !background)?;
+    let keys = settle(&prepared, keep_error)?;
     fences.say();
-    log::info!("serving {}", launch::describe(&service, prepared.config()));
+    let serving = launch::describe(&service, prepared.config());
     let listeners = match service {
         Service::Listen(listeners) => listeners,
         Service::One {
             client,
             peer,
             local,
-        } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
+        } => {
+            log::info!("serving {serving}");
+            return Ok(serve_one(&prepared, keys, client, peer, local, load_conf));
+        }
     };
-    Master {
+    let mut master = Master {
         nursery: Nursery::start(&prepared),
         renewal: Renewal::new(&prepared),
-        sources: start.sources,
+        sources,
         prepared,
         keys,
         tried,
@@ -163,11 +194,10 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         relief: Relief::default(),
         polling: Trouble::default(),
         load_conf,
-    }
-    .serve();
-    if let Some(path) = &start.pid_file {
-        let _ = std::fs::remove_file(path);
-    }
+    };
+    log::info!("serving {serving}");
+    herald.serves();
+    master.serve();
     Ok(0)
 }
 
@@ -433,45 +463,6 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     }
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![keys::mistake(&found.loaded, "nopriv_user", error)])
-}
-
-/// Goes into the background, or stays, and has its process id written down; true in the process that launched it.
-fn go(pid_file: Option<&OsString>, background: bool) -> Result<bool, Refusal> {
-    if background {
-        return detach(pid_file);
-    }
-    pid_file.map_or(Ok(()), |path| write_pid(path, std::process::id()))?;
-    Ok(false)
-}
-
-/// Forks the background server; true in the process that launched it.
-fn detach(pid_file: Option<&OsString>) -> Result<bool, Refusal> {
-    match process::fork_server().map_err(|error| format!("cannot fork: {error}"))? {
-        ForkResult::Parent { child } => {
-            if let Some(path) = pid_file {
-                write_pid(path, u32::try_from(child.as_raw()).unwrap_or(0))?;
-            }
-            Ok(true)
-        }
-        ForkResult::Child => {
-            let _ = nix::unistd::setsid();
-            Ok(false)
-        }
-    }
-}
-
-/// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
-/// not waited for (attacks B-124, B-127).
-fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
-    let written = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .and_then(|mut file| file.write_all(format!("{pid}\n").as_bytes()));
-    written.map_err(|error| format!("{}: {error}", path.to_string_lossy()))
 }
 
 fn hold_signals() -> Result<SigSet, Refusal> {

@@ -275,7 +275,7 @@ fn ask(who: Who, files: Files, base: &Loaded, work: impl FnOnce(&Host) -> io::Re
         let heard = hear(&mut channel, |fd| errand.speaks(fd), files, &mut found);
         drop(channel);
         let ended = errand.end()?;
-        heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
+        heard.ok_or_else(|| io::Error::other(ended.to_string()))
     });
     if let Err(error) = heard {
         found.good = false;
