@@ -3,7 +3,7 @@
 use crate::config::{Config, Loaded};
 use crate::helper;
 use crate::sys::landlock;
-use crate::sys::seccomp::{self, List};
+use crate::sys::seccomp::{self, List, Unfit};
 
 /// Asks for forbidden system calls to be reported on standard error.
 const SWITCH: &str = "VSFTPD_SANDBOX";
@@ -20,7 +20,7 @@ pub struct Found {
 /// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried` and nothing said.
 ///
 /// # Errors
-/// It is less than `sandbox_minimum`.
+/// It is less than `sandbox_minimum`, or cannot be found out.
 pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
         seccomp::report_calls();
@@ -28,12 +28,19 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
     let wanted = helper::filters(loaded);
     let mut filtered = wanted && seccomp::available();
     if filtered && tried {
-        if let Err(why) = seccomp::self_test() {
-            log::error!("system calls are not filtered: {why}");
-            seccomp::do_without();
-            filtered = false;
-        } else {
-            prepare(&loaded.config);
+        match seccomp::self_test() {
+            Ok(()) => prepare(&loaded.config),
+            Err(Unfit::Kernel(why)) => {
+                log::error!("system calls are not filtered: {why}");
+                seccomp::do_without();
+                filtered = false;
+            }
+            // What lacks for a moment is not done without for as long as the server runs.
+            Err(Unfit::Untried(why)) => {
+                return Err(format!(
+                    "cannot try whether system calls can be filtered: {why}; start again, or with seccomp_sandbox=NO"
+                ));
+            }
         }
     }
     let found = Found {

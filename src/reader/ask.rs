@@ -10,7 +10,7 @@ use crate::sys::capability;
 use crate::sys::confine::{self, Isolation, Plan, Root, Wanted};
 use crate::sys::landlock::{self, Reach};
 use crate::sys::process::{self, Errand};
-use crate::sys::seccomp::{self, List};
+use crate::sys::seccomp::{self, List, Unfit};
 use crate::sys::socket;
 use crate::wire::{Channel, FromReader, ToReader};
 use caps::Capability;
@@ -72,12 +72,14 @@ impl Who {
         }
     }
 
-    /// The same with the fences that this kernel has, of which one is tried first, in a child.
+    /// The same with the fences that this kernel has, of which one is tried first, in a child. One that could not be tried is put up all the
+    /// same, or there is no reader.
     pub fn fenced(self) -> Self {
         Self {
             wanted: Wanted {
                 isolation: Isolation::default(),
-                calls: seccomp::available() && seccomp::self_test().is_ok(),
+                calls: seccomp::available()
+                    && !matches!(seccomp::self_test(), Err(Unfit::Kernel(_))),
                 files: landlock::available(),
             },
             ..self

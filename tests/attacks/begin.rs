@@ -107,3 +107,16 @@ fn the_process_id_of_a_server_in_the_background() {
         assert_eq!(host.exists(path), path == "/mnt/null");
     }
 }
+
+/// What lacks for a moment says nothing about filters: without the mend the server did without them for as long as it ran.
+#[test]
+fn a_trial_of_filters_that_cannot_be_made() {
+    let host = Host::new();
+    host.write(CONFIG, BASE);
+    let output = started("clone,?fork", "EAGAIN:when=1", &[]);
+    refused(
+        &host,
+        &output,
+        "cannot try whether system calls can be filtered: Resource temporarily unavailable",
+    );
+}

@@ -71,7 +71,16 @@ static REPORTING: AtomicBool = AtomicBool::new(false);
 static AVAILABLE: OnceLock<bool> = OnceLock::new();
 
 /// What the trial has come to.
-static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+static TRIED: OnceLock<Result<(), Unfit>> = OnceLock::new();
+
+/// Why a trial has not shown that filters hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// They do not, here.
+    Kernel(String),
+    /// The trial could not be made, which says nothing about them: there was no memory or process for it, or somebody has ended it.
+    Untried(String),
+}
 
 /// Whether it turned out not to, although it says so.
 static BROKEN: AtomicBool = AtomicBool::new(false);
@@ -179,11 +188,16 @@ impl List {
     /// # Errors
     /// The kernel refuses.
     pub fn install(self) -> Result<(), String> {
-        let program = self.program().ok_or("no such list")?;
+        self.put().map_err(|error| error.to_string())
+    }
+
+    fn put(self) -> Result<(), seccompiler::Error> {
+        // There is one for each list; an empty one is refused.
+        let program = self.program().unwrap_or_default();
         if reporting() {
-            report::listen().map_err(|error| error.to_string())?;
+            report::listen().map_err(|error| seccompiler::Error::Prctl(error.into()))?;
         }
-        seccompiler::apply_filter(program).map_err(|error| error.to_string())
+        seccompiler::apply_filter(program)
     }
 }
 
@@ -224,11 +238,16 @@ pub fn do_without() {
 ///
 /// # Errors
 /// What happened instead.
-pub fn self_test() -> Result<(), String> {
+pub fn self_test() -> Result<(), Unfit> {
     TRIED.get_or_init(trial).clone()
 }
 
-fn trial() -> Result<(), String> {
+/// How the child of a trial ends whose filter does not hold, or that has got none.
+const LET_THROUGH: i32 = 1;
+const NOT_TAKEN: i32 = 2;
+const NOT_NOW: i32 = 3;
+
+fn trial() -> Result<(), Unfit> {
     let list = List::Worker {
         rights: Rights::default(),
         names: false,
@@ -236,23 +255,39 @@ fn trial() -> Result<(), String> {
     let child = process::spawn(&[], || {
         // Its report would be about nothing.
         let _ = nix::unistd::close(2);
-        if list.install().is_err() {
-            return 2;
+        if let Err(error) = list.put() {
+            return if passes(&error) { NOT_NOW } else { NOT_TAKEN };
         }
         // Listed: time passes. Not listed: who the parent is.
         std::thread::sleep(std::time::Duration::from_micros(1));
         let _ = nix::unistd::getppid();
-        1
+        LET_THROUGH
     });
-    let child = child.map_err(|error| error.to_string())?;
-    match process::wait_for(child).map_err(|error| error.to_string())? {
+    let untried = |error: std::io::Error| Unfit::Untried(error.to_string());
+    let ended = child.and_then(process::wait_for).map_err(untried)?;
+    match ended {
         Ended::Killed(libc::SIGSYS) => Ok(()),
         Ended::Exited(report::STATUS) if reporting() => Ok(()),
-        Ended::Exited(2) => Err("the kernel takes no filter".to_owned()),
-        Ended::Exited(1) => Err("a forbidden call went through".to_owned()),
-        Ended::Exited(other) => Err(format!("the trial ended with status {other}")),
-        Ended::Killed(signal) => Err(format!("the trial was ended by signal {signal}")),
+        Ended::Exited(NOT_TAKEN) => Err(Unfit::Kernel("the kernel takes no filter".to_owned())),
+        Ended::Exited(LET_THROUGH) => {
+            Err(Unfit::Kernel("a forbidden call went through".to_owned()))
+        }
+        Ended::Exited(NOT_NOW) => Err(Unfit::Untried("no memory for a filter".to_owned())),
+        Ended::Exited(_) | Ended::Killed(_) => {
+            Err(Unfit::Untried(format!("the trial was {ended}")))
+        }
     }
+}
+
+/// Whether a filter that the kernel has not taken may be taken another time.
+fn passes(error: &seccompiler::Error) -> bool {
+    let (seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error)) = error else {
+        return false;
+    };
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOMEM | libc::EAGAIN | libc::EINTR)
+    )
 }
 
 mod report {
