@@ -27,7 +27,7 @@ use crate::sys::clock;
 use crate::sys::confine;
 use crate::sys::memory;
 use crate::sys::oom;
-use crate::sys::process;
+use crate::sys::process::{self, Ended};
 use crate::sys::rseq;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
@@ -337,12 +337,17 @@ impl Master {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);
-            let known = self.roster.left(pid);
-            stray |= known
-                && match ended {
-                    process::Ended::Killed(_) => true,
-                    process::Ended::Exited(status) => status == helper::LEFT_ONE,
-                };
+            stray |= match (self.roster.left(pid), ended) {
+                (None, _) => false,
+                (Some(_), Ended::Exited(status)) => status == helper::LEFT_ONE,
+                (Some(address), Ended::Killed(signal)) => {
+                    // Nobody else is left to say it.
+                    log::error!(
+                        "a session of {address} was ended: its helper was killed by signal {signal}"
+                    );
+                    true
+                }
+            };
         }
         if stray {
             let keyholder = self.keys.as_ref().map(Keys::pid);

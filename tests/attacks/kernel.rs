@@ -332,6 +332,21 @@ fn no_splicing_to_the_file() {
     }
 }
 
+/// Its end is in no log of the session's: nobody is left there to write.
+#[test]
+fn a_helper_that_is_killed_is_told() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (helper, _) = logged_in(&server, ALICE);
+    let helper = nix::unistd::Pid::from_raw(helper);
+    nix::sys::signal::kill(helper, nix::sys::signal::Signal::SIGKILL).unwrap();
+    c.ended();
+    said_once("a session of 127.0.0.1 was ended: its helper was killed by signal 9");
+    drop(c);
+    back_to_base(&server);
+}
+
 /// A password that PAM is to judge is judged by nobody else: without the mend shadow was asked where libpam could not be loaded, be it
 /// for want of a descriptor, and no rule of the service held.
 #[test]
