@@ -69,9 +69,12 @@ impl Oops {
         match self {
             Self::Directory(path, why) => {
                 let path = path.to_string_lossy();
-                format!(
-                    "login ended: cannot change directory to {path}: {why}; create it and let the user enter it"
-                )
+                let cure = if is_no_place(*why) {
+                    "; create it and let the user enter it"
+                } else {
+                    ""
+                };
+                format!("login ended: cannot change directory to {path}: {why}{cure}")
             }
             Self::WritableRoot(path) => {
                 let path = path.to_string_lossy();
@@ -151,7 +154,7 @@ pub fn enter(
     if verdict.chroot && !lenient && !config.run_as_launching_user && confined.root_is_writable() {
         return Err(Oops::writable(&verdict.class, path));
     }
-    let start = start(&tree, verdict, here, inner);
+    let start = start(&tree, verdict, here, inner).map_err(|why| Oops::Directory(path, why))?;
     Ok(Jail {
         confined,
         tree,
@@ -171,7 +174,7 @@ fn wake_name_service() {
 struct Arrived {
     opened: OwnedFd,
     path: OsString,
-    here: Option<PathBuf>,
+    here: Result<PathBuf, Errno>,
 }
 
 /// Changes into the directories one after the other. A local user's are entered with the user's own rights: NFS knows no root, and
@@ -202,7 +205,7 @@ fn arrive(
                 Err(why) => Err(Oops::Directory(extra.to_owned(), why)),
             },
         });
-    let here = nix::unistd::getcwd().ok();
+    let here = nix::unistd::getcwd();
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let opened = nix::fcntl::open(".", flags, Mode::empty());
     if own {
@@ -218,26 +221,36 @@ fn is_absolute(path: &OsStr) -> bool {
     path.as_bytes().starts_with(b"/")
 }
 
-/// Where the session starts within its tree.
+/// Where the session starts within its tree. Nowhere else: what was entered a moment ago is there, whatever the kernel lacks now.
 fn start(
     tree: &Tree,
     verdict: &Verdict,
-    here: Option<PathBuf>,
+    here: Result<PathBuf, Errno>,
     inner: Option<OsString>,
-) -> VirtualPath {
+) -> Result<VirtualPath, Errno> {
     let mut start = VirtualPath::root();
-    if !verdict.chroot
-        && let Some(here) = here
-        && let Ok(there) = tree.enter(&VirtualPath::root(), here.as_os_str().as_bytes())
-    {
-        start = there;
+    if !verdict.chroot {
+        start = tree.enter(&start, here?.as_os_str().as_bytes())?;
     }
-    if let Some(inner) = inner
-        && let Ok(there) = tree.enter(&start, inner.as_bytes())
-    {
-        start = there;
+    // One that is not there leaves the session in the directory before it.
+    match inner.map(|inner| tree.enter(&start, inner.as_bytes())) {
+        Some(Err(why)) if is_no_place(why) => Ok(start),
+        None => Ok(start),
+        Some(there) => there,
     }
-    start
+}
+
+/// Whether there is no such directory for the user, as opposed to what the kernel or a disk cannot do.
+fn is_no_place(why: Errno) -> bool {
+    matches!(
+        why,
+        Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ELOOP
+            | Errno::ENAMETOOLONG
+    )
 }
 
 /// Home, the directory entered after it, and the one entered at last (reference §6.5).

@@ -332,6 +332,19 @@ fn no_splicing_to_the_file() {
     }
 }
 
+/// The two processes of the only session, or of the one whose filters are not awaited.
+fn pair(server: &Server) -> (i32, i32) {
+    wait("helper and worker", || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let [worker] = children(helper)[..] else {
+            return None;
+        };
+        Some((helper, worker))
+    })
+}
+
 /// Its end is in no log of the session's: nobody is left there to write.
 #[test]
 fn a_helper_that_is_killed_is_told() {
@@ -345,6 +358,38 @@ fn a_helper_that_is_killed_is_told() {
     said_once("a session of 127.0.0.1 was ended: its helper was killed by signal 9");
     drop(c);
     back_to_base(&server);
+}
+
+/// What the kernel lacks for a moment does not put a user into another directory.
+#[test]
+fn a_start_directory_that_cannot_be_found_now() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let mut refused = 0;
+    for (call, when) in [("openat2", 1), ("openat2", 2), ("getcwd", 1)] {
+        let mut c = Client::connect();
+        let (helper, _) = pair(&server);
+        let fault = Fault::below_with(helper, call, &format!("EIO:when={when}"));
+        c.says("USER alice", "331 Please specify the password.");
+        let said = c.cmd("PASS secret");
+        if said.code() == "230" {
+            c.says("PWD", "257 \"/home/alice\" is the current directory");
+        } else {
+            assert_eq!(said.text(), "500 OOPS: cannot change directory:/home/alice");
+            refused += 1;
+        }
+        assert_eq!(fault.answered(), 1, "{call} {when}");
+        drop(fault);
+        drop(c);
+        back_to_base(&server);
+    }
+    assert!(refused >= 2);
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(
+        log.contains("cannot change directory to /home/alice: EIO"),
+        "{log}"
+    );
 }
 
 /// A password that PAM is to judge is judged by nobody else: without the mend shadow was asked where libpam could not be loaded, be it
