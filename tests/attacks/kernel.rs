@@ -360,6 +360,38 @@ fn a_helper_that_is_killed_is_told() {
     back_to_base(&server);
 }
 
+/// A user who may have no thread: what is needed is told, and no file is blamed.
+#[test]
+fn no_thread_can_be_made() {
+    let host = Host::new();
+    let all = vec![b'x'; 1_000_000];
+    host.file("/home/alice/big", &all);
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let mut c = Client::alice();
+    let (_, worker) = pair(&server);
+    let fault = Fault::with(worker, "clone3,clone", "EAGAIN");
+    let unable = "451 Requested action aborted: local error in processing.";
+    for command in ["RETR big", "STOR new"] {
+        let (_, mut data) = c.begin(command);
+        if command.starts_with("STOR") {
+            // It may be refused on its way.
+            let _ = data.stream.write_all(&all);
+        }
+        c.next(unable);
+    }
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert_eq!(
+        log.matches("cannot start the data thread: ").count(),
+        2,
+        "{log}"
+    );
+    assert!(log.contains("raise the limit of processes"), "{log}");
+    assert!(!log.contains("local file"), "{log}");
+    drop(fault);
+    assert!(c.fetch("RETR big") == all);
+}
+
 /// What the kernel lacks for a moment does not put a user into another directory.
 #[test]
 fn a_start_directory_that_cannot_be_found_now() {
