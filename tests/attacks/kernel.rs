@@ -424,6 +424,25 @@ fn a_start_directory_that_cannot_be_found_now() {
     );
 }
 
+/// The auth that accounts for a session waits for a word or for helper's end: without the mend each waited for the other, two minutes long.
+#[test]
+fn an_auth_that_cannot_be_told_that_the_session_is_over() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\nsession_support=YES\n");
+    let mut c = Client::alice();
+    let (helper, _) = pair(&server);
+    let fault = Fault::with(helper, "sendmsg", "ENOMEM");
+    c.says("QUIT", "221 Goodbye.");
+    c.ended();
+    wait("helper to say that it is over", || {
+        (fault.answered() > 0).then_some(())
+    });
+    drop(fault);
+    drop(c);
+    back_to_base(&server);
+}
+
 /// A password that PAM is to judge is judged by nobody else: without the mend shadow was asked where libpam could not be loaded, be it
 /// for want of a descriptor, and no rule of the service held.
 #[test]
