@@ -63,7 +63,9 @@ impl Journal {
             journal.xfer = Some(open("xferlog", config.xferlog_file.as_deref())?);
         }
         if config.syslog_enable {
-            journal.syslog = Some(syslog::Syslog::new("vsftpd", patience));
+            let syslog = syslog::Syslog::new("vsftpd", patience);
+            journal.lost("the system's log, /dev/log", syslog.connected());
+            journal.syslog = Some(syslog);
         } else if config.dual_log_enable || (config.xferlog_enable && !config.xferlog_std_format) {
             journal.vsftpd = Some(open("vsftpd", config.vsftpd_log_file.as_deref())?);
         }

@@ -1,8 +1,9 @@
 //! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
 
 use super::socket;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const FACILITY: u8 = 11 << 3;
 /// One connection to /dev/log.
 #[derive(Debug)]
 pub struct Syslog {
-    socket: Option<UnixDatagram>,
+    socket: Result<UnixDatagram, Errno>,
     ident: &'static str,
     pid: u32,
     patience: Duration,
@@ -35,19 +36,22 @@ impl Syslog {
     /// Connects now, while /dev/log can be reached; without a syslog daemon lines are lost, as with syslog(3). A daemon that is there and
     /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
     pub fn new(ident: &'static str, patience: Duration) -> Self {
-        let socket = UnixDatagram::unbound().ok().and_then(|socket| {
-            socket.connect("/dev/log").ok()?;
-            socket.set_nonblocking(true).ok()?;
-            Some(socket)
-        });
         Self {
-            socket,
+            socket: connect().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0))),
             ident,
             pid: std::process::id(),
             patience,
             lost: 0,
             buffer: Vec::new(),
         }
+    }
+
+    /// Whether there is a daemon.
+    ///
+    /// # Errors
+    /// None is to be had.
+    pub fn connected(&self) -> Result<(), Errno> {
+        self.socket.as_ref().map(|_| ()).map_err(|why| *why)
     }
 
     /// Sends one line; the daemon stamps the time.
@@ -74,7 +78,7 @@ impl Syslog {
 
     /// Whether the daemon has taken the line, or there is none that could.
     fn put(&mut self, level: Level, text: &[u8]) -> bool {
-        let Some(socket) = &self.socket else {
+        let Ok(socket) = &self.socket else {
             return true;
         };
         let priority = FACILITY
@@ -106,6 +110,13 @@ impl Syslog {
             }
         }
     }
+}
+
+fn connect() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect("/dev/log")?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 impl Drop for Syslog {
