@@ -46,6 +46,9 @@ pub fn failed(why: impl fmt::Display) -> Reason {
 /// The same for an auth that has ended without a word.
 pub fn died(ended: Ended) -> Reason {
     match ended {
+        Ended::Killed(libc::SIGKILL) => {
+            failed("the process was killed (signal 9), by somebody or because memory ran out")
+        }
         Ended::Killed(signal) => {
             failed(format!("a PAM module or library crashed (signal {signal})"))
         }
