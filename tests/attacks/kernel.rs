@@ -355,7 +355,9 @@ fn a_helper_that_is_killed_is_told() {
     let helper = nix::unistd::Pid::from_raw(helper);
     nix::sys::signal::kill(helper, nix::sys::signal::Signal::SIGKILL).unwrap();
     c.ended();
-    said_once("a session of 127.0.0.1 was ended: its helper was killed by signal 9");
+    let told = "a session of 127.0.0.1 was ended: its helper was killed by signal 9";
+    until_said(told);
+    said_once(told);
     drop(c);
     back_to_base(&server);
 }
