@@ -60,8 +60,10 @@ impl Drop for Accounting {
                     let _ = process::wait_for(auth);
                 }
                 None => {
-                    let _ = channel.send(&ToAuth::Over);
-                    await_end(channel);
+                    // One that is not told finds this end closed when the value goes, and is not waited for: it waits for that.
+                    if channel.send(&ToAuth::Over).is_ok() {
+                        await_end(channel);
+                    }
                 }
             }
         }

@@ -21,7 +21,9 @@ pub struct Journal {
     vsftpd: Option<OwnedFd>,
     pub(super) xfer: Option<OwnedFd>,
     syslog: Option<syslog::Syslog>,
-    /// How long a log's lock is waited for, if it is taken at all.
+    /// Whether a log's lock is to be taken.
+    locks: bool,
+    /// How long it is waited for; not any more once that was in vain.
     pub(super) lock: Option<Duration>,
     patience: Duration,
     pub(super) address: Address,
@@ -54,13 +56,16 @@ impl Journal {
     fn open_with(config: &Config, peer: SocketAddr, patience: Duration) -> Result<Self, String> {
         let mut journal = Self::silent(peer);
         journal.patience = patience;
-        journal.lock = (!config.no_log_lock).then_some(patience);
+        journal.locks = !config.no_log_lock;
+        journal.lock = journal.locks.then_some(patience);
         let std_format = config.xferlog_enable && config.xferlog_std_format;
         if config.dual_log_enable || std_format {
             journal.xfer = Some(open("xferlog", config.xferlog_file.as_deref())?);
         }
         if config.syslog_enable {
-            journal.syslog = Some(syslog::Syslog::new("vsftpd", patience));
+            let syslog = syslog::Syslog::new("vsftpd", patience);
+            journal.lost("the system's log, /dev/log", syslog.connected());
+            journal.syslog = Some(syslog);
         } else if config.dual_log_enable || (config.xferlog_enable && !config.xferlog_std_format) {
             journal.vsftpd = Some(open("vsftpd", config.vsftpd_log_file.as_deref())?);
         }
@@ -73,6 +78,7 @@ impl Journal {
             vsftpd: None,
             xfer: None,
             syslog: None,
+            locks: false,
             lock: None,
             patience: PATIENCE,
             address: Address {
@@ -122,7 +128,10 @@ impl Journal {
 
     /// What the user is, for xferlog; and the user's own settings, as far as they concern logs that are open.
     pub fn settled(&mut self, verdict: &Verdict, config: &Config) {
-        self.lock = (!config.no_log_lock).then_some(self.patience);
+        // Who has kept it for so long is not waited for again.
+        let in_vain = self.locks && self.lock.is_none();
+        self.locks = !config.no_log_lock;
+        self.lock = (self.locks && !in_vain).then_some(self.patience);
         self.access = match &verdict.class {
             Class::Anonymous { password } => (Access::Anonymous, password.clone()),
             Class::Guest => (Access::Guest, Vec::new()),
@@ -250,4 +259,47 @@ fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
             path.to_string_lossy()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Journal;
+    use crate::config::Config;
+    use crate::worker::{Class, Rules, Verdict};
+    use nix::unistd::{Gid, Uid};
+    use std::time::Duration;
+
+    #[test]
+    fn who_keeps_the_lock_is_waited_for_once_in_a_session() {
+        let verdict = Verdict {
+            class: Class::Local,
+            rules: Rules::Local,
+            name: b"alice".to_vec(),
+            uid: Uid::from_raw(1001),
+            gid: Gid::from_raw(1001),
+            groups: Vec::new(),
+            home: "/".into(),
+            extra: None,
+            chroot: false,
+            recorded: true,
+        };
+        let locks = Config::default();
+        let never = Config {
+            no_log_lock: true,
+            ..Config::default()
+        };
+        let patience = Some(Duration::from_secs(5));
+        for (before, got, after, expected) in [
+            (true, true, &locks, patience),
+            (true, false, &locks, None),
+            (true, true, &never, None),
+            (false, true, &locks, patience),
+        ] {
+            let mut journal = Journal::silent(([127, 0, 0, 1], 21).into());
+            journal.locks = before;
+            journal.lock = patience.filter(|_| before && got);
+            journal.settled(&verdict, after);
+            assert_eq!(journal.lock, expected);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The master: root, listens, counts, forks a helper per connection, reaps; it never reads a byte from a client.
 
 mod admit;
-mod background;
+mod begin;
 pub mod diagnostics;
 mod fences;
 pub mod keys;
@@ -9,7 +9,6 @@ mod launch;
 mod ledger;
 mod listen;
 mod nursery;
-mod pid_file;
 mod renewal;
 mod report;
 mod reports;
@@ -28,13 +27,13 @@ use crate::sys::clock::Zone;
 use crate::sys::confine;
 use crate::sys::heap;
 use crate::sys::oom;
-use crate::sys::process;
+use crate::sys::process::{self, Ended};
 use crate::sys::rseq;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::title;
 use crate::wire::Report;
 use admit::Relief;
-use background::{Launched, Launcher, go};
+use begin::{Begun, Herald};
 use caps::Capability;
 use keys::Keys;
 use launch::Service;
@@ -45,7 +44,6 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use nursery::Nursery;
-use pid_file::PidFile;
 use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
@@ -133,20 +131,26 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         hold_signals()?;
         oom::spare();
     }
-    let mut pid_file = start.pid_file.map(PidFile::open).transpose()?;
-    let mut launcher = match go(pid_file.as_mut(), background)? {
-        Launched::Away => return Ok(0),
-        Launched::Here(launcher) => launcher,
+    let mut herald = match begin::begin(start.pid_file, background)? {
+        Begun::Server(herald) => herald,
+        Begun::Over(status) => return Ok(status),
     };
+    let keep_error = standalone && !background;
     let served = stay(
         start.sources,
         prepared,
         service,
         &fences,
-        pid_file,
-        &mut launcher,
+        keep_error,
+        &mut herald,
     );
-    served.inspect_err(|why| launcher.refuse(why))
+    match served {
+        Ok(status) => {
+            herald.over();
+            Ok(status)
+        }
+        Err(refusal) => herald.fails(refusal),
+    }
 }
 
 /// Serves, in the process that is master in the end.
@@ -155,24 +159,26 @@ fn stay(
     prepared: Prepared,
     service: Service,
     fences: &fences::Found,
-    pid_file: Option<PidFile>,
-    launcher: &mut Launcher,
+    keep_error: bool,
+    herald: &mut Herald,
 ) -> Result<i32, Refusal> {
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let zone = Zone::load();
     let tried = Instant::now();
-    let standalone = matches!(service, Service::Listen(_));
-    let keys = settle(&prepared, standalone && !prepared.config().background)?;
+    let keys = settle(&prepared, keep_error)?;
     fences.say();
-    log::info!("serving {}", launch::describe(&service, prepared.config()));
+    let serving = launch::describe(&service, prepared.config());
     let listeners = match service {
         Service::Listen(listeners) => listeners,
         Service::One {
             client,
             peer,
             local,
-        } => return Ok(serve_one(&prepared, keys, client, peer, local, load_conf)),
+        } => {
+            log::info!("serving {serving}");
+            return Ok(serve_one(&prepared, keys, client, peer, local, load_conf));
+        }
     };
     let mut master = Master {
         nursery: Nursery::start(&prepared),
@@ -192,13 +198,12 @@ fn stay(
         load_conf,
         zone,
     };
-    if launcher.ready() {
+    log::info!("serving {serving}");
+    if herald.serves() {
         master.serve();
     }
-    // While nobody else can listen, and so write there.
-    if let Some(file) = pid_file {
-        file.remove();
-    }
+    // While nobody else can listen, and so write its own number there.
+    herald.over();
     Ok(0)
 }
 
@@ -338,14 +343,18 @@ impl Master {
             self.retired.retain(|retired| *retired != pid);
             self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);
-            let known = self.roster.left(pid);
-            let badly = match ended {
-                process::Ended::Killed(_) => true,
-                process::Ended::Exited(status) => status == helper::LEFT_ONE,
+            let Some(address) = self.roster.left(pid) else {
+                continue;
             };
-            if known && badly {
-                left_some.push(pid);
+            if let Ended::Killed(signal) = ended {
+                // Nobody else is left to say it.
+                log::error!(
+                    "a session of {address} was ended: its helper was killed by signal {signal}"
+                );
+            } else if ended != Ended::Exited(helper::LEFT_ONE) {
+                continue;
             }
+            left_some.push(pid);
         }
         if !left_some.is_empty() {
             strays::end(&left_some);

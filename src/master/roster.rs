@@ -101,11 +101,10 @@ impl Roster {
         }
     }
 
-    /// A child has ended; false for an orphan that was adopted, which is nobody's session.
-    pub fn left(&mut self, child: Pid) -> bool {
-        let Some((_, address)) = self.at(child).ok().and_then(|at| self.sessions.remove(at)) else {
-            return false;
-        };
+    /// A child has ended: whose session that was; an orphan that was adopted is nobody's.
+    pub fn left(&mut self, child: Pid) -> Option<IpAddr> {
+        let at = self.at(child).ok()?;
+        let (_, address) = self.sessions.remove(at)?;
         if let Ok(at) = self.sources_at(address.into())
             && let Some((_, count)) = self.sources.get_mut(at)
         {
@@ -114,7 +113,7 @@ impl Roster {
                 self.sources.remove(at);
             }
         }
-        true
+        Some(address)
     }
 }
 
@@ -144,10 +143,10 @@ mod tests {
         assert_eq!((counts.all, counts.here), (3, 3));
         assert!(roster.source(Pid::from_raw(11)).is_some());
         assert!(roster.source(Pid::from_raw(12)).is_none());
-        assert!(!roster.left(Pid::from_raw(99)));
-        assert!(roster.left(Pid::from_raw(10)));
-        assert!(!roster.left(Pid::from_raw(10)));
-        assert!(roster.left(Pid::from_raw(11)));
+        assert_eq!(roster.left(Pid::from_raw(99)), None);
+        assert!(roster.left(Pid::from_raw(10)).is_some());
+        assert_eq!(roster.left(Pid::from_raw(10)), None);
+        assert!(roster.left(Pid::from_raw(11)).is_some());
         assert!(roster.sessions.is_empty() && roster.sources.is_empty());
     }
 
@@ -189,7 +188,7 @@ mod tests {
             );
         }
         for pid in 1..=5 {
-            assert!(roster.left(Pid::from_raw(pid)));
+            assert!(roster.left(Pid::from_raw(pid)).is_some());
         }
         assert!(roster.sources.is_empty());
     }

@@ -287,8 +287,9 @@ fn filters_hold(who: Who) -> bool {
     *FOUND.get_or_init(|| compile(who, Vec::new).is_ok())
 }
 
-/// The exit status of a reader that has not done its work, or that no filter has ended.
-const UNFILTERED: i32 = 1;
+/// The exit status of a reader that has not done its work, and that of one which should have been ended by a filter.
+const FAILED: i32 = 1;
+const UNFILTERED: i32 = 3;
 
 /// What a reader may say beside what it has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,7 +312,7 @@ fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result
         let heard = hear(&mut channel, |fd| errand.speaks(fd), may, &mut found);
         drop(channel);
         let ended = *found.ended.insert(errand.end()?);
-        heard.ok_or_else(|| io::Error::other(format!("{ended:?}")))
+        heard.ok_or_else(|| io::Error::other(ended.to_string()))
     });
     if let Err(error) = heard {
         found.good = false;
@@ -337,7 +338,11 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
             Ok(_) => work(&host),
             Err(failure) => host.gives_up(&failure.to_string()),
         };
-        told.map_or(UNFILTERED, |()| 0)
+        match told {
+            Ok(()) => 0,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => UNFILTERED,
+            Err(_) => FAILED,
+        }
     })?;
     Ok((ours, pid))
 }

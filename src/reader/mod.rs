@@ -141,7 +141,7 @@ impl Host {
             self.say(&FromReader::Program { place, words })?;
         }
         self.say(&FromReader::Done(true))?;
-        seccomp::try_out();
+        seccomp::try_out()?;
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -24,7 +24,7 @@ impl Crypt {
         [c"libcrypt.so.2", c"libcrypt.so.1"]
             .into_iter()
             .find_map(|name| {
-                let library = dl::open(name)?;
+                let library = dl::open(name).ok()?;
                 Self::of(|symbol| dl::symbol(library, symbol))
             })
             .or_else(|| Self::of(dl::own))

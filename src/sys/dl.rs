@@ -1,6 +1,7 @@
 //! Opening shared libraries that may be missing (dlopen(3)), in nursery and auth, whose memory nobody else sees; and functions that
 //! not every C library has.
 
+use nix::errno::Errno;
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -17,12 +18,50 @@ pub type BareFork = unsafe extern "C" fn() -> libc::pid_t;
 #[derive(Debug, Clone, Copy)]
 pub struct Library(*mut c_void);
 
-/// Opens a library by its file name; `None` when the host does not have it.
-pub fn open(name: &CStr) -> Option<Library> {
+/// Why a library is not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unopened {
+    /// The host does not have it.
+    Missing,
+    /// It may well: the loader's word for what went wrong.
+    Failed(String),
+}
+
+/// Opens a library by its file name.
+///
+/// # Errors
+/// It is not open.
+pub fn open(name: &CStr) -> Result<Library, Unopened> {
     OPEN.store(true, Ordering::Relaxed);
     // SAFETY: the name ends in NUL; the initialisers that run are those of the system's own libraries.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    (!handle.is_null()).then_some(Library(handle))
+    if handle.is_null() {
+        return Err(unopened(name, &last_error()));
+    }
+    Ok(Library(handle))
+}
+
+/// What dlopen(3) has just said.
+fn last_error() -> String {
+    // SAFETY: the call takes nothing, and gives null or a string that ends in NUL and stays until the next call, which is none here.
+    unsafe {
+        let text = libc::dlerror();
+        if text.is_null() {
+            return String::new();
+        }
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    }
+}
+
+/// Whether the loader has looked everywhere and found no such file. That a library it needs is missing is another thing (glibc names that
+/// one alone, musl both).
+fn unopened(name: &CStr, said: &str) -> Unopened {
+    let own = said.contains(&*name.to_string_lossy()) && !said.contains("needed by");
+    if own && said.contains(Errno::ENOENT.desc()) {
+        Unopened::Missing
+    } else {
+        Unopened::Failed(said.to_owned())
+    }
 }
 
 /// The address of a symbol, which the caller must give its right type.
@@ -78,6 +117,32 @@ unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _: usize, list: *mut c_
 
 #[cfg(test)]
 mod tests {
+    use super::{Unopened, open, unopened};
+
+    #[test]
+    fn what_is_missing_and_what_cannot_be_opened() {
+        let none = c"libvsftpd-has-none.so.0";
+        assert_eq!(open(none).map(drop), Err(Unopened::Missing));
+        for said in [
+            "libpam.so.0: cannot open shared object file: Too many open files",
+            "libpam.so.0: file too short",
+            "libpam.so.0: failed to map segment from shared object: Cannot allocate memory",
+            "libaudit.so.1: cannot open shared object file: No such file or directory",
+            "Error loading shared library libaudit.so.1: No such file or directory (needed by /usr/lib/libpam.so.0)",
+            "Error loading shared library libpam.so.0: No file descriptors available",
+            "",
+        ] {
+            let failed = Unopened::Failed(said.to_owned());
+            assert_eq!(unopened(c"libpam.so.0", said), failed);
+        }
+        for said in [
+            "libpam.so.0: cannot open shared object file: No such file or directory",
+            "Error loading shared library libpam.so.0: No such file or directory",
+        ] {
+            assert_eq!(unopened(c"libpam.so.0", said), Unopened::Missing);
+        }
+    }
+
     #[test]
     fn the_c_library_is_loaded() {
         let loaded = super::loaded();

@@ -4,7 +4,7 @@
 #[path = "../../tests/fuzz/conversation.rs"]
 pub mod fuzz;
 
-use super::dl;
+use super::dl::{self, Unopened};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -125,8 +125,21 @@ macro_rules! function {
 
 impl Pam {
     /// Opens libpam; `None` when the host has none.
-    pub fn load() -> Option<Self> {
-        let library = dl::open(c"libpam.so.0")?;
+    ///
+    /// # Errors
+    /// It has one, or may have, which cannot be loaded now: why.
+    pub fn load() -> Result<Option<Self>, String> {
+        match dl::open(c"libpam.so.0") {
+            Ok(library) => match Self::of(library) {
+                Some(pam) => Ok(Some(pam)),
+                None => Err("a function is not there".to_owned()),
+            },
+            Err(Unopened::Missing) => Ok(None),
+            Err(Unopened::Failed(why)) => Err(why),
+        }
+    }
+
+    fn of(library: dl::Library) -> Option<Self> {
         Some(Self {
             start: function!(library, c"pam_start", Start),
             end: function!(library, c"pam_end", End),

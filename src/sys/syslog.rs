@@ -1,8 +1,9 @@
 //! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
 
 use super::socket;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const FACILITY: u8 = 11 << 3;
 /// One connection to /dev/log.
 #[derive(Debug)]
 pub struct Syslog {
-    socket: Option<UnixDatagram>,
+    socket: Result<UnixDatagram, Errno>,
     ident: &'static str,
     pid: u32,
     patience: Duration,
@@ -36,13 +37,21 @@ impl Syslog {
     /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
     pub fn new(ident: &'static str, patience: Duration) -> Self {
         Self {
-            socket: connected(),
+            socket: connect().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0))),
             ident,
             pid: std::process::id(),
             patience,
             lost: 0,
             buffer: Vec::new(),
         }
+    }
+
+    /// Whether there is a daemon.
+    ///
+    /// # Errors
+    /// None is to be had.
+    pub fn connected(&self) -> Result<(), Errno> {
+        self.socket.as_ref().map(|_| ()).map_err(|why| *why)
     }
 
     /// Sends one line; the daemon stamps the time.
@@ -69,7 +78,7 @@ impl Syslog {
 
     /// Whether the daemon has taken the line, or there is none that could.
     fn put(&mut self, level: Level, text: &[u8]) -> bool {
-        if self.socket.is_none() {
+        if self.socket.is_err() {
             return true;
         }
         let priority = FACILITY
@@ -88,7 +97,7 @@ impl Syslog {
         };
         let until = Instant::now().checked_add(patience);
         let mut renewed = false;
-        while let Some(socket) = &self.socket {
+        while let Ok(socket) = &self.socket {
             match socket.send(&self.buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A stopped daemon must not stop the session.
@@ -100,12 +109,12 @@ impl Syslog {
                 }
                 Ok(_) => return true,
                 // The daemon was started anew. After login there is no way to it: lines are lost, as with syslog(3) behind a chroot.
-                Err(_) if !renewed => match connected() {
-                    Some(socket) => {
-                        self.socket = Some(socket);
+                Err(_) if !renewed => match connect() {
+                    Ok(socket) => {
+                        self.socket = Ok(socket);
                         renewed = true;
                     }
-                    None => return true,
+                    Err(_) => return true,
                 },
                 Err(_) => return true,
             }
@@ -115,11 +124,11 @@ impl Syslog {
 }
 
 /// The way to the daemon that is there now.
-fn connected() -> Option<UnixDatagram> {
-    let socket = UnixDatagram::unbound().ok()?;
-    socket.connect("/dev/log").ok()?;
-    socket.set_nonblocking(true).ok()?;
-    Some(socket)
+fn connect() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect("/dev/log")?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 impl Drop for Syslog {

@@ -4,7 +4,7 @@ use super::commands::Offer;
 use super::line::End;
 use super::mover::Work;
 use super::state::{Flow, Over, Session};
-use super::transfer::{Source, source};
+use super::transfer::{Source, UNABLE, source};
 use crate::ftp::digest::{self, Algorithm};
 use crate::sys::tree::meta_of;
 use nix::errno::Errno;
@@ -184,6 +184,7 @@ fn compute(
             return Ok(result.lock().ok().and_then(|mut place| place.take()));
         }
         End::Deserted => return Err(Over(1)),
+        End::Unable => session.reply(451, UNABLE),
         End::Local(why) => {
             session.note(&format!("local file: {}", why.desc()));
             session.reply(451, b"Failure reading local file.");

@@ -120,7 +120,7 @@ fn settle(
     if verdict.chroot && !lenient && !config.run_as_launching_user && confined.root_is_writable() {
         return Err(Oops::writable(&verdict.class, path));
     }
-    let start = start(&tree, verdict, here, inner);
+    let start = start(&tree, verdict, here, inner).map_err(|why| Oops::Directory(path, why))?;
     Ok(Jail {
         confined,
         tree,
@@ -128,26 +128,36 @@ fn settle(
     })
 }
 
-/// Where the session starts within its tree.
+/// Where the session starts within its tree. Nowhere else: what was entered a moment ago is there, whatever the kernel lacks now.
 fn start(
     tree: &Tree,
     verdict: &Verdict,
-    here: Option<PathBuf>,
+    here: Result<PathBuf, Errno>,
     inner: Option<OsString>,
-) -> VirtualPath {
+) -> Result<VirtualPath, Errno> {
     let mut start = VirtualPath::root();
-    if !verdict.chroot
-        && let Some(here) = here
-        && let Ok(there) = tree.enter(&VirtualPath::root(), here.as_os_str().as_bytes())
-    {
-        start = there;
+    if !verdict.chroot {
+        start = tree.enter(&start, here?.as_os_str().as_bytes())?;
     }
-    if let Some(inner) = inner
-        && let Ok(there) = tree.enter(&start, inner.as_bytes())
-    {
-        start = there;
+    // One that is not there leaves the session in the directory before it.
+    match inner.map(|inner| tree.enter(&start, inner.as_bytes())) {
+        Some(Err(why)) if is_no_place(why) => Ok(start),
+        None => Ok(start),
+        Some(there) => there,
     }
-    start
+}
+
+/// Whether there is no such directory for the user, as opposed to what the kernel or a disk cannot do.
+fn is_no_place(why: Errno) -> bool {
+    matches!(
+        why,
+        Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ELOOP
+            | Errno::ENAMETOOLONG
+    )
 }
 
 /// Why the login ends in a `500 OOPS: ` line.
@@ -190,9 +200,12 @@ impl Oops {
         match self {
             Self::Directory(path, why) => {
                 let path = path.to_string_lossy();
-                format!(
-                    "login ended: cannot change directory to {path}: {why}; create it and let the user enter it"
-                )
+                let cure = if is_no_place(*why) {
+                    "; create it and let the user enter it"
+                } else {
+                    ""
+                };
+                format!("login ended: cannot change directory to {path}: {why}{cure}")
             }
             Self::WritableRoot(path) => {
                 let path = path.to_string_lossy();

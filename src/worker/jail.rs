@@ -29,7 +29,7 @@ pub struct Arrived {
     /// Its name in the settings, or in the account.
     pub path: OsString,
     /// Its name in the host's tree.
-    pub here: Option<PathBuf>,
+    pub here: Result<PathBuf, Errno>,
     /// The one to be entered from there, which need not be.
     pub inner: Option<OsString>,
 }
@@ -111,7 +111,7 @@ fn arrive(config: &Config, verdict: &Verdict) -> Result<Reached, String> {
                 Err(why) => Err((extra, why)),
             },
         });
-    let here = nix::unistd::getcwd().ok();
+    let here = nix::unistd::getcwd();
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let opened = nix::fcntl::open(".", flags, Mode::empty());
     if own {

@@ -141,6 +141,8 @@ pub enum End {
     Unfinished,
     /// MODE Z: what came stands for more than is allowed.
     Swollen,
+    /// There is no thread for it, which has been written down.
+    Unable,
     /// The client or helper has gone, or spoke nonsense: nobody is left to be told.
     Deserted,
 }

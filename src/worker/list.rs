@@ -77,6 +77,7 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
             | End::Unfinished
             | End::Swollen
             | End::Done
+            | End::Unable
             | End::Deserted,
         ) => return Err(super::state::Over(1)),
     }

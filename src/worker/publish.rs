@@ -106,7 +106,10 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
                 session.note_once("atomic_uploads: a directory does not allow a hidden name; files are written under their own there");
                 return Ok(Opening::Direct);
             }
-            Err(_) => return Ok(Opening::Refused),
+            Err(why) => {
+                session.uncreated(why);
+                return Ok(Opening::Refused);
+            }
         };
         let Ok(keep) = file.try_clone() else {
             return Ok(Opening::Refused);

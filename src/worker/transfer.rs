@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// How often work that says nothing asks whether its client is still there.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// What the client is told whose bytes no thread can move (RFC 959's words for 451).
+pub const UNABLE: &[u8] = b"Requested action aborted: local error in processing.";
+
 /// How often a file that was removed while its lock was waited for is made anew.
 const ANEW: u32 = 8;
 
@@ -479,6 +482,7 @@ impl Session {
                 self.reply(552, b"Too much compressed. Use MODE S.");
             }
             End::Handshake => self.reply(425, b"TLS handshake failed on the data connection."),
+            End::Unable => self.reply(451, UNABLE),
             End::Deserted => return Err(Over(1)),
             End::Stalled => {
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
@@ -518,8 +522,11 @@ impl Session {
             match Mover::start() {
                 Ok(mover) => self.mover = Some(mover),
                 Err(error) => {
-                    self.note(&format!("cannot start the data thread: {error}"));
-                    return Ok((End::Local(nix::errno::Errno::EAGAIN), 0));
+                    self.note(&format!(
+                        "cannot start the data thread: {error}; raise the limit of processes (TasksMax, pids.max, the user's nproc) or \
+                         memory"
+                    ));
+                    return Ok((End::Unable, 0));
                 }
             }
         }

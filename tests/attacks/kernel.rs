@@ -2,12 +2,13 @@
 
 use crate::fault::Fault;
 use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, session};
-use crate::support::host::ALICE;
+use crate::support::host::{ALICE, bind, pam_libraries};
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
 use crate::support::{Client, Host, Server, wait};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -329,4 +330,137 @@ fn no_splicing_to_the_file() {
         drop(c);
         back_to_base(&server);
     }
+}
+
+/// The two processes of the only session, or of the one whose filters are not awaited.
+fn pair(server: &Server) -> (i32, i32) {
+    wait("helper and worker", || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let [worker] = children(helper)[..] else {
+            return None;
+        };
+        Some((helper, worker))
+    })
+}
+
+/// Its end is in no log of the session's: nobody is left there to write.
+#[test]
+fn a_helper_that_is_killed_is_told() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (helper, _) = logged_in(&server, ALICE);
+    let helper = nix::unistd::Pid::from_raw(helper);
+    nix::sys::signal::kill(helper, nix::sys::signal::Signal::SIGKILL).unwrap();
+    c.ended();
+    let told = "a session of 127.0.0.1 was ended: its helper was killed by signal 9";
+    until_said(told);
+    said_once(told);
+    drop(c);
+    back_to_base(&server);
+}
+
+/// A user who may have no thread: what is needed is told, and no file is blamed.
+#[test]
+fn no_thread_can_be_made() {
+    let host = Host::new();
+    let all = vec![b'x'; 1_000_000];
+    host.file("/home/alice/big", &all);
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let mut c = Client::alice();
+    let (_, worker) = pair(&server);
+    let fault = Fault::with(worker, "clone3,clone", "EAGAIN");
+    let unable = "451 Requested action aborted: local error in processing.";
+    for command in ["RETR big", "STOR new"] {
+        let (_, mut data) = c.begin(command);
+        if command.starts_with("STOR") {
+            // It may be refused on its way.
+            let _ = data.stream.write_all(&all);
+        }
+        c.next(unable);
+    }
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert_eq!(
+        log.matches("cannot start the data thread: ").count(),
+        2,
+        "{log}"
+    );
+    assert!(log.contains("raise the limit of processes"), "{log}");
+    assert!(!log.contains("local file"), "{log}");
+    drop(fault);
+    assert!(c.fetch("RETR big") == all);
+}
+
+/// What the kernel lacks for a moment does not put a user into another directory.
+#[test]
+fn a_start_directory_that_cannot_be_found_now() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let mut refused = 0;
+    for (call, when) in [("openat2", 1), ("openat2", 2), ("getcwd", 1)] {
+        let mut c = Client::connect();
+        let (helper, _) = pair(&server);
+        let fault = Fault::below_with(helper, call, &format!("EIO:when={when}"));
+        c.says("USER alice", "331 Please specify the password.");
+        let said = c.cmd("PASS secret");
+        if said.code() == "230" {
+            c.says("PWD", "257 \"/home/alice\" is the current directory");
+        } else {
+            assert_eq!(said.text(), "500 OOPS: cannot change directory:/home/alice");
+            refused += 1;
+        }
+        assert_eq!(fault.answered(), 1, "{call} {when}");
+        drop(fault);
+        drop(c);
+        back_to_base(&server);
+    }
+    assert!(refused >= 2);
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(
+        log.contains("cannot change directory to /home/alice: EIO"),
+        "{log}"
+    );
+}
+
+/// The auth that accounts for a session waits for a word or for helper's end: without the mend each waited for the other, two minutes long.
+#[test]
+fn an_auth_that_cannot_be_told_that_the_session_is_over() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\nsession_support=YES\n");
+    let mut c = Client::alice();
+    let (helper, _) = pair(&server);
+    let fault = Fault::with(helper, "sendmsg", "ENOMEM");
+    c.says("QUIT", "221 Goodbye.");
+    c.ended();
+    wait("helper to say that it is over", || {
+        (fault.answered() > 0).then_some(())
+    });
+    drop(fault);
+    drop(c);
+    back_to_base(&server);
+}
+
+/// A password that PAM is to judge is judged by nobody else: without the mend shadow was asked where libpam could not be loaded, be it
+/// for want of a descriptor, and no rule of the service held.
+#[test]
+fn a_pam_that_cannot_be_loaded() {
+    let host = Host::new();
+    host.write("/mnt/empty", "");
+    for library in pam_libraries() {
+        bind(Path::new("/mnt/empty"), &library.canonicalize().unwrap());
+    }
+    let server = Server::start(&host, "");
+    let mut c = Client::connect();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS secret", "530 Login incorrect.");
+    c.says("QUIT", "221 Goodbye.");
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(log.contains("libpam.so.0 cannot be loaded: "), "{log}");
+    drop(c);
+    back_to_base(&server);
 }

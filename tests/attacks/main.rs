@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod begin;
 mod bounds;
 mod cost;
 mod fault;

@@ -1,5 +1,6 @@
 //! session_support: auth alone keeps root, sees nothing of the client, and puts everything in order however the session ends.
 
+use super::support::host::{hide, pam_libraries};
 use super::support::utmp::{self, UTMP, WTMP};
 use super::support::{Client, Host, Server, wait};
 use super::{ALICE, EMPTY, NOBODY, Seen, alone, children, uid};
@@ -343,7 +344,7 @@ pub(super) fn places(pid: i32, bytes: &[u8]) -> Vec<String> {
 fn without_pam_the_log_says_so() {
     let host = host();
     let server = {
-        hide_pam();
+        pam_libraries().iter().for_each(|path| hide(path));
         Server::start(&host, ON)
     };
     let mut client = Client::alice();
@@ -362,7 +363,7 @@ fn without_pam_the_log_says_so() {
 #[test]
 fn without_pam_a_password_is_hashed_without_rights() {
     let host = Host::new();
-    hide_pam();
+    pam_libraries().iter().for_each(|path| hide(path));
     // So many rounds that they do not end by themselves.
     let hash = format!("$6$rounds=900000000$salt${}", "x".repeat(86));
     host.write("/etc/shadow", &format!("alice:{hash}:19000::::::\n"));
@@ -405,7 +406,7 @@ fn without_pam_a_password_is_hashed_without_rights() {
 #[test]
 fn without_pam_and_shadow() {
     let host = host();
-    hide_pam();
+    pam_libraries().iter().for_each(|path| hide(path));
     let shadow = String::from_utf8(host.read("/etc/shadow")).unwrap();
     let line = shadow.lines().find(|line| line.starts_with("alice:"));
     let hash = line.unwrap().split(':').nth(1).unwrap();
@@ -427,26 +428,4 @@ fn without_pam_and_shadow() {
         }
     }
     alone(&server);
-}
-
-/// Puts an empty file in the place of libpam, in this private host.
-fn hide_pam() {
-    let cache = String::from_utf8_lossy(&fs::read("/etc/ld.so.cache").unwrap()).into_owned();
-    let mut hidden = 0;
-    for path in cache
-        .split('\0')
-        .filter(|path| path.ends_with("/libpam.so.0"))
-    {
-        let flags = nix::mount::MsFlags::MS_BIND;
-        nix::mount::mount(
-            Some("/etc/hosts.deny"),
-            path,
-            None::<&str>,
-            flags,
-            None::<&str>,
-        )
-        .unwrap();
-        hidden += 1;
-    }
-    assert!(hidden > 0, "libpam is not in ld.so.cache");
 }

@@ -285,7 +285,7 @@ fn how_an_auth_ends_is_told() {
         ),
         (
             Signal::SIGKILL,
-            "a PAM module or library crashed (signal 9)",
+            "the process was killed (signal 9), by somebody or because memory ran out",
         ),
     ] {
         let (mut client, _, auth) = asking(&server);

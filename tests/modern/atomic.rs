@@ -1,7 +1,7 @@
 //! atomic_uploads: the old file stays whole until the new one is, whatever happens between.
 
 use crate::clients::run;
-use crate::support::host::{ALICE, BOB, FTP};
+use crate::support::host::{ALICE, BOB, FTP, tmpfs};
 use crate::support::{Client, Data, Host, Server, wait};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -426,4 +426,22 @@ fn lftp_resumes() {
     );
     assert_eq!(host.read("/home/alice/body"), body);
     assert!(!host.exists("/home/alice/.body.uploading"));
+}
+
+/// Why there is no hidden file is told as it is of others: without the mend the log had no reason.
+#[test]
+fn no_room_for_the_hidden_file() {
+    let host = Host::new();
+    host.mkdir("/home/alice/full", ALICE);
+    tmpfs("/home/alice/full", "mode=777,nr_inodes=1");
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let _waits = c.passive();
+    c.says("STOR full/new", "553 Could not create file.");
+    c.says("QUIT", "221 Goodbye.");
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    assert!(
+        log.contains("cannot create the file: No space left on device"),
+        "{log}"
+    );
 }

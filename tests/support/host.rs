@@ -263,6 +263,46 @@ pub fn tmpfs(place: &str, data: &str) {
     .unwrap_or_else(|e| panic!("{place}: {e}"));
 }
 
+/// Takes a file out of its directory, in this private host alone.
+pub fn hide(path: &Path) {
+    let directory = path.parent().unwrap();
+    let name = format!(
+        "/mnt/without{}",
+        directory.to_string_lossy().replace('/', "-")
+    );
+    let (over, work) = (format!("{name}/over"), format!("{name}/work"));
+    fs::create_dir_all(&over).unwrap();
+    fs::create_dir_all(&work).unwrap();
+    let data = format!(
+        "lowerdir={},upperdir={over},workdir={work}",
+        directory.display()
+    );
+    mount(
+        Some("overlay"),
+        directory,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(data.as_str()),
+    )
+    .unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+    fs::remove_file(path).unwrap();
+}
+
+/// Every place where the loader may find the host's PAM.
+pub fn pam_libraries() -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/lib64")];
+    places.extend(
+        fs::read_dir("/usr/lib")
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path()),
+    );
+    let files = places.into_iter().map(|place| place.join("libpam.so.0"));
+    let found: Vec<PathBuf> = files.filter(|file| file.exists()).collect();
+    assert!(!found.is_empty(), "libpam.so.0 was not found");
+    found
+}
+
 /// A place under another name too.
 pub fn bind(from: &Path, to: &Path) {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)

@@ -62,6 +62,9 @@ pub fn failed(why: impl fmt::Display) -> Reason {
 /// The same for an auth that has ended without a word.
 pub fn died(ended: Ended) -> Reason {
     match ended {
+        Ended::Killed(libc::SIGKILL) => {
+            failed("the process was killed (signal 9), by somebody or because memory ran out")
+        }
         Ended::Killed(signal) => {
             failed(format!("a PAM module or library crashed (signal {signal})"))
         }
@@ -115,8 +118,14 @@ pub fn answer<In: Message>(
     asked: Asked<'_>,
     mut channel: Channel<AuthWord, In>,
 ) {
-    if let Some(library) = Pam::load() {
-        return answer_by(&library, asked, channel);
+    match Pam::load() {
+        Ok(Some(library)) => return answer_by(&library, asked, channel),
+        Ok(None) => {}
+        // What PAM would have said nobody knows: another judge is none.
+        Err(why) => {
+            let reason = failed(format!("libpam.so.0 cannot be loaded: {why}"));
+            return say(&mut channel, refused(reason));
+        }
     }
     // All that takes a right: what comes then, the passwords' lines among it, is read without any.
     let file = File::open(SHADOW);

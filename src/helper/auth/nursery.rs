@@ -147,7 +147,7 @@ fn services(prepared: &Prepared) -> Vec<&OsStr> {
 
 /// Loads libpam, the modules of the services, and the modules of the name service; none where there is no PAM.
 fn load(prepared: &Prepared) -> Option<Pam> {
-    let pam = Pam::load()?;
+    let pam = Pam::load().ok().flatten()?;
     for service in services(prepared) {
         if let Ok(service) = CString::new(service.as_bytes()) {
             pam.keep_modules(&service);

@@ -33,7 +33,7 @@ fn check(
     check_shell: bool,
 ) -> Result<Vec<u8>, Reason> {
     let crypt = Crypt::load().ok_or_else(|| {
-        Reason::new("neither libpam.so.0 nor libcrypt is installed: no password can be checked")
+        Reason::new("libpam.so.0 is not installed, and libcrypt is not or cannot be loaded: no password can be checked")
     })?;
     let account = account::find(name)
         .map_err(|error| Reason::new(format!("the account look-up failed: {error}")))?;

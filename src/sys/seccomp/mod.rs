@@ -14,6 +14,7 @@ use super::kernel::{self, reporting};
 use bpf::Refusal;
 use rows::{Answer, Row, When};
 use seccompiler::sock_filter;
+use std::io;
 
 /// What a worker may change in its tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,28 +170,53 @@ impl List {
     /// # Errors
     /// The kernel refuses.
     pub fn install(self) -> Result<(), String> {
-        let program = self.program().ok_or("no such list")?;
+        self.put().map_err(|error| error.to_string())
+    }
+
+    fn put(self) -> Result<(), seccompiler::Error> {
+        // There is one for each list; an empty one is refused.
+        let program = self.program().unwrap_or_default();
         if reporting() {
-            report::listen().map_err(|error| error.to_string())?;
+            report::listen().map_err(|error| seccompiler::Error::Prctl(error.into()))?;
         }
-        seccompiler::apply_filter(program).map_err(|error| error.to_string())
+        seccompiler::apply_filter(program)
     }
 }
 
 /// Tries that a filter lets pass what is listed and ends the process for what is not: for a process that has nothing else to do, and comes
 /// back only from a kernel that cannot.
-pub fn try_out() {
+///
+/// # Errors
+/// There was no memory for a filter just now, which says nothing about filters.
+pub fn try_out() -> io::Result<()> {
     let list = List::Worker {
         rights: Rights::default(),
         names: false,
     };
     // Its report would be about nothing.
     let _ = nix::unistd::close(2);
-    if list.install().is_ok() {
-        // Listed: time passes. Not listed: who the parent is.
-        std::thread::sleep(std::time::Duration::from_micros(1));
-        let _ = nix::unistd::getppid();
+    match list.put() {
+        Ok(()) => {
+            // Listed: time passes. Not listed: who the parent is.
+            std::thread::sleep(std::time::Duration::from_micros(1));
+            let _ = nix::unistd::getppid();
+            Ok(())
+        }
+        Err(seccompiler::Error::Seccomp(error) | seccompiler::Error::Prctl(error))
+            if passes(&error) =>
+        {
+            Err(error)
+        }
+        Err(_) => Ok(()),
     }
+}
+
+/// Whether a filter that the kernel has not taken may be taken another time.
+fn passes(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOMEM | libc::EAGAIN | libc::EINTR)
+    )
 }
 
 mod report {

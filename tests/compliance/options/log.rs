@@ -2,6 +2,7 @@
 
 use super::{A_WHILE, missing, session, with};
 use crate::support::log::{VSFTPD, XFERLOG, vsftpd, xferlog};
+use crate::support::server::output;
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::mount::{MsFlags, mount};
@@ -375,4 +376,19 @@ fn fill_system_log() {
         sent
     };
     while taken() > 0 {}
+}
+
+/// Nobody reads the system's log: whoever started the server is told. The original loses the lines without a word.
+#[test]
+fn syslog_enable_without_a_system_log() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    drop(system_log());
+    fs::remove_file("/dev/log").unwrap();
+    let _server = Server::start(&host, "syslog_enable=YES\n");
+    Client::alice().says("QUIT", "221 Goodbye.");
+    let told = "127.0.0.1 lines of this session are missing in the system's log, /dev/log: No such file or directory";
+    assert!(output().contains(told), "{}", output());
 }

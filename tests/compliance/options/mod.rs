@@ -8,10 +8,10 @@ mod login;
 mod shown;
 mod start;
 
+use crate::support::host::{hide, pam_libraries};
 use crate::support::{Client, Host, Server, wait};
-use nix::mount::{MsFlags, mount};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const PASSWORD: &str = "331 Please specify the password.";
@@ -123,23 +123,7 @@ fn huge(path: &str, size: u64) {
 
 /// Hides the host's PAM library from the server.
 fn without_pam() {
-    fs::write("/mnt/empty", b"").unwrap();
-    let mut places = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/lib64")];
-    places.extend(
-        fs::read_dir("/usr/lib")
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.path()),
-    );
-    let mut hidden = 0;
-    for place in places {
-        if let Ok(library) = place.join("libpam.so.0").canonicalize() {
-            let (flags, none) = (MsFlags::MS_BIND, None::<&str>);
-            mount(Some("/mnt/empty"), &library, none, flags, none).unwrap();
-            hidden += 1;
-        }
-    }
-    assert!(hidden > 0, "libpam.so.0 was not found");
+    pam_libraries().iter().for_each(|path| hide(path));
 }
 
 /// Every option of a table file in src/config.
