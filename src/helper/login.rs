@@ -14,6 +14,7 @@ use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
 use crate::worker::{Class, Rules, Verdict};
 use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -524,12 +525,23 @@ pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
     // An empty one is none.
     lists::text(Path::new(path))
         .map(|text| Some(text).filter(|text| !text.is_empty()))
-        .map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
+        .map_err(|why| unreadable("cannot read banner file", path, &why))
 }
 
 fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
     let path = path.unwrap_or_default();
-    lists::read(Path::new(path)).map_err(|_| format!("{what}:{}", path.to_string_lossy()))
+    lists::read(Path::new(path)).map_err(|why| unreadable(what, path, &why))
+}
+
+/// The original's text; and the reason, if it is one of ours.
+fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
+    let path = path.to_string_lossy();
+    match why.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            format!("{what}:{path} ({why})")
+        }
+        _ => format!("{what}:{path}"),
+    }
 }
 
 fn pause(seconds: u32) {

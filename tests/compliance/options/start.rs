@@ -207,9 +207,11 @@ fn nopriv_user() {
 fn secure_chroot_dir() {
     let host = Host::new();
     fs::create_dir("/srv/void").unwrap();
+    std::os::unix::fs::symlink("void", "/srv/link").unwrap();
     let text = "listen=YES\n";
     for (text, root) in [
         ("listen=YES\nsecure_chroot_dir=/srv/void\n", "/srv/void"),
+        ("listen=YES\nsecure_chroot_dir=/srv/link\n", "/srv/void"),
         (text, "/run/vsftpd/empty"),
     ] {
         let server = Server::exactly(&host, text, 21);
