@@ -400,7 +400,14 @@ fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, 
 fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
     let config = prepared.config();
     let account = prepared.account(GUEST);
-    let account = account.ok_or_else(|| Refusal::Oops("no guest_username".to_owned()))?;
+    let account = account.ok_or_else(|| {
+        let why = if config.run_as_launching_user {
+            "guest_enable: there are no guests with run_as_launching_user"
+        } else {
+            "no guest_username"
+        };
+        Refusal::Oops(why.to_owned())
+    })?;
     let rules = if config.virtual_use_local_privs {
         Rules::Local
     } else {
@@ -536,11 +543,13 @@ fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
 /// The original's text; and the reason, if it is one of ours.
 fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
     let path = path.to_string_lossy();
-    match why.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            format!("{what}:{path} ({why})")
-        }
-        _ => format!("{what}:{path}"),
+    if matches!(
+        why.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    ) {
+        format!("{what}:{path} ({why})")
+    } else {
+        format!("{what}:{path}")
     }
 }
 

@@ -20,10 +20,7 @@ pub const MOST: usize = process::MOST_PASSED + 2;
 impl Listeners {
     /// Those that were passed by whoever has started this program.
     pub fn passed(sockets: Vec<OwnedFd>) -> Self {
-        Self {
-            sockets,
-            own: None,
-        }
+        Self { sockets, own: None }
     }
 
     /// Binds and listens: on `listen_port`, and on `implicit_listen_port` if there is one.

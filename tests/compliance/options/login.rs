@@ -388,7 +388,10 @@ fn userlist_file() {
             assert!(output().contains("/etc/others: longer than 1 MiB"));
         });
         let log = String::from_utf8_lossy(&host.read(VSFTPD)).into_owned();
-        assert!(log.contains("file:/etc/others (longer than 1 MiB)"), "{log}");
+        assert!(
+            log.contains("file:/etc/others (longer than 1 MiB)"),
+            "{log}"
+        );
     }
 }
 
