@@ -664,6 +664,24 @@ fn reloading_keeps_sessions_and_applies_to_new_ones() {
         (Client::dial().reply().text() == "220 second").then_some(())
     });
     old.says("NOOP", "200 NOOP ok.");
+    assert!(!support::server::output().contains("restart the server"));
+    // What it listens on takes a restart, which it says each time.
+    for _ in 0..2 {
+        let before = support::server::output().len();
+        fs::write(support::host::CONFIG, format!("{text}listen_port=2121\n")).unwrap();
+        server.signal(Signal::SIGHUP);
+        wait("the advice", || {
+            support::server::output()[before..]
+                .contains("listening on 0.0.0.0:21 as before; restart the server to listen on 0.0.0.0:2121")
+                .then_some(())
+        });
+    }
+    Client::dial().next("220 first");
+    fs::write(support::host::CONFIG, text.replace("first", "second")).unwrap();
+    server.signal(Signal::SIGHUP);
+    wait("the second banner again", || {
+        (Client::dial().reply().text() == "220 second").then_some(())
+    });
     // A file that is wrong changes nothing.
     fs::write(support::host::CONFIG, "no_such_option=YES\n").unwrap();
     server.signal(Signal::SIGHUP);

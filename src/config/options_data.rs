@@ -9,7 +9,8 @@ macro_rules! rows_data {
     /// The lowest port for PASV and EPSV. Values up to 1024 mean 1024.
     pasv_min_port: number(5001, 0..=65535), [Helper], PerUser, Works;
 
-    /// The highest port for PASV and EPSV. 0: 65535. With `pasv_min_port` it makes the range to open in a firewall.
+    /// The highest port for PASV and EPSV. 0: 65535. With `pasv_min_port` it makes the range to open in a firewall. Below the lowest
+    /// port it is a mistake.
     pasv_max_port: number(0, 0..=65535), [Helper], PerUser, Works;
 
     /// The IPv4 address told to clients in answers to PASV, for servers behind address translation. With `pasv_addr_resolve` it may be

@@ -27,7 +27,8 @@ macro_rules! rows_files {
     /// The umask for files and directories made by local users. Octal needs a leading 0: `022`, not `22`.
     local_umask: octal(0o77), [Worker], PerUser, Works;
 
-    /// The permissions of uploaded files before the umask is applied; `0777` lets uploads be executable. Octal needs a leading 0.
+    /// The permissions of uploaded files before the umask is applied; `0777` lets uploads be executable. Octal needs a leading 0. What
+    /// would be more than permissions does not count: no upload is setuid.
     file_open_mode: octal(0o666), [Worker], PerUser, Works;
 
     /// Give files uploaded by anonymous clients to the account in `chown_username`.

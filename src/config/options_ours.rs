@@ -46,7 +46,7 @@ macro_rules! rows_ours {
     /// A directory of files named after the hosts that this server is: with it clients may say HOST (RFC 7151) before they log in, and what
     /// stands in the file `ftp.example.org` is then read over these settings. The name is in lower case, of an IPv6 address
     /// in brackets; an empty file means these settings, and a name without a file is refused. The files are read at start and reload, and a mistake in one is
-    /// one in the configuration. A client that asks for a name in TLS (SNI) gets the certificate of that host's file, and may say no
+    /// one in the configuration; so is an option there that is for the whole server. A client that asks for a name in TLS (SNI) gets the certificate of that host's file, and may say no
     /// other in HOST. The key of such a certificate stands with it, unless `rsa_private_key_file` is in the host's file too.
     /// What stands in it is also read over a file of settings for the client's address.
     host_config_dir: text(), [Master Keyholder Helper Greeter Worker], Server, Added;

@@ -76,7 +76,8 @@ macro_rules! rows_tls {
     /// Refuse clients without a certificate. They are asked for one, whatever `ssl_request_cert` says.
     require_cert: flag(false), [Greeter Worker], Server, Under("ssl_enable");
 
-    /// Refuse certificates of clients that no authority in `ca_certs_file` vouches for.
+    /// Refuse certificates of clients that no authority in `ca_certs_file` vouches for. Who shows none is let in, unless `require_cert`
+    /// says otherwise.
     validate_cert: flag(false), [Greeter Worker], Server, Under("ssl_enable");
 
     /// Refuse data connections that do not resume the TLS session of their own control connection: proof that both ends are the same.

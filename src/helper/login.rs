@@ -14,6 +14,7 @@ use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
 use crate::worker::{Class, Rules, Verdict};
 use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -399,7 +400,14 @@ fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, 
 fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
     let config = prepared.config();
     let account = prepared.account(GUEST);
-    let account = account.ok_or_else(|| Refusal::Oops("no guest_username".to_owned()))?;
+    let account = account.ok_or_else(|| {
+        let why = if config.run_as_launching_user {
+            "guest_enable: there are no guests with run_as_launching_user"
+        } else {
+            "no guest_username"
+        };
+        Refusal::Oops(why.to_owned())
+    })?;
     let rules = if config.virtual_use_local_privs {
         Rules::Local
     } else {
@@ -524,12 +532,25 @@ pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
     // An empty one is none.
     lists::text(Path::new(path))
         .map(|text| Some(text).filter(|text| !text.is_empty()))
-        .map_err(|_| format!("cannot read banner file:{}", path.to_string_lossy()))
+        .map_err(|why| unreadable("cannot read banner file", path, &why))
 }
 
 fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
     let path = path.unwrap_or_default();
-    lists::read(Path::new(path)).map_err(|_| format!("{what}:{}", path.to_string_lossy()))
+    lists::read(Path::new(path)).map_err(|why| unreadable(what, path, &why))
+}
+
+/// The original's text; and the reason, if it is one of ours.
+fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
+    let path = path.to_string_lossy();
+    if matches!(
+        why.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    ) {
+        format!("{what}:{path} ({why})")
+    } else {
+        format!("{what}:{path}")
+    }
 }
 
 fn pause(seconds: u32) {

@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub struct Listeners {
     sockets: Vec<OwnedFd>,
-    own: bool,
+    /// Where the options wanted the first, if it was made here.
+    own: Option<SocketAddr>,
 }
 
 /// The most there can be: what is passed, and two of our own.
@@ -19,10 +20,7 @@ pub const MOST: usize = process::MOST_PASSED + 2;
 impl Listeners {
     /// Those that were passed by whoever has started this program.
     pub fn passed(sockets: Vec<OwnedFd>) -> Self {
-        Self {
-            sockets,
-            own: false,
-        }
+        Self { sockets, own: None }
     }
 
     /// Binds and listens: on `listen_port`, and on `implicit_listen_port` if there is one.
@@ -34,7 +32,8 @@ impl Listeners {
         if config.implicit_listen_port != 0 {
             sockets.push(open(config, config.implicit_listen_port)?);
         }
-        Ok(Self { sockets, own: true })
+        let own = Some(address(config, config.listen_port)?);
+        Ok(Self { sockets, own })
     }
 
     /// All of them.
@@ -48,7 +47,7 @@ impl Listeners {
     /// As [`Listeners::open`].
     pub fn second(&self, old: &Config, new: &Config) -> Result<Second, String> {
         let (before, now) = (old.implicit_listen_port, new.implicit_listen_port);
-        Ok(if !self.own || before == now {
+        Ok(if self.own.is_none() || before == now {
             Second::AsBefore
         } else if now == 0 {
             Second::None
@@ -67,6 +66,22 @@ impl Listeners {
                 self.sockets.push(socket);
             }
         }
+    }
+
+    /// After a reload: says so if the options want the first socket elsewhere, which takes a restart.
+    pub fn stays(&self, new: &Config) {
+        let Some(own) = self.own else {
+            return;
+        };
+        let wanted = address(new, new.listen_port);
+        if (new.listen || new.listen_ipv6) && wanted.as_ref() == Ok(&own) {
+            return;
+        }
+        let wanted = match wanted {
+            Ok(at) if new.listen || new.listen_ipv6 => format!("on {at}"),
+            Ok(_) | Err(_) => "otherwise".to_owned(),
+        };
+        log::warn!("listening on {own} as before; restart the server to listen {wanted}");
     }
 
     /// What they listen on, for the log.

@@ -427,6 +427,7 @@ impl Master {
         match fresh {
             Ok((prepared, keys, second)) => {
                 self.listeners.renew(second);
+                self.listeners.stays(prepared.config());
                 title::set(prepared.config().setproctitle_enable, "LISTENER");
                 if prepared.isolation_is_too_late() {
                     log::warn!("{}", helper::TOO_LATE);

@@ -32,6 +32,13 @@ impl fmt::Display for Failure {
                 f,
                 "{error}; the client must have TLS 1.2 or 1.3 and one of the ciphers offered, as ssl_tlsv1_2, ssl_tlsv1_3 and ssl_ciphers say"
             ),
+            // The resolver had none for this client; rustls has no kind of its own for that.
+            Self::Tls(rustls::Error::General(text)) if text.contains("certificate chain") => {
+                write!(
+                    f,
+                    "there is no certificate for what the client asked for: the host name (ssl_sni_hostname) or its ciphers (ssl_ciphers)"
+                )
+            }
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }

@@ -498,6 +498,34 @@ fn an_ordinary_user_serves_a_directory() {
 }
 
 #[test]
+fn an_ordinary_user_logs_in_and_has_no_guests() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write(
+        "/etc/pam.d/vsftpd",
+        "auth required pam_permit.so\naccount required pam_permit.so\n",
+    );
+    for (lines, last) in [
+        ("", "230 Login successful."),
+        (
+            "guest_enable=YES\nguest_username=alice\n",
+            "500 OOPS: guest_enable: there are no guests with run_as_launching_user",
+        ),
+    ] {
+        let mut child = as_alice(&format!("local_enable=YES\n{lines}"));
+        let mut c = dial_2121().greeted();
+        c.script(&[
+            ("USER alice", "331 Please specify the password."),
+            ("PASS x", last),
+        ]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
 fn an_ordinary_user_needs_the_option() {
     let host = Host::new();
     if !host.ours() {

@@ -410,6 +410,7 @@ fn host_names() {
         tls::handshake_as(&Arc::new(offer(BOTH, None)), stream, name)
     };
     assert!(try_as("localhost").is_err());
+    logged(&host, "asked for: the host name (ssl_sni_hostname)");
     assert!(try_as("127.0.0.1").is_err());
     assert!(try_as("ftp.example.org").is_ok());
 }

@@ -15,6 +15,9 @@ use super::options::{Config, Standing, TABLE};
 use super::view::{How, View};
 use network::{addresses, listening, networks, ports};
 
+/// The longest list or text that a session reads.
+const LONGEST_LIST: u64 = 1 << 20;
+
 /// The rules between options (reference §2.7 steps 7 to 14, §1.6), without those that concern an option named in `spoiled`.
 /// The original notices most of them only when a client connects.
 pub(super) fn rules(loaded: &Loaded, spoiled: &[&str]) -> Vec<Mistake> {
@@ -231,6 +234,11 @@ fn certificates(found: &mut Found<'_>) {
         let text =
             "validate_cert=YES without ca_certs_file: every certificate of a client is refused";
         found.add(&["validate_cert"], text.to_owned());
+    }
+    if config.validate_cert && !asked {
+        let text =
+            "validate_cert=YES does nothing with ssl_request_cert=NO: no client is asked for one";
+        found.add(&["validate_cert", "ssl_request_cert"], text.to_owned());
     }
     if config.require_cert && !config.ssl_request_cert {
         let text =
@@ -477,11 +485,16 @@ fn readable(view: &dyn View, path: &Path) -> Result<(), String> {
     let file = view.open(path, How::File);
     let facts = file.and_then(|file| File::from(file).metadata());
     let facts = facts.map_err(|error| error.to_string())?;
-    // /dev/null stands for an empty file.
-    let null = facts.file_type().is_char_device() && facts.rdev() == nix::sys::stat::makedev(1, 3);
-    if facts.is_file() || null {
-        Ok(())
-    } else {
-        Err("not a regular file".to_owned())
+    if !facts.is_file() && !is_null(&facts) {
+        return Err("not a regular file".to_owned());
     }
+    if facts.is_file() && facts.len() > LONGEST_LIST {
+        return Err("longer than 1 MiB".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether it is /dev/null, which stands for an empty file.
+fn is_null(facts: &std::fs::Metadata) -> bool {
+    facts.file_type().is_char_device() && facts.rdev() == nix::sys::stat::makedev(1, 3)
 }

@@ -1,6 +1,6 @@
 //! Settings that are good as they stand and do not do what they seem to: remarks for the administrator; runs in the reader, without rights.
 
-use super::{Found, Logs};
+use super::{Found, Logs, is_null};
 use crate::config::loaded::shown;
 use crate::config::view::{How, View};
 use std::ffi::OsStr;
@@ -123,7 +123,8 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
     {
         Ok(meta) if meta.is_dir() => Err("it is a directory".to_owned()),
         Ok(meta) if meta.is_symlink() => Err("it is a symbolic link".to_owned()),
-        Ok(_) => Ok(()),
+        Ok(meta) if meta.is_file() || is_null(&meta) => Ok(()),
+        Ok(_) => Err("it is not a regular file".to_owned()),
         Err(why) if why.kind() == io::ErrorKind::NotFound => match path.parent() {
             Some(parent) if !is_directory(view, parent) => {
                 Err(format!("there is no directory {}", parent.display()))
@@ -148,8 +149,10 @@ fn is_directory(view: &dyn View, path: &Path) -> bool {
 /// Directories that clients are to be in.
 fn roots(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
+    // A relative one counts from a home directory.
     if let Some(root) = &config.anon_root
         && config.anonymous_enable
+        && Path::new(root).is_absolute()
         && !is_directory(view, Path::new(root))
     {
         let root = shown(root.as_bytes());
@@ -224,6 +227,10 @@ mod tests {
                 "implicit_ssl=YES does nothing without ssl_enable=YES",
             ),
             ("force_local_logins_ssl=YES\n", "passwords go in clear"),
+            (
+                "ssl_enable=YES\nvalidate_cert=YES\nssl_request_cert=NO\n",
+                "no client is asked for one",
+            ),
             ("userlist_deny=NO\n", "everybody may log in"),
             (
                 "anon_upload_enable=YES\n",
@@ -242,6 +249,10 @@ mod tests {
             (
                 "dual_log_enable=YES\nvsftpd_log_file=/dev/null\nxferlog_file=/\n",
                 "xferlog_file=/ cannot be opened: it is a directory",
+            ),
+            (
+                "xferlog_enable=YES\nvsftpd_log_file=/dev/full\n",
+                "vsftpd_log_file=/dev/full cannot be opened: it is not a regular file",
             ),
             (
                 "anon_root=/nonexistent\n",
@@ -271,6 +282,7 @@ mod tests {
             "anon_upload_enable=YES\nwrite_enable=YES\n",
             "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/dev/null\n",
             "user_sub_token=$USER\nlocal_root=/nonexistent/$USER\n",
+            "anon_root=nonexistent\nlocal_root=nonexistent\n",
             "xferlog_enable=YES\nvsftpd_log_file=/tmp/there-is-none-yet.log\n",
         ] {
             let loaded = settings(&format!("{base}{lines}"));

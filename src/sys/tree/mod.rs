@@ -92,6 +92,8 @@ impl Tree {
             .resolve(within());
         let resolver = match openat2(&root, c".", how) {
             Ok(_) => Resolver::Kernel,
+            // A root that this user may not search says nothing about the call.
+            Err(Errno::EACCES) if is_closed(&root) => Resolver::Kernel,
             Err(_) => Resolver::Walk,
         };
         Self {
@@ -418,6 +420,11 @@ impl Tree {
             }
         }
     }
+}
+
+/// Whether the caller may not search this directory.
+fn is_closed(root: &OwnedFd) -> bool {
+    nix::fcntl::openat(root, c".", PLACE, Mode::empty()).is_err_and(|why| why == Errno::EACCES)
 }
 
 /// Links of `/proc` that lead to what they show, not to what they say, are never followed (attacks B-002).

@@ -2,7 +2,8 @@
 
 use super::{A_WHILE, IN, PASSWORD, WRONG, at, login, missing, oops, runs_as, with, without_pam};
 use crate::support::host::{BOB, FTP};
-use crate::support::log::vsftpd;
+use crate::support::log::{VSFTPD, vsftpd};
+use crate::support::server::output;
 use crate::support::{Client, Host, Server};
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,14 @@ fn anon_root() {
     with(&host, "anon_root=/srv/none\n", || {
         login("ftp", "x", "500 OOPS: cannot change directory:/srv/none").ended();
     });
+    // One that guests may not search: they see nothing, and the log blames no kernel for it.
+    host.mkdir("/srv/shut", 0);
+    host.mode("/srv/shut", 0o700);
+    with(&host, "anon_root=/srv/shut\n", || {
+        assert_eq!(Client::anonymous().names("NLST"), [""; 0]);
+    });
+    let log = String::from_utf8_lossy(&host.read(VSFTPD)).into_owned();
+    assert!(!log.contains("openat2"), "{log}");
 }
 
 #[test]
@@ -369,6 +378,21 @@ fn userlist_file() {
     });
     let lines = "userlist_enable=YES\nuserlist_file=/srv/none/x\n";
     missing(&host, lines, "cannot read user list file", Some("alice"));
+    if host.ours() {
+        // The original reads the beginning and silently leaves the rest; here nobody gets in, and the log says why.
+        host.write("/etc/others", &"somebody\n".repeat(200_000));
+        let lines = "userlist_enable=YES\nuserlist_file=/etc/others\n";
+        with(&host, lines, || {
+            let said = Client::connect().cmd("USER alice");
+            assert_eq!(said.text(), "500 OOPS: cannot read user list file");
+            assert!(output().contains("/etc/others: longer than 1 MiB"));
+        });
+        let log = String::from_utf8_lossy(&host.read(VSFTPD)).into_owned();
+        assert!(
+            log.contains("file:/etc/others (longer than 1 MiB)"),
+            "{log}"
+        );
+    }
 }
 
 #[test]
