@@ -230,8 +230,6 @@ fn ask_child(
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
-        // It may have a PAM session to close when its helper is gone: it is not of those that go with it.
-        let _ = nix::unistd::setsid();
         let channel = Channel::<AuthWord, ToAuth>::new(theirs);
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {

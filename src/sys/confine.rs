@@ -200,7 +200,8 @@ fn kill_when_alone(end: BorrowedFd<'_>, whom: libc::pid_t) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Takes back what [`die_with`] or [`die_with_peer`] asked for: auth, once it has a session to close when its helper dies.
+/// Takes back what [`die_with`], [`die_with_peer`] or helper's [`take_along`] asked for: auth, once it has a session to close when its helper
+/// dies.
 ///
 /// # Errors
 /// Never on Linux.
@@ -208,6 +209,8 @@ pub fn outlive(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: F_SETFL takes a descriptor and an integer and touches no memory.
     let result = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, 0) };
     Errno::result(result)?;
+    // One of the nursery's leads a session already.
+    let _ = nix::unistd::setsid();
     nix::sys::prctl::set_pdeathsig(None)
 }
 
