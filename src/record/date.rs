@@ -49,6 +49,18 @@ fn place(number: i32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// The date in tests of lines.
+#[cfg(test)]
+pub const SAMPLE: Date = Date {
+    year: 2026,
+    month: 10,
+    day: 24,
+    weekday: 2,
+    hour: 2,
+    minute: 27,
+    second: 35,
+};
+
 #[cfg(test)]
 mod tests {
     use super::Date;

@@ -62,22 +62,15 @@ pub(super) fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     clippy::cast_sign_loss
 )]
 mod tests {
-    use super::super::{Date, Deed, Moved};
+    use super::super::date::SAMPLE;
+    use super::super::{Deed, Moved};
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
 
     fn stamp(user: Option<&'static str>) -> Stamp<'static> {
         Stamp {
-            date: Date {
-                year: 2026,
-                month: 10,
-                day: 24,
-                weekday: 2,
-                hour: 2,
-                minute: 27,
-                second: 35,
-            },
+            date: SAMPLE,
             pid: 5118,
             user: user.map(str::as_bytes),
             address: "127.0.0.1",

@@ -75,21 +75,13 @@ pub fn xferlog_line(stamp: &Stamp<'_>, transfer: &Transfer<'_>, out: &mut Vec<u8
     clippy::cast_sign_loss
 )]
 mod tests {
-    use super::super::Date;
+    use super::super::date::SAMPLE;
     use super::*;
     use proptest::prelude::*;
 
     fn written(user: &[u8], transfer: &Transfer<'_>) -> String {
         let stamp = Stamp {
-            date: Date {
-                year: 2026,
-                month: 10,
-                day: 24,
-                weekday: 2,
-                hour: 2,
-                minute: 27,
-                second: 35,
-            },
+            date: SAMPLE,
             pid: 1,
             user: Some(user),
             address: "127.0.0.1",
