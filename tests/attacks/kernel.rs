@@ -394,6 +394,28 @@ fn no_thread_can_be_made() {
     assert!(c.fetch("RETR big") == all);
 }
 
+/// Between the call that writes and the look at what it has left somebody cuts the file short: without the mend its new length was taken for
+/// the right one.
+#[test]
+fn an_upload_that_is_cut_short_as_it_is_written() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let (_, worker) = pair(&server);
+    let (_, mut data) = c.begin("STOR x");
+    let fault = Fault::late(worker, "write");
+    data.stream.write_all(b"hello").unwrap();
+    wait("the bytes to arrive", || {
+        (host.read("/home/alice/x") == b"hello").then_some(())
+    });
+    let file = std::fs::File::options().write(true).open("/home/alice/x");
+    file.unwrap().set_len(3).unwrap();
+    drop(data);
+    c.next("451 Failure writing to local file.");
+    drop(fault);
+    c.says("QUIT", "221 Goodbye.");
+}
+
 /// What the kernel lacks for a moment does not put a user into another directory.
 #[test]
 fn a_start_directory_that_cannot_be_found_now() {

@@ -8,6 +8,7 @@ use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use nix::unistd::{Whence, lseek};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 
@@ -58,9 +59,14 @@ impl Growing {
         }
     }
 
-    /// After it was written to.
+    /// After it was written to: whether what was written is there, as far as its length tells.
     fn grown(&self) -> Result<(), End> {
-        self.length.set(self.now()?);
+        let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
+        let now = self.now()?;
+        if now < u64::try_from(end).unwrap_or(0) {
+            return Err(End::Local(Errno::ENODATA));
+        }
+        self.length.set(now);
         Ok(())
     }
 
