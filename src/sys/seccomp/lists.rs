@@ -300,11 +300,10 @@ pub(super) const HELPER: &[Row] = &[
 /// Helper with `chown_uploads`.
 pub(super) const GIVE: &[Row] = &[
     allow(named!(SYS_fstat), "what is given away is looked at"),
-    #[cfg(target_arch = "x86_64")]
     only(
         named!(SYS_newfstatat),
         &[&[bits(3, libc::AT_EMPTY_PATH)]],
-        "fstat(3) of older C libraries",
+        "the same, as the C library of aarch64 and older ones ask",
     ),
     allow(
         named!(SYS_fstatfs),
