@@ -76,12 +76,13 @@ impl Who {
     /// The same, but for a file that a session has read: there it is known whom the settings name.
     fn in_session(self, occasion: Occasion<'_>) -> Self {
         match occasion {
-            Occasion::Overlay(_, names) if !self.kept => Self {
+            Occasion::Overlay(_, names) => Self {
                 uid: names.nopriv.uid,
                 gid: names.nopriv.gid,
+                kept: false,
                 ..self
             },
-            Occasion::Overlay(..) | Occasion::Start | Occasion::Reload(_) => self,
+            Occasion::Start | Occasion::Reload(_) => self,
         }
     }
 
