@@ -73,6 +73,19 @@ impl Who {
         }
     }
 
+    /// The same, but for a file that a session has read: there it is known whom the settings name.
+    fn in_session(self, occasion: Occasion<'_>) -> Self {
+        match occasion {
+            Occasion::Overlay(_, names) => Self {
+                uid: names.nopriv.uid,
+                gid: names.nopriv.gid,
+                kept: false,
+                ..self
+            },
+            Occasion::Start | Occasion::Reload(_) => self,
+        }
+    }
+
     /// The same with the fences that this kernel has, of which one is tried first, in a child.
     pub fn fenced(self) -> Self {
         Self {
@@ -229,7 +242,7 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     let who = if loaded.config.run_as_launching_user {
         Who::kept()
     } else {
-        Who::nobody()
+        Who::nobody().in_session(occasion)
     };
     let found = ask(who, May::Nothing, &loaded, |host| {
         host.names(&loaded, occasion)

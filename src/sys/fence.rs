@@ -10,12 +10,19 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Gid;
 
 /// Proof that this process has given up what its plan says; without it nothing reads from the network.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Confined {
     root_is_writable: bool,
 }
 
 impl Confined {
+    /// Of a process that plays a part and gives nothing up; there is none in a build for use.
+    pub(super) fn played() -> Self {
+        Self {
+            root_is_writable: false,
+        }
+    }
+
     /// Whether this process may write to its root directory, which was looked at before files got out of reach.
     pub fn root_is_writable(self) -> bool {
         self.root_is_writable

@@ -11,7 +11,7 @@ const MOST: u16 = 32;
 
 const TEXTS: Many<Words> = Many(MOST, Words(TEXT));
 
-/// Nothing is said to the process that asks, nor to auth: its end is closed when there is nothing more to do.
+/// Nothing is said to the process that asks, and nothing by the nursery: what it would answer, auth does.
 #[derive(Debug)]
 pub enum Silence {}
 

@@ -1,20 +1,26 @@
 //! session_support: auth alone keeps root, sees nothing of the client, and puts everything in order however the session ends.
 
-use super::support::host::{hide, pam_libraries};
+use super::support::host::{CONFIG, PROGRAM, hide, pam_libraries};
+use super::support::server::BASE;
 use super::support::utmp::{self, UTMP, WTMP};
 use super::support::{Client, Host, Server, wait};
 use super::{ALICE, EMPTY, NOBODY, Seen, alone, children, uid};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::fs;
 use std::io::Read;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::process::{Command, Stdio};
 
 const ON: &str = "session_support=YES\n";
 const PAM: &str = "/etc/pam.d/vsftpd";
 const SCRIPT: &str = "/mnt/session";
 const SEEN: &str = "/mnt/seen";
+const GATE: &str = "/mnt/gate";
 
 /// A password that is nowhere by chance, and its crypt(3).
 pub(super) const PASSWORD: &str = "plugh-4711-Xyzzy";
@@ -184,6 +190,51 @@ fn killing_the_worker() {
 #[test]
 fn killing_the_helper() {
     strike(Signal::SIGKILL, |session| vec![session.helper.pid]);
+}
+
+/// Under inetd auth is helper's child, and no master is there that would adopt it: it is not of those that go with helper, neither while the
+/// session is opened nor later.
+#[test]
+fn killing_the_helper_that_is_auth_s_parent() {
+    let host = host();
+    host.write(CONFIG, &format!("{BASE}{ON}listen=NO\n"));
+    nix::unistd::mkfifo(GATE, Mode::S_IRWXU).unwrap();
+    let script = String::from_utf8(host.read(SCRIPT)).unwrap();
+    let waits = format!("{script}[ $PAM_TYPE != open_session ] || read word < {GATE}\n");
+    host.write(SCRIPT, &waits);
+    host.mode(SCRIPT, 0o755);
+    for opened in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:21").unwrap();
+        let client = Client::dial();
+        let socket = OwnedFd::from(listener.accept().unwrap().0);
+        drop(listener);
+        let mut helper = Command::new(PROGRAM)
+            .arg(CONFIG)
+            .stdin(Stdio::from(socket))
+            .spawn()
+            .unwrap();
+        let mut client = client.greeted();
+        client.send(b"USER alice\r\nPASS secret\r\n");
+        client.next("331 Please specify the password.");
+        wait("the session to be opened", || {
+            (seen().len() % 2 == 1).then_some(())
+        });
+        if opened {
+            fs::write(GATE, "go\n").unwrap();
+            client.next("230 Login successful.");
+        }
+        helper.kill().unwrap();
+        helper.wait().unwrap();
+        client.ended();
+        if !opened {
+            fs::write(GATE, "go\n").unwrap();
+        }
+        wait("everything to be put in order", || {
+            Server::everything().is_empty().then_some(())
+        });
+    }
+    assert_eq!(seen(), sessions(2));
+    utmp::live(0);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 const PAM: &str = "/etc/pam.d/vsftpd";
 const SCRIPT: &str = "/mnt/hang";
@@ -213,6 +214,50 @@ fn a_module_that_is_replaced_is_loaded_anew() {
         "{}",
         output()
     );
+}
+
+/// A PAM module that ignores everybody, and starts a thread as it is loaded, for as long as the process lives; made on the machine, which
+/// has a compiler.
+fn threaded() -> Vec<u8> {
+    let place = std::env::temp_dir().join(format!("vsftpd-thread-{}.so", std::process::id()));
+    let mut compiler = Command::new("cc")
+        .args("-shared -fPIC -pthread -Wl,-z,nodelete -x c - -o".split(' '))
+        .arg(&place)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = b"#include <pthread.h>
+#include <unistd.h>
+static void *go(void *on) { for (;;) pause(); return on; }
+__attribute__((constructor)) static void begin(void) { pthread_t one; pthread_create(&one, 0, go, 0); }
+int pam_sm_authenticate(void *h, int flags, int count, const char **words) { return 25; }
+int pam_sm_setcred(void *h, int flags, int count, const char **words) { return 25; }
+";
+    compiler.stdin.take().unwrap().write_all(text).unwrap();
+    assert!(compiler.wait().unwrap().success());
+    let module = fs::read(&place).unwrap();
+    fs::remove_file(&place).unwrap();
+    module
+}
+
+/// It leaves a process from which none can be forked in order, not even the reader of nsswitch.conf.
+#[test]
+fn a_module_that_starts_a_thread_is_not_kept_loaded() {
+    let module = threaded();
+    let host = Host::new();
+    fs::write("/mnt/thread.so", module).unwrap();
+    add(&host, "auth optional /mnt/thread.so\n");
+    let server = Server::start(&host, "");
+    wait("the nursery to be given up", || {
+        output().contains("PAM is not kept loaded").then_some(())
+    });
+    assert!(may("alice"));
+    let mut client = Client::connect();
+    client.says("USER alice", "331 Please specify the password.");
+    client.says("PASS wrong", "530 Login incorrect.");
+    drop(client);
+    super::alone(&server);
+    assert!(!output().contains("the nursery has ended"), "{}", output());
 }
 
 #[test]

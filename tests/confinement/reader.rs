@@ -3,7 +3,7 @@
 use super::{NOBODY, Seen, children, uid};
 use crate::support::host::{CONFIG, PROGRAM};
 use crate::support::server::BASE;
-use crate::support::{Host, Server, wait};
+use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::net::{TcpStream, UdpSocket};
@@ -91,6 +91,37 @@ fn while_it_judges_a_client() {
         shared.iter().all(|file| file == "/dev/null"),
         "{shared:?} of {own:?}"
     );
+}
+
+/// What a file for one user names is looked up by `nopriv_user`, as that is read: other programs that run as nobody have no hold on it.
+#[test]
+fn while_it_looks_up_a_name_for_a_user() {
+    let host = Host::new();
+    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
+    host.write(
+        "/etc/nsswitch.conf",
+        "hosts: dns\npasswd: files\ngroup: files\nshadow: files\n",
+    );
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    host.mkdir("/srv/users", 0);
+    host.write("/srv/users/alice", "pasv_address=ftp.example.org\n");
+    let server = Server::start(
+        &host,
+        "user_config_dir=/srv/users\nnopriv_user=bob\npasv_addr_resolve=YES\npasv_address=127.0.0.1\n",
+    );
+    let mut client = Client::connect();
+    client.send(b"USER alice\r\nPASS secret\r\n");
+    // It waits for a name server that says nothing, in a child of its own.
+    let reader = wait("the reader", || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let mut below = children(helper).into_iter();
+        below.find(|pid| !children(*pid).is_empty())
+    });
+    let seen = Seen::of(reader);
+    seen.ids("1002", "1002", &[]);
+    seen.powerless();
 }
 
 #[test]

@@ -148,12 +148,14 @@ fn services(prepared: &Prepared) -> Vec<&OsStr> {
 /// Loads libpam, the modules of the services, and the modules of the name service; none where there is no PAM.
 fn load(prepared: &Prepared) -> Option<Pam> {
     let pam = Pam::load().ok().flatten()?;
+    // A reader is forked for that, which is possible as long as no constructor has started a thread.
+    let names = reader::modules(prepared.reader());
     for service in services(prepared) {
         if let Ok(service) = CString::new(service.as_bytes()) {
             pam.keep_modules(&service);
         }
     }
-    for name in reader::modules(prepared.reader()) {
+    for name in names {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         // glibc opens them by this name (nsswitch.conf(5)), and finds them open.
         let file = CString::new(format!("libnss_{name}.so.2"));

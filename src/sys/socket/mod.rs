@@ -407,6 +407,7 @@ fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
         Err(io::ErrorKind::InvalidInput.into())
     }
 }
+
 /// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ); of a local socket, something that is
 /// 0 when the peer has read all.
 ///

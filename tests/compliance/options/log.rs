@@ -186,6 +186,13 @@ fn a_system_log_that_is_started_anew_before_login() {
         );
         c.login("alice");
         assert_eq!(logged(&log), format!("<94> {LOGIN}"));
+        // What a session behind its chroot has to say then is lost, and no more.
+        drop(log);
+        assert_eq!(c.fetch("RETR f"), b"hello world\n");
+        fs::remove_file("/dev/log").unwrap();
+        let _log = UnixDatagram::bind("/dev/log").unwrap();
+        assert_eq!(c.fetch("RETR f"), b"hello world\n");
+        c.says("QUIT", "221 Goodbye.");
     });
 }
 
