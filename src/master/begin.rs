@@ -18,6 +18,9 @@ const SERVES: &[u8] = b"\n";
 /// The exit status of a background server that could not serve; nobody waits for it.
 const FAILED: i32 = 2;
 
+/// That of the process that launched it, if it was killed: another start may go well, so that a supervisor should try.
+const GONE: i32 = 1;
+
 /// Who goes on.
 pub enum Begun {
     /// The server.
@@ -39,13 +42,13 @@ pub struct Herald {
 /// # Errors
 /// Why it does not.
 pub fn begin(pid_file: Option<OsString>, background: bool) -> Result<Begun, Refusal> {
-    let launcher = match background
-        .then(|| detach(pid_file.as_deref()))
-        .transpose()?
-    {
-        Some(None) => return Ok(Begun::Over(0)),
-        Some(launcher) => launcher,
-        None => None,
+    let launcher = if background {
+        match detach(pid_file.as_deref())? {
+            Side::Launcher(status) => return Ok(Begun::Over(status)),
+            Side::Server(launcher) => Some(launcher),
+        }
+    } else {
+        None
     };
     let mut herald = Herald {
         pid_file: None,
@@ -93,8 +96,16 @@ fn tell(launcher: OwnedFd, text: &[u8]) -> bool {
     File::from(launcher).write_all(text).is_ok()
 }
 
-/// Forks the background server; gives it the way to the process that launched it, which waits here, and is given nothing.
-fn detach(pid_file: Option<&OsStr>) -> Result<Option<OwnedFd>, Refusal> {
+/// Which of two processes this is.
+enum Side {
+    /// The server, and its way to the process that launched it.
+    Server(OwnedFd),
+    /// That process, which is done, and its exit status.
+    Launcher(i32),
+}
+
+/// Forks the background server; the process that launched it waits here.
+fn detach(pid_file: Option<&OsStr>) -> Result<Side, Refusal> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot fork: {error}");
     let (reads, writes) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| failed(&error))?;
     match process::fork_server().map_err(|error| failed(&error))? {
@@ -102,22 +113,22 @@ fn detach(pid_file: Option<&OsStr>) -> Result<Option<OwnedFd>, Refusal> {
             drop(writes);
             // It may be interrupted.
             let _ = SigSet::empty().thread_set_mask();
-            hear(reads, child, pid_file).map(|()| None)
+            hear(reads, child, pid_file).map(Side::Launcher)
         }
         ForkResult::Child => {
             drop(reads);
             let _ = nix::unistd::setsid();
-            Ok(Some(writes))
+            Ok(Side::Server(writes))
         }
     }
 }
 
-/// Waits for the server's word; one that has died without any has not put its files in order.
-fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<(), Refusal> {
+/// Waits for the server's word, and gives the exit status; one that has died without any has not put its files in order.
+fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<i32, Refusal> {
     let mut said = Vec::new();
     let _ = File::from(server).read_to_end(&mut said);
     if said == SERVES {
-        return Ok(());
+        return Ok(0);
     }
     let ended = process::wait_for(child);
     if said.is_empty() {
@@ -125,7 +136,12 @@ fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<(), Ref
             forget_of(Path::new(path), child);
         }
         let how = ended.map_or_else(|error| error.to_string(), |ended| ended.to_string());
-        return Err(format!("the server in the background is gone: {how}"));
+        // As a refusal is said.
+        let _ = writeln!(
+            std::io::stderr(),
+            "vsftpd: the server in the background is gone: {how}"
+        );
+        return Ok(GONE);
     }
     Err(String::from_utf8_lossy(&said).into_owned())
 }
