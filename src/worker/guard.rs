@@ -61,6 +61,8 @@ impl Guard {
                 line.note(format!("data connection refused: {why}"));
                 Err(End::Stranger)
             }
+            // It was cut off here, and the client has done nothing.
+            Err(Refused::Handshake(_)) if line.is_cut() => Err(End::Network),
             Err(Refused::Handshake(why)) => {
                 line.note(format!(
                     "TLS handshake on the data connection failed: {why}"
@@ -78,6 +80,10 @@ impl Guarded {
     /// How the transfer has ended.
     pub fn ended(&self, line: &Line, error: &io::Error) -> Result<(), End> {
         let kind = error.kind();
+        if line.is_cut() {
+            // The end is ours.
+            return Err(End::Network);
+        }
         if kind == ErrorKind::UnexpectedEof && !self.strict_eof {
             return Ok(());
         }

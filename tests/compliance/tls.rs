@@ -615,6 +615,30 @@ fn abor_during_a_transfer() {
     client.next("226 ABOR successful.");
     drop(stream);
     assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    abor_ends_in_no_untrue_line(&host, client);
+}
+
+/// An upload that ABOR ends, and a handshake: neither is the client's fault, or TLS's.
+fn abor_ends_in_no_untrue_line(host: &Host, mut client: Ftps) {
+    let mut stream = client.begin("STOR new");
+    stream.write_all(b"all that comes").unwrap();
+    stream.flush().unwrap();
+    client.says("ABOR", "426 Failure reading network stream.");
+    client.next("226 ABOR successful.");
+    drop(stream);
+    let data = client.passive();
+    client.send(b"STOR new\r\nABOR\r\n");
+    client.next("150 Ok to send data.");
+    client.next("426 Failure reading network stream.");
+    client.next("226 ABOR successful.");
+    drop(data);
+    let log = wait("both uploads in the log", || {
+        let log = String::from_utf8_lossy(&host.read(VSFTPD)).into_owned();
+        (log.matches("FAIL UPLOAD").count() == 2).then_some(log)
+    });
+    for untrue in ["handshake on the data connection", "was not announced"] {
+        assert!(!log.contains(untrue), "{log}");
+    }
 }
 
 /// The original's words, one line for each connection.
