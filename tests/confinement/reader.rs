@@ -57,16 +57,21 @@ fn while_it_reads_settings() {
     end(strace);
 }
 
-/// It waits for a name server that says nothing, in a child of its own.
-#[test]
-fn while_it_judges_a_client() {
-    let host = Host::new();
-    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
+/// Has the host ask a name server that says nothing.
+fn silent_name_server(host: &Host) -> UdpSocket {
     host.write(
         "/etc/nsswitch.conf",
         "hosts: dns\npasswd: files\ngroup: files\nshadow: files\n",
     );
     host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    UdpSocket::bind("127.0.0.1:53").unwrap()
+}
+
+/// It waits for a name server that says nothing, in a child of its own.
+#[test]
+fn while_it_judges_a_client() {
+    let host = Host::new();
+    let _silent = silent_name_server(&host);
     host.write("/etc/hosts.allow", "vsftpd: .example.org\n");
     let server = Server::start(&host, "tcp_wrappers=YES\n");
     let _client = TcpStream::connect("127.0.0.1:21").unwrap();
@@ -97,12 +102,7 @@ fn while_it_judges_a_client() {
 #[test]
 fn while_it_looks_up_a_name_for_a_user() {
     let host = Host::new();
-    let _silent = UdpSocket::bind("127.0.0.1:53").unwrap();
-    host.write(
-        "/etc/nsswitch.conf",
-        "hosts: dns\npasswd: files\ngroup: files\nshadow: files\n",
-    );
-    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    let _silent = silent_name_server(&host);
     host.mkdir("/srv/users", 0);
     host.write("/srv/users/alice", "pasv_address=ftp.example.org\n");
     let server = Server::start(
