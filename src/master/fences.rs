@@ -13,7 +13,6 @@ const SWITCH: &str = "VSFTPD_SANDBOX";
 pub struct Found {
     tried: bool,
     wanted: bool,
-    filtered: bool,
 }
 
 /// Finds out what sessions will be fenced with, and has the programs they share compiled: before the environment is forgotten and before
@@ -26,21 +25,18 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
         kernel::report_calls();
     }
     let wanted = helper::filters(loaded);
-    let mut filtered = wanted && kernel::filters();
-    if filtered && tried {
-        let compiled = reader::compile(Who::nobody(), || helper::likely_lists(&loaded.config));
-        if let Err(why) = compiled {
-            log::error!("system calls are not filtered: {why}");
+    if tried && wanted && kernel::filters() {
+        if reader::filters_hold(Who::nobody()) {
+            reader::compile(Who::nobody(), || helper::likely_lists(&loaded.config));
+        } else {
+            log::error!(
+                "system calls are not filtered: a trial has shown that filters do not hold"
+            );
             kernel::do_without();
-            filtered = false;
         }
     }
     suffice(loaded)?;
-    Ok(Found {
-        tried,
-        wanted,
-        filtered,
-    })
+    Ok(Found { tried, wanted })
 }
 
 /// Whether what there is, as far as it is known by now, is enough for `sandbox_minimum` of these settings.
@@ -71,7 +67,8 @@ impl Found {
         if !self.tried {
             return;
         }
-        let calls = match (self.wanted, self.filtered) {
+        let filtered = self.wanted && kernel::filters();
+        let calls = match (self.wanted, filtered) {
             (true, true) if kernel::reporting() => "system calls filtered, forbidden ones reported",
             (true, true) => "system calls filtered",
             (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
@@ -84,7 +81,7 @@ impl Found {
             }
             version => format!("Landlock version {version}"),
         };
-        if self.filtered && kernel::confines_files() {
+        if filtered && kernel::confines_files() {
             log::info!("sessions are fenced: {calls}; {files}");
         } else {
             log::warn!("sessions are fenced less than they could be: {calls}; {files}");

@@ -272,19 +272,10 @@ pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) ->
     })
 }
 
-/// Has filters compiled by a reader that reads nothing, and kept here; at its end it tries that one holds.
-///
-/// # Errors
-/// It does not. A reader that was ended by others has shown nothing: filters are used then, and where they do not hold nobody is served.
-pub fn compile(who: Who, lists: impl FnOnce() -> Vec<List>) -> Result<(), String> {
+/// Has filters compiled by a reader that reads nothing, and kept here. What it does not come to is compiled by who needs it.
+pub fn compile(who: Who, lists: impl FnOnce() -> Vec<List>) {
     let base = Loaded::defaults();
-    let found = ask(who, May::Compile, &base, |host| host.compile(lists()));
-    match found.ended {
-        Some(Ended::Exited(UNFILTERED)) => {
-            Err("a trial has shown that filters do not hold".to_owned())
-        }
-        Some(Ended::Exited(_) | Ended::Killed(_)) | None => Ok(()),
-    }
+    ask(who, May::Compile, &base, |host| host.compile(lists()));
 }
 
 /// The modules of the host's name service for accounts, without those that are part of the C library; none if it is not known.
@@ -294,10 +285,15 @@ pub fn modules(who: Who) -> Vec<String> {
     found.remarks
 }
 
-/// Whether that was found, in a first trial.
-fn filters_hold(who: Who) -> bool {
+/// Whether filters hold here, which a process without rights tries once. One that was ended by others has shown nothing: filters are used
+/// then, and where they do not hold nobody is served.
+pub fn filters_hold(who: Who) -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| compile(who, Vec::new).is_ok())
+    *FOUND.get_or_init(|| {
+        let base = Loaded::defaults();
+        let found = ask(who, May::Nothing, &base, Host::try_out);
+        found.ended != Some(Ended::Exited(UNFILTERED))
+    })
 }
 
 /// The exit status of a reader that has not done its work, and that of one which should have been ended by a filter.
