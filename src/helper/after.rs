@@ -12,9 +12,8 @@ use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::socket::{self, Fuse};
 use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Broken, Channel, Event, Said,
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
@@ -246,7 +245,7 @@ fn answer(
         return Err(End::Broken);
     }
     let sent = match channel.send(reply) {
-        Err(Broken::Io(why)) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32) => {
+        Err(why) if why.is_crowded() => {
             journal.note(
                 format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
                     .as_bytes(),

@@ -2,6 +2,7 @@
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use crate::sys::socket;
+use nix::errno::Errno;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,6 +14,14 @@ pub enum Broken {
     Malformed,
     /// The kernel's word.
     Io(io::Error),
+}
+
+impl Broken {
+    /// Whether the kernel does not take the descriptor, because processes of the sender's user have too many on their way (unix(7),
+    /// ETOOMANYREFS): another time it may.
+    pub fn is_crowded(&self) -> bool {
+        matches!(self, Self::Io(why) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32))
+    }
 }
 
 impl From<Malformed> for Broken {

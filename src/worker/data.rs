@@ -7,8 +7,7 @@ use crate::config::network::Networks;
 use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply, Broken};
-use nix::errno::Errno;
+use crate::wire::{AfterLogin, AfterLoginReply};
 use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -166,10 +165,8 @@ const APART: Duration = Duration::from_millis(10);
 pub fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
     let mut tries = TRIES;
     while let Err(broken) = session.channel.send(question) {
-        let crowded = |why: &std::io::Error| Errno::from_raw(why.raw_os_error().unwrap_or(0));
-        match broken {
-            Broken::Io(why) if crowded(&why) == Errno::ETOOMANYREFS => {}
-            Broken::Io(_) | Broken::Malformed => return Err(Over(1)),
+        if !broken.is_crowded() {
+            return Err(Over(1));
         }
         tries = tries.saturating_sub(1);
         if tries == 0 {
