@@ -66,9 +66,6 @@ const RESUMABLE: usize = 8;
 /// What a client is told whose greeter has no directory to be in: it was there at the start.
 const NO_ROOT: &[u8] = b"500 OOPS: vsftpd: not found: directory given in 'secure_chroot_dir'\r\n";
 
-/// What a client is told whose helper cannot give up its rights.
-const NO_SESSION: &[u8] = b"500 OOPS: cannot start the session\r\n";
-
 /// The exit status that tells master to look for a process this session has left behind.
 pub const LEFT_ONE: i32 = 3;
 
@@ -367,7 +364,7 @@ fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
 /// The same before the session has begun, which its client is told.
 fn break_off(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     if let Some(fuse) = fuse {
-        fuse.blow_with(NO_SESSION);
+        fuse.blow_with(worker::CANNOT_START);
     }
     abandon(accounting, None)
 }

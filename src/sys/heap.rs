@@ -484,7 +484,7 @@ unsafe impl Allocator for Stretch {
             return self.unmap(from, end.addr());
         };
         self.used.set(left);
-        give(from, end.addr(), self.begin.get().wrapping_add(self.room()));
+        give(from, end.addr(), self.limit());
         true
     }
 

@@ -158,7 +158,7 @@ pub fn login_limit(idle: u32) -> Duration {
 }
 
 /// What a client is told when a step of giving up privilege has failed.
-const CANNOT_START: &[u8] = b"500 OOPS: cannot start the session\r\n";
+pub const CANNOT_START: &[u8] = b"500 OOPS: cannot start the session\r\n";
 
 /// The greeter's life: gives up everything, then talks; gives the exit status.
 pub fn greet(
