@@ -34,6 +34,14 @@ const MEMORY: &[Test] = &[
     int(4, -1),
 ];
 
+/// Memory the kernel may take back at any time and no child inherits: where glibc since 2.41 keeps its random numbers on Linux 6.11 and later
+/// (getrandom(2) without a call).
+const DROPPABLE: &[Test] = &[
+    within(2, (libc::PROT_READ | libc::PROT_WRITE) as u64),
+    int(3, libc::MAP_DROPPABLE | libc::MAP_ANONYMOUS),
+    int(4, -1),
+];
+
 /// Waiting and waking, of this process alone or shared, with either clock.
 const fn futex(operation: i32) -> Test {
     Test {
@@ -58,8 +66,8 @@ pub(super) const BASE: &[Row] = &[
     allow(named!(SYS_mremap), "realloc(3) of large blocks"),
     only(
         named!(SYS_mmap),
-        &[MEMORY],
-        "malloc(3), stacks; never executable",
+        &[MEMORY, DROPPABLE],
+        "malloc(3), stacks, getrandom(3); never executable",
     ),
     only(
         named!(SYS_mprotect),
