@@ -193,7 +193,14 @@ fn a_kernel_that_closes_one_by_one() {
     let host = Host::new();
     host.write(CONFIG, BASE);
     let mut strace = Command::new("strace")
-        .args(["-f", "-qq", "-o", SEEN, "-e", "trace=close_range,close"])
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            SEEN,
+            "-e",
+            "trace=close_range,close,execve",
+        ])
         .args(["-e", "inject=close_range:error=ENOSYS"])
         .args([PROGRAM, CONFIG])
         .stdin(Stdio::null())
@@ -212,7 +219,16 @@ fn a_kernel_that_closes_one_by_one() {
     let _ = strace.wait();
     let seen = String::from_utf8_lossy(&host.read(SEEN)).into_owned();
     assert!(seen.contains("(INJECTED)"));
-    assert!(seen.matches("EBADF").count() < 100, "{seen}");
+    // Newer PAM modules ask a program for the password, and close for it what may be open.
+    let pid = |line: &str| line.split(' ').next().map(str::to_owned);
+    let programs: Vec<_> = seen
+        .lines()
+        .filter(|line| line.contains("execve(") && !line.contains(PROGRAM))
+        .map(pid)
+        .collect();
+    let own = seen.lines().filter(|line| !programs.contains(&pid(line)));
+    let idle = own.filter(|line| line.contains("EBADF")).count();
+    assert!(idle < 100, "{seen}");
 }
 
 /// A kernel without one of the two last fences: the server says so once and serves (attacks C.9, DESIGN §1).
