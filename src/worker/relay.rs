@@ -142,16 +142,22 @@ impl Relay<'_> {
             return Err(Broken);
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
-        let from_client = !client.is_empty() && happened(1);
-        let from_worker = !worker.is_empty() && happened(fds.len().saturating_sub(1));
-        if happened(0) && !from_client && !from_worker {
+        // Both sockets block: where there is room only, a read would wait for what may never come.
+        let speaks = |at: usize| {
+            let seen = fds.get(at).and_then(PollFd::revents);
+            happened(at) && seen != Some(PollFlags::POLLOUT)
+        };
+        let last = fds.len().saturating_sub(1);
+        let from_client = client.contains(PollFlags::POLLIN) && speaks(1);
+        let from_worker = worker.contains(PollFlags::POLLIN) && speaks(last);
+        if happened(0) && !(1..=last).any(happened) {
             return Err(Broken);
         }
         drop(fds);
-        if from_client && client.contains(PollFlags::POLLIN) {
+        if from_client {
             self.hear_client()?;
         }
-        if from_worker && worker.contains(PollFlags::POLLIN) {
+        if from_worker {
             self.hear_worker()?;
         }
         Ok(())
@@ -204,3 +210,7 @@ impl Relay<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
