@@ -51,7 +51,7 @@ pub fn carry(
     };
     match relay.run(helper) {
         Ok(()) => {
-            relay.farewell();
+            relay.farewell(Instant::now().checked_add(FAREWELL));
             0
         }
         Err(Broken) => 1,
@@ -197,13 +197,14 @@ impl Relay<'_> {
 
     /// Gives the client a moment to end its side: a connection closed with its last record unread would be reset under our own last
     /// words.
-    fn farewell(&mut self) {
+    fn farewell(&mut self, deadline: Option<Instant>) {
         if self.client_ended || socket::finish(self.client).is_err() {
             return;
         }
-        let deadline = Instant::now().checked_add(FAREWELL);
         let mut piece = [0; PIECE];
-        while socket::readable(self.client, deadline).unwrap_or(false) {
+        // One that goes on talking is not waited for any longer than one that is silent.
+        let early = || deadline.is_some_and(|at| Instant::now() < at);
+        while early() && socket::readable(self.client, deadline).unwrap_or(false) {
             if !matches!(socket::receive(self.client, &mut piece), Ok(count) if count > 0) {
                 return;
             }

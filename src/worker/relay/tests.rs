@@ -8,7 +8,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
 };
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -55,6 +55,17 @@ fn connected() -> (ServerConnection, OwnedFd, Client) {
     (server, ours, client.join().unwrap())
 }
 
+fn relay(client: BorrowedFd<'_>, tls: ServerConnection, worker: OwnedFd) -> Relay<'_> {
+    Relay {
+        client,
+        tls: Box::new(tls),
+        worker,
+        up: Vec::new(),
+        client_ended: false,
+        worker_ended: false,
+    }
+}
+
 /// Has a carrier wait once, with this to be carried, between a client and a worker that are there and say nothing.
 fn comes_back(prepare: fn(&mut Relay<'_>)) {
     let (tls, socket, client) = connected();
@@ -63,14 +74,7 @@ fn comes_back(prepare: fn(&mut Relay<'_>)) {
     let (done, comes) = mpsc::channel();
     // It is left alone if it hangs.
     std::thread::spawn(move || {
-        let mut relay = Relay {
-            client: socket.as_fd(),
-            tls: Box::new(tls),
-            worker: pair,
-            up: Vec::new(),
-            client_ended: false,
-            worker_ended: false,
-        };
+        let mut relay = relay(socket.as_fd(), tls, pair);
         prepare(&mut relay);
         let waited = relay.wait(lifeline.as_fd(), None).is_ok();
         done.send(waited && !relay.client_ended && !relay.worker_ended)
@@ -92,4 +96,15 @@ fn a_silent_client_with_room() {
 #[test]
 fn a_silent_worker_with_room() {
     comes_back(|relay| relay.up = b"NOOP\r\n".to_vec());
+}
+
+/// Who goes on talking after the last words is listened to until the deadline, not until it is silent.
+#[test]
+fn a_client_that_goes_on_talking() {
+    let (tls, socket, mut client) = connected();
+    client.write_all(&[b'x'; 30_000]).unwrap();
+    let (pair, _worker) = socket::stream_pair().unwrap();
+    let now = Some(Instant::now());
+    relay(socket.as_fd(), tls, pair).farewell(now);
+    assert!(socket::readable(socket.as_fd(), now).unwrap());
 }
