@@ -6,7 +6,6 @@ use super::settings::Secure;
 use super::store::{Entry, Made, Sessions, Staged};
 use super::{HANDSHAKE, describe};
 use crate::config::Config;
-use crate::sys::socket;
 use rustls::pki_types::CertificateDer;
 use rustls::{CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
 use std::io::{self, ErrorKind};
@@ -218,15 +217,6 @@ impl Stream {
 
     /// Waits until the peer has announced its end too; false if it has not by then.
     pub fn closed_by(&mut self, fd: BorrowedFd<'_>, deadline: Option<Instant>) -> bool {
-        while !self.records.ended() {
-            if !socket::readable(fd, deadline).unwrap_or(false) {
-                return false;
-            }
-            // A client has nothing to say on a download: whatever it is, it is not wanted.
-            if self.read(fd, 4096, |_| Ok::<(), ()>(())).is_err() {
-                return false;
-            }
-        }
-        true
+        self.records.closed_by(fd, deadline)
     }
 }

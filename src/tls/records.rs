@@ -212,6 +212,25 @@ impl Records {
         turn
     }
 
+    /// Waits until the peer has announced its end; false if it has not by then. It has nothing to say any more: whatever comes before that
+    /// is not wanted, and is read for as long as it may take, not for as long as it comes.
+    pub(super) fn closed_by(&mut self, fd: BorrowedFd<'_>, deadline: Option<Instant>) -> bool {
+        while !self.ended {
+            let late = deadline.is_some_and(|at| Instant::now() >= at);
+            if late || !socket::readable(fd, deadline).unwrap_or(false) {
+                return false;
+            }
+            if !self.receive(fd, 4096).is_ok_and(|count| count > 0) {
+                return false;
+            }
+            if self.open(Some(&mut |_| true)).is_err() {
+                self.last_words(fd);
+                return false;
+            }
+        }
+        true
+    }
+
     /// Queues clear text as records.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub fn carry(
     };
     match relay.run(helper) {
         Ok(()) => {
-            relay.farewell();
+            relay.farewell(Instant::now().checked_add(FAREWELL));
             0
         }
         Err(Broken) => 1,
@@ -142,16 +142,22 @@ impl Relay<'_> {
             return Err(Broken);
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
-        let from_client = !client.is_empty() && happened(1);
-        let from_worker = !worker.is_empty() && happened(fds.len().saturating_sub(1));
-        if happened(0) && !from_client && !from_worker {
+        // Both sockets block: where there is room only, a read would wait for what may never come.
+        let speaks = |at: usize| {
+            let seen = fds.get(at).and_then(PollFd::revents);
+            happened(at) && seen != Some(PollFlags::POLLOUT)
+        };
+        let last = fds.len().saturating_sub(1);
+        let from_client = client.contains(PollFlags::POLLIN) && speaks(1);
+        let from_worker = worker.contains(PollFlags::POLLIN) && speaks(last);
+        if happened(0) && !(1..=last).any(happened) {
             return Err(Broken);
         }
         drop(fds);
-        if from_client && client.contains(PollFlags::POLLIN) {
+        if from_client {
             self.hear_client()?;
         }
-        if from_worker && worker.contains(PollFlags::POLLIN) {
+        if from_worker {
             self.hear_worker()?;
         }
         Ok(())
@@ -191,16 +197,21 @@ impl Relay<'_> {
 
     /// Gives the client a moment to end its side: a connection closed with its last record unread would be reset under our own last
     /// words.
-    fn farewell(&mut self) {
+    fn farewell(&mut self, deadline: Option<Instant>) {
         if self.client_ended || socket::finish(self.client).is_err() {
             return;
         }
-        let deadline = Instant::now().checked_add(FAREWELL);
         let mut piece = [0; PIECE];
-        while socket::readable(self.client, deadline).unwrap_or(false) {
+        // One that goes on talking is not waited for any longer than one that is silent.
+        let early = || deadline.is_some_and(|at| Instant::now() < at);
+        while early() && socket::readable(self.client, deadline).unwrap_or(false) {
             if !matches!(socket::receive(self.client, &mut piece), Ok(count) if count > 0) {
                 return;
             }
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -229,3 +229,23 @@ fn a_damaged_record() {
     let told = client.join().unwrap();
     assert!(told.contains("BadRecordMac"), "{told}");
 }
+
+/// Who goes on talking behind our end is listened to until the deadline, not until it is silent.
+#[test]
+fn a_client_that_goes_on_talking() {
+    for version in VERSIONS {
+        let (mut records, fd, client) = connected(configs(version, None), |mut client| {
+            client.write_all(&pattern(30_000)).unwrap();
+            client
+        });
+        if version == VERSIONS[0] {
+            records.flush(fd.as_fd()).unwrap();
+        }
+        let mut client = client.join().unwrap();
+        assert!(!records.closed_by(fd.as_fd(), Some(Instant::now())));
+        assert!(socket::readable(fd.as_fd(), Some(Instant::now())).unwrap());
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+        assert!(records.closed_by(fd.as_fd(), Some(soon())));
+    }
+}
