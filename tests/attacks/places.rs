@@ -1,10 +1,14 @@
-//! Places that are no ordinary files: file systems that are the kernel's own word, that never end, or that never answer.
+//! Places that are no ordinary files: file systems that are the kernel's own word, that never end, that never answer, or that lose bytes.
 
 use crate::sessions::{back_to_base, logged_in};
 use crate::support::fuse::{Fault, Fuse};
-use crate::support::host::ALICE;
-use crate::support::{Client, Host, Server};
-use nix::mount::{MsFlags, mount};
+use crate::support::host::{ALICE, tmpfs};
+use crate::support::{Client, Host, Server, log, wait};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
 
 /// B-063: what the kernel makes up is not served, and what is written there would be no upload but an order to the kernel.
 #[test]
@@ -84,4 +88,66 @@ fn a_home_that_does_not_answer() {
     c.ended();
     drop(odd);
     back_to_base(&server);
+}
+
+/// A disk that has less room than it says, as a thinly provisioned one.
+struct Thin;
+
+impl Thin {
+    const PLACE: &'static str = "/home/alice/thin";
+
+    /// 32 MiB, of which there are eight; `None` where the kernel makes no disk of a file.
+    fn mount(host: &Host) -> Option<Thin> {
+        if !Path::new("/dev/loop-control").exists() {
+            return None;
+        }
+        for place in ["/mnt/thin", Thin::PLACE] {
+            host.mkdir(place, ALICE);
+        }
+        tmpfs("/mnt/thin", "size=8m");
+        let disk = "/mnt/thin/disk";
+        File::create(disk).unwrap().set_len(32 << 20).unwrap();
+        let make: [&[&str]; 2] = [
+            &["mkfs.ext4", "-q", "-F", "-O", "^has_journal", disk],
+            &["mount", "-o", "loop", disk, Thin::PLACE],
+        ];
+        for words in make {
+            let done = Command::new(words[0]).args(&words[1..]).output().unwrap();
+            assert!(done.status.success(), "{words:?}: {done:?}");
+        }
+        host.own(Thin::PLACE, ALICE);
+        Some(Thin)
+    }
+}
+
+impl Drop for Thin {
+    fn drop(&mut self) {
+        let _ = umount2(Thin::PLACE, MntFlags::MNT_DETACH);
+    }
+}
+
+/// What the kernel has taken and could not bring to disk is known by the end of a long upload, and is no success, whether the disk is to
+/// hold all of it by then or not: without the mend close(2) was the last to be asked, and it does not say.
+#[test]
+fn a_disk_that_loses_what_it_has_taken() {
+    let host = Host::new();
+    let Some(_thin) = Thin::mount(&host) else {
+        return;
+    };
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let bytes = vec![7; 16 << 20];
+    let (_, mut data) = c.begin("STOR thin/x");
+    data.stream.write_all(&bytes).unwrap();
+    let path = "/home/alice/thin/x";
+    wait("the bytes to be taken", || {
+        (std::fs::metadata(path).unwrap().len() == bytes.len() as u64).then_some(())
+    });
+    // As the kernel does it by itself when it has waited long enough.
+    let _ = nix::unistd::syncfs(File::open(Thin::PLACE).unwrap());
+    data.write(b"the end");
+    c.next("451 Failure writing to local file.");
+    let last = log::vsftpd(3).pop().unwrap();
+    assert!(last.contains("FAIL UPLOAD"), "{last}");
+    assert_eq!(c.store("STOR whole", &bytes).code(), "226");
 }

@@ -458,6 +458,11 @@ pub(super) const UPLOAD: &[Row] = &[
         &[&[int(1, libc::F_SETPIPE_SZ)], &[int(1, libc::F_GETPIPE_SZ)]],
         "STOR: the size of the pipe",
     ),
+    only(
+        named!(SYS_sync_file_range),
+        &[&[int(3, libc::SYNC_FILE_RANGE_WAIT_BEFORE as i32)]],
+        "whether bytes were lost on their way to the disk",
+    ),
     allow(named!(SYS_fchmod), "chown_upload_mode"),
     allow(named!(SYS_unlinkat), "uploads that fail"),
 ];

@@ -1,9 +1,10 @@
 //! What is known about a file; worker.
 
 use nix::Result;
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The facts of stat(2) that listings, SIZE, MDTM and transfers need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,24 @@ impl From<&FileStat> for Meta {
 /// Those of fstat(2).
 pub fn meta_of<F: AsFd>(file: F) -> Result<Meta> {
     fstat(file).map(|stat| Meta::from(&stat))
+}
+
+/// Whether all that was written to an open file is still on its way to the disk, or there: of a long file much is brought there before its
+/// end, and that this has failed is told to fsync(2), not to close(2). Waits for nothing.
+///
+/// # Errors
+/// Those of the disk.
+pub fn not_lost<F: AsFd>(file: F) -> Result<()> {
+    // Where no file has bytes none are waited for, and what is left of the answer is whether any have been lost.
+    const BEHIND: i64 = i64::MAX - 1;
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: a descriptor that is open for the call, and numbers.
+    let asked = unsafe { libc::sync_file_range(fd, BEHIND, 1, libc::SYNC_FILE_RANGE_WAIT_BEFORE) };
+    match Errno::result(asked) {
+        // A kernel, or a container's filter, that does not know the question.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE) => Ok(()),
+        answered => answered.map(drop),
+    }
 }
 
 /// Whether the file is the kernel's own word, or its ear: no place for clients (attacks C.8).

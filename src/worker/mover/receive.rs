@@ -2,7 +2,7 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
-use crate::sys::tree::meta_of;
+use crate::sys::tree::{meta_of, not_lost};
 use crate::worker::guard::{Guarded, errno};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
@@ -75,14 +75,15 @@ impl Growing {
         Ok(meta.size)
     }
 
-    /// Closes it: a file system may hold its error back until here: quota, NFS, a full disk.
+    /// Closes it: a file system may hold its error back until here: quota, NFS, a full disk. Others do not tell it here either.
     ///
     /// # Errors
     /// How the transfer ends.
     pub fn close(self) -> Result<(), End> {
         let kept = self.kept();
+        let lost = not_lost(&self.file).map_err(End::Local);
         nix::unistd::close(self.file).map_err(End::Local)?;
-        kept
+        kept.and(lost)
     }
 }
 
