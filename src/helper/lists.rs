@@ -32,16 +32,12 @@ pub fn read(path: &Path) -> io::Result<List> {
     })
 }
 
-/// Reads a small file, the last line's end left away.
+/// Reads a small file.
 ///
 /// # Errors
 /// As [`small::read`], or it cannot be opened.
 pub fn text(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = small::read(small::open(path)?)?;
-    if text.last() == Some(&b'\n') {
-        text.pop();
-    }
-    Ok(text)
+    small::read(small::open(path)?)
 }
 
 #[cfg(test)]

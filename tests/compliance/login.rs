@@ -35,6 +35,17 @@ fn banner_file_wins_and_ends_with_an_empty_line() {
     Client::dial().next("220-line one\r\n220-line two\r\n220 ");
 }
 
+/// An empty file is no banner; one empty line is.
+#[test]
+fn a_banner_file_of_nothing() {
+    let host = Host::new();
+    for (text, said) in [("", "220 this"), ("\n", "220-\r\n220 ")] {
+        host.write("/etc/banner", text);
+        let _server = Server::start(&host, "banner_file=/etc/banner\nftpd_banner=this\n");
+        Client::dial().next(said);
+    }
+}
+
 #[test]
 fn local_login() {
     let host = Host::new();
