@@ -322,6 +322,20 @@ fn userlist_allows_only_the_listed_without_local_users() {
     }
 }
 
+/// An empty line bans the empty password; the end of the last line is none.
+#[test]
+fn banned_empty_password() {
+    let host = Host::new();
+    for (text, said) in [("bad@host\n", IN), ("bad@host\n\n", WRONG)] {
+        host.write("/etc/banned", text);
+        let _server = Server::start(
+            &host,
+            "deny_email_enable=YES\nbanned_email_file=/etc/banned\n",
+        );
+        Client::connect().script(&[("USER ftp", PASSWORD), ("PASS ", said)]);
+    }
+}
+
 #[test]
 fn banned_email() {
     let host = Host::new();
