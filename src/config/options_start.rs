@@ -42,7 +42,7 @@ macro_rules! rows_start {
     /// Let an ordinary user start the server, on a port above 1023, and change neither account nor root directory afterwards.
     /// Anonymous clients see `anon_root`, else the home of `ftp_username` or of the user, as `/` and can leave it by no name or link.
     /// Of local users only the one who started it can log in, and there are no guests (`guest_enable`). Started by root it serves as
-    /// root, without any capability; do not.
+    /// root, without any capability; do not. `connect_from_port_20` and `chown_uploads` do nothing with it.
     run_as_launching_user: flag(false), [Master Helper], Server, Works;
 
     /// Serve anonymous clients only, each by a single process. Cannot be combined with `local_enable`.

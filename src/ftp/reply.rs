@@ -38,6 +38,14 @@ pub fn quoted(path: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The lines of a message or banner, without their ends; an empty file has none, and an empty line is one.
+pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    })
+}
+
 fn head(out: &mut Vec<u8>, code: u16, mark: u8) {
     number::right(out, u64::from(code), 3, b'0');
     out.push(mark);

@@ -14,34 +14,30 @@ pub struct List {
 impl List {
     /// Whether the text is a line of the file, to the byte.
     pub fn contains(&self, text: &[u8]) -> bool {
-        !text.is_empty() && self.lines.contains(text)
+        self.lines.contains(text)
     }
 }
 
-/// Reads a list; blanks and a CR at the end of a line do not count.
+/// Reads a list; blanks and a CR at the end of a line do not count. An empty line is a line, as in the original: it bans the empty password.
 ///
 /// # Errors
 /// As [`text`].
 pub fn read(path: &Path) -> io::Result<List> {
     let text = text(path)?;
     let lines = text
-        .split(|byte| *byte == b'\n')
+        .split_inclusive(|byte| *byte == b'\n')
         .map(|line| line.trim_ascii_end().to_vec());
     Ok(List {
-        lines: lines.filter(|line| !line.is_empty()).collect(),
+        lines: lines.collect(),
     })
 }
 
-/// Reads a small file, the last line's end left away.
+/// Reads a small file.
 ///
 /// # Errors
 /// As [`small::read`], or it cannot be opened.
 pub fn text(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = small::read(small::open(path)?)?;
-    if text.last() == Some(&b'\n') {
-        text.pop();
-    }
-    Ok(text)
+    small::read(small::open(path)?)
 }
 
 #[cfg(test)]
@@ -56,7 +52,7 @@ mod tests {
         std::fs::write(&path, b"alice\r\nbob  \n\nCarol").unwrap();
         let list = read(&path).unwrap();
         assert!(list.contains(b"alice") && list.contains(b"bob") && list.contains(b"Carol"));
-        assert!(!list.contains(b"carol") && !list.contains(b"") && !list.contains(b"ali"));
+        assert!(!list.contains(b"carol") && list.contains(b"") && !list.contains(b"ali"));
         assert_eq!(text(&path).unwrap(), b"alice\r\nbob  \n\nCarol");
         std::fs::remove_file(&path).unwrap();
     }
@@ -64,6 +60,7 @@ mod tests {
     #[test]
     fn only_regular_files_are_read() {
         assert!(text(Path::new("/dev/null")).unwrap().is_empty());
+        assert!(!read(Path::new("/dev/null")).unwrap().contains(b""));
         assert!(text(Path::new("/dev/zero")).is_err());
         assert!(text(Path::new("/")).is_err());
     }

@@ -44,7 +44,7 @@ use crate::sys::seccomp::List;
 use crate::sys::socket::{Fuse, Parcel};
 use crate::sys::title;
 use crate::tls::Secure;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Said};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
 use after::After;
 use ask::Accounting;
@@ -241,7 +241,7 @@ fn log_in<'a>(
             })
         }
         None => {
-            let (ended, own) = end_of(greeter, channel);
+            let (ended, own) = end_of(greeter, channel, |said| journal.said(said));
             if !own {
                 note_death("greeter", ended, journal);
             }
@@ -252,7 +252,7 @@ fn log_in<'a>(
 
 /// Sees off a greeter whose login holds.
 fn part(greeter: Pid, channel: Channel<BeforeLoginReply, BeforeLogin>, journal: &mut Journal) {
-    let (ended, own) = end_of(greeter, channel);
+    let (ended, own) = end_of(greeter, channel, drop);
     if own {
         journal.note(b"greeter did not end by itself and was killed");
     } else {
@@ -260,10 +260,12 @@ fn part(greeter: Pid, channel: Channel<BeforeLoginReply, BeforeLogin>, journal: 
     }
 }
 
-/// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, then it is killed, which is also told.
+/// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, which goes to the log, then it is killed,
+/// which is also told.
 fn end_of(
     greeter: Pid,
     mut channel: Channel<BeforeLoginReply, BeforeLogin>,
+    mut hear: impl FnMut(Said),
 ) -> (std::io::Result<process::Ended>, bool) {
     let until = Instant::now().checked_add(LAST_WORD);
     let late = || until.is_some_and(|until| Instant::now() >= until);
@@ -273,8 +275,15 @@ fn end_of(
             Ok(true)
         )
     };
-    // Nothing that it says now counts.
-    while !late() && speaks(&channel) && matches!(channel.receive(), Ok(Some(_))) {}
+    // Nothing that it asks now counts.
+    while !late()
+        && speaks(&channel)
+        && let Ok(Some(heard)) = channel.receive()
+    {
+        if let BeforeLogin::Said(said @ Said::Response(_)) = heard {
+            hear(said);
+        }
+    }
     drop(channel);
     let watch = process::watch(greeter);
     match process::wait_until(greeter, watch.as_ref(), until) {

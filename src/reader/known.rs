@@ -60,7 +60,9 @@ impl Names {
             return None;
         }
         if now.run_as_launching_user {
-            return Some(names);
+            // What a file asks for has to be forgone.
+            let asks = now.chown_uploads || now.connect_from_port_20;
+            return (!asks).then_some(names);
         }
         let (before, now) = (needed(before), needed(now));
         let same = now

@@ -49,8 +49,9 @@ pub fn gather(loaded: &mut Loaded, occasion: Occasion<'_>) -> Result<(Names, Vec
                 passive,
                 ..names.clone()
             },
-            Occasion::Start | Occasion::Reload(_) => launched(loaded, passive),
+            Occasion::Start | Occasion::Reload(_) => launched(&loaded.config, passive),
         };
+        forgo(Arc::make_mut(&mut loaded.config));
         return Ok((names, remarks));
     }
     let mut found = [const { None }; OPTIONS.len()];
@@ -98,15 +99,8 @@ fn find(option: &str, name: &OsStr) -> Result<Account, String> {
 }
 
 /// For `run_as_launching_user`: everybody is who started this program.
-fn launched(loaded: &mut Loaded, passive: Option<Passive>) -> Names {
+fn launched(config: &Config, passive: Option<Passive>) -> Names {
     let own = launching_user();
-    if !own.uid.is_root() {
-        // Rights an ordinary user does not have to give (reference §1.1, 14 and 17).
-        let config = Arc::make_mut(&mut loaded.config);
-        config.connect_from_port_20 = false;
-        config.chown_uploads = false;
-    }
-    let config = &loaded.config;
     let anonymous = Account {
         home: public_directory(config, &own).into(),
         name: config.ftp_username.clone().unwrap_or_default(),
@@ -117,6 +111,12 @@ fn launched(loaded: &mut Loaded, passive: Option<Passive>) -> Names {
         others: [None, Some(anonymous), None, None],
         passive,
     }
+}
+
+/// What asks for rights that no session has there, root's neither (reference §1.1, 14 and 17).
+fn forgo(config: &mut Config) {
+    config.connect_from_port_20 = false;
+    config.chown_uploads = false;
 }
 
 /// The account this program was started by.

@@ -72,9 +72,8 @@ impl Session {
         let Ok(text) = self.tree.read_small(&self.cwd, name.as_bytes(), MESSAGE) else {
             return;
         };
-        let text = text.strip_suffix(b"\n").unwrap_or(&text);
-        for line in text.split(|byte| *byte == b'\n') {
-            self.dash(code, line.strip_suffix(b"\r").unwrap_or(line));
+        for line in reply::lines(&text) {
+            self.dash(code, line);
         }
     }
 }

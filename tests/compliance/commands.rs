@@ -534,6 +534,17 @@ fn directory_messages() {
     ]);
 }
 
+/// An empty file says nothing; an empty line is a line.
+#[test]
+fn a_directory_message_of_nothing() {
+    let host = Host::new();
+    host.file("/home/alice/.message", b"");
+    host.file("/home/alice/d/.message", b"\n");
+    let _server = Server::start(&host, "dirmessage_enable=YES\n");
+    let mut c = Client::alice();
+    c.says("CWD d", "250-\r\n250 Directory successfully changed.");
+}
+
 #[test]
 fn message_file_may_have_another_name() {
     let host = Host::new();

@@ -497,6 +497,51 @@ fn an_ordinary_user_serves_a_directory() {
     child.wait().unwrap();
 }
 
+/// Ends a server, also when the test fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Nobody's uploads are given away, and nobody connects from port 20, whoever asks for it; the original ends the session of a client that uploads.
+#[test]
+fn a_launching_user_has_no_rights_to_give() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let lines = "anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n";
+    let asks = "chown_uploads=YES\nchown_username=bob\nconnect_from_port_20=YES\n";
+    let own = "user_config_dir=/home/alice/conf\n";
+    host.mkdir("/home/alice/conf", ALICE);
+    host.file("/home/alice/conf/ftp", asks.as_bytes());
+    let owner = |name: &str| {
+        let mut c = dial_2121().greeted();
+        c.login("ftp");
+        assert_eq!(c.store(&format!("STOR {name}"), b"x").code(), "226");
+        let _listener = c.active();
+        assert_eq!(c.cmd("NLST").code(), "150");
+        assert_eq!(c.reply().code(), "226");
+        let path = format!("/home/alice/d/{name}");
+        fs::metadata(path).unwrap().uid()
+    };
+    for (name, more) in [("one", asks), ("two", own)] {
+        let _server = Ended(as_alice(&format!("{lines}{more}")));
+        assert_eq!(owner(name), ALICE, "{more}");
+    }
+    host.own("/home/alice/conf/ftp", 0);
+    host.own("/home/alice/d", 0);
+    let root = "listen=YES\nlisten_port=2121\nrun_as_launching_user=YES\n";
+    for (name, more) in [("three", asks), ("four", own)] {
+        let _server = Server::bare(&host, 0, &format!("{root}{lines}{more}")).up(2121);
+        assert_eq!(owner(name), 0, "{more}");
+    }
+}
+
 #[test]
 fn an_ordinary_user_logs_in_and_has_no_guests() {
     let host = Host::new();

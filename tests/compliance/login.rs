@@ -35,6 +35,17 @@ fn banner_file_wins_and_ends_with_an_empty_line() {
     Client::dial().next("220-line one\r\n220-line two\r\n220 ");
 }
 
+/// An empty file is no banner; one empty line is.
+#[test]
+fn a_banner_file_of_nothing() {
+    let host = Host::new();
+    for (text, said) in [("", "220 this"), ("\n", "220-\r\n220 ")] {
+        host.write("/etc/banner", text);
+        let _server = Server::start(&host, "banner_file=/etc/banner\nftpd_banner=this\n");
+        Client::dial().next(said);
+    }
+}
+
 #[test]
 fn local_login() {
     let host = Host::new();
@@ -308,6 +319,20 @@ fn userlist_allows_only_the_listed_without_local_users() {
         Client::connect().script(&[("USER anonymous", PASSWORD), ("PASS x", IN)]);
     } else {
         Client::connect().says("USER anonymous", "530 Permission denied.");
+    }
+}
+
+/// An empty line bans the empty password; the end of the last line is none.
+#[test]
+fn banned_empty_password() {
+    let host = Host::new();
+    for (text, said) in [("bad@host\n", IN), ("bad@host\n\n", WRONG)] {
+        host.write("/etc/banned", text);
+        let _server = Server::start(
+            &host,
+            "deny_email_enable=YES\nbanned_email_file=/etc/banned\n",
+        );
+        Client::connect().script(&[("USER ftp", PASSWORD), ("PASS ", said)]);
     }
 }
 

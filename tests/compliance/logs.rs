@@ -1,6 +1,6 @@
 //! vsftpd.log and xferlog, line by line (reference 7). Dates, process ids and rates are checked for form and masked.
 
-use crate::support::log::{VSFTPD, XFERLOG, vsftpd, xferlog};
+use crate::support::log::{VSFTPD, XFERLOG, vsftpd, vsftpd_now, xferlog};
 use crate::support::{Client, Host, Server, wait};
 
 /// A session with one of everything that is logged.
@@ -139,6 +139,30 @@ fn logs_are_not_for_everyone() {
         std::fs::metadata(VSFTPD).unwrap().permissions().mode() & 0o137,
         0
     );
+}
+
+/// The reply that ends a connection is logged like any other.
+#[test]
+fn the_protocol_of_the_last_refusal() {
+    let host = Host::new();
+    host.write("/etc/listed", "bob\n");
+    let _server = Server::start(
+        &host,
+        "log_ftp_protocol=YES\nuserlist_enable=YES\nuserlist_file=/etc/listed\nmax_login_fails=1\n",
+    );
+    let replied = |name: &str, text: &str| {
+        let line = format!("[{name}] FTP response: Client \"127.0.0.1\", \"{text}\"");
+        wait(&line, || vsftpd_now().contains(&line).then_some(()));
+    };
+    let mut c = Client::connect();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS wrong", "530 Login incorrect.");
+    c.closed();
+    replied("alice", "530 Login incorrect.");
+    let mut c = Client::connect();
+    c.says("USER bob", "530 Permission denied.");
+    c.closed();
+    replied("bob", "530 Permission denied.");
 }
 
 /// A name that is refused stands before the reply that refuses it, and before nothing that comes later; an empty line is logged as one.

@@ -2,6 +2,7 @@
 
 use super::{Exit, Greeter, commands};
 use crate::config::HostName;
+use crate::ftp::reply;
 use crate::wire::{BeforeLogin, BeforeLoginReply};
 use std::os::unix::ffi::OsStrExt;
 
@@ -9,8 +10,7 @@ impl Greeter<'_> {
     /// 220, with the text of `banner_file`, else `ftpd_banner`.
     pub(super) fn welcome(&mut self, text: Option<Vec<u8>>) {
         if let Some(text) = text {
-            for line in text.split(|byte| *byte == b'\n') {
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
+            for line in reply::lines(&text) {
                 self.dash(220, line);
             }
             self.reply(220, b"");
