@@ -18,7 +18,7 @@ CASES         = 20000
 
 PROGRAM = target/release/vsftpd
 MANUAL  = target/man/vsftpd.conf.5
-SOURCES = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+SOURCES = Cargo.toml Cargo.lock scripts/link.rs scripts/login.ld $(shell find src -name '*.rs')
 PLACES  = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' LOCALSTATEDIR='$(LOCALSTATEDIR)' NAME='$(NAME)' DESTDIR='$(DESTDIR)' \
           PORT='$(PORT)' PROGRAM='$(PROGRAM)' MANUAL='$(MANUAL)'
 

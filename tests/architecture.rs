@@ -491,3 +491,62 @@ fn every_file_is_counted_or_left_out_for_a_reason() {
     }
     report(mistakes);
 }
+
+/// scripts/login.ld names functions by module and name: one that is moved or named anew would be left out, and nobody would see it.
+#[test]
+fn what_a_login_runs_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(root.join("scripts/login.ld")).unwrap();
+    let sources = sources();
+    let mut count = 0;
+    let mut mistakes = Vec::new();
+    for pattern in script.split(['(', ')', ' ', '\n']) {
+        let Some((_, path)) = pattern.split_once("6vsftpd") else {
+            continue;
+        };
+        count += 1;
+        let names = names(path);
+        let (function, modules) = names.split_last().unwrap();
+        let there = |source: &Source| {
+            let path = source.path.display().to_string();
+            let first = modules
+                .iter()
+                .take_while(|name| name.starts_with(char::is_lowercase));
+            let within = first.enumerate().all(|(depth, name)| {
+                let part = path.split('/').nth(depth).unwrap_or("mod.rs");
+                part.trim_end_matches(".rs") == *name || part == "mod.rs"
+            });
+            let text = product(&source.text);
+            let begins = [format!("fn {function}("), format!("fn {function}<")];
+            within && begins.iter().any(|begin| text.contains(begin))
+        };
+        if !sources.iter().any(there) {
+            mistakes.push(format!("{pattern} fits no function"));
+        }
+    }
+    assert!(count > 50, "{count}");
+    report(mistakes);
+}
+
+/// The names in a name as a compiler writes it: each behind its length.
+fn names(mut rest: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_alphanumeric()) {
+        rest = &rest[at..];
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit());
+        let (length, behind) = rest.split_at(digits.unwrap_or(rest.len()));
+        match length
+            .parse()
+            .ok()
+            .and_then(|length: usize| behind.split_at_checked(length))
+        {
+            Some((name, next)) => {
+                names.push(name);
+                rest = next;
+            }
+            // A type with parameters, whose length is not known.
+            None => rest = behind.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()),
+        }
+    }
+    names
+}

@@ -1,11 +1,11 @@
 //! From rows to a program of the kernel's packet filter, as short as it gets, because each process of each session pays for every step
 //! when the program is installed: the kernel checks it, translates it twice and walks it once for each call there is. So calls are
-//! found by bisection, the last few of them one by one, answers stand once and are jumped to, and a word that was loaded is not loaded
-//! again; no process of its own.
+//! found by bisection, the last few of them one by one, answers stand once and are jumped to, a word that was loaded is not loaded
+//! again, and what nothing leads to is left out; no process of its own.
 
 use super::rows::{Answer, Row, Test, When};
 use seccompiler::sock_filter;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `AUDIT_ARCH_*` of linux/audit.h.
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +24,8 @@ pub(super) const IF_EQUAL: u16 = 0x15;
 pub(super) const IF_AT_LEAST: u16 = 0x35;
 pub(super) const IF_ANY: u16 = 0x45;
 pub(super) const RETURN: u16 = 0x06;
+/// Sets a second register, which no step reads.
+pub(super) const ASIDE: u16 = 0x01;
 
 /// Where the number, the machine and the arguments stand in `struct seccomp_data` (linux/seccomp.h).
 pub(super) const NUMBER: u32 = 0;
@@ -52,6 +54,17 @@ impl Refusal {
             (Answer::Errno(code), _) => ERRNO | u32::from(code),
         }
     }
+}
+
+/// Whether the process makes so many calls that a table of those that are always allowed is worth its making. Linux makes it since 5.11
+/// when a program is installed, by walking the program for each call there is, on this kind of machine and its 32-bit one: as much work as
+/// a few hundred runs. It does not for a program that it cannot follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// A few dozen: the program has no table, and is run for each.
+    Few,
+    /// Any number.
+    Many,
 }
 
 /// What is known about one call.
@@ -86,7 +99,12 @@ const fn step(code: u16, yes: u8, no: u8, value: u32) -> sock_filter {
 }
 
 /// Compiles rows. A call that stands in several rows is allowed if one of them allows it; one that stands in none gets `otherwise`.
-pub(super) fn program(rows: &[&Row], otherwise: Answer, refusal: Refusal) -> Vec<sock_filter> {
+pub(super) fn program(
+    rows: &[&Row],
+    otherwise: Answer,
+    refusal: Refusal,
+    made: Calls,
+) -> Vec<sock_filter> {
     let mut calls: BTreeMap<u32, Call<'_>> = BTreeMap::new();
     for row in rows {
         let Ok(number) = u32::try_from(row.call) else {
@@ -110,6 +128,9 @@ pub(super) fn program(rows: &[&Row], otherwise: Answer, refusal: Refusal) -> Vec
     let kill = code.answer(refusal.code(Answer::Kill));
     code.branch(IF_EQUAL, MACHINE, number, kill);
     code.put(step(LOAD, 0, 0, ARCH));
+    if made == Calls::Few {
+        code.put(step(ASIDE, 0, 0, 0));
+    }
     code.finish()
 }
 
@@ -156,8 +177,9 @@ fn exceptions<'s, 'a>(stretches: &'s [Stretch<'a>]) -> Option<(u32, Vec<&'s Stre
             What::Answer(_) | What::Call(_) => return None,
         }
     }
-    rule.filter(|_| alone.len() <= FEW)
-        .map(|rule| (rule, alone))
+    let rule = rule?;
+    alone.retain(|one| !matches!(one.what, What::Answer(value) if value == rule));
+    (alone.len() <= FEW).then_some((rule, alone))
 }
 
 fn judged<'a>(call: &'a Call<'a>, refusal: Refusal) -> What<'a> {
@@ -226,7 +248,7 @@ impl Code {
 
     fn finish(mut self) -> Vec<sock_filter> {
         self.steps.reverse();
-        self.steps
+        without_idle(&self.steps)
     }
 
     fn put(&mut self, step: sock_filter) -> Place {
@@ -381,6 +403,42 @@ impl Code {
             place: entry,
             held: Some((held, decides)),
         }
+    }
+}
+
+/// The same program without what no step leads to: loads of a word that is held on each way there.
+fn without_idle(steps: &[sock_filter]) -> Vec<sock_filter> {
+    let mut live = BTreeSet::from([0]);
+    // Every jump leads forward.
+    for (at, step) in steps.iter().enumerate() {
+        if live.contains(&at) {
+            live.extend(followers(at, step));
+        }
+    }
+    let left = steps.iter().enumerate().filter(|(at, _)| live.contains(at));
+    left.map(|(at, step)| {
+        let next = at.saturating_add(1);
+        // No more than there were, so that what fits goes on to fit.
+        let over = |far: usize| live.range(next..next.saturating_add(far)).count();
+        let near = |far: u8| u8::try_from(over(far.into())).unwrap_or(far);
+        let value = match (step.code, usize::try_from(step.k)) {
+            (JUMP, Ok(far)) => u32::try_from(over(far)).unwrap_or(step.k),
+            _ => step.k,
+        };
+        self::step(step.code, near(step.jt), near(step.jf), value)
+    })
+    .collect()
+}
+
+/// Where a step that stands there may lead.
+fn followers(at: usize, step: &sock_filter) -> Vec<usize> {
+    let next = at.saturating_add(1);
+    let over = |far: u8| next.saturating_add(far.into());
+    match step.code {
+        RETURN => vec![],
+        JUMP => vec![next.saturating_add(usize::try_from(step.k).unwrap_or(usize::MAX))],
+        IF_EQUAL | IF_AT_LEAST | IF_ANY => vec![over(step.jt), over(step.jf)],
+        _ => vec![next],
     }
 }
 

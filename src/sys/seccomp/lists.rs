@@ -390,9 +390,11 @@ pub(super) const READ: &[Row] = &[
     ),
 ];
 
-/// The flags glibc and musl start a thread with, and no others.
-const GLIBC_THREAD: &[Test] = &[long(0, 0x003D_0F00)];
-const MUSL_THREAD: &[Test] = &[long(0, 0x007D_0F00)];
+/// The flags the C library starts a thread with, and no others.
+#[cfg(not(target_env = "musl"))]
+const THREAD_FLAGS: &[Test] = &[long(0, 0x003D_0F00)];
+#[cfg(target_env = "musl")]
+const THREAD_FLAGS: &[Test] = &[long(0, 0x007D_0F00)];
 
 /// Worker: its one other thread.
 pub(super) const THREAD: &[Row] = &[
@@ -403,7 +405,7 @@ pub(super) const THREAD: &[Row] = &[
     ),
     only(
         named!(SYS_clone),
-        &[GLIBC_THREAD, MUSL_THREAD],
+        &[THREAD_FLAGS],
         "the data thread; never a process",
     ),
     allow(

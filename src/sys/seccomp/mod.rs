@@ -11,7 +11,7 @@ mod rows;
 mod tests;
 
 use super::kernel::{self, reporting};
-use bpf::Refusal;
+use bpf::{Calls, Refusal};
 use rows::{Answer, Row, When};
 use seccompiler::sock_filter;
 use std::io;
@@ -127,6 +127,17 @@ impl List {
         }
     }
 
+    /// How many calls a process makes under it: one that is over with the login, or speaks only when data connections are made, makes few.
+    fn makes(self) -> Calls {
+        match self {
+            Self::Greeter { carries: false } | Self::Helper { .. } => Calls::Few,
+            Self::Keyholder
+            | Self::Reader
+            | Self::Greeter { carries: true }
+            | Self::Worker { .. } => Calls::Many,
+        }
+    }
+
     /// Its rows, for people: a call, `some` if only some arguments are taken, `fails` if it is answered with an error, and why.
     pub fn shown(self) -> Vec<(&'static str, &'static str, &'static str)> {
         let shown = |row: &'static Row| {
@@ -147,7 +158,7 @@ impl List {
         } else {
             Refusal::Kill
         };
-        let steps = bpf::program(&self.rows(), self.otherwise(), refusal);
+        let steps = bpf::program(&self.rows(), self.otherwise(), refusal, self.makes());
         let words = steps.iter().map(|step| {
             let [c, d] = step.code.to_ne_bytes();
             let [k, l, m, n] = step.k.to_ne_bytes();
