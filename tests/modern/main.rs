@@ -22,6 +22,7 @@ mod gates;
 mod hosts;
 mod implicit;
 mod language;
+mod moved;
 mod names;
 mod passive;
 mod points;
