@@ -27,6 +27,7 @@ mod names;
 mod passive;
 mod points;
 mod rclone;
+mod refusals;
 mod renewal;
 mod throttle;
 mod times;
