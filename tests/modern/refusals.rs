@@ -2,6 +2,7 @@
 
 use super::logged;
 use crate::support::host::FTP;
+use crate::support::server::output;
 use crate::support::{Client, Host, Server};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
@@ -167,4 +168,26 @@ fn a_stalled_transfer() {
     assert_eq!(c.reply().code(), "421");
     drop(data);
     logged("\"nothing has moved on the data connection for 1 seconds (data_connection_timeout)");
+}
+
+/// Before that user finds out.
+#[test]
+fn a_users_file() {
+    let host = Host::new();
+    std::fs::create_dir_all("/etc/users/old").unwrap();
+    host.write("/etc/users/alice", "write_enable=NO\nmax_clients=3\n");
+    host.write("/etc/users/bob", "write_enabel=NO\n");
+    host.write("/etc/users/.bob.swp", "no file of settings\n");
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    let said = output();
+    let of_users: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.find("/etc/users/").and_then(|at| line.get(at..)))
+        .collect();
+    let expected = [
+        "/etc/users/alice:2: max_clients has no effect in the file of a single user",
+        "/etc/users/bob:1: unrecognised variable in config file: write_enabel (did you mean `write_enable`?); this user cannot log in \
+         until it is mended",
+    ];
+    assert_eq!(of_users, expected, "{said}");
 }
