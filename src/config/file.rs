@@ -11,11 +11,37 @@ use super::ciphers;
 use super::loaded::{Loaded, Mistake, Origin, Source, shown, shown_path};
 use super::options::{Config, Row, Scope, TABLE, position};
 use super::text::Wrong;
+use super::value::Value;
 use super::view::{How, View};
 
 /// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
 /// other distributions keep it.
 pub const DEFAULT_FILES: [&str; 2] = ["/etc/vsftpd/vsftpd.conf", "/etc/vsftpd.conf"];
+
+/// The lists whose place is not set, where the original looks for them and where Red Hat's packages, which keep all in one directory,
+/// have them.
+const LISTS: [(&str, &str, &str); 4] = [
+    (
+        "userlist_file",
+        "/etc/vsftpd.user_list",
+        "/etc/vsftpd/user_list",
+    ),
+    (
+        "chroot_list_file",
+        "/etc/vsftpd.chroot_list",
+        "/etc/vsftpd/chroot_list",
+    ),
+    (
+        "banned_email_file",
+        "/etc/vsftpd.banned_emails",
+        "/etc/vsftpd/banned_emails",
+    ),
+    (
+        "email_password_file",
+        "/etc/vsftpd.email_passwords",
+        "/etc/vsftpd/email_passwords",
+    ),
+];
 
 /// The largest file read. The original reads the first 100000 bytes and silently leaves the rest.
 const LARGEST: u64 = 1024 * 1024;
@@ -156,8 +182,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A list that is needed, whose place nobody has set, and that is not where the original looks, is where Red Hat's packages have it:
+    /// their configuration names none.
+    fn find_lists(&mut self) {
+        let exists = |path: &str| self.view.open(Path::new(path), How::Entry).is_ok();
+        for (name, original, other) in LISTS {
+            let config = &self.loaded.config;
+            let needed = match name {
+                "userlist_file" => config.asks_userlist(),
+                "chroot_list_file" => config.chroot_list_enable,
+                "banned_email_file" => config.deny_email_enable,
+                _ => config.secure_email_list_enable,
+            };
+            let row = position(name.as_bytes()).and_then(|at| TABLE.get(at));
+            let Some(row) = row.filter(|_| needed && !self.loaded.is_set(name)) else {
+                continue;
+            };
+            let there = Value::Text(Some(other.into()));
+            if row.value(config) != there && !exists(original) && exists(other) {
+                row.put(Arc::make_mut(&mut self.loaded.config), there);
+            }
+        }
+    }
+
     pub(super) fn finish(mut self) -> (Loaded, Vec<Mistake>) {
         self.follow();
+        self.find_lists();
         if !self.incomplete {
             self.mistakes
                 .extend(check::rules(&self.loaded, &self.spoiled));

@@ -31,7 +31,7 @@ macro_rules! rows_files {
     /// would be more than permissions does not count: no upload is setuid.
     file_open_mode: octal(0o666), [Worker], PerUser, Works;
 
-    /// Give files uploaded by anonymous clients to the account in `chown_username`.
+    /// Give files uploaded by anonymous clients, and by guests without `virtual_use_local_privs`, to the account in `chown_username`.
     chown_uploads: flag(false), [Helper Worker], PerUser, Works;
 
     /// The new owner for `chown_uploads`. Root is a poor choice.

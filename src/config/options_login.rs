@@ -34,7 +34,7 @@ macro_rules! rows_login {
     /// home directory, with YES the listed users are the free ones.
     chroot_list_enable: flag(false), [Helper], PerUser, Works;
 
-    /// The list for `chroot_list_enable`: one user name on each line.
+    /// The list for `chroot_list_enable`: one user name on each line. Unset, and not there: `/etc/vsftpd/chroot_list`, if that is.
     chroot_list_file: text("/etc/vsftpd.chroot_list"), [Helper], PerUser, Works;
 
     /// Look for `/./` in a home directory in the password file: what stands before it becomes the directory a user is put (and, with
@@ -65,19 +65,20 @@ macro_rules! rows_login {
     /// they are in it).
     userlist_deny: flag(true), [Helper], PerHost, Works;
 
-    /// The list for `userlist_enable`: one user name on each line.
+    /// The list for `userlist_enable`: one user name on each line. Unset, and not there: `/etc/vsftpd/user_list`, if that is.
     userlist_file: text("/etc/vsftpd.user_list"), [Helper], PerHost, Works;
 
     /// Refuse anonymous clients whose password is a line of `banned_email_file`.
     deny_email_enable: flag(false), [Helper], PerHost, Works;
 
-    /// The list for `deny_email_enable`: one password on each line.
+    /// The list for `deny_email_enable`: one password on each line. Unset, and not there: `/etc/vsftpd/banned_emails`, if that is.
     banned_email_file: text("/etc/vsftpd.banned_emails"), [Helper], PerHost, Works;
 
     /// Accept anonymous clients only if their password is a line of `email_password_file`.
     secure_email_list_enable: flag(false), [Helper], PerHost, Works;
 
-    /// The list for `secure_email_list_enable`: one password on each line.
+    /// The list for `secure_email_list_enable`: one password on each line. Unset, and not there: `/etc/vsftpd/email_passwords`, if that
+    /// is.
     email_password_file: text("/etc/vsftpd.email_passwords"), [Helper], PerHost, Works;
 
     /// Seconds to wait before a failed login is answered, from its password on: what the check takes, which depends on whether there is

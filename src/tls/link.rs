@@ -2,7 +2,7 @@
 
 use crate::sys::socket;
 use nix::poll::{PollFd, PollFlags};
-use rustls::ServerConnection;
+use rustls::{InvalidMessage, ServerConnection};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -39,6 +39,10 @@ impl fmt::Display for Failure {
                     "there is no certificate for what the client asked for: the host name (ssl_sni_hostname) or its ciphers (ssl_ciphers)"
                 )
             }
+            Self::Tls(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => f.write_str(
+                "the client does not speak TLS; where it is expected from the first byte (implicit_ssl, implicit_listen_port) the client \
+                 must be set to implicit TLS",
+            ),
             Self::Tls(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }

@@ -33,7 +33,8 @@ pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
             let text = [reply::quoted(&text).as_slice(), b" created"].concat();
             session.reply(257, &text);
         }
-        Err(_) => {
+        Err(why) => {
+            session.undone(why);
             session.reply(550, b"Create directory operation failed.");
             session.changed(Change::Mkdir, Outcome::Failed, text);
         }
@@ -54,7 +55,8 @@ pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
             session.changed(Change::Rmdir, Outcome::Done, text);
             session.reply(250, b"Remove directory operation successful.");
         }
-        Err(_) => {
+        Err(why) => {
+            session.undone(why);
             session.reply(550, b"Remove directory operation failed.");
             session.changed(Change::Rmdir, Outcome::Failed, text);
         }
@@ -78,7 +80,8 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
             session.changed(Change::Delete, Outcome::Done, text);
             session.reply(250, b"Delete operation successful.");
         }
-        Err(_) => {
+        Err(why) => {
+            session.undone(why);
             session.reply(550, b"Delete operation failed.");
             session.changed(Change::Delete, Outcome::Failed, text);
         }
@@ -93,13 +96,17 @@ pub fn rnfr(session: &mut Session, arg: &[u8]) -> Flow {
     if refused(session, Change::Rename, &path) {
         return Ok(());
     }
-    if session.tree.lstat(&session.cwd, &path).is_ok() {
-        session.rename_from = Some((session.cwd.clone(), path));
-        session.reply(350, b"Ready for RNTO.");
-    } else {
-        session.reply(550, b"RNFR command failed.");
-        let text = session.log_path(&path);
-        session.changed(Change::Rename, Outcome::Failed, text);
+    match session.tree.lstat(&session.cwd, &path) {
+        Ok(_) => {
+            session.rename_from = Some((session.cwd.clone(), path));
+            session.reply(350, b"Ready for RNTO.");
+        }
+        Err(why) => {
+            session.undone(why);
+            session.reply(550, b"RNFR command failed.");
+            let text = session.log_path(&path);
+            session.changed(Change::Rename, Outcome::Failed, text);
+        }
     }
     Ok(())
 }
@@ -128,7 +135,8 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
             session.changed(Change::Rename, Outcome::Done, text);
             session.reply(250, b"Rename successful.");
         }
-        Err(_) => {
+        Err(why) => {
+            session.undone(why);
             session.reply(550, b"Rename failed.");
             session.changed(Change::Rename, Outcome::Failed, text);
         }

@@ -286,6 +286,7 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
         &command.verb
     };
     if !listed(session, verb) {
+        session.forbidden(verb, "cmds_allowed or cmds_denied");
         session.reply(550, b"Permission denied.");
         return Ok(());
     }
@@ -294,7 +295,10 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
             return (row.run)(session, &command.arg);
         }
         match row.closed {
-            Closed::Denied => session.reply(550, b"Permission denied."),
+            Closed::Denied => {
+                session.shut(verb, row.gate);
+                session.reply(550, b"Permission denied.");
+            }
             Closed::Unknown => session.reply(500, b"Unknown command."),
         }
     } else if verb == b"CCC" && session.data_side.is_some() {

@@ -229,6 +229,7 @@ impl Session {
             match self.await_event(listener.as_fd(), PollFlags::POLLIN, deadline)? {
                 Awaited::Ready => accepted = socket::accept_data(listener.as_fd()),
                 Awaited::TimedOut => {
+                    self.unmet(advertised(self));
                     self.reply(425, b"Failed to establish connection.");
                     return Ok(None);
                 }
@@ -274,14 +275,20 @@ impl Session {
             }
         };
         let deadline = seconds(self.config.connect_timeout);
-        match self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)? {
-            Awaited::Ready if socket::connected(connection.as_fd()).is_ok() => Ok(Some(connection)),
-            Awaited::Ready | Awaited::TimedOut => {
-                self.reply(425, b"Failed to establish connection.");
-                Ok(None)
-            }
-            Awaited::Aborted => Ok(None),
-        }
+        let failed = match self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)? {
+            Awaited::Ready => match socket::connected(connection.as_fd()) {
+                Ok(()) => return Ok(Some(connection)),
+                Err(error) => error.to_string(),
+            },
+            Awaited::TimedOut => format!(
+                "no answer within {} seconds (connect_timeout)",
+                self.config.connect_timeout
+            ),
+            Awaited::Aborted => return Ok(None),
+        };
+        self.unanswered(&failed);
+        self.reply(425, b"Failed to establish connection.");
+        Ok(None)
     }
 
     /// Waits for one descriptor and the client at once.

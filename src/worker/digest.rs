@@ -134,7 +134,9 @@ fn old(session: &mut Session, arg: &[u8], algorithm: Algorithm) -> Flow {
 
 /// Opens the file under the rules of RETR, locked where uploads are, and says how long it is; the reply has been said if there is none.
 fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, Over> {
-    if session.denied(path) || !session.wanted(session.config.download_file.clone(), path) {
+    if session.denied(path)
+        || !session.wanted("download_file", session.config.download_file.clone(), path)
+    {
         return Ok(None);
     }
     let Source::Ready(file) = source(session, path, 0) else {

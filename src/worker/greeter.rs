@@ -205,11 +205,23 @@ impl Greeter<'_> {
                 Err(Exit(1))
             }
             b"HOST" => self.host(&command.arg),
-            _ => {
+            verb => {
+                self.wonder(verb);
                 self.bear()?;
                 self.reply(530, b"Please login with USER and PASS.");
                 Ok(())
             }
+        }
+    }
+
+    /// A client that takes this for a port of implicit TLS waits in vain.
+    fn wonder(&mut self, verb: &[u8]) {
+        const TLS: &[u8] = b"\x16\x03";
+        if verb.starts_with(TLS) {
+            self.note(
+                "the client begins with TLS: on this port it must ask for it (explicit, AUTH TLS); implicit_listen_port opens one that \
+                 expects it from the first byte",
+            );
         }
     }
 

@@ -32,6 +32,7 @@ mod space;
 mod stamp;
 mod state;
 mod transfer;
+mod why;
 mod zip;
 
 pub use greeter::GREETER_LIMITS;

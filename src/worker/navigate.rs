@@ -35,7 +35,10 @@ pub fn cwd(session: &mut Session, arg: &[u8]) -> Flow {
             arrive(session, there);
             session.reply(250, b"Directory successfully changed.");
         }
-        Err(_) => session.reply(550, b"Failed to change directory."),
+        Err(why) => {
+            session.unentered(&path, why);
+            session.reply(550, b"Failed to change directory.");
+        }
     }
     Ok(())
 }

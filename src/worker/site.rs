@@ -50,12 +50,16 @@ fn chmod(session: &mut Session, arg: &[u8]) {
         session.changed(Change::Chmod, Outcome::Failed, text);
         return;
     };
-    if session.tree.chmod(&session.cwd, &path, bits).is_ok() {
-        session.changed(Change::Chmod, Outcome::Done, text);
-        session.reply(200, b"SITE CHMOD command ok.");
-    } else {
-        session.reply(550, b"SITE CHMOD command failed.");
-        session.changed(Change::Chmod, Outcome::Failed, text);
+    match session.tree.chmod(&session.cwd, &path, bits) {
+        Ok(()) => {
+            session.changed(Change::Chmod, Outcome::Done, text);
+            session.reply(200, b"SITE CHMOD command ok.");
+        }
+        Err(why) => {
+            session.undone(why);
+            session.reply(550, b"SITE CHMOD command failed.");
+            session.changed(Change::Chmod, Outcome::Failed, text);
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use crate::sys::title;
 use crate::sys::tree::{Tree, VirtualPath};
 use crate::tls::{Secure, Side};
 use crate::wire::{AfterLogin, AfterLoginReply, Change, Channel, Event, Outcome, Said};
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -106,6 +105,8 @@ pub struct Session {
     pub scratch: Vec<u8>,
     /// As suits the client.
     pub end_mark: EndMark,
+    /// Reasons of refusals that the log has.
+    pub told: HashSet<String>,
 }
 
 impl Session {
@@ -131,8 +132,7 @@ impl Session {
             Rules::Local => config.local_umask,
             Rules::Anonymous => config.anon_umask,
         } & 0o777;
-        let deny = config.deny_file.as_deref();
-        let deny = deny.map(|text| Pattern::new(text.as_bytes()));
+        let deny = config.deny_file.as_deref().map(OsStrExt::as_bytes);
         let names = Names::new(config, Arc::clone(&tree), verdict.chroot);
         Self {
             control: Control::new(
@@ -159,6 +159,7 @@ impl Session {
             modern: Modern::new(config, utf8),
             scratch: Vec::new(),
             end_mark: EndMark::Joined,
+            told: HashSet::new(),
             config,
             verdict,
             channel,
@@ -166,7 +167,7 @@ impl Session {
             start,
             umask,
             names: Arc::new(Mutex::new(names)),
-            deny,
+            deny: deny.map(Pattern::new),
         }
     }
 
@@ -381,16 +382,6 @@ impl Session {
         self.event(Event::Said(Said::Note(text.as_bytes().to_vec())));
     }
 
-    /// Why a file could not be created, which the client is told in general only.
-    pub fn uncreated(&mut self, why: Errno) {
-        let cure = if matches!(why, Errno::EACCES | Errno::EPERM) {
-            "; look at the owner and mode of the directory and of a file that is there, and at SELinux or AppArmor"
-        } else {
-            ""
-        };
-        self.note(&format!("cannot create the file: {}{cure}", why.desc()));
-    }
-
     /// The path of an argument as logs show it: absolute as the client sees it, not normalised (reference §7.2).
     pub fn log_path(&self, arg: &[u8]) -> Vec<u8> {
         self.cwd.join(arg)
@@ -428,6 +419,7 @@ impl Session {
         };
         let denied = self.matches(pattern, arg);
         if denied {
+            self.forbidden(arg, "deny_file");
             self.reply(550, b"Permission denied.");
         }
         denied

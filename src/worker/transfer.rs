@@ -69,7 +69,9 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     }
     let path = session.expand(arg);
     let mut entry = session.begin(Direction::Download, &path);
-    if session.denied(&path) || !session.wanted(session.config.download_file.clone(), &path) {
+    if session.denied(&path)
+        || !session.wanted("download_file", session.config.download_file.clone(), &path)
+    {
         return session.close(&mut entry, Ok(()));
     }
     let file = match source(session, &path, offset) {
@@ -79,7 +81,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
             session.reply(550, b"Failed to open file.");
             return Ok(());
         }
-        Source::Closed => {
+        Source::Closed(why) => {
+            session.unsent(&why);
             session.reply(550, b"Failed to open file.");
             return session.close(&mut entry, Ok(()));
         }
@@ -135,29 +138,32 @@ pub enum Source {
     Ready(OwnedFd),
     /// A directory.
     NoFile,
-    /// Something else without contents to send, or nothing this session may read.
-    Closed,
+    /// Something else without contents to send, or nothing this session may read; why, unless there is nothing.
+    Closed(String),
 }
 
 /// Opens the file of a download, if this session may read it.
 pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
-    let Ok((file, meta)) = session.tree.open_read(&session.cwd, path) else {
-        return Source::Closed;
+    let (file, meta) = match session.tree.open_read(&session.cwd, path) {
+        Ok(found) => found,
+        Err(why) => return Source::Closed(session.unreachable(path, why)),
     };
     if meta.is_dir() {
         return Source::NoFile;
     }
     // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
     if !meta.is_file() || session.tree.is_kernels(&file, &meta) {
-        return Source::Closed;
+        return Source::Closed("it is no regular file on a disk".to_owned());
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
     if hidden && meta.mode & 0o004 == 0 {
-        return Source::Closed;
+        let why =
+            "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r";
+        return Source::Closed(why.to_owned());
     }
     let seek = i64::try_from(offset).unwrap_or(i64::MAX);
     if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
-        return Source::Closed;
+        return Source::Closed("its file system does not let it be read from there".to_owned());
     }
     Source::Ready(file)
 }
@@ -400,14 +406,15 @@ impl Session {
 
     /// Whether `deny_file` and `upload_file` let a file of that name be uploaded; says 550 if not.
     pub fn admits(&mut self, path: &[u8]) -> bool {
-        !self.denied(path) && self.wanted(self.config.upload_file.clone(), path)
+        !self.denied(path) && self.wanted("upload_file", self.config.upload_file.clone(), path)
     }
 
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.
-    pub fn wanted(&mut self, option: Option<std::ffi::OsString>, path: &[u8]) -> bool {
-        let Some(text) = option else { return true };
+    pub fn wanted(&mut self, option: &str, value: Option<std::ffi::OsString>, path: &[u8]) -> bool {
+        let Some(text) = value else { return true };
         let fits = self.matches(&Pattern::new(text.as_bytes()), path);
         if !fits {
+            self.forbidden(path, option);
             self.reply(550, b"Permission denied.");
         }
         fits
@@ -485,6 +492,7 @@ impl Session {
             End::Unable => self.reply(451, UNABLE),
             End::Deserted => return Err(Over(1)),
             End::Stalled => {
+                self.stalled();
                 self.reply(421, b"Data timeout. Reconnect. Sorry.");
                 return Err(Over(1));
             }

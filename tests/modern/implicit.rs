@@ -5,6 +5,7 @@ use crate::support::server::{BASE, listening_on, output};
 use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::Signal;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -36,6 +37,24 @@ fn both_ports_of_one_server() {
     let said = output();
     let line = "serving 0.0.0.0:21 and 0.0.0.0:990 (TLS from the first byte)";
     assert!(said.contains(line), "{said}");
+}
+
+/// The wrong kind of TLS for the port is the commonest mistake of clients; the log says which is right.
+#[test]
+fn the_wrong_kind_is_told() {
+    let host = Host::new();
+    certificate(&host);
+    let _server = Server::start(&host, &format!("{ON}implicit_listen_port=990\n"));
+    // Nothing is said on it before the client's hello.
+    let mut clear = TcpStream::connect((Ipv4Addr::LOCALHOST, 990)).unwrap();
+    clear.write_all(b"USER alice\r\n").unwrap();
+    super::logged("TLS handshake failed: the client does not speak TLS; where it is expected from");
+    // The beginning of a hello, as far as it is a line.
+    let mut hasty = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    hasty.write_all(b"\x16\x03\x01\x02\x00\x01\n").unwrap();
+    super::logged(
+        "\"the client begins with TLS: on this port it must ask for it (explicit, AUTH TLS)",
+    );
 }
 
 #[test]

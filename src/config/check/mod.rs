@@ -2,6 +2,7 @@
 
 mod network;
 mod seeming;
+mod users;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -67,6 +68,7 @@ pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     launching(view, &mut found);
     lists(view, &mut found);
     seeming::seeming(view, &mut found);
+    users::users(view, &mut found);
     found.mistakes
 }
 

@@ -43,6 +43,11 @@ fn overruled(found: &mut Found<'_>) {
             "userlist_deny=NO does nothing without userlist_enable=YES: everybody may log in";
         found.add(&["userlist_deny"], text.to_owned());
     }
+    let guests = config.guest_enable && !config.virtual_use_local_privs;
+    if config.chown_uploads && !config.anonymous_enable && !guests {
+        let text = "chown_uploads=YES does nothing: it is for anonymous clients, and guests without virtual_use_local_privs";
+        found.add(&["chown_uploads"], text.to_owned());
+    }
     if config.write_enable || !config.anonymous_enable {
         return;
     }
@@ -233,6 +238,10 @@ mod tests {
             ),
             ("userlist_deny=NO\n", "everybody may log in"),
             (
+                "anonymous_enable=NO\nguest_enable=YES\nvirtual_use_local_privs=YES\nchown_uploads=YES\n",
+                "chown_uploads=YES does nothing: it is for anonymous clients",
+            ),
+            (
                 "anon_upload_enable=YES\n",
                 "does nothing without write_enable=YES",
             ),
@@ -280,6 +289,7 @@ mod tests {
             "",
             "cmds_denied=DELE,RMD,\n",
             "anon_upload_enable=YES\nwrite_enable=YES\n",
+            "anonymous_enable=NO\nguest_enable=YES\nchown_uploads=YES\n",
             "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/dev/null\n",
             "user_sub_token=$USER\nlocal_root=/nonexistent/$USER\n",
             "anon_root=nonexistent\nlocal_root=nonexistent\n",

@@ -1,0 +1,172 @@
+//! Why the client was refused: it is told in general only, and the log what an administrator can do about it; worker.
+
+use super::Class;
+use super::commands::Gate;
+use super::state::Session;
+use crate::config::Config;
+use nix::errno::Errno;
+use std::net::Ipv4Addr;
+
+/// Reasons remembered as told. A session that meets more has its log full enough.
+const REMEMBERED: usize = 100;
+
+/// The most of a name or command that is shown.
+const SHOWN: usize = 100;
+
+/// What to look at where rights are missing.
+const RIGHTS: &str = "; look at the owner and mode of it and of the directories above it, and at SELinux or AppArmor";
+
+/// Links are followed inside the user's root only.
+const LINK: &str = "a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere use mount --bind";
+
+impl Session {
+    /// Why a file could not be created.
+    pub fn uncreated(&mut self, why: Errno) {
+        let cure = if matches!(why, Errno::EACCES | Errno::EPERM) {
+            "; look at the owner and mode of the directory and of a file that is there, and at SELinux or AppArmor"
+        } else {
+            cure(why)
+        };
+        self.note(&format!("cannot create the file: {}{cure}", why.desc()));
+    }
+
+    /// Why the file of a download is not sent. That there is none needs no words: the line of the failed download has its name.
+    pub fn unsent(&mut self, why: &str) {
+        if self.verdict.recorded && !why.is_empty() {
+            self.note(&format!("cannot send the file: {why}"));
+        }
+    }
+
+    /// Why something could not be made, renamed, removed or changed. That it is there already, or is not there, needs no words.
+    pub fn undone(&mut self, why: Errno) {
+        if !self.verdict.recorded || matches!(why, Errno::ENOENT | Errno::EEXIST) {
+            return;
+        }
+        self.note(&format!("cannot do it: {}{}", why.desc(), cure(why)));
+    }
+
+    /// Why a directory could not be entered.
+    pub fn unentered(&mut self, path: &[u8], why: Errno) {
+        let text = self.unreachable(path, why);
+        if !text.is_empty() {
+            self.once(format!("cannot enter the directory: {text}"));
+        }
+    }
+
+    /// Why a name leads to nothing that can be had; empty if it is just not there.
+    pub fn unreachable(&self, path: &[u8], why: Errno) -> String {
+        if !matches!(why, Errno::ENOENT | Errno::ENOTDIR) {
+            return format!("{}{}", why.desc(), cure(why));
+        }
+        let entry = self.tree.lstat(&self.cwd, path);
+        let link = entry.is_ok_and(|meta| meta.is_link());
+        if link { LINK } else { "" }.to_owned()
+    }
+
+    /// Which option shuts a gate for a command.
+    pub fn shut(&mut self, verb: &[u8], gate: Gate) {
+        let guest = self.verdict.class == Class::Guest;
+        if let Some(option) = closed_by(self.config, self.anonymous(), gate) {
+            let mut text = format!("{} refused: {option}", short(verb));
+            if guest && self.anonymous() && option.starts_with("anon_") {
+                text.push_str(", which counts for guests without virtual_use_local_privs");
+            }
+            self.once(text);
+        }
+    }
+
+    /// Which list of names or commands refuses.
+    pub fn forbidden(&mut self, what: &[u8], option: &str) {
+        self.once(format!("{} refused by {option}", short(what)));
+    }
+
+    /// That nobody has come to the passive port: as a rule a firewall, or an address that leads elsewhere.
+    pub fn unmet(&mut self, told: Option<Ipv4Addr>) {
+        let config = self.config;
+        let most = match config.pasv_max_port {
+            0 => u16::MAX.into(),
+            most => most,
+        };
+        let address = told.map_or_else(
+            || "PASV has no address to tell (pasv_address)".to_owned(),
+            |told| format!("PASV tells this client {told} (pasv_address)"),
+        );
+        self.once(format!(
+            "no data connection came within {} seconds (accept_timeout): ports {} to {most} (pasv_min_port, pasv_max_port) must be open in \
+             the firewall and be forwarded; {address}",
+            config.accept_timeout,
+            config.pasv_min_port.max(1024),
+        ));
+    }
+
+    /// That nothing moves on the data connection.
+    pub fn stalled(&mut self) {
+        let seconds = self.config.data_connection_timeout;
+        self.once(format!(
+            "nothing has moved on the data connection for {seconds} seconds (data_connection_timeout): the client has stopped, or the \
+             way to it is broken"
+        ));
+    }
+
+    /// That the client takes no connection in active mode.
+    pub fn unanswered(&mut self, why: &str) {
+        self.once(format!(
+            "cannot connect to the client for its data: {why}; where a firewall or address translation on its side is the reason, only \
+             passive mode works"
+        ));
+    }
+
+    /// Says a reason, the first time: a client may try as often as it likes.
+    fn once(&mut self, text: String) {
+        if !self.verdict.recorded || self.told.len() >= REMEMBERED || self.told.contains(&text) {
+            return;
+        }
+        self.note(&text);
+        self.told.insert(text);
+    }
+}
+
+/// The beginning of what a client has sent, so that what is remembered stays small.
+fn short(text: &[u8]) -> String {
+    let text = text.get(..SHOWN).unwrap_or(text);
+    String::from_utf8_lossy(text).into_owned()
+}
+
+fn cure(why: Errno) -> &'static str {
+    if matches!(why, Errno::EACCES | Errno::EPERM) {
+        RIGHTS
+    } else if why == Errno::ELOOP {
+        "; or it is a symbolic link that leads to nothing inside the user's root"
+    } else if why == Errno::EXDEV {
+        "; files cannot be renamed from one file system to another"
+    } else {
+        ""
+    }
+}
+
+/// The first option that shuts the gate, as a setting; nothing if it is the client that has shut it.
+fn closed_by(config: &Config, anonymous: bool, gate: Gate) -> Option<&'static str> {
+    let first = |asked: &[(bool, &'static str)]| {
+        let shut = asked.iter().find(|(open, _)| !open);
+        shut.map(|(_, setting)| *setting)
+    };
+    let anon = |open: bool, setting| (open || !anonymous, setting);
+    let write = (config.write_enable, "write_enable=NO");
+    let upload = anon(config.anon_upload_enable, "anon_upload_enable=NO");
+    let mkdir = anon(config.anon_mkdir_write_enable, "anon_mkdir_write_enable=NO");
+    let other = anon(config.anon_other_write_enable, "anon_other_write_enable=NO");
+    let time = (config.mdtm_write, "mdtm_write=NO");
+    let mode = (config.chmod_enable, "chmod_enable=NO");
+    match gate {
+        Gate::Upload => first(&[write, upload]),
+        Gate::Mkdir => first(&[write, mkdir]),
+        Gate::OtherWrite => first(&[write, other]),
+        Gate::SetTime => first(&[write, time, other]),
+        Gate::SetMode | Gate::SetFacts => first(&[write, mode, time, other]),
+        Gate::Download => first(&[(config.download_enable, "download_enable=NO")]),
+        Gate::List | Gate::ListArgument => first(&[(config.dirlist_enable, "dirlist_enable=NO")]),
+        Gate::Epsv | Gate::Pasv => first(&[(config.pasv_enable, "pasv_enable=NO")]),
+        Gate::Eprt | Gate::Port => first(&[(config.port_enable, "port_enable=NO")]),
+        Gate::Digest | Gate::Open | Gate::Known | Gate::Tls => None,
+    }
+}

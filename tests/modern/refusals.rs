@@ -1,0 +1,193 @@
+//! What the client is told in general only has its reason in the log, with what an administrator can do.
+
+use super::logged;
+use crate::support::host::FTP;
+use crate::support::server::output;
+use crate::support::{Client, Host, Server};
+
+const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
+
+/// How often the log has it, once it has `last`, which was done later.
+#[track_caller]
+fn times(text: &str, last: &str) -> usize {
+    logged(last).matches(text).count()
+}
+
+#[test]
+fn a_download() {
+    let host = Host::new();
+    host.write("/srv/ftp/pub/private", "x");
+    host.mode("/srv/ftp/pub/private", 0o640);
+    host.own("/srv/ftp/pub/private", FTP);
+    host.write("/srv/ftp/pub/closed", "x");
+    host.mode("/srv/ftp/pub/closed", 0);
+    std::os::unix::fs::symlink("/etc", "/srv/ftp/pub/link").unwrap();
+    let _server = Server::start(&host, "vsftpd_log_file=/var/log/vsftpd.log\n");
+    let mut c = Client::user("ftp");
+    for (name, why) in [
+        (
+            "private",
+            "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r",
+        ),
+        ("closed", "Permission denied; look at the owner and mode"),
+        (
+            "link",
+            "a symbolic link that leads to nothing inside the user's root",
+        ),
+    ] {
+        c.refused(&format!("RETR pub/{name}"), "550 Failed to open file.");
+        logged(&format!("\"cannot send the file: {why}"));
+    }
+    // What is not there has its name in the line of the failed download, and no other.
+    c.refused("RETR pub/nothing", "550 Failed to open file.");
+    let last = "FAIL DOWNLOAD: Client \"127.0.0.1\", \"/pub/nothing\"";
+    assert_eq!(times("cannot send the file", last), 3);
+}
+
+#[test]
+fn a_change() {
+    let host = Host::new();
+    host.mkdir("/home/alice/roots", 0);
+    host.mkdir("/home/alice/roots/d", 0);
+    host.write("/home/alice/roots/f", "x");
+    host.file("/home/alice/file", b"x");
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let why = "\"cannot do it: Permission denied; look at the owner and mode of it and of the directories above it";
+    for (count, (command, reply, line)) in (1..).zip([
+        (
+            "MKD roots/x",
+            "550 Create directory operation failed.",
+            "FAIL MKDIR",
+        ),
+        (
+            "RMD roots/d",
+            "550 Remove directory operation failed.",
+            "FAIL RMDIR",
+        ),
+        (
+            "DELE roots/f",
+            "550 Delete operation failed.",
+            "FAIL DELETE",
+        ),
+    ]) {
+        c.says(command, reply);
+        assert_eq!(times(why, line), count, "{command}");
+    }
+    c.says("RNFR file", "350 Ready for RNTO.");
+    c.says("RNTO roots/file", "550 Rename failed.");
+    assert_eq!(times(why, "FAIL RENAME"), 4);
+    c.says("SITE CHMOD 600 roots", "550 SITE CHMOD command failed.");
+    logged("\"cannot do it: Operation not permitted; look at the owner");
+    // These are plain.
+    c.says("MKD roots", "550 Create directory operation failed.");
+    c.says("DELE nothing", "550 Delete operation failed.");
+    logged("\"/home/alice/nothing\"");
+    assert_eq!(times("cannot do it: ", "\"/home/alice/nothing\""), 5);
+}
+
+#[test]
+fn an_option() {
+    let host = Host::new();
+    let server = Server::start(
+        &host,
+        "write_enable=NO\ncmds_denied=NOOP\ndeny_file={*.exe}\n",
+    );
+    let mut c = Client::alice();
+    for _ in 0..3 {
+        c.says("MKD x", "550 Permission denied.");
+        c.says("NOOP", "550 Permission denied.");
+        c.says("SIZE a.exe", "550 Permission denied.");
+    }
+    c.says("DELE x", "550 Permission denied.");
+    // Each once in a session, however often it is tried.
+    let last = "\"DELE refused: write_enable=NO\"";
+    assert_eq!(times("\"MKD refused: write_enable=NO\"", last), 1);
+    assert_eq!(
+        times("\"NOOP refused by cmds_allowed or cmds_denied\"", last),
+        1
+    );
+    assert_eq!(times("\"a.exe refused by deny_file\"", last), 1);
+    drop(server);
+    // The commonest surprise of virtual users.
+    let _server = Server::start(&host, GUESTS);
+    let mut c = Client::alice();
+    c.says("MKD x", "550 Permission denied.");
+    logged(
+        "\"MKD refused: anon_mkdir_write_enable=NO, which counts for guests without virtual_use_local_privs\"",
+    );
+}
+
+#[test]
+fn a_directory() {
+    let host = Host::new();
+    host.mkdir("/home/alice/closed", 0);
+    host.mode("/home/alice/closed", 0o700);
+    std::os::unix::fs::symlink("/srv", "/home/alice/link").unwrap();
+    let lines = "chroot_local_user=YES\nallow_writeable_chroot=YES\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::alice();
+    c.says("CWD closed", "550 Failed to change directory.");
+    logged("\"cannot enter the directory: Permission denied; look at the owner and mode");
+    c.says("CWD link", "550 Failed to change directory.");
+    logged(
+        "\"cannot enter the directory: a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere",
+    );
+}
+
+#[test]
+fn a_data_connection() {
+    let host = Host::new();
+    let lines =
+        "accept_timeout=1\npasv_min_port=50000\npasv_max_port=50009\npasv_address=203.0.113.5\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::alice();
+    for _ in 0..2 {
+        assert_eq!(c.cmd("PASV").code(), "227");
+        c.says("NLST", "425 Failed to establish connection.");
+    }
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let (high, low) = (port >> 8, port & 0xff);
+    assert_eq!(c.cmd(&format!("PORT 127,0,0,1,{high},{low}")).code(), "200");
+    c.says("NLST", "425 Failed to establish connection.");
+    let last = "\"cannot connect to the client for its data: Connection refused";
+    let told = "\"no data connection came within 1 seconds (accept_timeout): ports 50000 to 50009 (pasv_min_port, pasv_max_port) \
+                must be open in the firewall and be forwarded; PASV tells this client 203.0.113.5 (pasv_address)\"";
+    assert_eq!(times(told, last), 1);
+}
+
+#[test]
+fn a_stalled_transfer() {
+    let host = Host::new();
+    let _server = Server::start(&host, "data_connection_timeout=1\n");
+    let mut c = Client::alice();
+    let data = c.passive();
+    assert_eq!(c.cmd("STOR new").code(), "150");
+    assert_eq!(c.reply().code(), "421");
+    drop(data);
+    logged("\"nothing has moved on the data connection for 1 seconds (data_connection_timeout)");
+}
+
+/// Before that user finds out.
+#[test]
+fn a_users_file() {
+    let host = Host::new();
+    std::fs::create_dir_all("/etc/users/old").unwrap();
+    host.write("/etc/users/alice", "write_enable=NO\nmax_clients=3\n");
+    host.write("/etc/users/bob", "write_enabel=NO\n");
+    host.write("/etc/users/.bob.swp", "no file of settings\n");
+    let _server = Server::start(&host, "user_config_dir=/etc/users\n");
+    let said = output();
+    let of_users: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.find("/etc/users/").and_then(|at| line.get(at..)))
+        .collect();
+    let expected = [
+        "/etc/users/alice:2: max_clients has no effect in the file of a single user",
+        "/etc/users/bob:1: unrecognised variable in config file: write_enabel (did you mean `write_enable`?); this user cannot log in \
+         until it is mended",
+    ];
+    assert_eq!(of_users, expected, "{said}");
+}
