@@ -1,5 +1,6 @@
 //! Reads vsftpd.conf files and `-o` settings into a `Config` (reference §2.1, §2.3, §2.4); runs in the reader, without rights.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -18,30 +19,15 @@ use super::view::{How, View};
 /// other distributions keep it.
 pub const DEFAULT_FILES: [&str; 2] = ["/etc/vsftpd/vsftpd.conf", "/etc/vsftpd.conf"];
 
-/// The lists whose place is not set, where the original looks for them and where Red Hat's packages, which keep all in one directory,
-/// have them.
-const LISTS: [(&str, &str, &str); 4] = [
-    (
-        "userlist_file",
-        "/etc/vsftpd.user_list",
-        "/etc/vsftpd/user_list",
-    ),
-    (
-        "chroot_list_file",
-        "/etc/vsftpd.chroot_list",
-        "/etc/vsftpd/chroot_list",
-    ),
-    (
-        "banned_email_file",
-        "/etc/vsftpd.banned_emails",
-        "/etc/vsftpd/banned_emails",
-    ),
-    (
-        "email_password_file",
-        "/etc/vsftpd.email_passwords",
-        "/etc/vsftpd/email_passwords",
-    ),
+/// The lists that Red Hat's packages have in one directory with the configuration, which names none of them, and how their names begin
+/// where the original looks, and there.
+const LISTS: [&str; 4] = [
+    "userlist_file",
+    "chroot_list_file",
+    "banned_email_file",
+    "email_password_file",
 ];
+const PLACES: (&str, &str) = ("/etc/vsftpd.", "/etc/vsftpd/");
 
 /// The largest file read. The original reads the first 100000 bytes and silently leaves the rest.
 const LARGEST: u64 = 1024 * 1024;
@@ -185,8 +171,9 @@ impl<'a> Reader<'a> {
     /// A list that is needed, whose place nobody has set, and that is not where the original looks, is where Red Hat's packages have it:
     /// their configuration names none.
     fn find_lists(&mut self) {
-        let exists = |path: &str| self.view.open(Path::new(path), How::Entry).is_ok();
-        for (name, original, other) in LISTS {
+        let exists = |path: &OsStr| self.view.open(Path::new(path), How::Entry).is_ok();
+        let defaults = Config::default();
+        for name in LISTS {
             let config = &self.loaded.config;
             let needed = match name {
                 "userlist_file" => config.asks_userlist(),
@@ -198,8 +185,17 @@ impl<'a> Reader<'a> {
             let Some(row) = row.filter(|_| needed && !self.loaded.is_set(name)) else {
                 continue;
             };
-            let there = Value::Text(Some(other.into()));
-            if row.value(config) != there && !exists(original) && exists(other) {
+            let Value::Text(Some(original)) = row.value(&defaults) else {
+                continue;
+            };
+            let own = original
+                .to_str()
+                .and_then(|path| path.strip_prefix(PLACES.0));
+            let Some(other) = own.map(|own| OsString::from(PLACES.1.to_owned() + own)) else {
+                continue;
+            };
+            let there = Value::Text(Some(other.clone()));
+            if row.value(config) != there && !exists(&original) && exists(&other) {
                 row.put(Arc::make_mut(&mut self.loaded.config), there);
             }
         }
