@@ -6,9 +6,7 @@ use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{
-    AuthReply, AuthWord, Broken, Channel, Encoder, Message, Stay, ToAuth, ToNursery,
-};
+use crate::wire::{AuthReply, Broken, Channel, Encoder, Message, ToAuth, ToNursery};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -28,7 +26,7 @@ const BIRTH: Duration = Duration::from_secs(5);
 pub struct Nursery<'a>(Option<&'a OwnedFd>);
 
 /// Helper's end of the channel to an auth.
-type Ours = Channel<ToAuth, AuthWord>;
+type Ours = Channel<ToAuth, AuthReply>;
 
 /// The auth that has opened the PAM session of this login and written its records. It closes both when this value goes, or when the
 /// process that holds it dies in any way.
@@ -52,26 +50,23 @@ impl Accounting {
 
 impl Drop for Accounting {
     fn drop(&mut self) {
-        // Auth bounds its own time, and until it has ended the session has not.
         if let Some(mut channel) = self.channel.take() {
-            match self.auth {
-                Some(auth) => {
-                    drop(channel);
-                    let _ = process::wait_for(auth);
-                }
-                None => {
-                    // One that is not told finds this end closed when the value goes, and is not waited for: it waits for that.
-                    if channel.send(&ToAuth::Over).is_ok() {
-                        await_end(channel);
-                    }
-                }
+            // One of the nursery's that is not told finds this end closed when the value goes, and is not waited for: it waits for that.
+            if self.auth.is_some() || channel.send(&ToAuth::Over).is_ok() {
+                await_end(channel, self.auth);
             }
         }
     }
 }
 
-/// Waits until an auth of the nursery's has ended, which bounds its own time. What it or the nursery still says counts no more.
-fn await_end(mut channel: Ours) {
+/// Waits until an auth has ended, this process's child or one of the nursery's: it bounds its own time, and until then the session has not
+/// ended. What it or the nursery still says counts no more.
+fn await_end(mut channel: Ours, child: Option<Pid>) {
+    if let Some(child) = child {
+        drop(channel);
+        let _ = process::wait_for(child);
+        return;
+    }
     let until = Instant::now().checked_add(AUTH_LIMIT);
     while matches!(socket::readable(channel.as_fd(), until), Ok(true))
         && matches!(channel.receive(), Ok(Some(_)))
@@ -147,7 +142,7 @@ impl<'a> Nursery<'a> {
     /// Asks an auth of the nursery's; `None` when there is none who could have answered.
     fn ask(self, question: impl FnOnce() -> ToAuth) -> Option<Answer> {
         let nursery = self.0?;
-        let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().ok()?;
+        let (mut ours, theirs) = Ours::pair().ok()?;
         ours.send(&question()).ok()?;
         let channel = theirs.into_descriptor();
         let ask = ToNursery::Auth { channel };
@@ -162,7 +157,7 @@ impl<'a> Nursery<'a> {
         match heard(&mut ours) {
             // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
             Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
-            Ok(Some(AuthWord { reply, stay })) => Some(Ok((reply, hold(stay, ours, None)))),
+            Ok(Some(reply)) => Some(Ok(hold(reply, ours, None))),
             Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed).into())),
             // The channel is closed with this, and auth dies of it.
             Err(Unheard::Late) => Some(Err(late().into())),
@@ -185,7 +180,7 @@ enum Unheard {
 }
 
 /// The word of auth; `None` when it has gone without.
-fn heard(channel: &mut Ours) -> Result<Option<AuthWord>, Unheard> {
+fn heard(channel: &mut Ours) -> Result<Option<AuthReply>, Unheard> {
     let deadline = Instant::now().checked_add(AUTH_LIMIT);
     match socket::readable(channel.as_fd(), deadline) {
         Ok(true) => channel.receive().map_err(Unheard::Broken),
@@ -198,24 +193,21 @@ fn late() -> Reason {
     failed(format!("no answer within {} s", AUTH_LIMIT.as_secs()))
 }
 
-/// The hold on an auth that stays. Of one that does not, the end is waited for.
-fn hold(stay: Stay, channel: Ours, auth: Option<Pid>) -> Option<Accounting> {
-    match (stay, auth) {
-        (Stay::Accounts { limits }, auth) => Some(Accounting {
-            channel: Some(channel),
+/// What was said, and the hold on an auth that stays. Of one that does not, the end is waited for.
+fn hold(mut reply: AuthReply, channel: Ours, auth: Option<Pid>) -> (AuthReply, Option<Accounting>) {
+    if let AuthReply::Granted { session, .. } = &mut reply
+        && let Some(limits) = session.take()
+    {
+        let channel = Some(channel);
+        let accounting = Accounting {
+            channel,
             auth,
             limits,
-        }),
-        (Stay::Ends, Some(auth)) => {
-            drop(channel);
-            let _ = process::wait_for(auth);
-            None
-        }
-        (Stay::Ends, None) => {
-            await_end(channel);
-            None
-        }
+        };
+        return (reply, Some(accounting));
     }
+    await_end(channel, auth);
+    (reply, None)
 }
 
 /// Forks auth for this one password and waits for its word.
@@ -226,11 +218,11 @@ fn ask_child(
     rhost: &str,
 ) -> Answer {
     let config = prepared.config();
-    let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair()?;
+    let (mut ours, theirs) = Ours::pair()?;
     let theirs = theirs.into_descriptor();
     let helper = Pid::this();
     let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let channel = Channel::<AuthWord, ToAuth>::new(theirs);
+        let channel = Channel::new(theirs);
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {
                 name,
@@ -246,7 +238,7 @@ fn ask_child(
         0
     })?;
     match heard(&mut ours) {
-        Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
+        Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
         Err(why) => {
             confine::end(child);

@@ -10,9 +10,8 @@ use super::toll::Toll;
 use crate::config::Config;
 use crate::reader::{ANONYMOUS, GUEST};
 use crate::sys::account::Account;
-use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
+use crate::wire::{AuthReply, BeforeLoginReply, Report};
 use crate::worker::{Class, Rules, Verdict};
-use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -47,7 +46,7 @@ enum Who {
     /// A guest of `ftp_username`, with what was given as password.
     Anonymous(Vec<u8>),
     /// A name PAM or shadow vouches for, with its account if it has one.
-    Local(Vec<u8>, Option<Identity>),
+    Local(Vec<u8>, Option<Account>),
 }
 
 /// The state of one session's logins: how many have failed.
@@ -327,8 +326,7 @@ impl<'a, 't> Gate<'a, 't> {
             })?;
         self.accounting = accounting;
         match reply {
-            AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
-            AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
+            AuthReply::Granted { name, account, .. } => Ok(Who::Local(name, account)),
             AuthReply::Refused(reason) => {
                 let mut reason = String::from_utf8_lossy(&reason).into_owned();
                 if is_anonymous(name) {
@@ -364,7 +362,7 @@ impl<'a, 't> Gate<'a, 't> {
             Who::Local(name, _) if prepared.config().guest_enable => {
                 guest_verdict(&prepared, name)?
             }
-            Who::Local(_, Some(identity)) => local_verdict(&prepared, identity)?,
+            Who::Local(name, Some(account)) => local_verdict(&prepared, name, &account)?,
             Who::Local(name, None) => {
                 let name = String::from_utf8_lossy(&name).into_owned();
                 return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
@@ -382,17 +380,12 @@ impl<'a, 't> Gate<'a, 't> {
 fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
     let account = prepared.account(ANONYMOUS);
     let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+    let name = account.name.as_bytes().to_vec();
     Ok(Verdict {
         class: Class::Anonymous { password },
         rules: Rules::Anonymous,
-        name: account.name.as_bytes().to_vec(),
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-        home: account.home.clone().into(),
         extra: prepared.config().anon_root.clone(),
-        chroot: true,
-        recorded: true,
+        ..acting_as(account, name)
     })
 }
 
@@ -408,52 +401,53 @@ fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal>
         };
         Refusal::Oops(why.to_owned())
     })?;
-    let rules = if config.virtual_use_local_privs {
-        Rules::Local
-    } else {
-        Rules::Anonymous
-    };
-    let Account { home, .. } = account;
-    Ok(Verdict {
-        class: Class::Guest,
-        rules,
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-        home: substitute(config, home.as_os_str().as_bytes(), &name),
-        extra: local_root(config, &name),
-        chroot: rules == Rules::Anonymous || chrooted(config, &name)?,
-        recorded: true,
-        name,
-    })
+    let mut verdict = acting_as(account, name);
+    verdict.class = Class::Guest;
+    if !config.virtual_use_local_privs {
+        verdict.rules = Rules::Anonymous;
+    }
+    at_home(config, verdict)
 }
 
-fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Refusal> {
+fn local_verdict(
+    prepared: &Prepared,
+    name: Vec<u8>,
+    account: &Account,
+) -> Result<Verdict, Refusal> {
     let config = prepared.config();
-    let Identity {
-        name,
-        uid,
-        gid,
-        groups,
-        home,
-    } = identity;
-    let own = prepared.nopriv().uid.as_raw();
-    if config.run_as_launching_user && uid != own {
+    let own = prepared.nopriv().uid;
+    if config.run_as_launching_user && account.uid != own {
         return Err(Refusal::Oops(format!(
             "run_as_launching_user=YES: only the user with uid {own} can log in here"
         )));
     }
-    Ok(Verdict {
+    at_home(config, acting_as(account, name))
+}
+
+/// As this account, in its home and kept there, by the rules for local users.
+fn acting_as(account: &Account, name: Vec<u8>) -> Verdict {
+    Verdict {
         class: Class::Local,
         rules: Rules::Local,
-        uid: Uid::from_raw(uid),
-        gid: Gid::from_raw(gid),
-        groups: groups.into_iter().map(Gid::from_raw).collect(),
-        home: substitute(config, &home, &name),
-        extra: local_root(config, &name),
-        chroot: chrooted(config, &name)?,
-        recorded: true,
         name,
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: account.home.clone().into(),
+        extra: None,
+        chroot: true,
+        recorded: true,
+    }
+}
+
+/// In the directories that the settings give to this name; kept there as they say, and who has an anonymous client's rights in any case.
+fn at_home(config: &Config, verdict: Verdict) -> Result<Verdict, Refusal> {
+    let name = &verdict.name;
+    Ok(Verdict {
+        home: substitute(config, verdict.home.as_bytes(), name),
+        extra: local_root(config, name),
+        chroot: verdict.rules == Rules::Anonymous || chrooted(config, name)?,
+        ..verdict
     })
 }
 

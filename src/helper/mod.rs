@@ -41,10 +41,10 @@ use crate::sys::landlock::Reach;
 use crate::sys::process;
 use crate::sys::schedule;
 use crate::sys::seccomp::List;
-use crate::sys::socket::{Fuse, Parcel};
+use crate::sys::socket::{Fuse, Parcel, stream_pair};
 use crate::sys::title;
 use crate::tls::Secure;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
+use crate::wire::{self, AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
 use after::After;
 use ask::Accounting;
@@ -452,36 +452,21 @@ fn answer(
 fn grant_to<'a>(
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
     grant: Box<Grant<'a>>,
-    rest: crate::wire::Handover,
+    rest: wire::Handover,
     tls: Option<Secured>,
 ) -> Option<Granted<'a>> {
-    let crate::wire::Handover {
-        unread: rest,
-        utf8,
-        protect,
-    } = rest;
-    let Some(mut tls) = tls else {
-        // The greeter may be gone already; the worker will find out.
-        let _ = channel.send(&BeforeLoginReply::Granted);
-        let handover = Handover { rest, utf8, tls };
-        return Some(Granted {
-            grant,
-            handover,
-            worker: None,
-        });
+    let (reply, worker) = if tls.is_some() {
+        let (theirs, worker) = stream_pair().ok()?;
+        (BeforeLoginReply::Carry { worker: theirs }, Some(worker))
+    } else {
+        (BeforeLoginReply::Granted, None)
     };
-    tls.protect = protect;
-    let (theirs, worker) = crate::sys::socket::stream_pair().ok()?;
-    let _ = channel.send(&BeforeLoginReply::Carry { worker: theirs });
-    let handover = Handover {
-        rest,
-        utf8,
-        tls: Some(tls),
-    };
+    // The greeter may be gone already; the worker will find out.
+    let _ = channel.send(&reply);
     Some(Granted {
         grant,
-        handover,
-        worker: Some(worker),
+        handover: Handover { rest, tls },
+        worker,
     })
 }
 

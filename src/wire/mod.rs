@@ -22,7 +22,7 @@ mod sign;
 mod tests;
 
 pub use after::{AfterLogin, AfterLoginReply};
-pub use auth::{AuthReply, AuthWord, Identity, Stay};
+pub use auth::AuthReply;
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
 pub use channel::{Broken, Channel};
 #[cfg(test)]

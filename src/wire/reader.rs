@@ -22,8 +22,8 @@ const SUITES: u16 = 64;
 /// More steps than the kernel takes (`BPF_MAXINSNS` of linux/bpf_common.h).
 const STEPS: u16 = 4096;
 
-/// More groups than an account has.
-const GROUPS: u16 = 10_000;
+/// Linux allows a process 65536 groups; an account with more than this is refused rather than cut.
+const GROUPS: u16 = 8192;
 
 /// From the reader to who forked it.
 #[derive(Debug, PartialEq, Eq)]
@@ -183,7 +183,13 @@ impl Kind for Setting {
     }
 }
 
-struct Person;
+/// An account.
+pub(super) struct Person;
+
+impl Person {
+    /// How long it can be.
+    pub(super) const MAX: usize = 3 * (2 + PATH) + 2 + 4 * GROUPS as usize + 8;
+}
 
 impl Kind for Person {
     type Value = Account;
@@ -193,7 +199,8 @@ impl Kind for Person {
             out.text(text.as_bytes());
         }
         let groups = account.groups.iter().map(|gid| gid.as_raw()).collect();
-        Many(GROUPS, Int).put(&groups, out);
+        // All of them: too many are refused.
+        Many(u16::MAX, Int).put(&groups, out);
         out.int(account.uid.as_raw()).int(account.gid.as_raw());
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Account, Malformed> {

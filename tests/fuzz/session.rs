@@ -259,11 +259,7 @@ fn serve<'scope>(
         tree,
         start: VirtualPath::root(),
     };
-    let handover = Handover {
-        rest: rest.unread,
-        utf8: rest.utf8,
-        tls: None,
-    };
+    let handover = Handover { rest, tls: None };
     Session::new(config, client(socket), verdict, jail, ours, handover).serve();
     after.join().unwrap();
 }

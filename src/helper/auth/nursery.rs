@@ -6,13 +6,13 @@
 //! another; a helper that asks meanwhile forks its own auth, as it does where there is no nursery.
 
 use super::stamps::Stamps;
-use super::{Asked, answer_by};
+use super::{Asked, Asks, answer_by, died, refused};
 use crate::config::Config;
 use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
-use crate::wire::{AuthReply, AuthWord, Broken, Channel, Silence, Stay, ToAuth, ToNursery};
+use crate::wire::{Broken, Channel, Silence, ToAuth, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -249,7 +249,7 @@ impl Nursery {
         oom::do_not_spare();
         let (soft, hard) = self.descriptors;
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
-        let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+        let mut channel = Asks::new(channel);
         // Asked before the channel was passed on: nothing is waited for.
         let Ok(Some(ToAuth::Ask {
             name,
@@ -289,12 +289,10 @@ impl Nursery {
             let Some(Auth { channel, helper: _ }) = self.auths.remove(&pid) else {
                 continue;
             };
-            let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+            let mut channel = Asks::new(channel);
             if !matches!(ended, process::Ended::Exited(ANSWERED | UNABLE)) {
-                let reply = AuthReply::Refused(super::died(ended).to_string().into_bytes());
-                let stay = Stay::Ends;
                 // Helper may be what has ended.
-                let _ = channel.send(&AuthWord { reply, stay });
+                let _ = channel.send(&refused(died(ended)));
             }
             // A module may have left a process behind that holds the channel: that one is not waited for.
             socket::shut(channel.as_fd());
