@@ -17,11 +17,7 @@ pub fn check<'a>(
     rhost: &str,
 ) -> Result<(Vec<u8>, Login<'a>), Refused> {
     // Without a name PAM would ask a service that nobody has chosen.
-    let service = service.ok_or_else(|| Refused {
-        step: "pam_start",
-        code: 0,
-        text: "no service".to_owned(),
-    })?;
+    let service = service.ok_or_else(|| Refused::new("pam_start", 0, "no service"))?;
     let mut login = pam.login(service.as_bytes(), name, password, rhost)?;
     login.run().map(|name| (name, login))
 }
