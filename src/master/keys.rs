@@ -236,12 +236,11 @@ impl Report {
         let identities = pairs.zip(self.keys);
         let identities =
             identities.map(|(pair, (schemes, chain))| Identity::new(pair, &schemes, chain));
-        let settings = Settings::new(loaded, identities.collect(), self.authorities);
-        match settings {
-            Ok(settings) if mistakes.is_empty() => return Ok(settings),
-            Ok(_) => {}
-            Err(why) => mistakes.push(loaded.mistake("ca_certs_file", why)),
-        }
-        Err(mistakes)
+        let settings = Settings {
+            loaded: loaded.clone(),
+            identities: identities.collect(),
+            authorities: self.authorities,
+        };
+        mistakes.is_empty().then_some(settings).ok_or(mistakes)
     }
 }
