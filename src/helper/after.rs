@@ -14,6 +14,7 @@ use crate::sys::socket::{self, Fuse};
 use crate::wire::{
     AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
+use crate::worker::Class;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
@@ -51,6 +52,8 @@ pub struct After<'a> {
     pub prepared: Held<'a>,
     /// The user's name, as ps(1) shows it.
     pub name: String,
+    /// What the user is.
+    pub class: Class,
     /// The client's address.
     pub peer: SocketAddr,
     /// The address it reached us by.
@@ -80,11 +83,13 @@ impl After<'_> {
     ) -> Result<(), Over> {
         let Self {
             prepared,
+            class,
             accounting,
             carrier,
             fuse,
             ..
         } = self;
+        journal.settled(class, prepared.config());
         name_process(&prepared, journal, &format!("/{}: helper", self.name));
         let fuse = see_in(prepared.config(), channel.as_fd(), fuse, journal);
         let fuse = fuse.filter(|_| self.alone);

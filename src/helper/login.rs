@@ -368,7 +368,6 @@ impl<'a, 't> Gate<'a, 't> {
                 return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
             }
         };
-        journal.settled(&verdict, prepared.config());
         Ok(Grant {
             verdict,
             prepared,

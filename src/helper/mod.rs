@@ -57,7 +57,7 @@ use rights::{before_login, empty_root, give_up, unbind};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use ways::Ways;
 
 /// How many TLS sessions a control connection leaves to be resumed.
@@ -133,7 +133,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     } = session;
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
-    let opened = Journal::open(config, peer);
+    let opened = Journal::open(config, peer, journal::PATIENCE);
     let banner = match (&arrival.oops, &opened) {
         (Some(text), _) | (None, Err(text)) => Err(text.clone()),
         (None, Ok(_)) => login::banner(config),
@@ -309,6 +309,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let heir = heir_of(&prepared, &verdict);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
+    let class = verdict.class.clone();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
         ..verdict
@@ -326,6 +327,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let after = After {
         prepared,
         name,
+        class,
         peer,
         local,
         session,
@@ -566,7 +568,7 @@ fn fork_worker(
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {
     client.last_word(refused.reply());
-    match Journal::open_in_master(config, peer) {
+    match Journal::open(config, peer, Duration::ZERO) {
         Ok(mut journal) => journal.turned_away(refused.reason()),
         Err(text) => log::error!("{text}"),
     }
