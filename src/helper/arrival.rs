@@ -121,7 +121,6 @@ pub fn examine<'a>(
         notes: Vec::new(),
     };
     if !decides(prepared, load_conf) {
-        arrival.by_port(local);
         return arrival;
     }
     let mut file = load_conf.map(OsStr::to_owned);
@@ -133,39 +132,10 @@ pub fn examine<'a>(
     arrival.refused = counts
         .and_then(|counts| limited(counts, config))
         .or(denied.then_some(Refused::Wrappers));
-    arrival.by_port(local);
     arrival
 }
 
 impl Arrival<'_> {
-    /// What one address has done is counted by master, and forgotten, by the server's own settings: those of a file for the address would
-    /// be held against numbers that mean something else.
-    fn count_as(&mut self, base: &Prepared) {
-        for name in [
-            "login_fails_per_ip",
-            "login_fails_window",
-            "ssl_handshakes_per_ip",
-        ] {
-            if self.prepared.loaded.origin(name) != base.loaded.origin(name) {
-                self.notes.push(format!(
-                    "{name} holds for the whole server: what the file for this address says of it does not count"
-                ));
-            }
-        }
-        self.prepared.change(|config| {
-            config.login_fails_per_ip = base.config().login_fails_per_ip;
-            config.ssl_handshakes_per_ip = base.config().ssl_handshakes_per_ip;
-        });
-    }
-
-    /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
-    fn by_port(&mut self, local: SocketAddr) {
-        let config = self.prepared.config();
-        if config.implicit_listen_port == u32::from(local.port()) && !config.implicit_ssl {
-            self.prepared.change(|config| config.implicit_ssl = true);
-        }
-    }
-
     /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
     fn denied(
         &mut self,
@@ -192,13 +162,13 @@ impl Arrival<'_> {
         let base = &self.prepared;
         let read = reader::overlay(base.reader(), &base.loaded, file, Scope::Server);
         let failed = match read {
-            Ok((loaded, _)) => match self.prepared.with(loaded) {
+            Ok((loaded, remarks)) => match self.prepared.with(loaded) {
                 Ok(prepared) => {
+                    self.notes.extend(remarks);
                     if prepared.isolation_is_too_late() {
                         self.notes.push(TOO_LATE.to_owned());
                     }
-                    let base = std::mem::replace(&mut self.prepared, Held::from(prepared));
-                    self.count_as(&base);
+                    self.prepared = Held::from(prepared);
                     return;
                 }
                 Err(error) => vec![error],

@@ -122,7 +122,12 @@ impl Host {
     /// Reads a file over settings.
     fn overlay(&self, base: &Loaded, file: &Path, scope: Scope) -> io::Result<()> {
         match base.overlay(self, file, scope) {
-            Ok((loaded, remarks)) => self.tell(base, &loaded, &[], &remarks),
+            Ok((mut loaded, mut remarks)) => {
+                if scope == Scope::Server {
+                    remarks.extend(loaded.restore_counts(base));
+                }
+                self.tell(base, &loaded, &[], &remarks)
+            }
             Err(mistakes) => self.tell(base, base, &mistakes, &[]),
         }
     }
