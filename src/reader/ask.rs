@@ -19,7 +19,7 @@ use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -296,6 +296,26 @@ pub fn filters_hold(who: Who) -> bool {
     })
 }
 
+/// Has a reader look up which IPv4 address of a name is to be told, where `known` is told now; whoever asks waits on the channel for the
+/// answer, and ends the child.
+///
+/// # Errors
+/// No child can be made.
+pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, Pid)> {
+    // A resolver may do anything its modules want.
+    fork(who.unfenced(), |host| host.passive(name, known))
+}
+
+/// The address that was found, which is there to be read, or none.
+pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
+    match channel.receive() {
+        Ok(Some(FromReader::Passive { address, .. })) => {
+            std::str::from_utf8(&address).ok()?.parse().ok()
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// The exit status of a reader that has not done its work, and that of one which should have been ended by a filter.
 const FAILED: i32 = 1;
 const UNFILTERED: i32 = 3;
@@ -331,7 +351,8 @@ fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result
     found
 }
 
-type Ours = Channel<ToReader, FromReader>;
+/// The end of the channel to a reader of who has forked it.
+pub type Ours = Channel<ToReader, FromReader>;
 
 fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Ours, Pid)> {
     let (ours, theirs) = Ours::pair()?;

@@ -9,11 +9,14 @@ mod names;
 mod service;
 mod wrappers;
 
-pub use ask::{Who, check, compile, filters_hold, judge, load, modules, names, overlay};
+pub use ask::{
+    Ours, Who, ask_passive, check, compile, filters_hold, judge, load, modules, names, overlay,
+    passive,
+};
 #[cfg(test)]
 pub use known::Passive;
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
-pub use lookup::{Question, System};
+use lookup::System;
 pub use names::{NO_ADDRESS, Occasion};
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
@@ -23,7 +26,7 @@ use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
 use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -192,6 +195,19 @@ impl Host {
             })?;
         }
         self.tell(loaded, &changed, &[], &[])
+    }
+
+    /// Looks up which address of a name is to be told.
+    fn passive(&self, name: &OsStr, known: &OsStr) -> io::Result<()> {
+        let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
+        if let Some(address) = service::to_be_told(&name, &known) {
+            self.say(&FromReader::Passive {
+                name: name.as_bytes().to_vec(),
+                address: address.into_bytes(),
+                stands: None,
+            })?;
+        }
+        self.say(&FromReader::Done(true))
     }
 
     /// Every option that is set to something else, or elsewhere.
