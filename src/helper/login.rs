@@ -81,8 +81,8 @@ impl<'a, 't> Gate<'a, 't> {
     /// USER, where a user list may refuse the name at once (reference §3.2, decision 5).
     pub fn user(&mut self, name: &[u8], journal: &mut Journal) -> BeforeLoginReply {
         match self.listed_out(name) {
-            Ok(None) => BeforeLoginReply::Ask,
-            Ok(Some(reason)) => {
+            Ok(()) => BeforeLoginReply::Ask,
+            Err(Refusal::Refused(reason)) => {
                 self.toll.tell(Report::LoginFailed);
                 journal.refused(name, &reason);
                 self.hold();
@@ -93,7 +93,7 @@ impl<'a, 't> Gate<'a, 't> {
                     BeforeLoginReply::Denied
                 }
             }
-            Err(text) => {
+            Err(Refusal::Oops(text)) => {
                 journal.note(format!("login ended: {text}").as_bytes());
                 BeforeLoginReply::Oops(public(&text).into())
             }
@@ -146,19 +146,7 @@ impl<'a, 't> Gate<'a, 't> {
             self.hold();
         }
         let begun = Instant::now();
-        let result = match self.listed_out(name) {
-            Ok(Some(reason)) => Err(Refusal::Refused(reason)),
-            Ok(None) => auth::acceptable(name, password)
-                .map_err(|reason| Refusal::Refused(reason.to_string()))
-                .and_then(|()| {
-                    if anonymous {
-                        self.anonymous(password)
-                    } else {
-                        self.local(name, password, journal.address())
-                    }
-                }),
-            Err(text) => Err(Refusal::Oops(text)),
-        };
+        let result = self.check(name, password, anonymous, journal.address());
         if let Err(Refusal::Oops(text)) = &result {
             journal.note(format!("login ended: {text}").as_bytes());
             return Decision::Reply(BeforeLoginReply::Oops(public(text).into()));
@@ -252,27 +240,49 @@ impl<'a, 't> Gate<'a, 't> {
             || self.toll.exhausted(self.config(), self.failures)
     }
 
-    /// Why the user list refuses this name, if it does.
-    fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
+    /// Whose login this is, as far as lists and passwords say.
+    fn check(
+        &mut self,
+        name: &[u8],
+        password: &mut Zeroizing<Vec<u8>>,
+        anonymous: bool,
+        rhost: &str,
+    ) -> Result<Who, Refusal> {
+        self.listed_out(name)?;
+        auth::acceptable(name, password).map_err(|why| Refusal::Refused(why.to_string()))?;
+        if anonymous {
+            self.anonymous(password)
+        } else {
+            self.local(name, password, rhost)
+        }
+    }
+
+    /// Whether the user list refuses this name.
+    fn listed_out(&mut self, name: &[u8]) -> Result<(), Refusal> {
         let config = self.prepared.config();
         if !config.asks_userlist() {
-            return Ok(None);
+            return Ok(());
         }
         let path = config.userlist_file.as_deref();
         let list = self
             .userlist
             .get_or_insert_with(|| read_list("cannot read user list file", path));
-        let listed = list.as_ref().map_err(Clone::clone)?.contains(name);
+        let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
         let file = path.unwrap_or_default().to_string_lossy();
-        Ok(match (listed, config.userlist_deny) {
-            (true, true) => Some(format!(
-                "the name is in userlist_file {file} and userlist_deny=YES: remove it there"
-            )),
-            (false, false) => Some(format!(
-                "the name is not in userlist_file {file} and userlist_deny=NO: add it there"
-            )),
-            (true, false) | (false, true) => None,
-        })
+        let reason = match (list.contains(name), config.userlist_deny) {
+            (true, true) => {
+                format!(
+                    "the name is in userlist_file {file} and userlist_deny=YES: remove it there"
+                )
+            }
+            (false, false) => {
+                format!(
+                    "the name is not in userlist_file {file} and userlist_deny=NO: add it there"
+                )
+            }
+            (true, false) | (false, true) => return Ok(()),
+        };
+        Err(Refusal::Refused(reason))
     }
 
     /// Reference §6.2.
