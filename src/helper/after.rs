@@ -46,6 +46,9 @@ impl Accounting {
 /// A child, and what its end is waited for with, made while there was the right to.
 type Watched = (Pid, Option<OwnedFd>);
 
+/// A greeter that carries the control connection, and its channel.
+pub type Carrier = (Channel<BeforeLoginReply, BeforeLogin>, Watched);
+
 /// A session whose worker has been forked, and whose helper has given up its rights.
 pub struct After<'a> {
     /// The settings of this user.
@@ -64,8 +67,8 @@ pub struct After<'a> {
     pub heir: Option<Uid>,
     /// The worker.
     pub worker: Watched,
-    /// A greeter that stays and ends TLS, and its channel.
-    pub carrier: Option<(Channel<BeforeLoginReply, BeforeLogin>, Watched)>,
+    /// A greeter that stays and ends TLS.
+    pub carrier: Option<Carrier>,
     /// The hold on an auth that accounts for the session.
     pub accounting: Option<Accounting>,
     /// What ends the connection.

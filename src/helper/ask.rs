@@ -6,10 +6,11 @@ use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{AuthReply, Broken, Channel, Encoder, Message, ToAuth, ToNursery};
+use crate::wire::{self, AuthReply, Broken, Channel, ToAuth, ToNursery};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -145,22 +146,18 @@ impl<'a> Nursery<'a> {
         let (mut ours, theirs) = Ours::pair().ok()?;
         ours.send(&question()).ok()?;
         let channel = theirs.into_descriptor();
-        let ask = ToNursery::Auth { channel };
-        let mut out = Encoder::default();
-        ask.encode(&mut out);
         // A nursery that is behind is not waited for: the socket does not block.
-        socket::send_message(nursery.as_fd(), out.bytes(), ask.descriptor()).ok()?;
-        drop(ask);
+        wire::post(nursery.as_fd(), &ToNursery::Auth { channel }).ok()?;
         if !taken(&ours) {
             return None;
         }
         match heard(&mut ours) {
-            // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
-            Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
             Ok(Some(reply)) => Some(Ok(hold(reply, ours, None))),
-            Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed).into())),
-            // The channel is closed with this, and auth dies of it.
-            Err(Unheard::Late) => Some(Err(late().into())),
+            // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
+            Ok(None) => None,
+            Err(Broken::Io(error)) if error.kind() != ErrorKind::TimedOut => None,
+            // Of one that is late or speaks nonsense the channel is closed with this, and it dies of it.
+            Err(broken) => Some(Err(failed(broken).into())),
         }
     }
 }
@@ -171,26 +168,14 @@ fn taken(channel: &Ours) -> bool {
     socket::readable(channel.as_fd(), until).unwrap_or(true) || channel.is_taken()
 }
 
-/// Why there is no word from auth.
-enum Unheard {
-    /// It takes too long.
-    Late,
-    /// What came is none, or the kernel gave an error.
-    Broken(Broken),
-}
-
 /// The word of auth; `None` when it has gone without.
-fn heard(channel: &mut Ours) -> Result<Option<AuthReply>, Unheard> {
+fn heard(channel: &mut Ours) -> Result<Option<AuthReply>, Broken> {
     let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    match socket::readable(channel.as_fd(), deadline) {
-        Ok(true) => channel.receive().map_err(Unheard::Broken),
-        Ok(false) => Err(Unheard::Late),
-        Err(error) => Err(Unheard::Broken(Broken::Io(error))),
+    if !socket::readable(channel.as_fd(), deadline)? {
+        let text = format!("no answer within {} s", AUTH_LIMIT.as_secs());
+        return Err(io::Error::new(ErrorKind::TimedOut, text).into());
     }
-}
-
-fn late() -> Reason {
-    failed(format!("no answer within {} s", AUTH_LIMIT.as_secs()))
+    channel.receive()
 }
 
 /// What was said, and the hold on an auth that stays. Of one that does not, the end is waited for.
@@ -218,11 +203,8 @@ fn ask_child(
     rhost: &str,
 ) -> Answer {
     let config = prepared.config();
-    let (mut ours, theirs) = Ours::pair()?;
-    let theirs = theirs.into_descriptor();
     let helper = Pid::this();
-    let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let channel = Channel::new(theirs);
+    let (mut ours, child) = Ours::fork(&[], |channel| {
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {
                 name,
@@ -240,14 +222,10 @@ fn ask_child(
     match heard(&mut ours) {
         Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
-        Err(why) => {
+        Err(broken) => {
             confine::end(child);
             let _ = process::wait_for(child);
-            Err(match why {
-                Unheard::Late => late(),
-                Unheard::Broken(broken) => failed(broken),
-            }
-            .into())
+            Err(failed(broken).into())
         }
     }
 }

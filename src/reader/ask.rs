@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -355,15 +355,13 @@ fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result
 pub type Ours = Channel<ToReader, FromReader>;
 
 fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Ours, Pid)> {
-    let (ours, theirs) = Ours::pair()?;
-    let theirs = theirs.into_descriptor();
     let parent = Pid::this();
-    let pid = process::spawn(&[theirs.as_raw_fd()], || {
+    Ours::fork(&[], |channel| {
         // Under inetd the standard descriptors are the client.
         let _ = process::silence(false);
         let fences = || who.fences(List::Reader);
         let plan = who.plan(LIMITS, &fences, Some(parent));
-        let host = Host::new(Channel::new(theirs));
+        let host = Host::new(channel);
         let told = match confine::confine(&plan) {
             Ok(_) => work(&host),
             Err(failure) => host.gives_up(&failure.to_string()),
@@ -373,8 +371,7 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
             Err(error) if error.kind() == io::ErrorKind::Unsupported => UNFILTERED,
             Err(_) => FAILED,
         }
-    })?;
-    Ok((ours, pid))
+    })
 }
 
 /// A file that a reader has named, opened with this process's rights.

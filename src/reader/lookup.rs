@@ -3,13 +3,12 @@
 
 use super::Who;
 use crate::sys::confine::{self, Fences};
-use crate::sys::process;
 use crate::wire::{Channel, Found, Silence};
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_FSIZE, 0),
@@ -24,15 +23,13 @@ pub struct System(pub Who);
 
 impl System {
     pub(super) fn begin(&self, look_up: impl FnOnce() -> Vec<String>) -> io::Result<Question> {
-        let (channel, theirs) = Channel::<Silence, Found>::pair()?;
-        let theirs = theirs.into_descriptor();
         let parent = Pid::this();
-        let child = process::spawn(&[theirs.as_raw_fd()], || {
+        let (channel, child) = Channel::<Silence, Found>::fork(&[], |mut channel| {
             // A resolver may do anything its modules want.
             let plan = self.0.plan(LIMITS, &Fences::default, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
-                let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));
+                let _ = channel.send(&Found(found));
             }
             0
         })?;
