@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::sys::{process, socket};
 use nix::errno::Errno;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The listening sockets, and whether this program has made them itself.
@@ -156,9 +156,7 @@ fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
 fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
     let port = u16::try_from(port).map_err(|_| format!("port {port} is above 65535"))?;
     if config.listen_ipv6 {
-        let Some(text) = config.listen_address6.as_deref() else {
-            return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
-        };
+        let text = config.listen_address6.as_deref().unwrap_or("::".as_ref());
         let text = text.to_string_lossy();
         let bad = || format!("bad listen_address6: {text}");
         let (ip, scope) = match text.split_once('%') {
@@ -168,13 +166,11 @@ fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
         let ip = ip.parse().map_err(|_| bad())?;
         Ok(SocketAddrV6::new(ip, port, 0, scope).into())
     } else {
-        let Some(text) = config.listen_address.as_deref() else {
-            return Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
-        };
+        let text = config.listen_address.as_deref().unwrap_or("0.0.0.0".as_ref());
         let text = text.to_string_lossy();
         let ip: Ipv4Addr = text
             .parse()
             .map_err(|_| format!("bad listen_address: {text}"))?;
-        Ok(SocketAddr::new(IpAddr::V4(ip), port))
+        Ok(SocketAddr::new(ip.into(), port))
     }
 }
