@@ -120,7 +120,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
         );
     }
-    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
+    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6);
     // Before anybody can connect: it takes a while.
     let prepared = Prepared::new(start.loaded)?;
     let service = launch::service(prepared.config(), start.inherited)?;
@@ -461,8 +461,6 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !here.good {
         return Err(here.mistakes);
     }
-    fences::suffice(&found.loaded)
-        .map_err(|text| vec![found.loaded.mistake("sandbox_minimum", text)])?;
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
 }

@@ -23,6 +23,7 @@ pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
 use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::sys::kernel;
 use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
@@ -137,7 +138,8 @@ impl Host {
 
     /// Holds settings against this host.
     fn check(&self, loaded: &Loaded) -> io::Result<()> {
-        let mistakes = config::check_system(self, loaded);
+        let mut mistakes = config::check_system(self, loaded);
+        mistakes.extend(too_few_fences(loaded));
         self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
     }
 
@@ -225,6 +227,25 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// What this kernel, as far as it is known by now, has too little of for `sandbox_minimum`. Whether filters hold was tried when settings were
+/// read.
+fn too_few_fences(loaded: &Loaded) -> Option<Mistake> {
+    let least = loaded.config.sandbox_minimum;
+    let filtered = kernel::filters() && filters_hold(Who::kept());
+    let text = if least >= 1 && !filtered {
+        format!("sandbox_minimum={least}: this kernel or machine filters no system calls")
+    } else if least >= 2 && !kernel::confines_files() {
+        let (version, oldest) = (kernel::landlock(), kernel::OLDEST);
+        format!(
+            "sandbox_minimum={least}: this kernel's Landlock has version {version}, and {oldest} is needed"
+        )
+    } else {
+        return None;
+    };
+    let origin = loaded.origin("sandbox_minimum").clone();
+    Some(Mistake { origin, text })
 }
 
 impl View for Host {
