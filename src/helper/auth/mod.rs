@@ -142,11 +142,7 @@ fn lay_down(who: Who, parent: Option<Pid>) -> Result<(), Reason> {
 
 /// Why PAM has refused, found out without rights: there is nothing else to do for this process.
 fn explain(asked: &Asked<'_>, refusal: Refused) -> Reason {
-    let configured = pam::is_configured(asked.service);
-    match lay_down(asked.who, None) {
-        Ok(()) => refusal::reason(asked, configured, refusal),
-        Err(reason) => reason,
-    }
+    lay_down(asked.who, None).map_or_else(|why| why, |()| refusal::reason(asked, refusal))
 }
 
 /// The same where PAM is there.
