@@ -166,7 +166,10 @@ fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
         let ip = ip.parse().map_err(|_| bad())?;
         Ok(SocketAddrV6::new(ip, port, 0, scope).into())
     } else {
-        let text = config.listen_address.as_deref().unwrap_or("0.0.0.0".as_ref());
+        let text = config
+            .listen_address
+            .as_deref()
+            .unwrap_or("0.0.0.0".as_ref());
         let text = text.to_string_lossy();
         let ip: Ipv4Addr = text
             .parse()
