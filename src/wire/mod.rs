@@ -25,10 +25,10 @@ pub use after::{AfterLogin, AfterLoginReply};
 pub use auth::AuthReply;
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
 pub use channel::{Broken, Channel, post};
-#[cfg(test)]
-pub use codec::Malformed;
 #[allow(unused_imports)] // Tests and measurements encode by themselves.
 pub use codec::Encoder;
+#[cfg(test)]
+pub use codec::Malformed;
 pub use codec::{Decoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, ToKeyholder};

@@ -65,12 +65,7 @@ impl Fuse {
 /// # Errors
 /// No descriptors or memory left.
 pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socket::socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?)
+    pair(SockType::SeqPacket)
 }
 
 /// A connected pair for a stream of bytes, close-on-exec: the control connection between its carrier and the worker.
@@ -78,12 +73,12 @@ pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// No descriptors or memory left.
 pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socket::socketpair(
-        AddressFamily::Unix,
-        SockType::Stream,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?)
+    pair(SockType::Stream)
+}
+
+fn pair(kind: SockType) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket::socketpair(AddressFamily::Unix, kind, None, flags)?)
 }
 
 /// Whether the peer of this pair has gone, whatever it has left to read.
