@@ -126,8 +126,7 @@ impl Master {
             room.and_then(|()| self.fork_helper(&mut parcel, secure, (peer, local), counts));
         match forked {
             Ok(pid) => {
-                // There is room.
-                let _ = self.roster.entered(pid, peer.ip());
+                self.roster.entered(pid, peer.ip());
                 self.relief.forking.over("processes are made again");
             }
             Err(error) => {
