@@ -1,35 +1,27 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
 use crate::sys::small;
-use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 /// The lines of a file.
 #[derive(Debug, Clone)]
-pub struct List {
-    lines: HashSet<Vec<u8>>,
-}
+pub struct List(Vec<u8>);
 
 impl List {
-    /// Whether the text is a line of the file, to the byte.
+    /// Whether the text is a line of the file, to the byte; blanks and a CR at the end of a line do not count.
     pub fn contains(&self, text: &[u8]) -> bool {
-        !text.is_empty() && self.lines.contains(text)
+        let mut lines = self.0.split(|byte| *byte == b'\n');
+        !text.is_empty() && lines.any(|line| line.trim_ascii_end() == text)
     }
 }
 
-/// Reads a list; blanks and a CR at the end of a line do not count.
+/// Reads a list.
 ///
 /// # Errors
 /// As [`text`].
 pub fn read(path: &Path) -> io::Result<List> {
-    let text = text(path)?;
-    let lines = text
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.trim_ascii_end().to_vec());
-    Ok(List {
-        lines: lines.filter(|line| !line.is_empty()).collect(),
-    })
+    text(path).map(List)
 }
 
 /// Reads a small file, the last line's end left away.

@@ -16,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -86,7 +87,7 @@ impl<'a, 't> Gate<'a, 't> {
                 self.toll.tell(Report::LoginFailed);
                 journal.refused(name, &reason);
                 self.hold();
-                pause(self.config().delay_failed_login);
+                sleep(seconds(self.config().delay_failed_login));
                 if self.failed() {
                     BeforeLoginReply::DeniedLast
                 } else {
@@ -159,7 +160,7 @@ impl<'a, 't> Gate<'a, 't> {
             if !anonymous && self.config().session_support && self.accounting.is_none() {
                 journal.note(UNACCOUNTED);
             }
-            pause(self.config().delay_successful_login);
+            sleep(seconds(self.config().delay_successful_login));
             self.settle(who, journal)
         });
         match result {
@@ -182,8 +183,8 @@ impl<'a, 't> Gate<'a, 't> {
         if !anonymous {
             self.toll.tell(Report::LoginFailed);
         }
-        let delay = Duration::from_secs(self.config().delay_failed_login.into());
-        std::thread::sleep(delay.saturating_sub(begun.elapsed()));
+        let delay = seconds(self.config().delay_failed_login);
+        sleep(delay.saturating_sub(begun.elapsed()));
         if self.failed() {
             BeforeLoginReply::FailedLast
         } else {
@@ -227,10 +228,7 @@ impl<'a, 't> Gate<'a, 't> {
 
     /// Waits as long as the failures of this source ask for.
     fn hold(&self) {
-        let time = self.toll.delay(self.config(), self.failures);
-        if !time.is_zero() {
-            std::thread::sleep(time);
-        }
+        sleep(self.toll.delay(self.config(), self.failures));
     }
 
     /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
@@ -288,28 +286,17 @@ impl<'a, 't> Gate<'a, 't> {
     /// Reference §6.2.
     fn anonymous(&self, password: &[u8]) -> Result<Who, Refusal> {
         let config = self.config();
-        if config.deny_email_enable {
-            let list = read_list(
-                "cannot read anon e-mail list file",
-                config.banned_email_file.as_deref(),
-            );
-            if list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused(
-                    "the e-mail password is in banned_email_file".to_owned(),
-                ));
-            }
+        let is_in = |what, file: &Option<OsString>| {
+            let list = read_list(what, file.as_deref()).map_err(Refusal::Oops)?;
+            Ok(list.contains(password))
+        };
+        let (banned, known) = (&config.banned_email_file, &config.email_password_file);
+        if config.deny_email_enable && is_in("cannot read anon e-mail list file", banned)? {
+            return Err(refused("the e-mail password is in banned_email_file"));
         }
-        if config.secure_email_list_enable {
-            // An empty list lets nobody in: the original lets everybody (reference §10, 5).
-            let list = read_list(
-                "cannot read email passwords file",
-                config.email_password_file.as_deref(),
-            );
-            if password.is_empty() || !list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused(
-                    "the e-mail password is not in email_password_file".to_owned(),
-                ));
-            }
+        // An empty list lets nobody in: the original lets everybody (reference §10, 5).
+        if config.secure_email_list_enable && !is_in("cannot read email passwords file", known)? {
+            return Err(refused("the e-mail password is not in email_password_file"));
         }
         Ok(Who::Anonymous(password.to_vec()))
     }
@@ -323,9 +310,7 @@ impl<'a, 't> Gate<'a, 't> {
     ) -> Result<Who, Refusal> {
         let config = self.config();
         if !config.local_enable {
-            return Err(Refusal::Refused(
-                "local_enable=NO and this is no anonymous name".to_owned(),
-            ));
+            return Err(refused("local_enable=NO and this is no anonymous name"));
         }
         let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)
             .map_err(|why| match why {
@@ -519,6 +504,10 @@ enum Refusal {
     Oops(String),
 }
 
+fn refused(reason: &str) -> Refusal {
+    Refusal::Refused(reason.to_owned())
+}
+
 /// Whether the name asks for an anonymous session (reference §3.2).
 pub fn is_anonymous(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous")
@@ -556,8 +545,6 @@ fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
     }
 }
 
-fn pause(seconds: u32) {
-    if seconds > 0 {
-        std::thread::sleep(Duration::from_secs(seconds.into()));
-    }
+fn seconds(of: u32) -> Duration {
+    Duration::from_secs(of.into())
 }
