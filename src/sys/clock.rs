@@ -1,7 +1,7 @@
 //! Local time: the zone is read by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
 
+use nix::time::{ClockId, clock_gettime};
 use std::os::unix::fs::MetadataExt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the host says which zone it is in (localtime(5)).
 const FILE: &str = "/etc/localtime";
@@ -57,11 +57,7 @@ fn set() {
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |now| now.tv_sec())
 }
 
 /// The host's offset from UTC at this moment, in seconds east.

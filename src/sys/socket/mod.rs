@@ -18,7 +18,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A descriptor of the client's that its holder passes on and never reads, writes or asks about.
 #[derive(Debug)]
@@ -315,17 +315,12 @@ pub fn shut(socket: BorrowedFd<'_>) {
 /// The kernel's word, never an interruption.
 pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now());
-                // Rounded up, so that a deadline is never reached early and polled for in a loop.
-                let part = u64::from(left.subsec_nanos().div_ceil(1_000_000));
-                let millis = left.as_secs().saturating_mul(1000).saturating_add(part);
-                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
-                    .unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = deadline.map_or(PollTimeout::NONE, |at| {
+            // Rounded up, so that a deadline is never reached early and polled for in a loop.
+            const PART: Duration = Duration::from_nanos(999_999);
+            let left = at.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left.saturating_add(PART)).unwrap_or(PollTimeout::MAX)
+        });
         match nix::poll::poll(fds, timeout) {
             Ok(count) => return Ok(count > 0),
             Err(Errno::EINTR) => {}
