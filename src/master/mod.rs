@@ -41,7 +41,7 @@ use ledger::Ledger;
 use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use nursery::Nursery;
 use renewal::Renewal;
@@ -128,7 +128,8 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let background = prepared.config().background && standalone;
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
-        hold_signals()?;
+        let held = heeded().thread_block();
+        held.map_err(|error| format!("signals: {error}"))?;
         oom::spare();
     }
     let mut herald = match begin::begin(start.pid_file, background)? {
@@ -189,7 +190,7 @@ fn stay(
         tried,
         retired: Vec::new(),
         listeners,
-        signals: signals()?,
+        signals: process::take_signals(&heeded()).map_err(|error| format!("signalfd: {error}"))?,
         roster: Roster::default(),
         reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
         ledger: Ledger::default(),
@@ -465,25 +466,17 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
 }
 
-fn hold_signals() -> Result<SigSet, Refusal> {
-    let mut set = SigSet::empty();
-    for signal in [
-        Signal::SIGCHLD,
-        Signal::SIGHUP,
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-    ] {
-        set.add(signal);
-    }
-    process::block(&set).map_err(|error| format!("signals: {error}"))?;
-    Ok(set)
-}
+/// The signals that master heeds.
+const HEEDED: [Signal; 5] = [
+    Signal::SIGCHLD,
+    Signal::SIGHUP,
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+];
 
-fn signals() -> Result<SignalFd, Refusal> {
-    let set = hold_signals()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .map_err(|error| format!("signalfd: {error}"))
+fn heeded() -> SigSet {
+    HEEDED.into_iter().collect()
 }
 
 /// What master and its children may ever need; everything else is out of reach from here on (attacks C.4).

@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
 use std::cell::Cell;
@@ -225,12 +226,14 @@ fn ended(status: libc::c_int) -> Option<Ended> {
     }
 }
 
-/// Blocks the signals a process takes through a signalfd instead.
+/// Blocks these signals, and has them come through a descriptor instead.
 ///
 /// # Errors
-/// Never with valid signals.
-pub fn block(signals: &SigSet) -> io::Result<()> {
-    Ok(signals.thread_block()?)
+/// No descriptor is left.
+pub fn take_signals(signals: &SigSet) -> Result<SignalFd, Errno> {
+    signals.thread_block()?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    SignalFd::with_flags(signals, flags)
 }
 
 /// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`]. The call is the kernel's own: the C library's functions
@@ -306,7 +309,7 @@ pub fn catch_endings() -> Result<(), Errno> {
 pub fn until_over(socket: BorrowedFd<'_>) {
     let endings: SigSet = ENDINGS.into_iter().collect();
     // Blocked but while ppoll sleeps: none comes between the look and the wait.
-    if block(&endings).is_err() {
+    if endings.thread_block().is_err() {
         return;
     }
     while !ENDING.load(Ordering::Relaxed) {

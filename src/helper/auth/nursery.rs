@@ -16,7 +16,7 @@ use crate::wire::{Broken, Channel, Silence, ToAuth, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
@@ -95,10 +95,7 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
     if confine::die_with(master).is_err() {
         return OVER;
     }
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let signals = process::block(&set).and_then(|()| Ok(SignalFd::with_flags(&set, flags)?));
+    let signals = process::take_signals(&SigSet::from(Signal::SIGCHLD));
     let (Ok(signals), Ok(descriptors)) = (signals, getrlimit(Resource::RLIMIT_NOFILE)) else {
         return BROKEN;
     };
