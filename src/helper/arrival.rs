@@ -161,24 +161,23 @@ impl Arrival<'_> {
     fn load(&mut self, file: &Path) {
         let base = &self.prepared;
         let read = reader::overlay(base.reader(), &base.loaded, file, Scope::Server);
-        let failed = match read {
-            Ok((loaded, remarks)) => match self.prepared.with(loaded) {
-                Ok(prepared) => {
-                    self.notes.extend(remarks);
-                    if prepared.isolation_is_too_late() {
-                        self.notes.push(TOO_LATE.to_owned());
-                    }
-                    self.prepared = Held::from(prepared);
-                    return;
+        let read = read.and_then(|(loaded, remarks)| {
+            let prepared = base.with(loaded).map_err(|error| vec![error])?;
+            Ok((prepared, remarks))
+        });
+        match read {
+            Ok((prepared, remarks)) => {
+                self.notes.extend(remarks);
+                if prepared.isolation_is_too_late() {
+                    self.notes.push(TOO_LATE.to_owned());
                 }
-                Err(error) => vec![error],
-            },
-            Err(mistakes) => mistakes,
-        };
-        self.oops = Some(format!(
-            "cannot read config file: {}",
-            file.to_string_lossy()
-        ));
-        self.notes.extend(failed);
+                self.prepared = Held::from(prepared);
+            }
+            Err(mistakes) => {
+                let file = file.to_string_lossy();
+                self.oops = Some(format!("cannot read config file: {file}"));
+                self.notes.extend(mistakes);
+            }
+        }
     }
 }
