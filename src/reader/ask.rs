@@ -148,13 +148,9 @@ fn is_there(uid: u32) -> bool {
         return true;
     };
     map.lines().any(|line| {
-        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-        let (Some(Ok(first)), _, Some(Ok(count))) =
-            (numbers.next(), numbers.next(), numbers.next())
-        else {
-            return false;
-        };
-        uid.checked_sub(first).is_some_and(|place| place < count)
+        let numbers = line.split_whitespace().flat_map(str::parse::<u32>);
+        let place = |first| uid.checked_sub(first);
+        matches!(numbers.collect::<Vec<_>>()[..], [first, _, count] if place(first).is_some_and(|at| at < count))
     })
 }
 
