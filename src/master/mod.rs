@@ -22,7 +22,7 @@ pub use report::report;
 use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
 use crate::reader;
-use crate::sys::capability::{self, Sets};
+use crate::sys::capability;
 use crate::sys::clock::Zone;
 use crate::sys::confine;
 use crate::sys::heap;
@@ -524,9 +524,5 @@ fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
         confine::drop_bounding_set(&listed)?;
     }
-    capability::set(Sets {
-        effective: kept,
-        permitted: kept,
-        inheritable: 0,
-    })
+    confine::set_capabilities(kept)
 }

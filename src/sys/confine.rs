@@ -101,7 +101,7 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     nix::unistd::chdir("/").step("chdir")?;
     match plan.root {
         Root::Directory(_) | Root::Host => change_user(plan)?,
-        Root::Kept => set_capabilities(&[]).step("capset")?,
+        Root::Kept => set_capabilities(0).step("capset")?,
     }
     fence::stand(plan)
 }
@@ -115,7 +115,7 @@ fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
     nix::unistd::setgroups(plan.groups).step("setgroups")?;
     nix::unistd::setresgid(plan.gid, plan.gid, plan.gid).step("setresgid")?;
     nix::unistd::setresuid(plan.uid, plan.uid, plan.uid).step("setresuid")?;
-    set_capabilities(plan.keep).step("capset")?;
+    set_capabilities(capability::bits(plan.keep)).step("capset")?;
     if !plan.keep.is_empty() {
         caps::securebits::set_keepcaps(false).step("keepcaps")?;
     }
@@ -287,8 +287,11 @@ fn with<T>(rights: impl FnOnce(u64) -> u64, body: impl FnOnce() -> T) -> T {
     result
 }
 
-fn set_capabilities(keep: &[Capability]) -> Result<(), Errno> {
-    let keep = capability::bits(keep);
+/// Keeps these capabilities, a bit for each, permitted and effective.
+///
+/// # Errors
+/// One is not permitted.
+pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     capability::set(Sets {
         effective: keep,
         permitted: keep,
