@@ -12,6 +12,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -217,13 +219,9 @@ pub fn reap() -> Option<(Pid, Ended)> {
 
 /// What a status of waitpid(2) says; `None` for a child that has only been stopped, by whoever traces it.
 fn ended(status: libc::c_int) -> Option<Ended> {
-    if libc::WIFEXITED(status) {
-        Some(Ended::Exited(libc::WEXITSTATUS(status)))
-    } else if libc::WIFSIGNALED(status) {
-        Some(Ended::Killed(libc::WTERMSIG(status)))
-    } else {
-        None
-    }
+    let status = ExitStatus::from_raw(status);
+    let exited = status.code().map(Ended::Exited);
+    exited.or_else(|| status.signal().map(Ended::Killed))
 }
 
 /// Blocks these signals, and has them come through a descriptor instead.
