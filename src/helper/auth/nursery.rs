@@ -313,7 +313,7 @@ mod tests {
         let auth = Auth { channel, helper };
         assert!(auth.works_for(helper) && !auth.works_for(Pid::from_raw(1)));
         // What has ended is told, also where somebody still has the channel.
-        let copy = socket::duplicate(auth.channel.as_fd()).unwrap();
+        let copy = auth.channel.try_clone().unwrap();
         socket::shut(auth.channel.as_fd());
         assert_eq!(socket::receive(ours.as_fd(), &mut [0]).unwrap(), 0);
         drop((ours, copy));
