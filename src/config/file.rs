@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::check;
 use super::ciphers;
-use super::loaded::{Loaded, Mistake, Origin, Source, shown, shown_path};
+use super::loaded::{Loaded, Mistake, Origin, Source};
 use super::options::{Config, Row, Scope, TABLE, position};
-use super::text::Wrong;
+use super::text::{Wrong, shown, shown_path};
 use super::view::{How, View};
 
 /// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
