@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 const FILE: &str = "/etc/localtime";
 
 /// What tells one state of that file from another: where it lies, and when it was written.
-type Stamp = Option<[i64; 4]>;
+type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// The zone that children inherit.
 #[derive(Debug)]
@@ -38,13 +38,7 @@ impl Zone {
 
 fn stamp() -> Stamp {
     let meta = std::fs::metadata(FILE).ok()?;
-    let number = |id: u64| id.cast_signed();
-    Some([
-        number(meta.dev()),
-        number(meta.ino()),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    ])
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
 fn set() {
