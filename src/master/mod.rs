@@ -522,7 +522,7 @@ fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     }
     // An ordinary user's server has none, and no right to shorten the list.
     if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
-        confine::drop_bounding_set(&listed)?;
+        capability::bound(&listed)?;
     }
     confine::set_capabilities(kept)
 }

@@ -107,7 +107,7 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
 }
 
 fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
-    drop_bounding_set(&[]).step("capability bounding set")?;
+    capability::bound(&[]).step("capability bounding set")?;
     lock_securebits().step("securebits")?;
     if !plan.keep.is_empty() {
         caps::securebits::set_keepcaps(true).step("keepcaps")?;
@@ -212,14 +212,6 @@ pub fn outlive(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     // One of the nursery's leads a session already.
     let _ = nix::unistd::setsid();
     nix::sys::prctl::set_pdeathsig(None)
-}
-
-/// Takes every capability that is not listed out of the bounding set.
-///
-/// # Errors
-/// CAP_SETPCAP is missing.
-pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), Errno> {
-    capability::bound(keep)
 }
 
 /// Limits what this process can do at once, not what it or a child may take back: helper before login, whose child auth needs more.
