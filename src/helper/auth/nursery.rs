@@ -7,7 +7,6 @@
 
 use super::stamps::Stamps;
 use super::{Asked, Asks, answer_by, died, refused};
-use crate::config::Config;
 use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
@@ -18,7 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -41,7 +40,8 @@ const ANSWERED: i32 = 90;
 const UNABLE: i32 = 91;
 
 /// Files that say which libraries are loaded.
-const DECIDING: [&str; 3] = [
+const DECIDING: [&str; 4] = [
+    SERVICES,
     "/etc/nsswitch.conf",
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
@@ -131,15 +131,10 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
 }
 
 /// The services that sessions of these settings name.
-fn services(prepared: &Prepared) -> Vec<&OsStr> {
-    let hosts = prepared.loaded.hosts.configs();
-    let named = hosts
-        .chain([prepared.config()])
-        .filter_map(|config: &Config| config.pam_service_name.as_deref());
-    let mut all: Vec<&OsStr> = named.collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn services(prepared: &Prepared) -> BTreeSet<&OsStr> {
+    let all = prepared.loaded.hosts.configs().chain([prepared.config()]);
+    all.filter_map(|config| config.pam_service_name.as_deref())
+        .collect()
 }
 
 /// Loads libpam, the modules of the services, and the modules of the name service; none where there is no PAM.
@@ -166,11 +161,7 @@ fn load(prepared: &Prepared) -> Option<Pam> {
 /// The files that say what is loaded. A service that is edited may name other modules: logins would go on without them here, but would
 /// have them to load.
 fn deciding(prepared: &Prepared) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = DECIDING
-        .iter()
-        .chain([&SERVICES])
-        .map(PathBuf::from)
-        .collect();
+    let mut all = DECIDING.map(PathBuf::from).to_vec();
     let services = services(prepared).into_iter();
     all.extend(services.map(|service| Path::new(SERVICES).join(service)));
     all
