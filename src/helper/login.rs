@@ -267,20 +267,14 @@ impl<'a, 't> Gate<'a, 't> {
             .get_or_insert_with(|| read_list("cannot read user list file", path));
         let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
         let file = path.unwrap_or_default().to_string_lossy();
-        let reason = match (list.contains(name), config.userlist_deny) {
-            (true, true) => {
-                format!(
-                    "the name is in userlist_file {file} and userlist_deny=YES: remove it there"
-                )
-            }
-            (false, false) => {
-                format!(
-                    "the name is not in userlist_file {file} and userlist_deny=NO: add it there"
-                )
-            }
+        let (is, deny, cure) = match (list.contains(name), config.userlist_deny) {
+            (true, true) => ("is", "YES", "remove"),
+            (false, false) => ("is not", "NO", "add"),
             (true, false) | (false, true) => return Ok(()),
         };
-        Err(Refusal::Refused(reason))
+        Err(Refusal::Refused(format!(
+            "the name {is} in userlist_file {file} and userlist_deny={deny}: {cure} it there"
+        )))
     }
 
     /// Reference §6.2.
@@ -338,17 +332,13 @@ impl<'a, 't> Gate<'a, 't> {
             Who::Anonymous(_) => self.guest_name(),
             Who::Local(name, _) => name.clone(),
         };
-        let (prepared, remarks) = match per_user::settings(&self.prepared, &own) {
-            // Borrowed from here or made anew: what was not changed is still the session's.
-            Ok((Held::Own(prepared), remarks)) => (Held::Own(prepared), remarks),
-            Ok((Held::Lent(_), remarks)) => (self.prepared.clone(), remarks),
-            Err((text, details)) => {
-                details
-                    .iter()
-                    .for_each(|detail| journal.note(detail.as_bytes()));
-                return Err(Refusal::Oops(text));
-            }
-        };
+        let found = per_user::settings(self.prepared.clone(), &own);
+        let (prepared, remarks) = found.map_err(|(text, details)| {
+            details
+                .iter()
+                .for_each(|detail| journal.note(detail.as_bytes()));
+            Refusal::Oops(text)
+        })?;
         remarks
             .iter()
             .for_each(|remark| journal.note(remark.as_bytes()));
