@@ -305,9 +305,7 @@ pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, P
 /// The address that was found, which is there to be read, or none.
 pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
     match channel.receive() {
-        Ok(Some(FromReader::Passive { address, .. })) => {
-            std::str::from_utf8(&address).ok()?.parse().ok()
-        }
+        Ok(Some(FromReader::Passive { address, .. })) => address.to_str()?.parse().ok(),
         Ok(_) | Err(_) => None,
     }
 }
@@ -422,9 +420,9 @@ fn hear(
                 stands,
             } => {
                 found.passive = Some(Passive {
-                    name: OsString::from_vec(name),
-                    address: OsString::from_vec(address),
-                    stands: stands.map(OsString::from_vec),
+                    name,
+                    address,
+                    stands,
                 });
             }
             FromReader::File(path) => found.file = Some(OsString::from_vec(path)),

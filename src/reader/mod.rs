@@ -27,11 +27,11 @@ use crate::sys::kernel;
 use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use wrappers::{Answer, Query, Resolver};
@@ -191,9 +191,9 @@ impl Host {
         }
         if let Some(passive) = names.passive {
             self.say(&FromReader::Passive {
-                name: passive.name.into_vec(),
-                address: passive.address.into_vec(),
-                stands: passive.stands.map(OsString::into_vec),
+                name: passive.name,
+                address: passive.address,
+                stands: passive.stands,
             })?;
         }
         self.tell(loaded, &changed, &[], &[])
@@ -204,8 +204,8 @@ impl Host {
         let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
         if let Some(address) = service::to_be_told(&name, &known) {
             self.say(&FromReader::Passive {
-                name: name.as_bytes().to_vec(),
-                address: address.into_bytes(),
+                name: name.into_owned().into(),
+                address: address.into(),
                 stands: None,
             })?;
         }
