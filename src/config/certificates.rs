@@ -19,36 +19,25 @@ pub struct Pair {
 
 /// Those of these settings.
 pub fn of(config: &Config) -> Vec<Pair> {
-    let all: [(_, _, &Option<OsString>, &Option<OsString>); 2] = [
-        (
-            "rsa_cert_file",
-            "rsa_private_key_file",
-            &config.rsa_cert_file,
-            &config.rsa_private_key_file,
-        ),
-        (
-            "dsa_cert_file",
-            "dsa_private_key_file",
-            &config.dsa_cert_file,
-            &config.dsa_private_key_file,
-        ),
-    ];
-    all.into_iter()
-        .filter_map(|(certificate_option, key_option, certificate, key)| {
-            let certificate = certificate.clone()?;
-            Some(Pair {
-                certificate_option,
-                // Without one the key stands with the certificate.
-                key_option: if key.is_some() {
-                    key_option
-                } else {
-                    certificate_option
-                },
-                key: key.clone().unwrap_or_else(|| certificate.clone()),
-                certificate,
-            })
+    let pair = |certificate_option, certificate: &Option<OsString>, key_option, key| {
+        // Without one the key stands with the certificate.
+        let (key_option, key) = match key {
+            Some(key) => (key_option, Some(key)),
+            None => (certificate_option, certificate.as_ref()),
+        };
+        Some(Pair {
+            certificate_option,
+            key_option,
+            certificate: certificate.clone()?,
+            key: key.cloned()?,
         })
-        .collect()
+    };
+    let (rsa, dsa) = (&config.rsa_cert_file, &config.dsa_cert_file);
+    let key = config.rsa_private_key_file.as_ref();
+    let rsa = pair("rsa_cert_file", rsa, "rsa_private_key_file", key);
+    let key = config.dsa_private_key_file.as_ref();
+    let dsa = pair("dsa_cert_file", dsa, "dsa_private_key_file", key);
+    rsa.into_iter().chain(dsa).collect()
 }
 
 /// Those of the server first, then what its hosts have besides.

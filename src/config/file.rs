@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::check;
 use super::ciphers;
-use super::loaded::{Loaded, Mistake, Origin, Source, shown, shown_path};
+use super::loaded::{Loaded, Mistake, Origin, Source};
 use super::options::{Config, Row, Scope, TABLE, position};
-use super::text::Wrong;
+use super::text::{Wrong, shown, shown_path};
 use super::value::Value;
 use super::view::{How, View};
 
@@ -102,7 +102,39 @@ impl Loaded {
             Err(mistakes)
         }
     }
+
+    /// What one address has done is counted by master, and forgotten, by the server's own settings: those of a file for the address would
+    /// be held against numbers that mean something else. A remark for each.
+    pub fn restore_counts(&mut self, before: &Self) -> Vec<Mistake> {
+        let mut remarks = Vec::new();
+        let rows = TABLE.iter().zip(before.origins.iter());
+        for ((row, old), origin) in rows.zip(self.origins.iter_mut()) {
+            if !COUNTED.contains(&row.name) {
+                continue;
+            }
+            let config = Arc::make_mut(&mut self.config);
+            row.put(config, row.value(&before.config));
+            if origin != old {
+                let text = format!(
+                    "{} holds for the whole server: what the file for this address says of it does not count",
+                    row.name
+                );
+                remarks.push(Mistake {
+                    origin: std::mem::replace(origin, old.clone()),
+                    text,
+                });
+            }
+        }
+        remarks
+    }
 }
+
+/// By what master counts what one address does.
+const COUNTED: [&str; 3] = [
+    "login_fails_per_ip",
+    "login_fails_window",
+    "ssl_handshakes_per_ip",
+];
 
 /// The settings read so far.
 pub(super) struct Reader<'a> {

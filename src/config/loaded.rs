@@ -108,8 +108,10 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => out.write_str("default"),
             Self::Setting => out.write_str("-o"),
-            Self::Line { file, line: 0 } => write!(out, "{}", shown_path(file)),
-            Self::Line { file, line } => write!(out, "{}:{line}", shown_path(file)),
+            Self::Line { file, line: 0 } => out.write_str(&one_line(&file.to_string_lossy())),
+            Self::Line { file, line } => {
+                write!(out, "{}:{line}", one_line(&file.to_string_lossy()))
+            }
         }
     }
 }
@@ -122,23 +124,13 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
-pub fn shown(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut short: String = escaped(&text).take(200).collect();
-    if text.chars().nth(200).is_some() {
-        short.push_str("...");
-    }
-    short
-}
-
 /// A sentence with control characters escaped: whatever is a part of it, it stays one line of a log or terminal (attacks B-149).
 pub fn one_line(text: &str) -> String {
     escaped(text).collect()
 }
 
 /// Character by character, control characters in words.
-fn escaped(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn escaped(text: &str) -> impl Iterator<Item = String> {
     text.chars().map(|c| {
         if c.is_control() {
             c.escape_default().to_string()
@@ -146,10 +138,6 @@ fn escaped(text: &str) -> impl Iterator<Item = String> {
             c.to_string()
         }
     })
-}
-
-pub(super) fn shown_path(path: &Path) -> String {
-    shown(path.as_os_str().as_encoded_bytes())
 }
 
 #[cfg(test)]

@@ -1,6 +1,15 @@
-//! Addresses that depend on the client's network: `10.0.0.0/8=10.1.2.3, 192.168.0.0/16=192.168.1.5`; runs in master, helper and worker.
+//! Addresses that depend on the client's network: `10.0.0.0/8=10.1.2.3, 192.168.0.0/16=192.168.1.5`; and what depends on the address by
+//! which the client came. Runs in reader, greeter and worker.
 
-use std::net::Ipv4Addr;
+use super::options::Config;
+use std::net::{Ipv4Addr, SocketAddr};
+
+impl Config {
+    /// Whether who comes in by this address speaks TLS from the first byte.
+    pub fn begins_with_tls(&self, local: SocketAddr) -> bool {
+        self.implicit_ssl || self.implicit_listen_port == u32::from(local.port())
+    }
+}
 
 /// One network and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

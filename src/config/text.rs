@@ -3,11 +3,28 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
+use super::loaded::escaped;
 use super::value::{Kind, MODE, Value};
 
 /// The largest octal value: a fourth digit names set-id bits, which are never set.
 const LARGEST_MODE: u32 = 0o7777;
+
+/// Bytes for a message: control characters escaped, the rest as it is, cut if very long.
+pub fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut short: String = escaped(&text).take(200).collect();
+    if text.chars().nth(200).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// A path likewise.
+pub fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_encoded_bytes())
+}
 
 /// Why a value was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

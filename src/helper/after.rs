@@ -14,6 +14,7 @@ use crate::sys::socket::{self, Fuse};
 use crate::wire::{
     AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
+use crate::worker::Class;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
 use std::net::SocketAddr;
@@ -45,12 +46,17 @@ impl Accounting {
 /// A child, and what its end is waited for with, made while there was the right to.
 type Watched = (Pid, Option<OwnedFd>);
 
+/// A greeter that carries the control connection, and its channel.
+pub type Carrier = (Channel<BeforeLoginReply, BeforeLogin>, Watched);
+
 /// A session whose worker has been forked, and whose helper has given up its rights.
 pub struct After<'a> {
     /// The settings of this user.
     pub prepared: Held<'a>,
     /// The user's name, as ps(1) shows it.
     pub name: String,
+    /// What the user is.
+    pub class: Class,
     /// The client's address.
     pub peer: SocketAddr,
     /// The address it reached us by.
@@ -61,8 +67,8 @@ pub struct After<'a> {
     pub heir: Option<Uid>,
     /// The worker.
     pub worker: Watched,
-    /// A greeter that stays and ends TLS, and its channel.
-    pub carrier: Option<(Channel<BeforeLoginReply, BeforeLogin>, Watched)>,
+    /// A greeter that stays and ends TLS.
+    pub carrier: Option<Carrier>,
     /// The hold on an auth that accounts for the session.
     pub accounting: Option<Accounting>,
     /// What ends the connection.
@@ -80,11 +86,13 @@ impl After<'_> {
     ) -> Result<(), Over> {
         let Self {
             prepared,
+            class,
             accounting,
             carrier,
             fuse,
             ..
         } = self;
+        journal.settled(class, prepared.config());
         name_process(&prepared, journal, &format!("/{}: helper", self.name));
         let fuse = see_in(prepared.config(), channel.as_fd(), fuse, journal);
         let fuse = fuse.filter(|_| self.alone);

@@ -121,7 +121,6 @@ pub fn examine<'a>(
         notes: Vec::new(),
     };
     if !decides(prepared, load_conf) {
-        arrival.by_port(local);
         return arrival;
     }
     let mut file = load_conf.map(OsStr::to_owned);
@@ -133,39 +132,10 @@ pub fn examine<'a>(
     arrival.refused = counts
         .and_then(|counts| limited(counts, config))
         .or(denied.then_some(Refused::Wrappers));
-    arrival.by_port(local);
     arrival
 }
 
 impl Arrival<'_> {
-    /// What one address has done is counted by master, and forgotten, by the server's own settings: those of a file for the address would
-    /// be held against numbers that mean something else.
-    fn count_as(&mut self, base: &Prepared) {
-        for name in [
-            "login_fails_per_ip",
-            "login_fails_window",
-            "ssl_handshakes_per_ip",
-        ] {
-            if self.prepared.loaded.origin(name) != base.loaded.origin(name) {
-                self.notes.push(format!(
-                    "{name} holds for the whole server: what the file for this address says of it does not count"
-                ));
-            }
-        }
-        self.prepared.change(|config| {
-            config.login_fails_per_ip = base.config().login_fails_per_ip;
-            config.ssl_handshakes_per_ip = base.config().ssl_handshakes_per_ip;
-        });
-    }
-
-    /// Who comes in by `implicit_listen_port` speaks TLS from the first byte.
-    fn by_port(&mut self, local: SocketAddr) {
-        let config = self.prepared.config();
-        if config.implicit_listen_port == u32::from(local.port()) && !config.implicit_ssl {
-            self.prepared.change(|config| config.implicit_ssl = true);
-        }
-    }
-
     /// Whether hosts.allow and hosts.deny turn the client away; a rule may name the file of settings for it.
     fn denied(
         &mut self,
@@ -191,24 +161,23 @@ impl Arrival<'_> {
     fn load(&mut self, file: &Path) {
         let base = &self.prepared;
         let read = reader::overlay(base.reader(), &base.loaded, file, Scope::Server);
-        let failed = match read {
-            Ok((loaded, _)) => match self.prepared.with(loaded) {
-                Ok(prepared) => {
-                    if prepared.isolation_is_too_late() {
-                        self.notes.push(TOO_LATE.to_owned());
-                    }
-                    let base = std::mem::replace(&mut self.prepared, Held::from(prepared));
-                    self.count_as(&base);
-                    return;
+        let read = read.and_then(|(loaded, remarks)| {
+            let prepared = base.with(loaded).map_err(|error| vec![error])?;
+            Ok((prepared, remarks))
+        });
+        match read {
+            Ok((prepared, remarks)) => {
+                self.notes.extend(remarks);
+                if prepared.isolation_is_too_late() {
+                    self.notes.push(TOO_LATE.to_owned());
                 }
-                Err(error) => vec![error],
-            },
-            Err(mistakes) => mistakes,
-        };
-        self.oops = Some(format!(
-            "cannot read config file: {}",
-            file.to_string_lossy()
-        ));
-        self.notes.extend(failed);
+                self.prepared = Held::from(prepared);
+            }
+            Err(mistakes) => {
+                let file = file.to_string_lossy();
+                self.oops = Some(format!("cannot read config file: {file}"));
+                self.notes.extend(mistakes);
+            }
+        }
     }
 }

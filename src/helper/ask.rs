@@ -6,12 +6,11 @@ use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{
-    AuthReply, AuthWord, Broken, Channel, Encoder, Message, Stay, ToAuth, ToNursery,
-};
+use crate::wire::{self, AuthReply, Broken, Channel, ToAuth, ToNursery};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -28,7 +27,7 @@ const BIRTH: Duration = Duration::from_secs(5);
 pub struct Nursery<'a>(Option<&'a OwnedFd>);
 
 /// Helper's end of the channel to an auth.
-type Ours = Channel<ToAuth, AuthWord>;
+type Ours = Channel<ToAuth, AuthReply>;
 
 /// The auth that has opened the PAM session of this login and written its records. It closes both when this value goes, or when the
 /// process that holds it dies in any way.
@@ -52,26 +51,23 @@ impl Accounting {
 
 impl Drop for Accounting {
     fn drop(&mut self) {
-        // Auth bounds its own time, and until it has ended the session has not.
         if let Some(mut channel) = self.channel.take() {
-            match self.auth {
-                Some(auth) => {
-                    drop(channel);
-                    let _ = process::wait_for(auth);
-                }
-                None => {
-                    // One that is not told finds this end closed when the value goes, and is not waited for: it waits for that.
-                    if channel.send(&ToAuth::Over).is_ok() {
-                        await_end(channel);
-                    }
-                }
+            // One of the nursery's that is not told finds this end closed when the value goes, and is not waited for: it waits for that.
+            if self.auth.is_some() || channel.send(&ToAuth::Over).is_ok() {
+                await_end(channel, self.auth);
             }
         }
     }
 }
 
-/// Waits until an auth of the nursery's has ended, which bounds its own time. What it or the nursery still says counts no more.
-fn await_end(mut channel: Ours) {
+/// Waits until an auth has ended, this process's child or one of the nursery's: it bounds its own time, and until then the session has not
+/// ended. What it or the nursery still says counts no more.
+fn await_end(mut channel: Ours, child: Option<Pid>) {
+    if let Some(child) = child {
+        drop(channel);
+        let _ = process::wait_for(child);
+        return;
+    }
     let until = Instant::now().checked_add(AUTH_LIMIT);
     while matches!(socket::readable(channel.as_fd(), until), Ok(true))
         && matches!(channel.receive(), Ok(Some(_)))
@@ -147,25 +143,21 @@ impl<'a> Nursery<'a> {
     /// Asks an auth of the nursery's; `None` when there is none who could have answered.
     fn ask(self, question: impl FnOnce() -> ToAuth) -> Option<Answer> {
         let nursery = self.0?;
-        let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair().ok()?;
+        let (mut ours, theirs) = Ours::pair().ok()?;
         ours.send(&question()).ok()?;
         let channel = theirs.into_descriptor();
-        let ask = ToNursery::Auth { channel };
-        let mut out = Encoder::default();
-        ask.encode(&mut out);
         // A nursery that is behind is not waited for: the socket does not block.
-        socket::send_message(nursery.as_fd(), out.bytes(), ask.descriptor()).ok()?;
-        drop(ask);
+        wire::post(nursery.as_fd(), &ToNursery::Auth { channel }).ok()?;
         if !taken(&ours) {
             return None;
         }
         match heard(&mut ours) {
+            Ok(Some(reply)) => Some(Ok(hold(reply, ours, None))),
             // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
-            Ok(None) | Err(Unheard::Broken(Broken::Io(_))) => None,
-            Ok(Some(AuthWord { reply, stay })) => Some(Ok((reply, hold(stay, ours, None)))),
-            Err(Unheard::Broken(Broken::Malformed)) => Some(Err(failed(Broken::Malformed).into())),
-            // The channel is closed with this, and auth dies of it.
-            Err(Unheard::Late) => Some(Err(late().into())),
+            Ok(None) => None,
+            Err(Broken::Io(error)) if error.kind() != ErrorKind::TimedOut => None,
+            // Of one that is late or speaks nonsense the channel is closed with this, and it dies of it.
+            Err(broken) => Some(Err(failed(broken).into())),
         }
     }
 }
@@ -176,46 +168,31 @@ fn taken(channel: &Ours) -> bool {
     socket::readable(channel.as_fd(), until).unwrap_or(true) || channel.is_taken()
 }
 
-/// Why there is no word from auth.
-enum Unheard {
-    /// It takes too long.
-    Late,
-    /// What came is none, or the kernel gave an error.
-    Broken(Broken),
-}
-
 /// The word of auth; `None` when it has gone without.
-fn heard(channel: &mut Ours) -> Result<Option<AuthWord>, Unheard> {
+fn heard(channel: &mut Ours) -> Result<Option<AuthReply>, Broken> {
     let deadline = Instant::now().checked_add(AUTH_LIMIT);
-    match socket::readable(channel.as_fd(), deadline) {
-        Ok(true) => channel.receive().map_err(Unheard::Broken),
-        Ok(false) => Err(Unheard::Late),
-        Err(error) => Err(Unheard::Broken(Broken::Io(error))),
+    if !socket::readable(channel.as_fd(), deadline)? {
+        let text = format!("no answer within {} s", AUTH_LIMIT.as_secs());
+        return Err(io::Error::new(ErrorKind::TimedOut, text).into());
     }
+    channel.receive()
 }
 
-fn late() -> Reason {
-    failed(format!("no answer within {} s", AUTH_LIMIT.as_secs()))
-}
-
-/// The hold on an auth that stays. Of one that does not, the end is waited for.
-fn hold(stay: Stay, channel: Ours, auth: Option<Pid>) -> Option<Accounting> {
-    match (stay, auth) {
-        (Stay::Accounts { limits }, auth) => Some(Accounting {
-            channel: Some(channel),
+/// What was said, and the hold on an auth that stays. Of one that does not, the end is waited for.
+fn hold(mut reply: AuthReply, channel: Ours, auth: Option<Pid>) -> (AuthReply, Option<Accounting>) {
+    if let AuthReply::Granted { session, .. } = &mut reply
+        && let Some(limits) = session.take()
+    {
+        let channel = Some(channel);
+        let accounting = Accounting {
+            channel,
             auth,
             limits,
-        }),
-        (Stay::Ends, Some(auth)) => {
-            drop(channel);
-            let _ = process::wait_for(auth);
-            None
-        }
-        (Stay::Ends, None) => {
-            await_end(channel);
-            None
-        }
+        };
+        return (reply, Some(accounting));
     }
+    await_end(channel, auth);
+    (reply, None)
 }
 
 /// Forks auth for this one password and waits for its word.
@@ -226,11 +203,8 @@ fn ask_child(
     rhost: &str,
 ) -> Answer {
     let config = prepared.config();
-    let (mut ours, theirs) = Channel::<ToAuth, AuthWord>::pair()?;
-    let theirs = theirs.into_descriptor();
     let helper = Pid::this();
-    let child = process::spawn(&[theirs.as_raw_fd()], || {
-        let channel = Channel::<AuthWord, ToAuth>::new(theirs);
+    let (mut ours, child) = Ours::fork(&[], |channel| {
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
             let asked = Asked {
                 name,
@@ -246,16 +220,12 @@ fn ask_child(
         0
     })?;
     match heard(&mut ours) {
-        Ok(Some(AuthWord { reply, stay })) => Ok((reply, hold(stay, ours, Some(child)))),
+        Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
-        Err(why) => {
+        Err(broken) => {
             confine::end(child);
             let _ = process::wait_for(child);
-            Err(match why {
-                Unheard::Late => late(),
-                Unheard::Broken(broken) => failed(broken),
-            }
-            .into())
+            Err(failed(broken).into())
         }
     }
 }

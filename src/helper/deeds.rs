@@ -1,12 +1,27 @@
 //! What a worker has done, for vsftpd.log and xferlog; helper after login, without rights.
 
 use super::journal::{Journal, stamp};
-use crate::record::{self, Deed, Kind, Line, Moved, Transfer};
+use crate::config::Config;
+use crate::record::{self, Access, Deed, Kind, Line, Moved, Transfer};
 use crate::sys::logfile;
 use crate::wire::{Change, Direction, Event, Outcome};
+use crate::worker::Class;
 use std::time::Duration;
 
 impl Journal {
+    /// What the user is, for xferlog; and the user's own settings, as far as they concern logs that are open.
+    pub fn settled(&mut self, class: Class, config: &Config) {
+        // Who has kept it for so long is not waited for again.
+        let in_vain = self.locks && self.lock.is_none();
+        self.locks = !config.no_log_lock;
+        self.lock = (self.locks && !in_vain).then_some(self.patience);
+        self.access = match class {
+            Class::Anonymous { password } => (Access::Anonymous, password),
+            Class::Guest => (Access::Guest, Vec::new()),
+            Class::Local => (Access::Real, Vec::new()),
+        };
+    }
+
     /// What worker reports.
     pub fn event(&mut self, event: Event) {
         match event {
@@ -78,5 +93,35 @@ fn deed(change: Change) -> Deed {
         Change::Delete => Deed::Delete,
         Change::Rename => Deed::Rename,
         Change::Chmod => Deed::Chmod,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Journal;
+    use crate::config::Config;
+    use crate::worker::Class;
+    use std::time::Duration;
+
+    #[test]
+    fn who_keeps_the_lock_is_waited_for_once_in_a_session() {
+        let locks = Config::default();
+        let never = Config {
+            no_log_lock: true,
+            ..Config::default()
+        };
+        let patience = Some(Duration::from_secs(5));
+        for (before, got, after, expected) in [
+            (true, true, &locks, patience),
+            (true, false, &locks, None),
+            (true, true, &never, None),
+            (false, true, &locks, patience),
+        ] {
+            let mut journal = Journal::silent(([127, 0, 0, 1], 21).into());
+            journal.locks = before;
+            journal.lock = patience.filter(|_| before && got);
+            journal.settled(Class::Local, after);
+            assert_eq!(journal.lock, expected);
+        }
     }
 }

@@ -5,7 +5,6 @@ use super::login::{self, Gate};
 use super::prepared::{Held, Prepared};
 use crate::config::HostName;
 use crate::sys::confine;
-use crate::sys::socket;
 use crate::wire::BeforeLoginReply;
 use std::net::IpAddr;
 
@@ -47,7 +46,7 @@ impl Gate<'_, '_> {
 /// The settings of the name; the server's own for its own address. `None`: there is no such host.
 fn found(base: &Prepared, name: &HostName, local: IpAddr) -> Option<Result<Prepared, String>> {
     let address = name.address();
-    if address.is_some_and(|address| socket::canonical(address) != socket::canonical(local)) {
+    if address.is_some_and(|address| address.to_canonical() != local.to_canonical()) {
         return None;
     }
     match base.loaded.hosts.get(name) {

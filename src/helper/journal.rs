@@ -4,7 +4,6 @@ use crate::config::Config;
 use crate::record::{self, Access, Date, Kind, Line, Stamp};
 use crate::sys::{clock, logfile, syslog};
 use crate::wire::Said;
-use crate::worker::{Class, Verdict};
 use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 /// How long somebody else may hold the lock on a log, or the system's log be behind: who keeps it, or was stopped while he had it, would
 /// otherwise stop every session of the server, and a client's end would not end its session.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open sinks of one session and who it is.
 #[derive(Debug)]
@@ -22,10 +21,10 @@ pub struct Journal {
     pub(super) xfer: Option<OwnedFd>,
     syslog: Option<syslog::Syslog>,
     /// Whether a log's lock is to be taken.
-    locks: bool,
+    pub(super) locks: bool,
     /// How long it is waited for; not any more once that was in vain.
     pub(super) lock: Option<Duration>,
-    patience: Duration,
+    pub(super) patience: Duration,
     pub(super) address: Address,
     pub(super) pid: u32,
     pub(super) user: Option<Vec<u8>>,
@@ -37,23 +36,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens what the options ask for (the table of reference §7.1).
+    /// Opens what the options ask for (the table of reference §7.1); no log is waited for any longer than that.
     ///
     /// # Errors
     /// The original's text for a log that cannot be opened.
-    pub fn open(config: &Config, peer: SocketAddr) -> Result<Self, String> {
-        Self::open_with(config, peer, PATIENCE)
-    }
-
-    /// The same for master, which waits for nobody.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_in_master(config: &Config, peer: SocketAddr) -> Result<Self, String> {
-        Self::open_with(config, peer, Duration::ZERO)
-    }
-
-    fn open_with(config: &Config, peer: SocketAddr, patience: Duration) -> Result<Self, String> {
+    pub fn open(config: &Config, peer: SocketAddr, patience: Duration) -> Result<Self, String> {
         let mut journal = Self::silent(peer);
         journal.patience = patience;
         journal.locks = !config.no_log_lock;
@@ -124,19 +111,6 @@ impl Journal {
             anon_password: anonymous_password.map(<[u8]>::to_vec),
             ..Line::new(Kind::Login, Some(true), None)
         });
-    }
-
-    /// What the user is, for xferlog; and the user's own settings, as far as they concern logs that are open.
-    pub fn settled(&mut self, verdict: &Verdict, config: &Config) {
-        // Who has kept it for so long is not waited for again.
-        let in_vain = self.locks && self.lock.is_none();
-        self.locks = !config.no_log_lock;
-        self.lock = (self.locks && !in_vain).then_some(self.patience);
-        self.access = match &verdict.class {
-            Class::Anonymous { password } => (Access::Anonymous, password.clone()),
-            Class::Guest => (Access::Guest, Vec::new()),
-            Class::Local => (Access::Real, Vec::new()),
-        };
     }
 
     /// A login does not hold; the reason is for the administrator only.
@@ -259,47 +233,4 @@ fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
             path.to_string_lossy()
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Journal;
-    use crate::config::Config;
-    use crate::worker::{Class, Rules, Verdict};
-    use nix::unistd::{Gid, Uid};
-    use std::time::Duration;
-
-    #[test]
-    fn who_keeps_the_lock_is_waited_for_once_in_a_session() {
-        let verdict = Verdict {
-            class: Class::Local,
-            rules: Rules::Local,
-            name: b"alice".to_vec(),
-            uid: Uid::from_raw(1001),
-            gid: Gid::from_raw(1001),
-            groups: Vec::new(),
-            home: "/".into(),
-            extra: None,
-            chroot: false,
-            recorded: true,
-        };
-        let locks = Config::default();
-        let never = Config {
-            no_log_lock: true,
-            ..Config::default()
-        };
-        let patience = Some(Duration::from_secs(5));
-        for (before, got, after, expected) in [
-            (true, true, &locks, patience),
-            (true, false, &locks, None),
-            (true, true, &never, None),
-            (false, true, &locks, patience),
-        ] {
-            let mut journal = Journal::silent(([127, 0, 0, 1], 21).into());
-            journal.locks = before;
-            journal.lock = patience.filter(|_| before && got);
-            journal.settled(&verdict, after);
-            assert_eq!(journal.lock, expected);
-        }
-    }
 }

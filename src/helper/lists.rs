@@ -1,35 +1,27 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
 use crate::sys::small;
-use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 /// The lines of a file.
 #[derive(Debug, Clone)]
-pub struct List {
-    lines: HashSet<Vec<u8>>,
-}
+pub struct List(Vec<u8>);
 
 impl List {
-    /// Whether the text is a line of the file, to the byte.
+    /// Whether the text is a line of the file, to the byte; blanks and a CR at the end of a line do not count.
     pub fn contains(&self, text: &[u8]) -> bool {
-        self.lines.contains(text)
+        let mut lines = self.0.split_inclusive(|byte| *byte == b'\n');
+        lines.any(|line| line.trim_ascii_end() == text)
     }
 }
 
-/// Reads a list; blanks and a CR at the end of a line do not count. An empty line is a line, as in the original: it bans the empty password.
+/// Reads a list. An empty line is a line, as in the original: it bans the empty password.
 ///
 /// # Errors
 /// As [`text`].
 pub fn read(path: &Path) -> io::Result<List> {
-    let text = text(path)?;
-    let lines = text
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(|line| line.trim_ascii_end().to_vec());
-    Ok(List {
-        lines: lines.collect(),
-    })
+    text(path).map(List)
 }
 
 /// Reads a small file.

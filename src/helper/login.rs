@@ -10,13 +10,13 @@ use super::toll::Toll;
 use crate::config::Config;
 use crate::reader::{ANONYMOUS, GUEST};
 use crate::sys::account::Account;
-use crate::wire::{AuthReply, BeforeLoginReply, Identity, Report};
+use crate::wire::{AuthReply, BeforeLoginReply, Report};
 use crate::worker::{Class, Rules, Verdict};
-use nix::unistd::{Gid, Uid};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -47,7 +47,7 @@ enum Who {
     /// A guest of `ftp_username`, with what was given as password.
     Anonymous(Vec<u8>),
     /// A name PAM or shadow vouches for, with its account if it has one.
-    Local(Vec<u8>, Option<Identity>),
+    Local(Vec<u8>, Option<Account>),
 }
 
 /// The state of one session's logins: how many have failed.
@@ -82,19 +82,19 @@ impl<'a, 't> Gate<'a, 't> {
     /// USER, where a user list may refuse the name at once (reference §3.2, decision 5).
     pub fn user(&mut self, name: &[u8], journal: &mut Journal) -> BeforeLoginReply {
         match self.listed_out(name) {
-            Ok(None) => BeforeLoginReply::Ask,
-            Ok(Some(reason)) => {
+            Ok(()) => BeforeLoginReply::Ask,
+            Err(Refusal::Refused(reason)) => {
                 self.toll.tell(Report::LoginFailed);
                 journal.refused(name, &reason);
                 self.hold();
-                pause(self.config().delay_failed_login);
+                sleep(seconds(self.config().delay_failed_login));
                 if self.failed() {
                     BeforeLoginReply::DeniedLast
                 } else {
                     BeforeLoginReply::Denied
                 }
             }
-            Err(text) => {
+            Err(Refusal::Oops(text)) => {
                 journal.note(format!("login ended: {text}").as_bytes());
                 BeforeLoginReply::Oops(public(&text).into())
             }
@@ -147,19 +147,7 @@ impl<'a, 't> Gate<'a, 't> {
             self.hold();
         }
         let begun = Instant::now();
-        let result = match self.listed_out(name) {
-            Ok(Some(reason)) => Err(Refusal::Refused(reason)),
-            Ok(None) => auth::acceptable(name, password)
-                .map_err(|reason| Refusal::Refused(reason.to_string()))
-                .and_then(|()| {
-                    if anonymous {
-                        self.anonymous(password)
-                    } else {
-                        self.local(name, password, journal.address())
-                    }
-                }),
-            Err(text) => Err(Refusal::Oops(text)),
-        };
+        let result = self.check(name, password, anonymous, journal.address());
         if let Err(Refusal::Oops(text)) = &result {
             journal.note(format!("login ended: {text}").as_bytes());
             return Decision::Reply(BeforeLoginReply::Oops(public(text).into()));
@@ -172,7 +160,7 @@ impl<'a, 't> Gate<'a, 't> {
             if !anonymous && self.config().session_support && self.accounting.is_none() {
                 journal.note(UNACCOUNTED);
             }
-            pause(self.config().delay_successful_login);
+            sleep(seconds(self.config().delay_successful_login));
             self.settle(who, journal)
         });
         match result {
@@ -195,8 +183,8 @@ impl<'a, 't> Gate<'a, 't> {
         if !anonymous {
             self.toll.tell(Report::LoginFailed);
         }
-        let delay = Duration::from_secs(self.config().delay_failed_login.into());
-        std::thread::sleep(delay.saturating_sub(begun.elapsed()));
+        let delay = seconds(self.config().delay_failed_login);
+        sleep(delay.saturating_sub(begun.elapsed()));
         if self.failed() {
             BeforeLoginReply::FailedLast
         } else {
@@ -240,10 +228,7 @@ impl<'a, 't> Gate<'a, 't> {
 
     /// Waits as long as the failures of this source ask for.
     fn hold(&self) {
-        let time = self.toll.delay(self.config(), self.failures);
-        if !time.is_zero() {
-            std::thread::sleep(time);
-        }
+        sleep(self.toll.delay(self.config(), self.failures));
     }
 
     /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
@@ -253,54 +238,61 @@ impl<'a, 't> Gate<'a, 't> {
             || self.toll.exhausted(self.config(), self.failures)
     }
 
-    /// Why the user list refuses this name, if it does.
-    fn listed_out(&mut self, name: &[u8]) -> Result<Option<String>, String> {
+    /// Whose login this is, as far as lists and passwords say.
+    fn check(
+        &mut self,
+        name: &[u8],
+        password: &mut Zeroizing<Vec<u8>>,
+        anonymous: bool,
+        rhost: &str,
+    ) -> Result<Who, Refusal> {
+        self.listed_out(name)?;
+        auth::acceptable(name, password).map_err(|why| Refusal::Refused(why.to_string()))?;
+        if anonymous {
+            self.anonymous(password)
+        } else {
+            self.local(name, password, rhost)
+        }
+    }
+
+    /// Whether the user list refuses this name.
+    fn listed_out(&mut self, name: &[u8]) -> Result<(), Refusal> {
         let config = self.prepared.config();
         if !config.asks_userlist() {
-            return Ok(None);
+            return Ok(());
         }
         let path = config.userlist_file.as_deref();
         let list = self
             .userlist
             .get_or_insert_with(|| read_list("cannot read user list file", path));
-        let listed = list.as_ref().map_err(Clone::clone)?.contains(name);
+        let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
         let file = path.unwrap_or_default().to_string_lossy();
-        Ok(match (listed, config.userlist_deny) {
-            (true, true) => Some(format!(
-                "the name is in userlist_file {file} and userlist_deny=YES: remove it there"
-            )),
-            (false, false) => Some(format!(
-                "the name is not in userlist_file {file} and userlist_deny=NO: add it there"
-            )),
-            (true, false) | (false, true) => None,
-        })
+        let (is, deny, cure) = match (list.contains(name), config.userlist_deny) {
+            (true, true) => ("is", "YES", "remove"),
+            (false, false) => ("is not", "NO", "add"),
+            (true, false) | (false, true) => return Ok(()),
+        };
+        Err(Refusal::Refused(format!(
+            "the name {is} in userlist_file {file} and userlist_deny={deny}: {cure} it there"
+        )))
     }
 
     /// Reference §6.2.
     fn anonymous(&self, password: &[u8]) -> Result<Who, Refusal> {
         let config = self.config();
-        if config.deny_email_enable {
-            let list = read_list(
-                "cannot read anon e-mail list file",
-                config.banned_email_file.as_deref(),
-            );
-            if list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused(
-                    "the e-mail password is in banned_email_file".to_owned(),
-                ));
-            }
+        let is_in = |what, file: &Option<OsString>| {
+            let list = read_list(what, file.as_deref()).map_err(Refusal::Oops)?;
+            Ok(list.contains(password))
+        };
+        let (banned, known) = (&config.banned_email_file, &config.email_password_file);
+        if config.deny_email_enable && is_in("cannot read anon e-mail list file", banned)? {
+            return Err(refused("the e-mail password is in banned_email_file"));
         }
-        if config.secure_email_list_enable {
-            // An empty list lets nobody in: the original lets everybody (reference §10, 5).
-            let list = read_list(
-                "cannot read email passwords file",
-                config.email_password_file.as_deref(),
-            );
-            if password.is_empty() || !list.map_err(Refusal::Oops)?.contains(password) {
-                return Err(Refusal::Refused(
-                    "the e-mail password is not in email_password_file".to_owned(),
-                ));
-            }
+        // An empty list lets nobody in: the original lets everybody (reference §10, 5).
+        let welcome = !config.secure_email_list_enable
+            || !password.is_empty() && is_in("cannot read email passwords file", known)?;
+        if !welcome {
+            return Err(refused("the e-mail password is not in email_password_file"));
         }
         Ok(Who::Anonymous(password.to_vec()))
     }
@@ -314,9 +306,7 @@ impl<'a, 't> Gate<'a, 't> {
     ) -> Result<Who, Refusal> {
         let config = self.config();
         if !config.local_enable {
-            return Err(Refusal::Refused(
-                "local_enable=NO and this is no anonymous name".to_owned(),
-            ));
+            return Err(refused("local_enable=NO and this is no anonymous name"));
         }
         let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)
             .map_err(|why| match why {
@@ -327,8 +317,7 @@ impl<'a, 't> Gate<'a, 't> {
             })?;
         self.accounting = accounting;
         match reply {
-            AuthReply::Granted(identity) => Ok(Who::Local(identity.name.clone(), Some(identity))),
-            AuthReply::NoAccount { name } => Ok(Who::Local(name, None)),
+            AuthReply::Granted { name, account, .. } => Ok(Who::Local(name, account)),
             AuthReply::Refused(reason) => {
                 let mut reason = String::from_utf8_lossy(&reason).into_owned();
                 if is_anonymous(name) {
@@ -345,17 +334,13 @@ impl<'a, 't> Gate<'a, 't> {
             Who::Anonymous(_) => self.guest_name(),
             Who::Local(name, _) => name.clone(),
         };
-        let (prepared, remarks) = match per_user::settings(&self.prepared, &own) {
-            // Borrowed from here or made anew: what was not changed is still the session's.
-            Ok((Held::Own(prepared), remarks)) => (Held::Own(prepared), remarks),
-            Ok((Held::Lent(_), remarks)) => (self.prepared.clone(), remarks),
-            Err((text, details)) => {
-                details
-                    .iter()
-                    .for_each(|detail| journal.note(detail.as_bytes()));
-                return Err(Refusal::Oops(text));
-            }
-        };
+        let found = per_user::settings(self.prepared.clone(), &own);
+        let (prepared, remarks) = found.map_err(|(text, details)| {
+            details
+                .iter()
+                .for_each(|detail| journal.note(detail.as_bytes()));
+            Refusal::Oops(text)
+        })?;
         remarks
             .iter()
             .for_each(|remark| journal.note(remark.as_bytes()));
@@ -364,13 +349,12 @@ impl<'a, 't> Gate<'a, 't> {
             Who::Local(name, _) if prepared.config().guest_enable => {
                 guest_verdict(&prepared, name)?
             }
-            Who::Local(_, Some(identity)) => local_verdict(&prepared, identity)?,
+            Who::Local(name, Some(account)) => local_verdict(&prepared, name, &account)?,
             Who::Local(name, None) => {
                 let name = String::from_utf8_lossy(&name).into_owned();
                 return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
             }
         };
-        journal.settled(&verdict, prepared.config());
         Ok(Grant {
             verdict,
             prepared,
@@ -382,17 +366,12 @@ impl<'a, 't> Gate<'a, 't> {
 fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
     let account = prepared.account(ANONYMOUS);
     let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
+    let name = account.name.as_bytes().to_vec();
     Ok(Verdict {
         class: Class::Anonymous { password },
         rules: Rules::Anonymous,
-        name: account.name.as_bytes().to_vec(),
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-        home: account.home.clone().into(),
         extra: prepared.config().anon_root.clone(),
-        chroot: true,
-        recorded: true,
+        ..acting_as(account, name)
     })
 }
 
@@ -408,52 +387,53 @@ fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal>
         };
         Refusal::Oops(why.to_owned())
     })?;
-    let rules = if config.virtual_use_local_privs {
-        Rules::Local
-    } else {
-        Rules::Anonymous
-    };
-    let Account { home, .. } = account;
-    Ok(Verdict {
-        class: Class::Guest,
-        rules,
-        uid: account.uid,
-        gid: account.gid,
-        groups: account.groups.clone(),
-        home: substitute(config, home.as_os_str().as_bytes(), &name),
-        extra: local_root(config, &name),
-        chroot: rules == Rules::Anonymous || chrooted(config, &name)?,
-        recorded: true,
-        name,
-    })
+    let mut verdict = acting_as(account, name);
+    verdict.class = Class::Guest;
+    if !config.virtual_use_local_privs {
+        verdict.rules = Rules::Anonymous;
+    }
+    at_home(config, verdict)
 }
 
-fn local_verdict(prepared: &Prepared, identity: Identity) -> Result<Verdict, Refusal> {
+fn local_verdict(
+    prepared: &Prepared,
+    name: Vec<u8>,
+    account: &Account,
+) -> Result<Verdict, Refusal> {
     let config = prepared.config();
-    let Identity {
-        name,
-        uid,
-        gid,
-        groups,
-        home,
-    } = identity;
-    let own = prepared.nopriv().uid.as_raw();
-    if config.run_as_launching_user && uid != own {
+    let own = prepared.nopriv().uid;
+    if config.run_as_launching_user && account.uid != own {
         return Err(Refusal::Oops(format!(
             "run_as_launching_user=YES: only the user with uid {own} can log in here"
         )));
     }
-    Ok(Verdict {
+    at_home(config, acting_as(account, name))
+}
+
+/// As this account, in its home and kept there, by the rules for local users.
+fn acting_as(account: &Account, name: Vec<u8>) -> Verdict {
+    Verdict {
         class: Class::Local,
         rules: Rules::Local,
-        uid: Uid::from_raw(uid),
-        gid: Gid::from_raw(gid),
-        groups: groups.into_iter().map(Gid::from_raw).collect(),
-        home: substitute(config, &home, &name),
-        extra: local_root(config, &name),
-        chroot: chrooted(config, &name)?,
-        recorded: true,
         name,
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        home: account.home.clone().into(),
+        extra: None,
+        chroot: true,
+        recorded: true,
+    }
+}
+
+/// In the directories that the settings give to this name; kept there as they say, and who has an anonymous client's rights in any case.
+fn at_home(config: &Config, verdict: Verdict) -> Result<Verdict, Refusal> {
+    let name = &verdict.name;
+    Ok(Verdict {
+        home: substitute(config, verdict.home.as_bytes(), name),
+        extra: local_root(config, name),
+        chroot: verdict.rules == Rules::Anonymous || chrooted(config, name)?,
+        ..verdict
     })
 }
 
@@ -516,6 +496,10 @@ enum Refusal {
     Oops(String),
 }
 
+fn refused(reason: &str) -> Refusal {
+    Refusal::Refused(reason.to_owned())
+}
+
 /// Whether the name asks for an anonymous session (reference §3.2).
 pub fn is_anonymous(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"ftp") || name.eq_ignore_ascii_case(b"anonymous")
@@ -553,8 +537,6 @@ fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
     }
 }
 
-fn pause(seconds: u32) {
-    if seconds > 0 {
-        std::thread::sleep(Duration::from_secs(seconds.into()));
-    }
+fn seconds(of: u32) -> Duration {
+    Duration::from_secs(of.into())
 }

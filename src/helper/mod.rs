@@ -38,15 +38,17 @@ use crate::reader::HEIR;
 use crate::sys::confine::{self, Plan};
 use crate::sys::heap;
 use crate::sys::landlock::Reach;
-use crate::sys::process;
+use crate::sys::process::{self, Errand};
 use crate::sys::schedule;
 use crate::sys::seccomp::List;
-use crate::sys::socket::{Fuse, Parcel};
+use crate::sys::socket::{Fuse, Parcel, stream_pair};
 use crate::sys::title;
 use crate::tls::Secure;
-use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Said};
+use crate::wire::{
+    self, AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Said,
+};
 use crate::worker::{self, Client, Greeting, Handover, Secured};
-use after::After;
+use after::{After, Carrier};
 use ask::Accounting;
 use ends::{LAST_WORD, note_death};
 use journal::Journal;
@@ -57,7 +59,7 @@ use rights::{before_login, empty_root, give_up, unbind};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::Duration;
 use ways::Ways;
 
 /// How many TLS sessions a control connection leaves to be resumed.
@@ -133,7 +135,7 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     } = session;
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
-    let opened = Journal::open(config, peer);
+    let opened = Journal::open(config, peer, journal::PATIENCE);
     let banner = match (&arrival.oops, &opened) {
         (Some(text), _) | (None, Err(text)) => Err(text.clone()),
         (None, Ok(_)) => login::banner(config),
@@ -178,19 +180,10 @@ fn fail<E: std::fmt::Display>(journal: &mut Journal, what: &str) -> impl FnOnce(
 
 /// A login that holds.
 struct Entry<'a> {
-    grant: Box<Grant<'a>>,
-    handover: Handover,
+    granted: Granted<'a>,
     empty: OwnedFd,
+    /// A greeter that stays and ends TLS.
     carrier: Option<Carrier>,
-}
-
-/// A greeter that stays and ends TLS, and the worker's end of the connection it carries.
-struct Carrier {
-    channel: Channel<BeforeLoginReply, BeforeLogin>,
-    greeter: Pid,
-    /// Its end is waited for with this, made while there was the right to.
-    watch: Option<OwnedFd>,
-    worker: OwnedFd,
 }
 
 /// Has a greeter talk to the client until a login holds.
@@ -215,69 +208,38 @@ fn log_in<'a>(
     let forked = fork_greeter(&prepared, client, &empty, greeting);
     let forked = forked.inspect_err(|_| client.socket.last_word(BUSY));
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
-    match before(prepared, client.local, journal, &mut channel, ways) {
-        Some(Granted {
-            grant,
-            handover,
-            worker,
-        }) => {
-            let carrier = match worker {
-                Some(worker) => Some(Carrier {
-                    channel,
-                    greeter,
-                    watch: process::watch(greeter),
-                    worker,
-                }),
-                None => {
-                    part(greeter, channel, journal);
-                    None
-                }
-            };
-            Ok(Entry {
-                grant,
-                handover,
-                empty,
-                carrier,
-            })
-        }
-        None => {
-            let (ended, own) = end_of(greeter, channel, |said| journal.said(said));
-            if !own {
-                note_death("greeter", ended, journal);
-            }
-            Err(Over::Early)
-        }
-    }
-}
-
-/// Sees off a greeter whose login holds.
-fn part(greeter: Pid, channel: Channel<BeforeLoginReply, BeforeLogin>, journal: &mut Journal) {
-    let (ended, own) = end_of(greeter, channel, drop);
-    if own {
-        journal.note(b"greeter did not end by itself and was killed");
-    } else {
+    let Some(granted) = before(prepared, client.local, journal, &mut channel, ways) else {
+        let ended = end_of(greeter, channel, |said| journal.said(said));
         note_death("greeter", ended, journal);
-    }
+        return Err(Over::Early);
+    };
+    let carrier = if granted.worker.is_some() {
+        Some((channel, (greeter, process::watch(greeter))))
+    } else {
+        let ended = end_of(greeter, channel, drop);
+        if ended.is_err() {
+            journal.note(b"greeter did not end by itself and was killed");
+        }
+        note_death("greeter", ended, journal);
+        None
+    };
+    Ok(Entry {
+        granted,
+        empty,
+        carrier,
+    })
 }
 
 /// Waits for the end of a greeter that has nothing more to do: it has a while for its last word, which goes to the log, then it is killed,
-/// which is also told.
+/// which is an error.
 fn end_of(
     greeter: Pid,
     mut channel: Channel<BeforeLoginReply, BeforeLogin>,
     mut hear: impl FnMut(Said),
-) -> (std::io::Result<process::Ended>, bool) {
-    let until = Instant::now().checked_add(LAST_WORD);
-    let late = || until.is_some_and(|until| Instant::now() >= until);
-    let speaks = |channel: &Channel<_, _>| {
-        matches!(
-            crate::sys::socket::readable(channel.as_fd(), until),
-            Ok(true)
-        )
-    };
+) -> std::io::Result<process::Ended> {
+    let errand = Errand::new(greeter, LAST_WORD);
     // Nothing that it asks now counts.
-    while !late()
-        && speaks(&channel)
+    while errand.speaks(channel.as_fd())
         && let Ok(Some(heard)) = channel.receive()
     {
         if let BeforeLogin::Said(said @ Said::Response(_)) = heard {
@@ -285,39 +247,32 @@ fn end_of(
         }
     }
     drop(channel);
-    let watch = process::watch(greeter);
-    match process::wait_until(greeter, watch.as_ref(), until) {
-        Ok(Some(ended)) => return (Ok(ended), false),
-        Err(error) => return (Err(error), false),
-        Ok(None) => {}
-    }
-    confine::end(greeter);
-    (process::wait_for(greeter), true)
+    errand.end()
 }
 
 /// Has a worker serve the user, and answers it with what rights the session may still need.
 #[inline(never)]
 fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> Result<(), Over> {
     let Entry {
-        grant,
-        handover,
+        granted,
         empty,
         carrier,
     } = entry;
+    let (handover, worker) = (granted.handover, granted.worker);
     let Grant {
         verdict,
         prepared,
         accounting,
-    } = *grant;
+    } = *granted.grant;
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
-    let carrier = carrier.map(|carrier| {
+    if let Some(worker) = worker {
         // The client's socket stays with the greeter alone.
-        client.socket = Parcel::new(carrier.worker);
-        (carrier.channel, (carrier.greeter, carrier.watch))
-    });
+        client.socket = Parcel::new(worker);
+    }
     let (peer, local, session) = (client.peer, client.local, verdict.uid);
     let heir = heir_of(&prepared, &verdict);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
+    let class = verdict.class.clone();
     let verdict = worker::Verdict {
         recorded: journal.keeps_record(),
         ..verdict
@@ -335,6 +290,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let after = After {
         prepared,
         name,
+        class,
         peer,
         local,
         session,
@@ -461,36 +417,21 @@ fn answer(
 fn grant_to<'a>(
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
     grant: Box<Grant<'a>>,
-    rest: crate::wire::Handover,
+    rest: wire::Handover,
     tls: Option<Secured>,
 ) -> Option<Granted<'a>> {
-    let crate::wire::Handover {
-        unread: rest,
-        utf8,
-        protect,
-    } = rest;
-    let Some(mut tls) = tls else {
-        // The greeter may be gone already; the worker will find out.
-        let _ = channel.send(&BeforeLoginReply::Granted);
-        let handover = Handover { rest, utf8, tls };
-        return Some(Granted {
-            grant,
-            handover,
-            worker: None,
-        });
+    let (reply, worker) = if tls.is_some() {
+        let (theirs, worker) = stream_pair().ok()?;
+        (BeforeLoginReply::Carry { worker: theirs }, Some(worker))
+    } else {
+        (BeforeLoginReply::Granted, None)
     };
-    tls.protect = protect;
-    let (theirs, worker) = crate::sys::socket::stream_pair().ok()?;
-    let _ = channel.send(&BeforeLoginReply::Carry { worker: theirs });
-    let handover = Handover {
-        rest,
-        utf8,
-        tls: Some(tls),
-    };
+    // The greeter may be gone already; the worker will find out.
+    let _ = channel.send(&reply);
     Some(Granted {
         grant,
-        handover,
-        worker: Some(worker),
+        handover: Handover { rest, tls },
+        worker,
     })
 }
 
@@ -504,16 +445,10 @@ fn fork_greeter(
     empty: &OwnedFd,
     greeting: Greeting,
 ) -> std::io::Result<Greeter> {
-    let (ours, theirs) = Channel::<BeforeLoginReply, BeforeLogin>::pair()?;
     let parent = Pid::this();
-    let theirs = theirs.into_descriptor();
-    let mut keep = vec![
-        client.socket.number(),
-        theirs.as_raw_fd(),
-        empty.as_raw_fd(),
-    ];
+    let mut keep = vec![client.socket.number(), empty.as_raw_fd()];
     keep.extend(client.secure.as_ref().map(|secure| secure.keys.as_raw_fd()));
-    let pid = process::spawn(&keep, || {
+    Channel::fork(&keep, |channel| {
         process::silence_session();
         let wanted = prepared.wanted();
         let fences = || {
@@ -536,16 +471,8 @@ fn fork_greeter(
             parent: Some(parent),
             fences: &fences,
         };
-        worker::greet(
-            &prepared.loaded,
-            client,
-            empty,
-            &plan,
-            Channel::new(theirs),
-            greeting,
-        )
-    })?;
-    Ok((ours, pid))
+        worker::greet(&prepared.loaded, client, empty, &plan, channel, greeting)
+    })
 }
 
 #[inline(never)]
@@ -590,7 +517,7 @@ fn fork_worker(
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {
     client.last_word(refused.reply());
-    match Journal::open_in_master(config, peer) {
+    match Journal::open(config, peer, Duration::ZERO) {
         Ok(mut journal) => journal.turned_away(refused.reason()),
         Err(text) => log::error!("{text}"),
     }

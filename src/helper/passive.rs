@@ -1,7 +1,8 @@
 //! A host name in `pasv_address`, looked up again from time to time; master.
 
 use super::prepared::Prepared;
-use crate::reader::{NO_ADDRESS, Question, System};
+use crate::reader::{self, NO_ADDRESS, Ours};
+use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,10 +17,9 @@ impl Prepared {
     ///
     /// # Errors
     /// No child can be made.
-    pub fn ask_passive(&self, name: &OsStr) -> std::io::Result<Question> {
+    pub fn ask_passive(&self, name: &OsStr) -> std::io::Result<(Ours, Pid)> {
         let known = self.names.passive.as_ref().map(|passive| &*passive.address);
-        let known = known.unwrap_or_default().to_string_lossy();
-        System(self.reader()).ask(&name.to_string_lossy(), &known)
+        reader::ask_passive(self.reader(), name, known.unwrap_or_default())
     }
 
     /// Takes what was answered; true if it is another address than before.

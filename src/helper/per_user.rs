@@ -1,6 +1,6 @@
 //! The settings of a single user: the file in `user_config_dir` named after the login (reference §2.6); helper, still root.
 
-use super::prepared::{Held, Prepared};
+use super::prepared::Held;
 use crate::config::options::Scope;
 use crate::reader;
 use crate::sys::confine;
@@ -16,17 +16,12 @@ pub type Found<'a> = (Held<'a>, Vec<String>);
 ///
 /// # Errors
 /// What ends the session, in the original's words, and every mistake for the log.
-pub fn settings<'a>(
-    prepared: &'a Prepared,
-    name: &[u8],
-) -> Result<Found<'a>, (String, Vec<String>)> {
-    let unchanged = || (Held::Lent(prepared), Vec::new());
-    let Some(directory) = prepared.config().user_config_dir.as_deref() else {
-        return Ok(unchanged());
+pub fn settings<'a>(prepared: Held<'a>, name: &[u8]) -> Result<Found<'a>, (String, Vec<String>)> {
+    let directory = prepared.config().user_config_dir.as_deref();
+    let is_name = !name.contains(&b'/') && !matches!(name, b"" | b"." | b"..");
+    let Some(directory) = directory.filter(|_| is_name) else {
+        return Ok((prepared, Vec::new()));
     };
-    if name.contains(&b'/') || matches!(name, b"" | b"." | b"..") {
-        return Ok(unchanged());
-    }
     let file = Path::new(directory).join(OsStr::from_bytes(name));
     confine::with_search(|| {
         match std::fs::metadata(&file) {
@@ -35,7 +30,7 @@ pub fn settings<'a>(
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
-                return Ok(unchanged());
+                return Ok((prepared, Vec::new()));
             }
             Err(error) => {
                 let why = format!("{}: {error}", file.display());

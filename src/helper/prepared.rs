@@ -11,7 +11,6 @@ use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// For the log, when [`Prepared::isolation_is_too_late`].
 pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
@@ -50,21 +49,6 @@ impl Deref for Held<'_> {
         match self {
             Self::Lent(prepared) => prepared,
             Self::Own(prepared) => prepared,
-        }
-    }
-}
-
-impl Held<'_> {
-    /// Changes a setting, for this session.
-    #[inline(never)]
-    pub fn change(&mut self, how: impl FnOnce(&mut Config)) {
-        match self {
-            Self::Own(own) => how(Arc::make_mut(&mut own.loaded.config)),
-            Self::Lent(lent) => {
-                let mut own = Box::new(Prepared::clone(lent));
-                how(Arc::make_mut(&mut own.loaded.config));
-                *self = Self::Own(own);
-            }
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     if prepared.config().run_as_launching_user {
         return Ok(());
     }
-    confine::drop_bounding_set(&[])
+    capability::bound(&[])
 }
 
 /// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.

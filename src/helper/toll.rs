@@ -2,8 +2,8 @@
 
 use super::arrival::Counts;
 use crate::config::Config;
-use crate::sys::{process, report};
-use crate::wire::{Encoder, Message, Report};
+use crate::sys::process;
+use crate::wire::{self, Report};
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -41,9 +41,7 @@ impl<'a> Toll<'a> {
     /// Tells master. If it does not hear, the session goes on all the same.
     pub fn tell(&self, report: Report) {
         if let Some(master) = self.master {
-            let mut out = Encoder::default();
-            report.encode(&mut out);
-            let _ = report::send(master.as_fd(), out.bytes());
+            let _ = wire::post(master.as_fd(), &report);
         }
     }
 

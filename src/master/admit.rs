@@ -7,13 +7,13 @@ use super::{Master, RELIEF};
 use crate::helper::{self, Counts, Session};
 use crate::sys::oom;
 use crate::sys::process;
-use crate::sys::socket::{self, Parcel};
+use crate::sys::socket::Parcel;
 use crate::tls::Secure;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 /// Connections taken, or failures met, before anything else is looked after again: a flood must not keep ended sessions from being
@@ -73,7 +73,7 @@ impl Master {
             let Some(listener) = self.listeners.all().get(listener) else {
                 return;
             };
-            let error = match socket::accept(listener.as_fd()) {
+            let error = match listener.accept() {
                 Ok((client, peer)) => {
                     failed = 0;
                     self.relief.accepting.over("clients are accepted again");
@@ -97,11 +97,11 @@ impl Master {
     }
 
     /// One connection: counted, refused with one write, or given a helper.
-    fn admit(&mut self, client: OwnedFd, peer: SocketAddr) {
-        let Ok(local) = socket::local(client.as_fd()) else {
+    fn admit(&mut self, client: TcpStream, peer: SocketAddr) {
+        let Ok(local) = client.local_addr() else {
             return;
         };
-        let client = Parcel::new(client);
+        let client = Parcel::new(client.into());
         self.zone.follow();
         self.recover();
         // What was told before this client came counts for it.
@@ -126,8 +126,7 @@ impl Master {
             room.and_then(|()| self.fork_helper(&mut parcel, secure, (peer, local), counts));
         match forked {
             Ok(pid) => {
-                // There is room.
-                let _ = self.roster.entered(pid, peer.ip());
+                self.roster.entered(pid, peer.ip());
                 self.relief.forking.over("processes are made again");
             }
             Err(error) => {

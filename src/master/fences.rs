@@ -17,10 +17,7 @@ pub struct Found {
 
 /// Finds out what sessions will be fenced with, and has the programs they share compiled: before the environment is forgotten and before
 /// anything listens. Where every connection is a start of its own, as under inetd, nothing is `tried` and nothing said.
-///
-/// # Errors
-/// It is less than `sandbox_minimum`.
-pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
+pub fn find_out(loaded: &Loaded, tried: bool) -> Found {
     if std::env::var_os(SWITCH).is_some_and(|value| value == "report") {
         kernel::report_calls();
     }
@@ -35,30 +32,7 @@ pub fn find_out(loaded: &Loaded, tried: bool) -> Result<Found, String> {
             kernel::do_without();
         }
     }
-    suffice(loaded)?;
-    Ok(Found { tried, wanted })
-}
-
-/// Whether what there is, as far as it is known by now, is enough for `sandbox_minimum` of these settings.
-///
-/// # Errors
-/// What is missing.
-pub fn suffice(loaded: &Loaded) -> Result<(), String> {
-    let least = loaded.config.sandbox_minimum;
-    let filtered = helper::filters(loaded) && kernel::filters();
-    if least >= 1 && !filtered {
-        return Err(format!(
-            "sandbox_minimum={least}: this kernel or machine filters no system calls"
-        ));
-    }
-    if least >= 2 && !kernel::confines_files() {
-        return Err(format!(
-            "sandbox_minimum={least}: this kernel's Landlock has version {}, and {} is needed",
-            kernel::landlock(),
-            kernel::OLDEST
-        ));
-    }
-    Ok(())
+    Found { tried, wanted }
 }
 
 impl Found {

@@ -6,7 +6,7 @@ use crate::helper::Prepared;
 use crate::keyholder;
 use crate::reader::Who;
 use crate::sys::confine::Root;
-use crate::sys::process::{self, Errand};
+use crate::sys::process::Errand;
 use crate::sys::seccomp::List;
 use crate::sys::socket;
 use crate::tls::{Authority, Identity, Secure, Settings};
@@ -165,11 +165,8 @@ impl Keys {
 type Forked = (Channel<ToKeyholder, FromKeyholder>, Pid);
 
 fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Result<Forked> {
-    let (ours, theirs) = Channel::<ToKeyholder, FromKeyholder>::pair()?;
-    let theirs = theirs.into_descriptor();
-    let mut keep = vec![theirs.as_raw_fd()];
-    keep.extend(serve.map(|(_, empty)| empty.as_raw_fd()));
-    let pid = process::spawn(&keep, || {
+    let keep = serve.map(|(_, empty)| empty.as_raw_fd());
+    Channel::fork(keep.as_slice(), |channel| {
         let who = match serve {
             Some((prepared, _)) => Who {
                 uid: prepared.keeper().uid,
@@ -185,9 +182,8 @@ fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Resul
             plan.root = Root::Directory(empty.as_fd());
         }
         let empty = serve.map(|(_, empty)| empty);
-        keyholder::run(loaded, &plan, empty, Channel::new(theirs))
-    })?;
-    Ok((ours, pid))
+        keyholder::run(loaded, &plan, empty, channel)
+    })
 }
 
 /// Hears a keyholder until it is ready or has ended, or was killed because it does not speak.
@@ -236,12 +232,11 @@ impl Report {
         let identities = pairs.zip(self.keys);
         let identities =
             identities.map(|(pair, (schemes, chain))| Identity::new(pair, &schemes, chain));
-        let settings = Settings::new(loaded, identities.collect(), self.authorities);
-        match settings {
-            Ok(settings) if mistakes.is_empty() => return Ok(settings),
-            Ok(_) => {}
-            Err(why) => mistakes.push(loaded.mistake("ca_certs_file", why)),
-        }
-        Err(mistakes)
+        let settings = Settings {
+            loaded: loaded.clone(),
+            identities: identities.collect(),
+            authorities: self.authorities,
+        };
+        mistakes.is_empty().then_some(settings).ok_or(mistakes)
     }
 }

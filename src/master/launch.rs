@@ -41,7 +41,7 @@ impl Inherited {
         let input = std::io::stdin();
         let input = socket::local(input.as_fd())
             .ok()
-            .and_then(|_| socket::duplicate(input.as_fd()).ok());
+            .and_then(|_| input.as_fd().try_clone_to_owned().ok());
         Self { passed, input }
     }
 
@@ -59,7 +59,7 @@ impl Inherited {
             if socket::is_listening(found.as_fd()) {
                 // It may have been passed blocking; a connection that goes away must not hold the server.
                 if socket::nonblocking(found.as_fd()).is_ok() {
-                    listeners.push(found);
+                    listeners.push(found.into());
                 }
             } else if let (Ok(peer), Ok(local)) =
                 (socket::peer(found.as_fd()), socket::local(found.as_fd()))

@@ -3,7 +3,7 @@
 use super::roster::Source;
 use crate::config::Config;
 use crate::wire::Report;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The most sources that are remembered; the one whose last deed is the oldest gives way.
@@ -71,6 +71,7 @@ impl Count {
 
 #[derive(Debug)]
 struct Entry {
+    /// When its last deed was, counted in deeds.
     place: u64,
     failed: Count,
     handshakes: Count,
@@ -80,8 +81,6 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: HashMap<Source, Entry>,
-    /// By their last deed, the oldest first.
-    order: BTreeMap<u64, Source>,
     next: u64,
 }
 
@@ -149,13 +148,11 @@ impl Ledger {
         let before = count.now(now, rate);
         count.add(now, rate);
         let after = count.now(now, rate);
-        self.order.remove(&entry.place);
         entry.place = place;
-        self.order.insert(place, source);
-        if self.entries.len() > MOST
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.entries.remove(&oldest);
+        if self.entries.len() > MOST {
+            let places = self.entries.iter().map(|(one, entry)| (entry.place, *one));
+            let oldest = places.min_by_key(|(place, _)| *place);
+            oldest.and_then(|(_, oldest)| self.entries.remove(&oldest));
         }
         before < rate.limit && after >= rate.limit
     }
@@ -255,7 +252,7 @@ mod tests {
         for number in most..most + 100 {
             ledger.note(address(number), Report::LoginFailed, &config, now);
         }
-        assert_eq!((ledger.entries.len(), ledger.order.len()), (MOST, MOST));
+        assert_eq!(ledger.entries.len(), MOST);
         assert_eq!(ledger.of(address(0), &config, now).failed, 2);
         assert_eq!(ledger.of(address(1), &config, now).failed, 0);
         assert_eq!(ledger.of(address(100), &config, now).failed, 0);
@@ -271,7 +268,7 @@ mod tests {
             assert!(!ledger.note(here, Report::LoginFailed, &config(0, 100), now));
             assert_eq!(ledger.of(here, &config(0, 100), now).failed, 0);
         }
-        assert!(ledger.entries.is_empty() && ledger.order.is_empty());
+        assert!(ledger.entries.is_empty());
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use crate::config::Config;
 use crate::sys::{process, socket};
 use nix::errno::Errno;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6, TcpListener};
 
 /// The listening sockets, and whether this program has made them itself.
 #[derive(Debug)]
 pub struct Listeners {
-    sockets: Vec<OwnedFd>,
+    sockets: Vec<TcpListener>,
     /// Where the options wanted the first, if it was made here.
     own: Option<SocketAddr>,
 }
@@ -19,7 +18,7 @@ pub const MOST: usize = process::MOST_PASSED + 2;
 
 impl Listeners {
     /// Those that were passed by whoever has started this program.
-    pub fn passed(sockets: Vec<OwnedFd>) -> Self {
+    pub fn passed(sockets: Vec<TcpListener>) -> Self {
         Self { sockets, own: None }
     }
 
@@ -37,7 +36,7 @@ impl Listeners {
     }
 
     /// All of them.
-    pub fn all(&self) -> &[OwnedFd] {
+    pub fn all(&self) -> &[TcpListener] {
         &self.sockets
     }
 
@@ -86,7 +85,7 @@ impl Listeners {
 
     /// What they listen on, for the log.
     pub fn describe(&self, config: &Config) -> String {
-        let one = |listener: &OwnedFd| match socket::local(listener.as_fd()) {
+        let one = |listener: &TcpListener| match listener.local_addr() {
             Ok(at) if u32::from(at.port()) == config.implicit_listen_port => {
                 format!("{at} (TLS from the first byte)")
             }
@@ -100,8 +99,10 @@ impl Listeners {
     /// Says so if no socket is there for `implicit_listen_port`.
     pub fn warn(&self, config: &Config) {
         let port = config.implicit_listen_port;
-        let is = |listener: &OwnedFd| {
-            socket::local(listener.as_fd()).is_ok_and(|at| u32::from(at.port()) == port)
+        let is = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .is_ok_and(|at| u32::from(at.port()) == port)
         };
         if port != 0 && !self.sockets.iter().any(is) {
             log::warn!(
@@ -119,11 +120,11 @@ pub enum Second {
     /// There is none any more.
     None,
     /// It is this one now.
-    Another(OwnedFd),
+    Another(TcpListener),
 }
 
 /// Binds and listens on one port.
-fn open(config: &Config, port: u32) -> Result<OwnedFd, String> {
+fn open(config: &Config, port: u32) -> Result<TcpListener, String> {
     let at = address(config, port)?;
     match socket::listen(at) {
         Ok(socket) => Ok(socket),
@@ -156,9 +157,7 @@ fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
 fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
     let port = u16::try_from(port).map_err(|_| format!("port {port} is above 65535"))?;
     if config.listen_ipv6 {
-        let Some(text) = config.listen_address6.as_deref() else {
-            return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
-        };
+        let text = config.listen_address6.as_deref().unwrap_or("::".as_ref());
         let text = text.to_string_lossy();
         let bad = || format!("bad listen_address6: {text}");
         let (ip, scope) = match text.split_once('%') {
@@ -168,13 +167,14 @@ fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
         let ip = ip.parse().map_err(|_| bad())?;
         Ok(SocketAddrV6::new(ip, port, 0, scope).into())
     } else {
-        let Some(text) = config.listen_address.as_deref() else {
-            return Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
-        };
+        let text = config
+            .listen_address
+            .as_deref()
+            .unwrap_or("0.0.0.0".as_ref());
         let text = text.to_string_lossy();
         let ip: Ipv4Addr = text
             .parse()
             .map_err(|_| format!("bad listen_address: {text}"))?;
-        Ok(SocketAddr::new(IpAddr::V4(ip), port))
+        Ok(SocketAddr::new(ip.into(), port))
     }
 }

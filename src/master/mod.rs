@@ -22,7 +22,7 @@ pub use report::report;
 use crate::config::{Loaded, Source};
 use crate::helper::{self, Prepared, Session};
 use crate::reader;
-use crate::sys::capability::{self, Sets};
+use crate::sys::capability;
 use crate::sys::clock::Zone;
 use crate::sys::confine;
 use crate::sys::heap;
@@ -41,7 +41,7 @@ use ledger::Ledger;
 use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use nursery::Nursery;
 use renewal::Renewal;
@@ -120,7 +120,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
             "vsftpd: must be started as root (see run_as_launching_user option)".to_owned(),
         );
     }
-    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6)?;
+    let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6);
     // Before anybody can connect: it takes a while.
     let prepared = Prepared::new(start.loaded)?;
     let service = launch::service(prepared.config(), start.inherited)?;
@@ -128,7 +128,8 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let background = prepared.config().background && standalone;
     if standalone {
         // Before anybody can know of it: a SIGHUP that comes now waits until it is listened to.
-        hold_signals()?;
+        let held = heeded().thread_block();
+        held.map_err(|error| format!("signals: {error}"))?;
         oom::spare();
     }
     let mut herald = match begin::begin(start.pid_file, background)? {
@@ -189,7 +190,7 @@ fn stay(
         tried,
         retired: Vec::new(),
         listeners,
-        signals: signals()?,
+        signals: process::take_signals(&heeded()).map_err(|error| format!("signalfd: {error}"))?,
         roster: Roster::default(),
         reports: Reports::open().map_err(|error| format!("socketpair: {error}"))?,
         ledger: Ledger::default(),
@@ -461,31 +462,21 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !here.good {
         return Err(here.mistakes);
     }
-    fences::suffice(&found.loaded)
-        .map_err(|text| vec![found.loaded.mistake("sandbox_minimum", text)])?;
     let fresh = old.anew(found.loaded.clone());
     fresh.map_err(|error| vec![found.loaded.mistake("nopriv_user", error)])
 }
 
-fn hold_signals() -> Result<SigSet, Refusal> {
-    let mut set = SigSet::empty();
-    for signal in [
-        Signal::SIGCHLD,
-        Signal::SIGHUP,
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-    ] {
-        set.add(signal);
-    }
-    process::block(&set).map_err(|error| format!("signals: {error}"))?;
-    Ok(set)
-}
+/// The signals that master heeds.
+const HEEDED: [Signal; 5] = [
+    Signal::SIGCHLD,
+    Signal::SIGHUP,
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+];
 
-fn signals() -> Result<SignalFd, Refusal> {
-    let set = hold_signals()?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .map_err(|error| format!("signalfd: {error}"))
+fn heeded() -> SigSet {
+    HEEDED.into_iter().collect()
 }
 
 /// What master and its children may ever need; everything else is out of reach from here on (attacks C.4).
@@ -531,11 +522,7 @@ fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     }
     // An ordinary user's server has none, and no right to shorten the list.
     if permitted & Capability::CAP_SETPCAP.bitmask() != 0 {
-        confine::drop_bounding_set(&listed)?;
+        capability::bound(&listed)?;
     }
-    capability::set(Sets {
-        effective: kept,
-        permitted: kept,
-        inheritable: 0,
-    })
+    confine::set_capabilities(kept)
 }

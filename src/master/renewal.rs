@@ -1,9 +1,10 @@
 //! A host name in `pasv_address`, looked up again from time to time by a child that master does not wait for; master.
 
 use crate::helper::Prepared;
-use crate::reader::Question;
+use crate::reader::{self, Ours};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// How long the name service may take.
@@ -20,7 +21,8 @@ pub struct Renewal {
 
 #[derive(Debug)]
 struct Asked {
-    question: Question,
+    channel: Ours,
+    child: Pid,
     until: Option<Instant>,
     /// Its child has been waited for.
     gone: bool,
@@ -29,7 +31,7 @@ struct Asked {
 impl Drop for Asked {
     fn drop(&mut self) {
         if !self.gone {
-            self.question.end();
+            let _ = kill(self.child, Signal::SIGKILL);
         }
     }
 }
@@ -51,7 +53,7 @@ impl Renewal {
 
     /// What is to be waited on for an answer.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.asked.as_ref().map(|asked| asked.question.fd())
+        self.asked.as_ref().map(|asked| asked.channel.as_fd())
     }
 
     /// When it is to be looked after at the latest.
@@ -62,7 +64,7 @@ impl Renewal {
     /// The child was waited for.
     pub fn left(&mut self, pid: Pid) {
         if let Some(asked) = &mut self.asked
-            && asked.question.child() == pid
+            && asked.child == pid
         {
             asked.gone = true;
         }
@@ -73,7 +75,7 @@ impl Renewal {
     pub fn turn(&mut self, prepared: &mut Prepared, answered: bool) {
         let late = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
         if let Some(mut asked) = self.asked.take_if(|asked| answered || late(asked.until)) {
-            let found = answered.then(|| asked.question.address());
+            let found = answered.then(|| reader::passive(&mut asked.channel));
             drop(asked);
             let found = found.ok_or("the name service does not answer");
             let result = found.and_then(|found| prepared.answer_passive(found));
@@ -90,9 +92,10 @@ impl Renewal {
             return;
         };
         match prepared.ask_passive(name) {
-            Ok(question) => {
+            Ok((channel, child)) => {
                 self.asked = Some(Asked {
-                    question,
+                    channel,
+                    child,
                     until: Instant::now().checked_add(PATIENCE),
                     gone: false,
                 });

@@ -55,7 +55,7 @@ impl Reports {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::Reports;
-    use crate::sys::report::send;
+    use crate::sys::socket::send_message;
     use crate::wire::Report;
     use nix::unistd::Pid;
     use std::os::fd::AsFd;
@@ -64,7 +64,7 @@ mod tests {
     fn nonsense_is_passed_over() {
         let reports = Reports::open().unwrap();
         for bytes in [&b"\x02"[..], b"\x03", b"\x01\x01", b"\x01\0\0\0", b"\x01"] {
-            send(reports.speaks().as_fd(), bytes).unwrap();
+            send_message(reports.speaks().as_fd(), bytes, None).unwrap();
         }
         assert_eq!(reports.next(), Some((Pid::this(), Report::Handshake)));
         assert_eq!(reports.next(), Some((Pid::this(), Report::LoginFailed)));

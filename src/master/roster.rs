@@ -2,13 +2,14 @@
 
 use super::ledger::Deeds;
 use crate::helper::Counts;
-use crate::sys::apart::Apart;
+use crate::sys::apart::{Apart, Mappings};
+use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The sessions, by helper and by source; both in order, to be found by halving.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Roster {
     sessions: Apart<(Pid, IpAddr)>,
     sources: Apart<(Source, u32)>,
@@ -39,6 +40,15 @@ impl From<IpAddr> for Source {
                     Self::Network(half(64).unwrap_or(0))
                 }
             }
+        }
+    }
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self {
+            sessions: Apart::new_in(Mappings),
+            sources: Apart::new_in(Mappings),
         }
     }
 }
@@ -77,25 +87,22 @@ impl Roster {
     /// # Errors
     /// The kernel has no memory left.
     pub fn reserve(&mut self) -> io::Result<()> {
-        self.sessions.reserve()?;
-        self.sources.reserve()
+        let room = self.sessions.try_reserve(1);
+        let room = room.and_then(|()| self.sources.try_reserve(1));
+        room.map_err(|_| Errno::ENOMEM.into())
     }
 
-    /// A helper was forked for `address`.
-    ///
-    /// # Errors
-    /// As [`Roster::reserve`]; never after it.
-    pub fn entered(&mut self, helper: Pid, address: IpAddr) -> io::Result<()> {
+    /// A helper was forked for `address`, after [`Roster::reserve`].
+    pub fn entered(&mut self, helper: Pid, address: IpAddr) {
         // Nobody has that number: it is free once its last bearer has been waited for, and so booked out.
         let (Ok(at) | Err(at)) = self.at(helper);
-        self.sessions.insert(at, (helper, address))?;
+        self.sessions.insert(at, (helper, address));
         let source = address.into();
         match self.sources_at(source) {
             Ok(at) => {
                 if let Some((_, count)) = self.sources.get_mut(at) {
                     *count = count.saturating_add(1);
                 }
-                Ok(())
             }
             Err(at) => self.sources.insert(at, (source, 1)),
         }
@@ -104,7 +111,7 @@ impl Roster {
     /// A child has ended: whose session that was; an orphan that was adopted is nobody's.
     pub fn left(&mut self, child: Pid) -> Option<IpAddr> {
         let at = self.at(child).ok()?;
-        let (_, address) = self.sessions.remove(at)?;
+        let (_, address) = self.sessions.remove(at);
         if let Ok(at) = self.sources_at(address.into())
             && let Some((_, count)) = self.sources.get_mut(at)
         {
@@ -130,10 +137,8 @@ mod tests {
     fn counts_come_back_to_nothing() {
         let mut roster = Roster::default();
         let address = "192.0.2.1".parse().unwrap();
-        roster.entered(Pid::from_raw(10), address).unwrap();
-        roster
-            .entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap())
-            .unwrap();
+        roster.entered(Pid::from_raw(10), address);
+        roster.entered(Pid::from_raw(11), "::ffff:192.0.2.1".parse().unwrap());
         let deeds = Deeds {
             failed: 7,
             handshakes: 8,
@@ -160,9 +165,7 @@ mod tests {
             "::ffff:192.0.2.1",
             "fe80::1",
         ]) {
-            roster
-                .entered(Pid::from_raw(pid), address.parse().unwrap())
-                .unwrap();
+            roster.entered(Pid::from_raw(pid), address.parse().unwrap());
         }
         for (address, here) in [
             ("2001:db8::2", 3),

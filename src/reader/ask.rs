@@ -19,8 +19,8 @@ use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -148,13 +148,9 @@ fn is_there(uid: u32) -> bool {
         return true;
     };
     map.lines().any(|line| {
-        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-        let (Some(Ok(first)), _, Some(Ok(count))) =
-            (numbers.next(), numbers.next(), numbers.next())
-        else {
-            return false;
-        };
-        uid.checked_sub(first).is_some_and(|place| place < count)
+        let numbers = line.split_whitespace().flat_map(str::parse::<u32>);
+        let place = |first| uid.checked_sub(first);
+        matches!(numbers.collect::<Vec<_>>()[..], [first, _, count] if place(first).is_some_and(|at| at < count))
     })
 }
 
@@ -296,6 +292,24 @@ pub fn filters_hold(who: Who) -> bool {
     })
 }
 
+/// Has a reader look up which IPv4 address of a name is to be told, where `known` is told now; whoever asks waits on the channel for the
+/// answer, and ends the child.
+///
+/// # Errors
+/// No child can be made.
+pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, Pid)> {
+    // A resolver may do anything its modules want.
+    fork(who.unfenced(), |host| host.passive(name, known))
+}
+
+/// The address that was found, which is there to be read, or none.
+pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
+    match channel.receive() {
+        Ok(Some(FromReader::Passive { address, .. })) => address.to_str()?.parse().ok(),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// The exit status of a reader that has not done its work, and that of one which should have been ended by a filter.
 const FAILED: i32 = 1;
 const UNFILTERED: i32 = 3;
@@ -331,18 +345,17 @@ fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result
     found
 }
 
-type Ours = Channel<ToReader, FromReader>;
+/// The end of the channel to a reader of who has forked it.
+pub type Ours = Channel<ToReader, FromReader>;
 
 fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Ours, Pid)> {
-    let (ours, theirs) = Ours::pair()?;
-    let theirs = theirs.into_descriptor();
     let parent = Pid::this();
-    let pid = process::spawn(&[theirs.as_raw_fd()], || {
+    Ours::fork(&[], |channel| {
         // Under inetd the standard descriptors are the client.
         let _ = process::silence(false);
         let fences = || who.fences(List::Reader);
         let plan = who.plan(LIMITS, &fences, Some(parent));
-        let host = Host::new(Channel::new(theirs));
+        let host = Host::new(channel);
         let told = match confine::confine(&plan) {
             Ok(_) => work(&host),
             Err(failure) => host.gives_up(&failure.to_string()),
@@ -352,8 +365,7 @@ fn fork(who: Who, work: impl FnOnce(&Host) -> io::Result<()>) -> io::Result<(Our
             Err(error) if error.kind() == io::ErrorKind::Unsupported => UNFILTERED,
             Err(_) => FAILED,
         }
-    })?;
-    Ok((ours, pid))
+    })
 }
 
 /// A file that a reader has named, opened with this process's rights.
@@ -408,9 +420,9 @@ fn hear(
                 stands,
             } => {
                 found.passive = Some(Passive {
-                    name: OsString::from_vec(name),
-                    address: OsString::from_vec(address),
-                    stands: stands.map(OsString::from_vec),
+                    name,
+                    address,
+                    stands,
                 });
             }
             FromReader::File(path) => found.file = Some(OsString::from_vec(path)),

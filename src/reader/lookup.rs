@@ -1,16 +1,14 @@
 //! The host's name service, asked by a child that has given up all rights: what answers may be a stranger's own name server
-//! (attacks B-161); reader and master, and their short-lived child. Who waits for the answer stands in `service.rs`.
+//! (attacks B-161); reader and its short-lived child. Who waits for the answer stands in `service.rs`.
 
-use super::{Who, service};
+use super::Who;
 use crate::sys::confine::{self, Fences};
-use crate::sys::process;
 use crate::wire::{Channel, Found, Silence};
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_FSIZE, 0),
@@ -24,24 +22,14 @@ const LIMITS: &[(Resource, u64)] = &[
 pub struct System(pub Who);
 
 impl System {
-    /// Has a child look up which IPv4 address of a name is to be told, where `known` is told now; the answer is waited for by whoever asks.
-    ///
-    /// # Errors
-    /// No child can be made.
-    pub fn ask(&self, name: &str, known: &str) -> io::Result<Question> {
-        self.begin(|| service::to_be_told(name, known))
-    }
-
     pub(super) fn begin(&self, look_up: impl FnOnce() -> Vec<String>) -> io::Result<Question> {
-        let (channel, theirs) = Channel::<Silence, Found>::pair()?;
-        let theirs = theirs.into_descriptor();
         let parent = Pid::this();
-        let child = process::spawn(&[theirs.as_raw_fd()], || {
+        let (channel, child) = Channel::<Silence, Found>::fork(&[], |mut channel| {
             // A resolver may do anything its modules want.
             let plan = self.0.plan(LIMITS, &Fences::default, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
-                let _ = Channel::<Found, Silence>::new(theirs).send(&Found(found));
+                let _ = channel.send(&Found(found));
             }
             0
         })?;
@@ -65,11 +53,6 @@ impl Question {
     /// The child that looks it up.
     pub fn child(&self) -> Pid {
         self.child
-    }
-
-    /// The address that is to be told; none if there is none, or it is nonsense. Waits until [`Question::fd`] is readable.
-    pub fn address(&mut self) -> Option<Ipv4Addr> {
-        self.texts().first()?.parse().ok()
     }
 
     /// Ends the child, which must not have been waited for.

@@ -9,25 +9,29 @@ mod names;
 mod service;
 mod wrappers;
 
-pub use ask::{Who, check, compile, filters_hold, judge, load, modules, names, overlay};
+pub use ask::{
+    Ours, Who, ask_passive, check, compile, filters_hold, judge, load, modules, names, overlay,
+    passive,
+};
 #[cfg(test)]
 pub use known::Passive;
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
-pub use lookup::{Question, System};
+use lookup::System;
 pub use names::{NO_ADDRESS, Occasion};
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
 use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::sys::kernel;
 use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, ToReader};
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use wrappers::{Answer, Query, Resolver};
@@ -122,14 +126,20 @@ impl Host {
     /// Reads a file over settings.
     fn overlay(&self, base: &Loaded, file: &Path, scope: Scope) -> io::Result<()> {
         match base.overlay(self, file, scope) {
-            Ok((loaded, remarks)) => self.tell(base, &loaded, &[], &remarks),
+            Ok((mut loaded, mut remarks)) => {
+                if scope == Scope::Server {
+                    remarks.extend(loaded.restore_counts(base));
+                }
+                self.tell(base, &loaded, &[], &remarks)
+            }
             Err(mistakes) => self.tell(base, base, &mistakes, &[]),
         }
     }
 
     /// Holds settings against this host.
     fn check(&self, loaded: &Loaded) -> io::Result<()> {
-        let mistakes = config::check_system(self, loaded);
+        let mut mistakes = config::check_system(self, loaded);
+        mistakes.extend(too_few_fences(loaded));
         self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
     }
 
@@ -181,12 +191,25 @@ impl Host {
         }
         if let Some(passive) = names.passive {
             self.say(&FromReader::Passive {
-                name: passive.name.into_vec(),
-                address: passive.address.into_vec(),
-                stands: passive.stands.map(OsString::into_vec),
+                name: passive.name,
+                address: passive.address,
+                stands: passive.stands,
             })?;
         }
         self.tell(loaded, &changed, &[], &[])
+    }
+
+    /// Looks up which address of a name is to be told.
+    fn passive(&self, name: &OsStr, known: &OsStr) -> io::Result<()> {
+        let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
+        if let Some(address) = service::to_be_told(&name, &known) {
+            self.say(&FromReader::Passive {
+                name: name.into_owned().into(),
+                address: address.into(),
+                stands: None,
+            })?;
+        }
+        self.say(&FromReader::Done(true))
     }
 
     /// Every option that is set to something else, or elsewhere.
@@ -204,6 +227,25 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// What this kernel, as far as it is known by now, has too little of for `sandbox_minimum`. Whether filters hold was tried when settings were
+/// read.
+fn too_few_fences(loaded: &Loaded) -> Option<Mistake> {
+    let least = loaded.config.sandbox_minimum;
+    let filtered = kernel::filters() && filters_hold(Who::kept());
+    let text = if least >= 1 && !filtered {
+        format!("sandbox_minimum={least}: this kernel or machine filters no system calls")
+    } else if least >= 2 && !kernel::confines_files() {
+        let (version, oldest) = (kernel::landlock(), kernel::OLDEST);
+        format!(
+            "sandbox_minimum={least}: this kernel's Landlock has version {version}, and {oldest} is needed"
+        )
+    } else {
+        return None;
+    };
+    let origin = loaded.origin("sandbox_minimum").clone();
+    Some(Mistake { origin, text })
 }
 
 impl View for Host {

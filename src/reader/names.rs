@@ -122,7 +122,7 @@ fn forgo(config: &mut Config) {
 /// The account this program was started by.
 fn launching_user() -> Account {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    let name = account::name_of_uid(uid.as_raw()).unwrap_or_default();
+    let name = crate::sys::names::name_of_uid(uid.as_raw()).unwrap_or_default();
     let known = account::find(name.as_bytes()).ok().flatten();
     let groups = nix::unistd::getgroups().unwrap_or_default();
     Account {

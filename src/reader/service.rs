@@ -41,11 +41,9 @@ impl System {
     }
 }
 
-/// The IPv4 address of a name that is to be told: the known one as long as it is among them, or the first; in the child that asks.
-pub fn to_be_told(name: &str, known: &str) -> Vec<String> {
+/// The IPv4 address of a name that is to be told: the known one as long as it is among them, or the first. Waited for by this process itself.
+pub fn to_be_told(name: &str, known: &str) -> Option<String> {
     chosen(resolve::addresses(name), known)
-        .into_iter()
-        .collect()
 }
 
 fn chosen(addresses: Vec<IpAddr>, known: &str) -> Option<String> {

@@ -3,34 +3,33 @@
 /// Appends `text` with every byte that is not printable ASCII as `?`, so that one event stays one line (reference §5.15). The original
 /// does the same to each byte of a name in UTF-8.
 pub fn printable(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(
-        text.iter()
-            .map(|byte| if is_printable(*byte) { *byte } else { b'?' }),
-    );
+    // Itself is what stands for it.
+    with(out, text, (b'?', b'?'));
 }
 
 /// [`printable`], and `]` as `?`: a name between brackets. One with a bracket would end them, and what follows it in the name would read as
 /// the rest of a line that this server has written: to a filter that looks for failed logins, about an address of the client's choice.
 pub fn bracketed(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(text.iter().map(|byte| match byte {
-        b']' => b'?',
-        byte if is_printable(*byte) => *byte,
-        _ => b'?',
-    }));
+    with(out, text, (b']', b'?'));
 }
 
 /// [`printable`], and blanks as `_`: a field of a line whose fields are separated by blanks.
 pub fn field(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(text.iter().map(|byte| match byte {
-        b' ' => b'_',
-        byte if is_printable(*byte) => *byte,
-        _ => b'?',
-    }));
+    with(out, text, (b' ', b'_'));
 }
 
 /// An anonymous password as both logs show it: as a field, and `?` if there is none.
 pub fn password(out: &mut Vec<u8>, text: &[u8]) {
     field(out, if text.is_empty() { b"?" } else { text });
+}
+
+/// With another byte in the place of this one.
+fn with(out: &mut Vec<u8>, text: &[u8], (this, other): (u8, u8)) {
+    out.extend(text.iter().map(|byte| match *byte {
+        byte if byte == this => other,
+        byte if is_printable(byte) => byte,
+        _ => b'?',
+    }));
 }
 
 fn is_printable(byte: u8) -> bool {

@@ -58,13 +58,6 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
     }))
 }
 
-/// What stands for an account's password in the password file itself: on hosts without a shadow file, its hash.
-pub fn hash(name: &[u8]) -> Option<Vec<u8>> {
-    let name = std::str::from_utf8(name).ok()?;
-    let user = nix::unistd::User::from_name(name).ok()??;
-    Some(user.passwd.into_bytes())
-}
-
 /// All groups of an account, its primary one included (never by the users crate: RUSTSEC-2025-0040).
 ///
 /// # Errors
@@ -72,14 +65,4 @@ pub fn hash(name: &[u8]) -> Option<Vec<u8>> {
 pub fn groups(name: &[u8], gid: Gid) -> io::Result<Vec<Gid>> {
     let name = CString::new(name)?;
     Ok(nix::unistd::getgrouplist(&name, gid)?)
-}
-
-/// The name of a user id.
-pub fn name_of_uid(uid: u32) -> Option<OsString> {
-    users::get_user_by_uid(uid).map(|user| user.name().to_owned())
-}
-
-/// The name of a group id.
-pub fn name_of_gid(gid: u32) -> Option<OsString> {
-    users::get_group_by_gid(gid).map(|group| group.name().to_owned())
 }

@@ -1,13 +1,13 @@
 //! Local time: the zone is read by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
 
+use nix::time::{ClockId, clock_gettime};
 use std::os::unix::fs::MetadataExt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the host says which zone it is in (localtime(5)).
 const FILE: &str = "/etc/localtime";
 
 /// What tells one state of that file from another: where it lies, and when it was written.
-type Stamp = Option<[i64; 4]>;
+type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// The zone that children inherit.
 #[derive(Debug)]
@@ -38,13 +38,7 @@ impl Zone {
 
 fn stamp() -> Stamp {
     let meta = std::fs::metadata(FILE).ok()?;
-    let number = |id: u64| id.cast_signed();
-    Some([
-        number(meta.dev()),
-        number(meta.ino()),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    ])
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
 fn set() {
@@ -57,11 +51,7 @@ fn set() {
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |now| now.tv_sec())
 }
 
 /// The host's offset from UTC at this moment, in seconds east.

@@ -101,13 +101,13 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     nix::unistd::chdir("/").step("chdir")?;
     match plan.root {
         Root::Directory(_) | Root::Host => change_user(plan)?,
-        Root::Kept => set_capabilities(&[]).step("capset")?,
+        Root::Kept => set_capabilities(0).step("capset")?,
     }
     fence::stand(plan)
 }
 
 fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
-    drop_bounding_set(&[]).step("capability bounding set")?;
+    capability::bound(&[]).step("capability bounding set")?;
     lock_securebits().step("securebits")?;
     if !plan.keep.is_empty() {
         caps::securebits::set_keepcaps(true).step("keepcaps")?;
@@ -115,7 +115,7 @@ fn change_user(plan: &Plan<'_>) -> Result<(), Failure> {
     nix::unistd::setgroups(plan.groups).step("setgroups")?;
     nix::unistd::setresgid(plan.gid, plan.gid, plan.gid).step("setresgid")?;
     nix::unistd::setresuid(plan.uid, plan.uid, plan.uid).step("setresuid")?;
-    set_capabilities(plan.keep).step("capset")?;
+    set_capabilities(capability::bits(plan.keep)).step("capset")?;
     if !plan.keep.is_empty() {
         caps::securebits::set_keepcaps(false).step("keepcaps")?;
     }
@@ -214,24 +214,12 @@ pub fn outlive(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(None)
 }
 
-/// Takes every capability that is not listed out of the bounding set.
-///
-/// # Errors
-/// CAP_SETPCAP is missing.
-pub fn drop_bounding_set(keep: &[Capability]) -> Result<(), Errno> {
-    capability::bound(keep)
-}
-
 /// Limits what this process can do at once, not what it or a child may take back: helper before login, whose child auth needs more.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn lower_effective(to: &[Capability]) -> Result<(), Errno> {
-    let sets = capability::read()?;
-    capability::set(Sets {
-        effective: sets.permitted & capability::bits(to),
-        ..sets
-    })
+    set_effective(capability::bits(to))
 }
 
 /// Takes back what [`lower_effective`] set aside: auth, before PAM runs.
@@ -239,34 +227,45 @@ pub fn lower_effective(to: &[Capability]) -> Result<(), Errno> {
 /// # Errors
 /// The kernel refuses.
 pub fn raise_effective() -> Result<(), Errno> {
+    set_effective(u64::MAX)
+}
+
+/// Of what is permitted.
+fn set_effective(bits: u64) -> Result<(), Errno> {
     let sets = capability::read()?;
-    capability::set(Sets {
-        effective: sets.permitted,
-        ..sets
-    })
+    let effective = sets.permitted & bits;
+    capability::set(Sets { effective, ..sets })
 }
 
 /// Ends a process of whatever user, with a right that helper before login has set aside.
 pub fn end(process: Pid) {
-    let before = capability::read();
-    let _ = raise_effective();
     // It may be gone by now.
-    let _ = nix::sys::signal::kill(process, Signal::SIGKILL);
-    let _ = before.and_then(capability::set);
+    let kill = || nix::sys::signal::kill(process, Signal::SIGKILL);
+    let _ = with(|permitted| permitted, kill);
 }
 
 /// Does something with the right to read any file and search any directory, as root always could; then it is set aside again. For
 /// lists and settings of the administrator's that belong to another account.
 pub fn with_search<T>(body: impl FnOnce() -> T) -> T {
-    let before = capability::read().unwrap_or_default();
     // Containers often have the wider right only. Where there is neither, reading is tried without.
     let rights = [
         Capability::CAP_DAC_READ_SEARCH,
         Capability::CAP_DAC_OVERRIDE,
     ];
     let mut rights = rights.iter().map(Capability::bitmask);
-    let right = rights.find(|right| before.permitted & right != 0);
-    let more = before.effective | right.unwrap_or(0);
+    with(
+        |permitted| {
+            let right = rights.find(|right| permitted & right != 0);
+            right.unwrap_or(0)
+        },
+        body,
+    )
+}
+
+/// Does something with more rights, of those that are permitted; then they are set aside again.
+fn with<T>(rights: impl FnOnce(u64) -> u64, body: impl FnOnce() -> T) -> T {
+    let before = capability::read().unwrap_or_default();
+    let more = before.effective | rights(before.permitted);
     let raised = more != before.effective
         && capability::set(Sets {
             effective: more,
@@ -280,8 +279,11 @@ pub fn with_search<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
-fn set_capabilities(keep: &[Capability]) -> Result<(), Errno> {
-    let keep = capability::bits(keep);
+/// Keeps these capabilities, a bit for each, permitted and effective.
+///
+/// # Errors
+/// One is not permitted.
+pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
     capability::set(Sets {
         effective: keep,
         permitted: keep,

@@ -3,8 +3,11 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+/// How many limits there can be.
+pub const MOST: u16 = 15;
+
 /// All limits but the number of processes: that one the worker needs for its second thread, and then sets to none itself.
-const CARRIED: [Resource; 15] = [
+const CARRIED: [Resource; MOST as usize] = [
     Resource::RLIMIT_CPU,
     Resource::RLIMIT_FSIZE,
     Resource::RLIMIT_DATA,
@@ -21,9 +24,6 @@ const CARRIED: [Resource; 15] = [
     Resource::RLIMIT_RTPRIO,
     Resource::RLIMIT_RTTIME,
 ];
-
-/// How many limits there can be.
-pub const MOST: usize = CARRIED.len();
 
 /// One limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn only_what_changed_is_carried() {
         let mut before = current();
-        assert_eq!(before.len(), MOST);
+        assert_eq!(before.len(), usize::from(MOST));
         assert_eq!(changed(&before), []);
         let now = before.pop().unwrap();
         before.push(Limit {

@@ -23,15 +23,20 @@ pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
         | OFlag::O_NOFOLLOW
         | OFlag::O_CLOEXEC;
     let file = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
-    let meta = nix::sys::stat::fstat(&file)?;
-    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() || is_null(&meta) {
-        Ok(file)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+    regular(&nix::sys::stat::fstat(&file)?)?;
+    Ok(file)
+}
+
+/// Makes sure that a file is a regular one, or /dev/null.
+///
+/// # Errors
+/// `InvalidInput`: it is none.
+pub fn regular(meta: &FileStat) -> io::Result<()> {
+    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() || is_null(meta) {
+        return Ok(());
     }
+    let text = "not a regular file";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 /// Whether a file is /dev/null (null(4)): settings name it for "none".

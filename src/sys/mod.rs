@@ -15,6 +15,7 @@ pub mod limits;
 pub mod lock;
 pub mod logfile;
 pub mod memory;
+pub mod names;
 pub mod oom;
 pub mod pam;
 pub mod process;

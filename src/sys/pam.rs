@@ -6,7 +6,6 @@ pub mod fuzz;
 
 use super::dl::{self, Unopened};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
-use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -18,8 +17,6 @@ const SYSTEM_ERR: c_int = 4;
 const BUF_ERR: c_int = 5;
 /// PAM_CONV_ERR.
 const CONV_ERR: c_int = 19;
-/// PAM_DATA_SILENT.
-const DATA_SILENT: c_int = 0x4000_0000;
 /// PAM_ESTABLISH_CRED and PAM_DELETE_CRED.
 const ESTABLISH_CRED: c_int = 2;
 const DELETE_CRED: c_int = 4;
@@ -91,16 +88,14 @@ struct Dialogue {
     heard: Vec<u8>,
 }
 
-/// A login that runs. It belongs to the process that made it: a forked copy ends silently.
+/// A login that runs.
 pub struct Login<'a> {
     pam: &'a Pam,
     handle: *mut c_void,
     status: c_int,
-    owner: u32,
     dialogue: Box<Dialogue>,
     // The library keeps a pointer to the conversation for as long as the handle lives.
     _conversation: Box<Conv>,
-    _single: PhantomData<*mut ()>,
 }
 
 /// The step at which PAM said no.
@@ -112,6 +107,14 @@ pub struct Refused {
     pub code: i32,
     /// What the library says the code means, and what modules have said.
     pub text: String,
+}
+
+impl Refused {
+    /// At this step.
+    pub fn new(step: &'static str, code: i32, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { step, code, text }
+    }
 }
 
 /// Turns a symbol into a function pointer.
@@ -188,11 +191,8 @@ impl Pam {
         rhost: &str,
     ) -> Result<Login<'_>, Refused> {
         let text = |bytes: &[u8]| {
-            CString::new(bytes).map_err(|_| Refused {
-                step: "pam_start",
-                code: SYSTEM_ERR,
-                text: "a NUL byte in a name".to_owned(),
-            })
+            let nul = |_| Refused::new("pam_start", SYSTEM_ERR, "a NUL byte in a name");
+            CString::new(bytes).map_err(nul)
         };
         let (service, user, rhost) = (text(service)?, text(user)?, text(rhost.as_bytes())?);
         let mut dialogue = Box::new(Dialogue {
@@ -217,20 +217,14 @@ impl Pam {
             )
         };
         if code != SUCCESS || handle.is_null() {
-            return Err(Refused {
-                step: "pam_start",
-                code,
-                text: "cannot start".to_owned(),
-            });
+            return Err(Refused::new("pam_start", code, "cannot start"));
         }
         let mut login = Login {
             pam: self,
             handle,
             status: SUCCESS,
-            owner: std::process::id(),
             dialogue,
             _conversation: conversation,
-            _single: PhantomData,
         };
         login.set(PAM_RHOST, &rhost)?;
         login.set(PAM_TTY, c"ftp")?;
@@ -246,16 +240,10 @@ impl Login<'_> {
     /// # Errors
     /// The step that refused.
     pub fn run(&mut self) -> Result<Vec<u8>, Refused> {
-        // SAFETY: the handle is live, in the process that made it.
-        let code = unsafe { (self.pam.authenticate)(self.handle, 0) };
-        self.check("pam_authenticate", code)?;
+        self.step("pam_authenticate", self.pam.authenticate, 0)?;
         let name = self.user()?;
-        // SAFETY: as above.
-        let code = unsafe { (self.pam.acct_mgmt)(self.handle, 0) };
-        self.check("pam_acct_mgmt", code)?;
-        // SAFETY: as above.
-        let code = unsafe { (self.pam.setcred)(self.handle, ESTABLISH_CRED) };
-        self.check("pam_setcred", code)?;
+        self.step("pam_acct_mgmt", self.pam.acct_mgmt, 0)?;
+        self.step("pam_setcred", self.pam.setcred, ESTABLISH_CRED)?;
         Ok(name)
     }
 
@@ -264,12 +252,12 @@ impl Login<'_> {
     /// # Errors
     /// A module refused.
     pub fn open_session(&mut self) -> Result<(), Refused> {
-        // SAFETY: the handle is live, in the process that made it.
-        let code = unsafe { (self.pam.open_session)(self.handle, 0) };
-        let opened = self.check("pam_open_session", code);
+        let opened = self.step("pam_open_session", self.pam.open_session, 0);
         if opened.is_err() {
-            // SAFETY: as above. The refusal is what matters, and stays the login's last status.
-            unsafe { (self.pam.setcred)(self.handle, DELETE_CRED) };
+            // The refusal is what matters, and stays the login's last status.
+            let refused = self.status;
+            let _ = self.step("pam_setcred", self.pam.setcred, DELETE_CRED);
+            self.status = refused;
         }
         opened
     }
@@ -279,17 +267,19 @@ impl Login<'_> {
     /// # Errors
     /// The first step that failed.
     pub fn close_session(&mut self) -> Result<(), Refused> {
-        // SAFETY: the handle is live, in the process that made it.
-        let code = unsafe { (self.pam.close_session)(self.handle, 0) };
-        let closed = self.check("pam_close_session", code);
-        // SAFETY: as above.
-        let code = unsafe { (self.pam.setcred)(self.handle, DELETE_CRED) };
-        closed.and(self.check("pam_setcred", code))
+        let closed = self.step("pam_close_session", self.pam.close_session, 0);
+        closed.and(self.step("pam_setcred", self.pam.setcred, DELETE_CRED))
     }
 
     /// Wipes the password: for a login that lives on when everything that asks for it is over.
     pub fn forget_password(&mut self) {
         self.dialogue.password.zeroize();
+    }
+
+    fn step(&mut self, name: &'static str, step: Step, flags: c_int) -> Result<(), Refused> {
+        // SAFETY: the handle is live, and the function is one of libpam's that take it and flags.
+        let code = unsafe { step(self.handle, flags) };
+        self.check(name, code)
     }
 
     fn set(&mut self, item: c_int, value: &CStr) -> Result<(), Refused> {
@@ -311,11 +301,7 @@ impl Login<'_> {
         let code = unsafe { (self.pam.get_item)(self.handle, PAM_USER, &raw mut item) };
         self.check("pam_get_item", code)?;
         if item.is_null() {
-            return Err(Refused {
-                step: "pam_get_item",
-                code,
-                text: "no user".to_owned(),
-            });
+            return Err(Refused::new("pam_get_item", code, "no user"));
         }
         // SAFETY: PAM_USER is a string that ends in NUL and lives until the item is set again.
         Ok(unsafe { CStr::from_ptr(item.cast()) }.to_bytes().to_vec())
@@ -340,19 +326,14 @@ impl Login<'_> {
             text.push_str(" - ");
             text.push_str(&String::from_utf8_lossy(&self.dialogue.heard));
         }
-        Err(Refused { step, code, text })
+        Err(Refused::new(step, code, text))
     }
 }
 
 impl Drop for Login<'_> {
     fn drop(&mut self) {
-        let silent = if self.owner == std::process::id() {
-            0
-        } else {
-            DATA_SILENT
-        };
         // SAFETY: the handle is live and is not used again.
-        unsafe { (self.pam.end)(self.handle, self.status | silent) };
+        unsafe { (self.pam.end)(self.handle, self.status) };
     }
 }
 

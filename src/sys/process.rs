@@ -5,12 +5,15 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -216,21 +219,19 @@ pub fn reap() -> Option<(Pid, Ended)> {
 
 /// What a status of waitpid(2) says; `None` for a child that has only been stopped, by whoever traces it.
 fn ended(status: libc::c_int) -> Option<Ended> {
-    if libc::WIFEXITED(status) {
-        Some(Ended::Exited(libc::WEXITSTATUS(status)))
-    } else if libc::WIFSIGNALED(status) {
-        Some(Ended::Killed(libc::WTERMSIG(status)))
-    } else {
-        None
-    }
+    let status = ExitStatus::from_raw(status);
+    let exited = status.code().map(Ended::Exited);
+    exited.or_else(|| status.signal().map(Ended::Killed))
 }
 
-/// Blocks the signals a process takes through a signalfd instead.
+/// Blocks these signals, and has them come through a descriptor instead.
 ///
 /// # Errors
-/// Never with valid signals.
-pub fn block(signals: &SigSet) -> io::Result<()> {
-    Ok(signals.thread_block()?)
+/// No descriptor is left.
+pub fn take_signals(signals: &SigSet) -> Result<SignalFd, Errno> {
+    signals.thread_block()?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    SignalFd::with_flags(signals, flags)
 }
 
 /// Blocks nothing. What signals do is as master has set it once, see [`reset_signals`]. The call is the kernel's own: the C library's functions
@@ -306,7 +307,7 @@ pub fn catch_endings() -> Result<(), Errno> {
 pub fn until_over(socket: BorrowedFd<'_>) {
     let endings: SigSet = ENDINGS.into_iter().collect();
     // Blocked but while ppoll sleeps: none comes between the look and the wait.
-    if block(&endings).is_err() {
+    if endings.thread_block().is_err() {
         return;
     }
     while !ENDING.load(Ordering::Relaxed) {

@@ -5,27 +5,17 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, cmsg_space, recvmsg, setsockopt, sockopt};
 use nix::unistd::Pid;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// A pair: the end that is told who speaks, and the end that many processes may share.
+/// A pair: the end that is told who speaks, and the end that many processes may share, none of which waits for room.
 ///
 /// # Errors
 /// No descriptors or memory left.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (hears, speaks) = socket::message_pair()?;
     setsockopt(&hears, sockopt::PassCred, &true)?;
+    socket::nonblocking(speaks.as_fd())?;
     Ok((hears, speaks))
-}
-
-/// Sends one datagram if there is room for it.
-///
-/// # Errors
-/// There is none, or nobody hears.
-pub fn send(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
-    match socket::send_some(on, bytes)? {
-        Some(_) => Ok(()),
-        None => Err(io::ErrorKind::WouldBlock.into()),
-    }
 }
 
 /// Room for the name, on the stack: master asks for each client, and must not write to its heap for that (see `Master::admit`).
@@ -64,7 +54,8 @@ pub fn receive(on: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Option<(Pid, u
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{pair, receive, send};
+    use super::{pair, receive};
+    use crate::sys::socket::send_message;
     use nix::unistd::Pid;
     use std::os::fd::AsFd;
 
@@ -73,8 +64,8 @@ mod tests {
         let (hears, speaks) = pair().unwrap();
         let mut into = [0; 2];
         assert_eq!(receive(hears.as_fd(), &mut into).unwrap(), None);
-        send(speaks.as_fd(), b"a").unwrap();
-        send(speaks.as_fd(), b"bcd").unwrap();
+        send_message(speaks.as_fd(), b"a", None).unwrap();
+        send_message(speaks.as_fd(), b"bcd", None).unwrap();
         assert_eq!(
             receive(hears.as_fd(), &mut into).unwrap(),
             Some((Pid::this(), 1))
@@ -90,9 +81,9 @@ mod tests {
     #[test]
     fn a_full_queue_is_not_waited_for() {
         let (hears, speaks) = pair().unwrap();
-        let sent = (0..100_000).take_while(|_| send(speaks.as_fd(), b"a").is_ok());
+        let sent = (0..100_000).take_while(|_| send_message(speaks.as_fd(), b"a", None).is_ok());
         assert!(sent.count() < 100_000);
         drop(hears);
-        assert!(send(speaks.as_fd(), b"a").is_err());
+        assert!(send_message(speaks.as_fd(), b"a", None).is_err());
     }
 }

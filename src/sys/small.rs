@@ -3,7 +3,7 @@
 use super::{confine, logfile};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -31,14 +31,9 @@ pub fn open(path: &Path) -> io::Result<OwnedFd> {
 /// It cannot be read, is no regular file, or is too long. /dev/null is an empty file: settings name it for "none".
 pub fn read(file: OwnedFd) -> io::Result<Vec<u8>> {
     let meta = nix::sys::stat::fstat(&file)?;
+    logfile::regular(&meta)?;
     if logfile::is_null(&meta) {
         return Ok(Vec::new());
-    }
-    if meta.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
     }
     let mut text = Vec::new();
     File::from(file).take(LONGEST + 1).read_to_end(&mut text)?;

@@ -6,15 +6,20 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// The longest title; a longer one is cut.
 const LONGEST: usize = 2048;
 
-/// The memory of the arguments and the environment, which lie behind each other; empty where it cannot be found.
-static ROOM: OnceLock<&'static [AtomicU8]> = OnceLock::new();
+/// The memory of the arguments and the environment, which lie behind each other; none where it cannot be found.
+static ROOM: OnceLock<Room> = OnceLock::new();
+
+/// Bytes that anybody may look at meanwhile.
+type Room = &'static [AtomicU8];
 
 /// Finds the memory; master calls it once, when nothing reads its arguments or environment any more and before it forks. The environment
 /// is wiped: children inherit this memory, and what somebody had there is none of their business (attacks B-126, B-139).
 pub fn prepare() {
-    ROOM.get_or_init(|| room().unwrap_or_default());
-    let environment = places().and_then(|(_, _, start, end)| memory(start, end));
-    for byte in environment.unwrap_or_default() {
+    let Some((room, environment)) = places() else {
+        return;
+    };
+    let _ = ROOM.set(room);
+    for byte in environment {
         byte.store(0, Ordering::Relaxed);
     }
 }
@@ -42,24 +47,20 @@ pub fn set(enabled: bool, text: &str) {
     last.store(0, Ordering::Relaxed);
 }
 
-/// Where the arguments and the environment begin and end, from /proc/self/stat (proc(5)): fields 48 to 51.
-fn places() -> Option<(usize, usize, usize, usize)> {
+/// The memory of the arguments, with the environment where that lies behind them, and that of the environment (proc(5), stat: fields 48 to 51).
+fn places() -> Option<(Room, Room)> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name in field 2 may hold blanks: fields are counted from behind its closing parenthesis.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<usize>().ok();
-    Some((field(48)?, field(49)?, field(50)?, field(51)?))
-}
-
-/// The arguments and, where it lies behind them, the environment.
-fn room() -> Option<&'static [AtomicU8]> {
-    let (start, arguments, environment, end) = places()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(48 - 3);
+    let mut field = || fields.next()?.parse::<usize>().ok();
+    let (start, arguments, environment, end) = (field()?, field()?, field()?, field()?);
     let behind = environment == arguments && end > arguments;
-    memory(start, if behind { end } else { arguments })
+    let room = memory(start, if behind { end } else { arguments })?;
+    Some((room, memory(environment, end)?))
 }
 
 /// The memory between two of the places.
-fn memory(start: usize, end: usize) -> Option<&'static [AtomicU8]> {
+fn memory(start: usize, end: usize) -> Option<Room> {
     let length = end.checked_sub(start).filter(|_| start != 0)?;
     // SAFETY: the kernel put the arguments there, followed by the environment, and keeps both mapped, readable and writable for as
     // long as the process lives; nothing refers to the environment any more, and atomic bytes may be shared with what reads them.
@@ -71,7 +72,7 @@ fn memory(start: usize, end: usize) -> Option<&'static [AtomicU8]> {
 mod tests {
     #[test]
     fn the_room_holds_the_arguments() {
-        let room = super::room().unwrap();
+        let (room, _) = super::places().unwrap();
         let first = std::env::args_os().next().unwrap();
         let shown: Vec<u8> = room
             .iter()

@@ -1,19 +1,64 @@
 //! Certificates of clients: asked for, required, or checked against authorities, as the options say; greeter and worker.
 
+use crate::config::Config;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, Der, TrustAnchor, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
 use std::sync::Arc;
+
+/// One authority, as the keyholder has read it from `ca_certs_file`: its name, its key, and which names it may vouch for, if that is limited.
+pub type Authority = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
 /// What the options ask of a client's certificate.
 #[derive(Debug)]
 pub struct Verifier {
-    pub(super) mandatory: bool,
-    pub(super) validate: bool,
-    pub(super) authorities: Option<Arc<dyn ClientCertVerifier>>,
-    pub(super) algorithms: WebPkiSupportedAlgorithms,
+    mandatory: bool,
+    validate: bool,
+    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    /// Without authorities none is asked.
+    ///
+    /// # Errors
+    /// The library makes nothing of them.
+    pub fn new(
+        provider: &Arc<CryptoProvider>,
+        authorities: &[Authority],
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let anchors = authorities.iter().map(|(subject, key, constraints)| {
+            let constraints = constraints.as_deref();
+            let anchor = TrustAnchor {
+                subject: Der::from(subject.as_slice()),
+                subject_public_key_info: Der::from(key.as_slice()),
+                name_constraints: constraints.map(Der::from),
+            };
+            anchor.to_owned()
+        });
+        let roots: RootCertStore = anchors.collect();
+        let asked = (!roots.is_empty()).then(|| {
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| Error::General(error.to_string()))
+        });
+        Ok(Self {
+            mandatory: config.require_cert,
+            validate: config.validate_cert,
+            authorities: asked.transpose()?,
+            algorithms: provider.signature_verification_algorithms,
+        })
+    }
 }
 
 impl ClientCertVerifier for Verifier {

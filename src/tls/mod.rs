@@ -1,7 +1,6 @@
 //! TLS: what master prepares, greeter ends on the control connection, worker on data connections, and the keyholder signs.
 
 mod asker;
-mod authorities;
 mod client_cert;
 mod data;
 mod describe;
@@ -14,7 +13,7 @@ mod shape;
 mod store;
 
 pub use asker::Asker;
-pub use authorities::Authority;
+pub use client_cert::Authority;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
 pub use identity::Identity;

@@ -1,8 +1,9 @@
 //! What greeter may ask of helper before anyone is logged in, and what helper answers.
 
 use super::codec::{Decoder, Encoder, Malformed};
-use super::kinds::{File, Kind, Maybe, Secret, Text, Words, messages};
+use super::kinds::{Among, File, Kind, Maybe, Secret, Text, Words, messages};
 use super::said::Said;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
@@ -103,23 +104,14 @@ pub enum BeforeLoginReply {
 impl BeforeLoginReply {
     /// Whether the greeter's dialogue ends with it without a login.
     pub fn ends(&self) -> bool {
-        match self {
-            Self::DeniedLast | Self::FailedLast | Self::Oops(_) => true,
-            Self::Ask
-            | Self::Denied
-            | Self::Failed
-            | Self::Carry { worker: _ }
-            | Self::Granted
-            | Self::Host { banner: _ }
-            | Self::NoHost => false,
-        }
+        matches!(self, Self::DeniedLast | Self::FailedLast | Self::Oops(_))
     }
 }
 
 messages! { BeforeLogin, SESSION + NAME + 5;
     1 User { name: Text(LINE) };
     2 Login { name: Text(LINE), password: Secret(LINE), rest: Rest };
-    3 Said(Report);
+    3 Said(Among(PhantomData));
     4 Secured { certificate: Maybe(Text(SESSION)) };
     5 Resumable { name: Text(NAME), value: Secret(SESSION) };
     6 Securing;
@@ -152,17 +144,5 @@ impl Kind for Rest {
             utf8: from.flag()?,
             protect: from.flag()?,
         })
-    }
-}
-
-struct Report;
-
-impl Kind for Report {
-    type Value = Said;
-    fn put(&self, said: &Said, out: &mut Encoder) {
-        said.encode(out);
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Said, Malformed> {
-        Said::decode(from)
     }
 }

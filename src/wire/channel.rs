@@ -1,11 +1,12 @@
 //! One end of a `SOCK_SEQPACKET` pair that says `Out` and hears `In`; held by master, nursery, helper, auth, greeter and worker.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
-use crate::sys::socket;
+use crate::sys::{process, socket};
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Why nothing more can be said or heard.
 #[derive(Debug)]
@@ -74,6 +75,21 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         Ok((Self::new(ours), Channel::new(theirs)))
     }
 
+    /// Forks a child that has the other end, these descriptors, and no others but the standard ones; it runs `body` and ends with the status
+    /// that this gives.
+    ///
+    /// # Errors
+    /// The kernel has no descriptors, memory or processes left.
+    pub fn fork(
+        keep: &[RawFd],
+        body: impl FnOnce(Channel<In, Out>) -> i32,
+    ) -> io::Result<(Self, Pid)> {
+        let (ours, theirs) = Self::pair()?;
+        let keep = [&[theirs.as_fd().as_raw_fd()], keep].concat();
+        let child = process::spawn(&keep, || body(theirs))?;
+        Ok((ours, child))
+    }
+
     /// Sends one message; blocks while the peer is behind.
     ///
     /// # Errors
@@ -124,6 +140,16 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     pub fn into_descriptor(self) -> OwnedFd {
         self.socket
     }
+}
+
+/// Sends one message over a socket that many processes share.
+///
+/// # Errors
+/// Nobody hears, or there is no room for it and the socket does not block.
+pub fn post(on: BorrowedFd<'_>, message: &impl Message) -> io::Result<()> {
+    let mut out = Encoder::default();
+    message.encode(&mut out);
+    socket::send_message(on, out.bytes(), message.descriptor())
 }
 
 impl<Out, In> AsFd for Channel<Out, In> {

@@ -30,11 +30,9 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An empty datagram that starts with this tag.
+    /// Begins a message, or one that is a part of another.
     pub fn tag(&mut self, tag: u8) -> &mut Self {
-        self.bytes.clear();
-        self.bytes.push(tag);
-        self
+        self.byte(tag)
     }
 
     /// Appends one byte.

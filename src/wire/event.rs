@@ -1,6 +1,6 @@
 //! What worker reports for the log; helper adds the time, the pid, the user and the address, so none can be forged.
 
-use super::codec::{Decoder, Encoder, Malformed};
+use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::said::{Said, TEXT};
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ impl Event {
                     .flag(done(*outcome))
                     .text(bounded(text));
             }
-            Self::Said(said) => said.encode(out),
+            Self::Said(said) => said.encode(out.byte(3)),
         }
     }
 
@@ -129,7 +129,8 @@ impl Event {
                 outcome: outcome(from.flag()?),
                 text: from.text(TEXT)?,
             },
-            tag => Self::Said(Said::tagged(tag, from)?),
+            3 => Self::Said(Said::decode(from)?),
+            _ => return Err(Malformed),
         })
     }
 }

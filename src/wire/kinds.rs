@@ -1,6 +1,7 @@
 //! The kinds of fields that messages have, and the table in which a set of messages is written down once, for both directions; pure.
 
-use super::codec::{Decoder, Encoder, Malformed};
+use super::codec::{Decoder, Encoder, Malformed, Message};
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
@@ -133,6 +134,19 @@ impl<K: Kind> Kind for Many<K> {
         let count = Some(from.short()?).filter(|count| *count <= self.0);
         let values = (0..count.ok_or(Malformed)?).map(|_| self.1.take(from));
         values.collect()
+    }
+}
+
+/// One of another set of messages.
+pub struct Among<M>(pub PhantomData<M>);
+
+impl<M: Message> Kind for Among<M> {
+    type Value = M;
+    fn put(&self, value: &M, out: &mut Encoder) {
+        value.encode(out);
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<M, Malformed> {
+        M::decode(from)
     }
 }
 

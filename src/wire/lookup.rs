@@ -1,4 +1,4 @@
-//! What the process that asks the name service for helper reports: texts, of which there may be none.
+//! What the process that asks the name service for a reader reports: texts, of which there may be none.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::kinds::{Kind, Many, Words};
@@ -10,20 +10,6 @@ const TEXT: usize = 1025;
 const MOST: u16 = 32;
 
 const TEXTS: Many<Words> = Many(MOST, Words(TEXT));
-
-/// Nothing is said to the process that asks, and nothing by the nursery: what it would answer, auth does.
-#[derive(Debug)]
-pub enum Silence {}
-
-impl Message for Silence {
-    const MAX: usize = 0;
-    fn encode(&self, _: &mut Encoder) {
-        match *self {}
-    }
-    fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Err(Malformed)
-    }
-}
 
 /// Names or addresses, to be judged by whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,16 +22,18 @@ mod sign;
 mod tests;
 
 pub use after::{AfterLogin, AfterLoginReply};
-pub use auth::{AuthReply, AuthWord, Identity, Stay};
+pub use auth::AuthReply;
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
-pub use channel::{Broken, Channel};
+pub use channel::{Broken, Channel, post};
+#[allow(unused_imports)] // Tests and measurements encode by themselves.
+pub use codec::Encoder;
 #[cfg(test)]
 pub use codec::Malformed;
-pub use codec::{Decoder, Encoder, Message};
+pub use codec::{Decoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, ToKeyholder};
-pub use lookup::{Found, Silence};
-pub use nursery::{ToAuth, ToNursery};
+pub use lookup::Found;
+pub use nursery::{Silence, ToAuth, ToNursery};
 pub use reader::{FromReader, ToReader};
 pub use report::Report;
 pub use said::Said;

@@ -1,5 +1,6 @@
 //! How helper gets an auth: what it says to the nursery, and to the auth that the nursery forks.
 
+use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::kinds::{File, Flag, Maybe, Secret, Text, messages};
 use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
@@ -15,6 +16,20 @@ pub enum ToNursery {
         /// Its end.
         channel: OwnedFd,
     },
+}
+
+/// Nothing is said by the nursery: what it would answer, auth does; and nothing to a process that asks the name service.
+#[derive(Debug)]
+pub enum Silence {}
+
+impl Message for Silence {
+    const MAX: usize = 0;
+    fn encode(&self, _: &mut Encoder) {
+        match *self {}
+    }
+    fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
+        Err(Malformed)
+    }
 }
 
 /// From helper to auth.

@@ -1,15 +1,19 @@
 //! What the reader asks for and reports: values that are typed already, and sentences for people; held by master, helper and the reader.
 
 use super::codec::{Decoder, Encoder, Malformed};
-use super::kinds::{self, Byte, Flag, Int, Kind, Long, Many, Maybe, Short, Text, Words, messages};
+use super::kinds::{
+    self, Among, Byte, Flag, Int, Kind, Long, Many, Maybe, Short, Text, Words, messages,
+};
 use crate::config::value::Value;
 use crate::config::{How, Origin};
 use crate::sys::account::Account;
 use nix::unistd::{Gid, Uid};
 use std::ffi::OsString;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The longest path: the kernel opens no longer one.
 pub const PATH: usize = 4096;
@@ -22,8 +26,8 @@ const SUITES: u16 = 64;
 /// More steps than the kernel takes (`BPF_MAXINSNS` of linux/bpf_common.h).
 const STEPS: u16 = 4096;
 
-/// More groups than an account has.
-const GROUPS: u16 = 10_000;
+/// Linux allows a process 65536 groups; an account with more than this is refused rather than cut.
+const GROUPS: u16 = 8192;
 
 /// From the reader to who forked it.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,11 +64,11 @@ pub enum FromReader {
     /// A host name in `pasv_address`, its address, and the name that stands in the settings.
     Passive {
         /// The name.
-        name: Vec<u8>,
+        name: OsString,
         /// The address.
-        address: Vec<u8>,
+        address: OsString,
         /// What stands there.
-        stands: Option<Vec<u8>>,
+        stands: Option<OsString>,
     },
     /// What `ssl_ciphers` comes to, as TLS numbers them; what no TLS here has counts for nothing.
     Suites(Vec<u16>),
@@ -91,17 +95,17 @@ pub enum ToReader {
 }
 
 messages! { FromReader, TEXT + PATH + 16;
-    1 Open { path: Words(PATH), how: Purpose };
+    1 Open { path: Words(PATH), how: Among(PhantomData) };
     2 Account { number: Byte, account: Person };
     3 Host(Text(PATH));
-    4 Set { row: Short, value: Setting, origin: Place };
+    4 Set { row: Short, value: Among(PhantomData), origin: Among(PhantomData) };
     5 Mistake(Words(TEXT));
     6 Remark(Words(TEXT));
     7 Done(Flag);
     8 File(Text(PATH));
     10 Suites(Many(SUITES, Short));
     11 Program { place: Short, words: Many(STEPS, Long) };
-    9 Passive { name: Text(PATH), address: Text(PATH), stands: Maybe(Text(PATH)) };
+    9 Passive { name: Os(PATH), address: Os(PATH), stands: Maybe(Os(PATH)) };
 }
 
 messages! { ToReader, 6;
@@ -109,81 +113,72 @@ messages! { ToReader, 6;
     2 Failed(Int);
 }
 
-struct Purpose;
+messages! { How, 1;
+    0 File;
+    1 Directory;
+    2 Entry;
+}
 
-impl Kind for Purpose {
-    type Value = How;
-    fn put(&self, how: &How, out: &mut Encoder) {
-        out.byte(match how {
-            How::File => 0,
-            How::Directory => 1,
-            How::Entry => 2,
-        });
+messages! { Origin, PATH + 7;
+    0 Default;
+    1 Setting;
+    2 Line { file: Shared, line: Line };
+}
+
+messages! { Value, TEXT + 4;
+    0 Flag(kinds::Flag);
+    1 Number(Int);
+    2 Octal(Int);
+    3 Text(Maybe(Os(TEXT)));
+}
+
+/// A path that many values may share.
+struct Shared;
+
+impl Kind for Shared {
+    type Value = Arc<Path>;
+    fn put(&self, file: &Arc<Path>, out: &mut Encoder) {
+        let file = file.as_os_str().as_bytes();
+        out.text(file.get(..PATH).unwrap_or(file));
     }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<How, Malformed> {
-        Ok(match from.byte()? {
-            0 => How::File,
-            1 => How::Directory,
-            2 => How::Entry,
-            3.. => return Err(Malformed),
-        })
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Arc<Path>, Malformed> {
+        Ok(PathBuf::from(Os(PATH).take(from)?).into())
     }
 }
 
-struct Place;
+/// The number of a line.
+struct Line;
 
-impl Kind for Place {
-    type Value = Origin;
-    fn put(&self, origin: &Origin, out: &mut Encoder) {
-        match origin {
-            Origin::Default => out.byte(0),
-            Origin::Setting => out.byte(1),
-            Origin::Line { file, line } => {
-                let file = file.as_os_str().as_bytes();
-                let line = u32::try_from(*line).unwrap_or(u32::MAX);
-                out.byte(2).text(file.get(..PATH).unwrap_or(file)).int(line)
-            }
-        };
+impl Kind for Line {
+    type Value = usize;
+    fn put(&self, line: &usize, out: &mut Encoder) {
+        out.int(u32::try_from(*line).unwrap_or(u32::MAX));
     }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Origin, Malformed> {
-        Ok(match from.byte()? {
-            0 => Origin::Default,
-            1 => Origin::Setting,
-            2 => Origin::Line {
-                file: PathBuf::from(OsString::from_vec(from.text(PATH)?)).into(),
-                line: usize::try_from(from.int()?).map_err(|_| Malformed)?,
-            },
-            3.. => return Err(Malformed),
-        })
+    fn take(&self, from: &mut Decoder<'_>) -> Result<usize, Malformed> {
+        usize::try_from(from.int()?).map_err(|_| Malformed)
     }
 }
 
-struct Setting;
+/// Bytes of the system's, at most so many.
+struct Os(usize);
 
-impl Kind for Setting {
-    type Value = Value;
-    fn put(&self, value: &Value, out: &mut Encoder) {
-        match value {
-            Value::Flag(flag) => out.byte(0).flag(*flag),
-            Value::Number(number) => out.byte(1).int(*number),
-            Value::Octal(mode) => out.byte(2).int(*mode),
-            Value::Text(None) => out.byte(3),
-            Value::Text(Some(text)) => out.byte(4).text(text.as_bytes()),
-        };
+impl Kind for Os {
+    type Value = OsString;
+    fn put(&self, text: &OsString, out: &mut Encoder) {
+        out.text(text.as_bytes());
     }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Value, Malformed> {
-        Ok(match from.byte()? {
-            0 => Value::Flag(from.flag()?),
-            1 => Value::Number(from.int()?),
-            2 => Value::Octal(from.int()?),
-            3 => Value::Text(None),
-            4 => Value::Text(Some(OsString::from_vec(from.text(TEXT)?))),
-            5.. => return Err(Malformed),
-        })
+    fn take(&self, from: &mut Decoder<'_>) -> Result<OsString, Malformed> {
+        from.text(self.0).map(OsString::from_vec)
     }
 }
 
-struct Person;
+/// An account.
+pub(super) struct Person;
+
+impl Person {
+    /// How long it can be.
+    pub(super) const MAX: usize = 3 * (2 + PATH) + 2 + 4 * GROUPS as usize + 8;
+}
 
 impl Kind for Person {
     type Value = Account;
@@ -193,11 +188,12 @@ impl Kind for Person {
             out.text(text.as_bytes());
         }
         let groups = account.groups.iter().map(|gid| gid.as_raw()).collect();
-        Many(GROUPS, Int).put(&groups, out);
+        // All of them: too many are refused.
+        Many(u16::MAX, Int).put(&groups, out);
         out.int(account.uid.as_raw()).int(account.gid.as_raw());
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Account, Malformed> {
-        let mut text = || from.text(PATH).map(OsString::from_vec);
+        let mut text = || Os(PATH).take(from);
         let (name, home, shell) = (text()?, text()?.into(), text()?.into());
         let groups = Many(GROUPS, Int).take(from)?.into_iter();
         Ok(Account {

@@ -1,6 +1,6 @@
 //! What greeter reports for the log; helper adds the time, the pid and the address. Of files and transfers it can say nothing.
 
-use super::codec::{Decoder, Encoder, Malformed};
+use super::kinds::{Words, messages};
 
 /// Two paths of 4096 bytes below a current directory of 4096 bytes each, the longest text there is.
 pub(super) const TEXT: usize = 4 * 4096 + 2;
@@ -18,39 +18,9 @@ pub enum Said {
     Note(Vec<u8>),
 }
 
-impl Said {
-    /// Appends it to a datagram.
-    pub fn encode(&self, out: &mut Encoder) {
-        let (tag, text) = match self {
-            Self::Command(text) => (3, text),
-            Self::Response(text) => (4, text),
-            Self::Pending(name) => (5, name),
-            Self::Note(text) => (6, text),
-        };
-        out.byte(tag).text(text.get(..TEXT).unwrap_or(text));
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Anything that [`Said::encode`] does not write.
-    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        let tag = from.byte()?;
-        Self::tagged(tag, from)
-    }
-
-    /// Reads what is behind a tag.
-    ///
-    /// # Errors
-    /// As [`Said::decode`].
-    pub fn tagged(tag: u8, from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        let text = from.text(TEXT)?;
-        Ok(match tag {
-            3 => Self::Command(text),
-            4 => Self::Response(text),
-            5 => Self::Pending(text),
-            6 => Self::Note(text),
-            _ => return Err(Malformed),
-        })
-    }
+messages! { Said, TEXT + 3;
+    3 Command(Words(TEXT));
+    4 Response(Words(TEXT));
+    5 Pending(Words(TEXT));
+    6 Note(Words(TEXT));
 }

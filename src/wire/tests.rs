@@ -6,7 +6,7 @@
 mod message;
 
 use super::{
-    AfterLogin, AfterLoginReply, AuthWord, BeforeLogin, BeforeLoginReply, FromReader, Report,
+    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, FromReader, Report,
     ToAuth, ToNursery, ToReader,
 };
 use message::reads;
@@ -40,7 +40,7 @@ fn all(bytes: &[u8]) -> usize {
         reads::<BeforeLoginReply>(bytes),
         reads::<AfterLogin>(bytes),
         reads::<AfterLoginReply>(bytes),
-        reads::<AuthWord>(bytes),
+        reads::<AuthReply>(bytes),
         reads::<FromReader>(bytes),
         reads::<ToReader>(bytes),
         reads::<Report>(bytes),

@@ -7,6 +7,7 @@ use super::{
 use crate::config::Config;
 use crate::ftp::line::Command;
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 /// What a command needs before it is looked at further (reference §3.4, "Gate").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,6 +379,8 @@ pub fn is_http(verb: &[u8]) -> bool {
 pub struct Offer<'a> {
     /// The options.
     pub config: &'a Config,
+    /// The address the client reached us by.
+    pub local: SocketAddr,
     /// The session, once there is one.
     pub session: Option<&'a Session>,
 }
@@ -425,7 +428,7 @@ pub fn features(offer: &Offer<'_>) -> Vec<String> {
         })
         .collect();
     // No command of a session: it is said before login. Under implicit TLS there is nothing left to ask for.
-    if offer.config.ssl_enable && !offer.config.implicit_ssl {
+    if offer.config.ssl_enable && !offer.config.begins_with_tls(offer.local) {
         lines.push((0, Cow::Borrowed("AUTH TLS")));
     }
     lines.sort();

@@ -13,7 +13,7 @@ use crate::tls::{self, Asker, Made, Secure};
 use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Handover, SESSION, Said};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +45,7 @@ struct Greeter<'a> {
     strange: u32,
     utf8: bool,
     peer: IpAddr,
+    local: SocketAddr,
     /// What TLS needs, until it is there.
     secure: Option<Secure>,
     /// PROT P was said, or an AUTH that means it.
@@ -84,6 +85,7 @@ pub fn talk(
         strange: 0,
         utf8: false,
         peer: client.peer.ip(),
+        local: client.local,
         secure,
         protect: false,
         worker: None,
@@ -122,7 +124,7 @@ fn end(greeter: Greeter<'_>, status: i32) -> i32 {
 
 impl Greeter<'_> {
     fn talk(&mut self, greeting: Greeting, writable: bool) -> Result<Infallible, Exit> {
-        if self.config.ssl_enable && self.config.implicit_ssl {
+        if self.config.ssl_enable && self.config.begins_with_tls(self.local) {
             self.secure()?;
             self.protect = true;
         }
@@ -239,6 +241,7 @@ impl Greeter<'_> {
         self.dash(211, b"Features:");
         let offer = commands::Offer {
             config: self.config,
+            local: self.local,
             session: None,
         };
         for line in commands::features(&offer) {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::sys::account;
 use crate::sys::confine::{Confined, Fences, Wanted};
 use crate::sys::landlock::Reach;
+use crate::sys::names;
 use crate::sys::schedule;
 use crate::sys::seccomp::List;
 use crate::sys::tree::{Tree, VirtualPath};
@@ -55,8 +56,8 @@ pub fn fences<'a>(
 
 /// Has the C library load the modules of the name service, which is done once, before it could not any more.
 fn wake_name_service() {
-    let _ = account::name_of_uid(nix::unistd::getuid().as_raw());
-    let _ = account::name_of_gid(nix::unistd::getgid().as_raw());
+    let _ = names::name_of_uid(nix::unistd::getuid().as_raw());
+    let _ = names::name_of_gid(nix::unistd::getgid().as_raw());
     // One that is nowhere: every module is asked.
     let _ = account::find(b"vsftpd-nobody-has-this-name");
 }

@@ -8,11 +8,11 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{Pid, Uid, chdir};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 const LIMITS: &[(Resource, u64)] = &[
@@ -96,7 +96,7 @@ fn arrive(config: &Config, verdict: &Verdict) -> Result<Reached, String> {
         become_effective(verdict).map_err(|why| failed(&why))?;
     }
     // A home directory that is missing does not matter where another one is given (reference §10, 42).
-    let entered = match change(&home) {
+    let entered = match chdir(home.as_os_str()) {
         Err(_) if extra.as_ref().is_some_and(|extra| is_absolute(extra)) => Ok(()),
         entered => entered,
     };
@@ -105,9 +105,9 @@ fn arrive(config: &Config, verdict: &Verdict) -> Result<Reached, String> {
         .and_then(|()| match extra {
             None => Ok(home),
             // A local_root that is not there leaves a session without jail in the home directory (reference §1.3, 20).
-            Some(extra) => match change(&extra) {
+            Some(extra) => match chdir(extra.as_os_str()) {
                 Ok(()) => Ok(extra),
-                Err(_) if !verdict.chroot && change(&home).is_ok() => Ok(home),
+                Err(_) if !verdict.chroot && chdir(home.as_os_str()).is_ok() => Ok(home),
                 Err(why) => Err((extra, why)),
             },
         });
@@ -142,32 +142,18 @@ fn directories(
         .windows(3)
         .position(|three| three == b"/./")
         .filter(|_| config.passwd_chroot_enable);
-    match split {
-        Some(at) => {
-            let left = OsString::from_vec(bytes.iter().take(at).copied().collect());
-            let left = if left.is_empty() {
-                OsString::from("/")
-            } else {
-                left
-            };
-            let right =
-                OsString::from_vec(bytes.iter().skip(at.saturating_add(3)).copied().collect());
-            (left, None, Some(right).filter(|right| !right.is_empty()))
-        }
-        None => (verdict.home.clone(), verdict.extra.clone(), None),
-    }
-}
-
-fn change(to: &OsStr) -> Result<(), Errno> {
-    nix::unistd::chdir(to)
+    let split = split.and_then(|at| bytes.split_at_checked(at));
+    let Some((left, right)) = split else {
+        return (verdict.home.clone(), verdict.extra.clone(), None);
+    };
+    let own = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let left = if left.is_empty() { b"/" } else { left };
+    let right = right.strip_prefix(b"/./").filter(|right| !right.is_empty());
+    (own(left), None, right.map(own))
 }
 
 fn become_effective(verdict: &Verdict) -> Result<(), Errno> {
     nix::unistd::setgroups(&verdict.groups)?;
-    nix::unistd::setresgid(
-        Gid::from_raw(u32::MAX),
-        verdict.gid,
-        Gid::from_raw(u32::MAX),
-    )?;
+    nix::unistd::setegid(verdict.gid)?;
     nix::unistd::seteuid(verdict.uid)
 }

@@ -45,7 +45,7 @@ use crate::sys::process;
 use crate::sys::socket::Parcel;
 use crate::tls::{Entry, Secure};
 use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
+    self, AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
 use nix::unistd::{Gid, Pid, Uid};
 use std::ffi::OsString;
@@ -68,13 +68,11 @@ pub struct Client {
     pub secure: Option<Secure>,
 }
 
-/// What a greeter leaves to the worker.
-#[derive(Debug, Default)]
+/// What the worker goes on from.
+#[derive(Debug)]
 pub struct Handover {
-    /// Input it has received and not obeyed.
-    pub rest: Vec<u8>,
-    /// It has said OPTS UTF8 ON.
-    pub utf8: bool,
+    /// What the greeter leaves to it.
+    pub rest: wire::Handover,
     /// The TLS of the control connection, if it has any.
     pub tls: Option<Secured>,
 }
@@ -86,8 +84,6 @@ pub struct Secured {
     pub certificate: Option<Vec<u8>>,
     /// What they may resume.
     pub sessions: Vec<Entry>,
-    /// Whether they are to be protected (PROT).
-    pub protect: bool,
 }
 
 /// What greeter says first.

@@ -3,8 +3,8 @@
 
 use crate::config::Config;
 use crate::ftp::number;
-use crate::sys::account;
 use crate::sys::tree::{Tree, VirtualPath};
+use crate::sys::{self, account};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ impl Names {
                 id(fields.get(2)) == Some(uid)
             })
             .and_then(|fields| fields.first().cloned()),
-            None => account::name_of_uid(uid).map(OsStringExt::into_vec),
+            None => sys::names::name_of_uid(uid).map(OsStringExt::into_vec),
         };
         self.owners.entry(uid).or_insert_with(find).clone()
     }
@@ -51,7 +51,7 @@ impl Names {
         let find = || match jail {
             Some(tree) => find(tree, b"/etc/group", |fields| id(fields.get(2)) == Some(gid))
                 .and_then(|fields| fields.first().cloned()),
-            None => account::name_of_gid(gid).map(OsStringExt::into_vec),
+            None => sys::names::name_of_gid(gid).map(OsStringExt::into_vec),
         };
         self.groups.entry(gid).or_insert_with(find).clone()
     }

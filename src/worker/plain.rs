@@ -157,6 +157,7 @@ pub fn feat(session: &mut Session, _: &[u8]) -> Flow {
     session.dash(211, b"Features:");
     let offer = commands::Offer {
         config: session.config,
+        local: session.local,
         session: Some(session),
     };
     for line in commands::features(&offer) {

@@ -124,8 +124,8 @@ impl Session {
             tree,
             start,
         } = jail;
-        let (rest, utf8, tls) = (handover.rest, handover.utf8, handover.tls);
-        let protect = tls.as_ref().is_some_and(|tls| tls.protect);
+        let Handover { rest, tls } = handover;
+        let protect = tls.is_some() && rest.protect;
         let data_side = data_side(config, client.secure, tls);
         let tree = Arc::new(tree);
         let umask = match verdict.rules {
@@ -137,7 +137,7 @@ impl Session {
         Self {
             control: Control::new(
                 client.socket.open(confined),
-                &rest,
+                &rest.unread,
                 config.idle_session_timeout,
                 confined,
             ),
@@ -156,7 +156,7 @@ impl Session {
             seen: HashSet::new(),
             held: None,
             aborting: false,
-            modern: Modern::new(config, utf8),
+            modern: Modern::new(config, rest.utf8),
             scratch: Vec::new(),
             end_mark: EndMark::Joined,
             told: HashSet::new(),
@@ -436,7 +436,6 @@ fn data_side(config: &Config, secure: Option<Secure>, tls: Option<Secured>) -> O
     let Secured {
         certificate,
         sessions,
-        protect: _,
     } = tls?;
     let side = Side::new(config, secure?, sessions, certificate);
     // The same settings have just served the control connection.

@@ -9,7 +9,6 @@ use crate::config::{self, Config, Loaded, Source};
 use crate::ftp::line::{Command, LineBuffer};
 use crate::place::Place;
 use crate::sys::confine::{self, Fences, Isolation, Plan, Root};
-use crate::sys::process;
 use crate::sys::seccomp::Rights;
 use crate::sys::socket::{self, Parcel};
 use crate::sys::tree::{Tree, VirtualPath};
@@ -107,9 +106,8 @@ impl Stage {
         let ignored = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) };
         ignored.expect("signal");
         // libFuzzer's clock would interrupt calls of the server, which knows no handler. What hangs is noticed by its client.
-        let mut clock = SigSet::empty();
-        clock.add(Signal::SIGALRM);
-        process::block(&clock).expect("sigprocmask");
+        let clock = SigSet::from(Signal::SIGALRM);
+        clock.thread_block().expect("sigprocmask");
         let place = Place::new();
         let kinds = KINDS.iter().map(|(rules, lines)| {
             let file = place.write("conf", format!("{COMMON}{lines}").as_bytes());
@@ -259,11 +257,7 @@ fn serve<'scope>(
         tree,
         start: VirtualPath::root(),
     };
-    let handover = Handover {
-        rest: rest.unread,
-        utf8: rest.utf8,
-        tls: None,
-    };
+    let handover = Handover { rest, tls: None };
     Session::new(config, client(socket), verdict, jail, ours, handover).serve();
     after.join().unwrap();
 }

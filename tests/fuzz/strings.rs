@@ -2,8 +2,8 @@
 
 use crate::message::reads;
 use crate::wire::{
-    AfterLogin, AfterLoginReply, AuthReply, AuthWord, BeforeLogin, BeforeLoginReply, Found,
-    FromKeyholder, FromReader, Report, Sign, SignReply, ToAuth, ToKeyholder, ToNursery, ToReader,
+    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, Found, FromKeyholder,
+    FromReader, Report, Said, Sign, SignReply, ToAuth, ToKeyholder, ToNursery, ToReader,
 };
 
 /// The first byte says which set of messages it is.
@@ -11,13 +11,13 @@ pub fn wire(data: &[u8]) {
     let Some((set, bytes)) = data.split_first() else {
         return;
     };
-    let _ = match set % 14 {
+    let _ = match set % 16 {
         0 => reads::<BeforeLogin>(bytes),
         1 => reads::<BeforeLoginReply>(bytes),
         2 => reads::<AfterLogin>(bytes),
         3 => reads::<AfterLoginReply>(bytes),
-        4 => reads::<AuthWord>(bytes),
-        5 => reads::<AuthReply>(bytes),
+        4 => reads::<AuthReply>(bytes),
+        5 => reads::<Said>(bytes),
         6 => reads::<ToKeyholder>(bytes),
         7 => reads::<FromKeyholder>(bytes),
         8 => reads::<Sign>(bytes),

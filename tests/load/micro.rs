@@ -181,6 +181,7 @@ fn message() -> AfterLogin {
 fn wire_encode(bencher: Bencher<'_, '_>) {
     let (message, mut out) = (message(), Encoder::default());
     bencher.bench_local(|| {
+        out.wipe();
         black_box(&message).encode(&mut out);
         black_box(out.bytes().len())
     });

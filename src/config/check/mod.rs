@@ -11,8 +11,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::ciphers;
-use super::loaded::{Loaded, Mistake, Origin, shown};
+use super::loaded::{Loaded, Mistake, Origin};
 use super::options::{Config, Standing, TABLE};
+use super::text::shown;
 use super::view::{How, View};
 use network::{addresses, listening, networks, ports};
 

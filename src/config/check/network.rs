@@ -1,9 +1,9 @@
 //! The rules about addresses and ports; runs in the reader, without rights.
 
 use super::Found;
-use crate::config::loaded::shown;
 use crate::config::network::Networks;
 use crate::config::ports::{advertised, passive};
+use crate::config::text::shown;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;

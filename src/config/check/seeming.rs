@@ -1,7 +1,7 @@
 //! Settings that are good as they stand and do not do what they seem to: remarks for the administrator; runs in the reader, without rights.
 
 use super::{Found, Logs, is_null};
-use crate::config::loaded::shown;
+use crate::config::text::shown;
 use crate::config::view::{How, View};
 use std::ffi::OsStr;
 use std::fs::File;

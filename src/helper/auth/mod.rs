@@ -11,17 +11,16 @@ mod stamps;
 
 use super::prepared::Prepared;
 use crate::reader::Who;
-use crate::sys::account;
+use crate::sys::account::{self, Account};
 use crate::sys::confine::{self, Fences};
 use crate::sys::pam::{Pam, Refused};
 use crate::sys::process::Ended;
-use crate::wire::{AuthReply, AuthWord, Channel, Identity, Message, Stay};
+use crate::wire::{AuthReply, Channel, ToAuth};
 use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::os::unix::ffi::OsStringExt;
 use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
@@ -112,12 +111,11 @@ pub struct Asked<'a> {
     pub session_support: bool,
 }
 
+/// The end of the channel at which an auth is asked.
+type Asks = Channel<AuthReply, ToAuth>;
+
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
-pub fn answer<In: Message>(
-    prepared: &Prepared,
-    asked: Asked<'_>,
-    mut channel: Channel<AuthWord, In>,
-) {
+pub fn answer(prepared: &Prepared, asked: Asked<'_>, mut channel: Asks) {
     match Pam::load() {
         Ok(Some(library)) => return answer_by(&library, asked, channel),
         Ok(None) => {}
@@ -144,15 +142,11 @@ fn lay_down(who: Who, parent: Option<Pid>) -> Result<(), Reason> {
 
 /// Why PAM has refused, found out without rights: there is nothing else to do for this process.
 fn explain(asked: &Asked<'_>, refusal: Refused) -> Reason {
-    let configured = pam::is_configured(asked.service);
-    match lay_down(asked.who, None) {
-        Ok(()) => refusal::reason(asked, configured, refusal),
-        Err(reason) => reason,
-    }
+    lay_down(asked.who, None).map_or_else(|why| why, |()| refusal::reason(asked, refusal))
 }
 
 /// The same where PAM is there.
-fn answer_by<In: Message>(library: &Pam, asked: Asked<'_>, mut channel: Channel<AuthWord, In>) {
+fn answer_by(library: &Pam, asked: Asked<'_>, mut channel: Asks) {
     let (name, password) = (asked.name, &*asked.password);
     match pam::check(library, asked.service, name, password, asked.rhost) {
         Ok((name, login)) if asked.session_support => {
@@ -167,33 +161,28 @@ fn answer_by<In: Message>(library: &Pam, asked: Asked<'_>, mut channel: Channel<
 }
 
 /// The last word of an auth that does not stay; helper may have gone, and then nobody needs it.
-fn say<In: Message>(channel: &mut Channel<AuthWord, In>, reply: AuthReply) {
-    let stay = Stay::Ends;
-    let _ = channel.send(&AuthWord { reply, stay });
+fn say(channel: &mut Asks, reply: AuthReply) {
+    let _ = channel.send(&reply);
 }
 
-fn refused(reason: Reason) -> AuthReply {
+fn refused(reason: impl fmt::Display) -> AuthReply {
     AuthReply::Refused(reason.to_string().into_bytes())
 }
 
+/// The account of a name that somebody has vouched for.
 fn identity(name: Vec<u8>) -> AuthReply {
-    let failed = |error: std::io::Error| {
-        AuthReply::Refused(format!("the account could not be looked up: {error}").into_bytes())
+    let whole = |mut account: Account| {
+        account.groups = account::groups(&name, account.gid)?;
+        Ok(account)
     };
-    let account = match account::find(&name) {
-        Ok(Some(account)) => account,
-        Ok(None) => return AuthReply::NoAccount { name },
-        Err(error) => return failed(error),
-    };
-    match account::groups(&name, account.gid) {
-        Ok(groups) => AuthReply::Granted(Identity {
+    let found = account::find(&name).and_then(|found| found.map(whole).transpose());
+    match found {
+        Ok(account) => AuthReply::Granted {
             name,
-            uid: account.uid.as_raw(),
-            gid: account.gid.as_raw(),
-            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-            home: account.home.into_os_string().into_vec(),
-        }),
-        Err(error) => failed(error),
+            account,
+            session: None,
+        },
+        Err(error) => refused(format_args!("the account could not be looked up: {error}")),
     }
 }
 

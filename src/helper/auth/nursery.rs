@@ -6,19 +6,18 @@
 //! another; a helper that asks meanwhile forks its own auth, as it does where there is no nursery.
 
 use super::stamps::Stamps;
-use super::{Asked, answer_by};
-use crate::config::Config;
+use super::{Asked, Asks, answer_by, died, refused};
 use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
-use crate::wire::{AuthReply, AuthWord, Broken, Channel, Silence, Stay, ToAuth, ToNursery};
+use crate::wire::{Broken, Channel, Silence, ToAuth, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -41,7 +40,8 @@ const ANSWERED: i32 = 90;
 const UNABLE: i32 = 91;
 
 /// Files that say which libraries are loaded.
-const DECIDING: [&str; 3] = [
+const DECIDING: [&str; 4] = [
+    SERVICES,
     "/etc/nsswitch.conf",
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
@@ -95,10 +95,7 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
     if confine::die_with(master).is_err() {
         return OVER;
     }
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let signals = process::block(&set).and_then(|()| Ok(SignalFd::with_flags(&set, flags)?));
+    let signals = process::take_signals(&SigSet::from(Signal::SIGCHLD));
     let (Ok(signals), Ok(descriptors)) = (signals, getrlimit(Resource::RLIMIT_NOFILE)) else {
         return BROKEN;
     };
@@ -134,15 +131,10 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
 }
 
 /// The services that sessions of these settings name.
-fn services(prepared: &Prepared) -> Vec<&OsStr> {
-    let hosts = prepared.loaded.hosts.configs();
-    let named = hosts
-        .chain([prepared.config()])
-        .filter_map(|config: &Config| config.pam_service_name.as_deref());
-    let mut all: Vec<&OsStr> = named.collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+fn services(prepared: &Prepared) -> BTreeSet<&OsStr> {
+    let all = prepared.loaded.hosts.configs().chain([prepared.config()]);
+    all.filter_map(|config| config.pam_service_name.as_deref())
+        .collect()
 }
 
 /// Loads libpam, the modules of the services, and the modules of the name service; none where there is no PAM.
@@ -169,11 +161,7 @@ fn load(prepared: &Prepared) -> Option<Pam> {
 /// The files that say what is loaded. A service that is edited may name other modules: logins would go on without them here, but would
 /// have them to load.
 fn deciding(prepared: &Prepared) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = DECIDING
-        .iter()
-        .chain([&SERVICES])
-        .map(PathBuf::from)
-        .collect();
+    let mut all = DECIDING.map(PathBuf::from).to_vec();
     let services = services(prepared).into_iter();
     all.extend(services.map(|service| Path::new(SERVICES).join(service)));
     all
@@ -249,7 +237,7 @@ impl Nursery {
         oom::do_not_spare();
         let (soft, hard) = self.descriptors;
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
-        let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+        let mut channel = Asks::new(channel);
         // Asked before the channel was passed on: nothing is waited for.
         let Ok(Some(ToAuth::Ask {
             name,
@@ -289,12 +277,10 @@ impl Nursery {
             let Some(Auth { channel, helper: _ }) = self.auths.remove(&pid) else {
                 continue;
             };
-            let mut channel = Channel::<AuthWord, ToAuth>::new(channel);
+            let mut channel = Asks::new(channel);
             if !matches!(ended, process::Ended::Exited(ANSWERED | UNABLE)) {
-                let reply = AuthReply::Refused(super::died(ended).to_string().into_bytes());
-                let stay = Stay::Ends;
                 // Helper may be what has ended.
-                let _ = channel.send(&AuthWord { reply, stay });
+                let _ = channel.send(&refused(died(ended)));
             }
             // A module may have left a process behind that holds the channel: that one is not waited for.
             socket::shut(channel.as_fd());
@@ -318,7 +304,7 @@ mod tests {
         let auth = Auth { channel, helper };
         assert!(auth.works_for(helper) && !auth.works_for(Pid::from_raw(1)));
         // What has ended is told, also where somebody still has the channel.
-        let copy = socket::duplicate(auth.channel.as_fd()).unwrap();
+        let copy = auth.channel.try_clone().unwrap();
         socket::shut(auth.channel.as_fd());
         assert_eq!(socket::receive(ours.as_fd(), &mut [0]).unwrap(), 0);
         drop((ours, copy));

@@ -3,7 +3,6 @@
 use crate::sys::pam::{Login, Pam, Refused};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Checks the password; gives the name the login goes on with, and the login, which ends when it is dropped.
 ///
@@ -17,19 +16,7 @@ pub fn check<'a>(
     rhost: &str,
 ) -> Result<(Vec<u8>, Login<'a>), Refused> {
     // Without a name PAM would ask a service that nobody has chosen.
-    let service = service.ok_or_else(|| Refused {
-        step: "pam_start",
-        code: 0,
-        text: "no service".to_owned(),
-    })?;
+    let service = service.ok_or_else(|| Refused::new("pam_start", 0, "no service"))?;
     let mut login = pam.login(service.as_bytes(), name, password, rhost)?;
     login.run().map(|name| (name, login))
-}
-
-/// Whether the host has a file of that service.
-pub fn is_configured(service: Option<&OsStr>) -> bool {
-    let service = Path::new(service.unwrap_or_default());
-    ["/etc/pam.d", "/usr/lib/pam.d"]
-        .iter()
-        .any(|place| Path::new(place).join(service).exists())
 }

@@ -3,6 +3,7 @@
 use super::{Asked, Reason, shells};
 use crate::sys::account;
 use crate::sys::pam::Refused;
+use std::ffi::OsStr;
 use std::path::Path;
 
 // Codes of `_pam_types.h` that have a cure of their own.
@@ -12,8 +13,8 @@ const AUTH_ERR: i32 = 7;
 const AUTHINFO_UNAVAIL: i32 = 9;
 const MODULE_UNKNOWN: i32 = 28;
 
-/// What PAM's refusal means here, and what is known about the cure. A service is `configured` if the host has a file for it.
-pub fn reason(asked: &Asked<'_>, configured: bool, refused: Refused) -> Reason {
+/// What PAM's refusal means here, and what is known about the cure.
+pub fn reason(asked: &Asked<'_>, refused: Refused) -> Reason {
     let Refused { step, code, text } = refused;
     let Some(service) = asked.service else {
         return Reason::new(
@@ -22,7 +23,7 @@ pub fn reason(asked: &Asked<'_>, configured: bool, refused: Refused) -> Reason {
     };
     let shown = service.to_string_lossy();
     let mut reason = format!("PAM service {shown}: {text} ({step}, code {code})");
-    if !configured {
+    if !is_configured(service) {
         reason.push_str(&format!(
             "; there is no /etc/pam.d/{shown}: create it or set pam_service_name"
         ));
@@ -45,6 +46,14 @@ pub fn reason(asked: &Asked<'_>, configured: bool, refused: Refused) -> Reason {
         ));
     }
     Reason::new(reason)
+}
+
+/// Whether the host has a file of that service, as far as can be seen.
+fn is_configured(service: &OsStr) -> bool {
+    ["/etc/pam.d", "/usr/lib/pam.d"].iter().any(|place| {
+        let file = Path::new(place).join(service);
+        file.try_exists().unwrap_or(true)
+    })
 }
 
 /// The account's shell if it is not among those of the host. The same is done for a name that nobody has: how long a refusal takes must not

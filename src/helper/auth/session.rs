@@ -1,11 +1,12 @@
 //! A PAM session and the records of a login, kept for as long as helper lives and closed however it ends; auth, still root.
 
-use super::{Asked, explain, say};
+use super::{Asked, Asks, explain, refused, say};
 use crate::sys::pam::Login;
 use crate::sys::syslog::{Level, Syslog};
 use crate::sys::utmp::Record;
 use crate::sys::{clock, confine, limits, process};
-use crate::wire::{AuthReply, AuthWord, Channel, Message, Stay};
+use crate::wire::AuthReply;
+use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::Duration;
 use zeroize::Zeroize;
@@ -17,20 +18,14 @@ const CLOSING: u32 = 120;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the session of a login that holds, reports it, and stays until helper has gone or this process is asked to end.
-pub fn keep<In: Message>(
-    mut login: Login<'_>,
-    reply: AuthReply,
-    asked: Asked<'_>,
-    mut channel: Channel<AuthWord, In>,
-) {
-    let user = match &reply {
-        AuthReply::Granted(identity) => identity.name.clone(),
-        AuthReply::NoAccount { name } => name.clone(),
-        AuthReply::Refused(_) => return say(&mut channel, reply),
+pub fn keep(mut login: Login<'_>, mut reply: AuthReply, asked: Asked<'_>, mut channel: Asks) {
+    let AuthReply::Granted { name, session, .. } = &mut reply else {
+        return say(&mut channel, reply);
     };
+    let unable = |why: &dyn Display| refused(format_args!("no session could be opened: {why}"));
     // What is opened from here on must be closed: neither helper's death nor a request to end may cut it short.
     if let Err(error) = confine::outlive(channel.as_fd()).and_then(|()| process::catch_endings()) {
-        return say(&mut channel, refused(&error.to_string()));
+        return say(&mut channel, unable(&error));
     }
     let before = limits::current();
     process::end_within(OPENING);
@@ -39,23 +34,17 @@ pub fn keep<In: Message>(
     if let Err(refusal) = opened {
         // Modules may have something to put in order.
         drop(login);
-        let reason = explain(&asked, refusal);
-        return say(&mut channel, refused(&reason.to_string()));
+        return say(&mut channel, unable(&explain(&asked, refusal)));
     }
     login.forget_password();
     asked.password.zeroize();
-    let mut record = Record::new(asked.helper, &user, asked.rhost.as_bytes());
+    let mut record = Record::new(asked.helper, name, asked.rhost.as_bytes());
     record.begin(clock::now());
-    let word = AuthWord {
-        reply,
-        stay: Stay::Accounts {
-            limits: limits::changed(&before),
-        },
-    };
+    *session = Some(limits::changed(&before));
     // Before anybody can know that the session is there.
     process::silence_session();
     // Helper may have gone while PAM worked.
-    if channel.send(&word).is_ok() {
+    if channel.send(&reply).is_ok() {
         process::until_over(channel.as_fd());
     }
     // The records first: they need nobody's help.
@@ -68,8 +57,4 @@ pub fn keep<In: Message>(
         let text = format!("the session of a login was not closed in order: {reason}");
         log.send(Level::Warning, text.as_bytes());
     }
-}
-
-fn refused(why: &str) -> AuthReply {
-    AuthReply::Refused(format!("no session could be opened: {why}").into_bytes())
 }

@@ -4,6 +4,7 @@ use super::{Asked, Reason, SHADOW, identity, refused, shells};
 use crate::sys::account;
 use crate::sys::clock;
 use crate::sys::crypt::Crypt;
+use crate::sys::names;
 use crate::wire::AuthReply;
 use std::collections::HashMap;
 use std::fs::File;
@@ -43,7 +44,7 @@ fn check(
         opened => shells::read(SHADOW, opened)?,
     };
     let text = Zeroizing::new(text);
-    let entry = Entry::find(&text, name).or_else(|| account::hash(name).map(Entry::ageless));
+    let entry = Entry::find(&text, name).or_else(|| names::hash(name).map(Entry::ageless));
     let hash = entry.as_ref().map(|entry| entry.hash.as_slice());
     let hash = hash.filter(|hash| !matches!(**hash, [] | [b'!' | b'*', ..] | [b'x']));
     let usable = hash.is_some();

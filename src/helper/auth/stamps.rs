@@ -1,6 +1,5 @@
 //! Whether the files that libraries and modules were loaded from are still what they were; nursery.
 
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -46,8 +45,7 @@ impl Stamps {
 }
 
 fn stamp(path: &PathBuf) -> Option<Stamp> {
-    let found: io::Result<_> = std::fs::metadata(path);
-    let meta = found.ok()?;
+    let meta = std::fs::metadata(path).ok()?;
     Some((
         [meta.dev(), meta.ino(), meta.size()],
         [

@@ -1,14 +1,15 @@
 //! Data connections, and the client's socket once somebody may read it; greeter, worker, and helper after login.
 
-use super::{Fuse, Parcel, accept_with, canonical, send_now, send_with, stream, wait};
+use super::{Fuse, Parcel, plain, send_now, send_with, stream, wait};
 use crate::sys::confine::Confined;
 use crate::sys::memory;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrStorage, sockopt};
+use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrLike, SockaddrStorage, sockopt};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The peer has ended its direction (poll(2)); nix has no name for it.
@@ -34,12 +35,30 @@ impl Fuse {
     }
 }
 
-/// [`accept`](super::accept) for a data connection, which does not block either.
+/// Takes one waiting data connection, which does not block either, with its peer's address, an IPv4-mapped one as the kernel gives it.
 ///
 /// # Errors
-/// As [`super::accept`].
+/// Nothing waits (`WouldBlock`), or the kernel cannot give it now.
 pub fn accept_data(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    accept_with(listener, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let room = size_of::<libc::sockaddr_storage>();
+    let mut length = libc::socklen_t::try_from(room).unwrap_or(0);
+    let address = storage.as_mut_ptr().cast::<libc::sockaddr>();
+    // SAFETY: address points to as many writable bytes as length says, and both outlive the call.
+    let raw =
+        unsafe { libc::accept4(listener.as_raw_fd(), address, &raw mut length, flags.bits()) };
+    let raw = Errno::result(raw)?;
+    // SAFETY: accept4 has just made this descriptor and nothing else knows it.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // SAFETY: address points to a whole sockaddr_storage, zeroed, into which the kernel has written what length says.
+    let peer = unsafe { SockaddrStorage::from_raw(address, Some(length)) };
+    Ok((socket, plain(peer.ok_or(Errno::EAFNOSUPPORT)?)?))
+}
+
+/// A mapped IPv4 address as IPv4, anything else as it is: how addresses are compared (attacks B-034).
+pub fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
 }
 
 /// Another port of an address, as [`canonical`] has it; a link-local one is nothing without its interface (RFC 4007).

@@ -3,7 +3,7 @@
 mod data;
 
 pub use data::{
-    PEER_ENDED, accept_data, acknowledge, at_once, at_port, connect_data, connected,
+    PEER_ENDED, accept_data, acknowledge, at_once, at_port, canonical, connect_data, connected,
     control_options, finish, listen_data, receive, receives, send_last, sends, wait_for_client,
 };
 
@@ -11,14 +11,13 @@ use super::heap;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrLike,
-    SockaddrStorage, sockopt,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
+    sockopt,
 };
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A descriptor of the client's that its holder passes on and never reads, writes or asks about.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Parcel {
     /// # Errors
     /// No descriptors left.
     pub fn fuse(&self) -> io::Result<Fuse> {
-        duplicate(self.0.as_fd()).map(Fuse)
+        self.0.try_clone().map(Fuse)
     }
 
     /// The number to keep open across a fork.
@@ -65,12 +64,7 @@ impl Fuse {
 /// # Errors
 /// No descriptors or memory left.
 pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socket::socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?)
+    pair(SockType::SeqPacket)
 }
 
 /// A connected pair for a stream of bytes, close-on-exec: the control connection between its carrier and the worker.
@@ -78,12 +72,12 @@ pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// No descriptors or memory left.
 pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socket::socketpair(
-        AddressFamily::Unix,
-        SockType::Stream,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?)
+    pair(SockType::Stream)
+}
+
+fn pair(kind: SockType) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket::socketpair(AddressFamily::Unix, kind, None, flags)?)
 }
 
 /// Whether the peer of this pair has gone, whatever it has left to read.
@@ -243,7 +237,7 @@ fn length<T: TryFrom<usize> + Default>(bytes: usize) -> T {
 ///
 /// # Errors
 /// The address is taken, forbidden or not this host's.
-pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
+pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = stream(at.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
     socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(at))?;
@@ -251,15 +245,7 @@ pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
     // musl, is not taken here; the largest is.
     let backlog = Backlog::new(1024).unwrap_or(Backlog::MAXALLOWABLE);
     socket::listen(&socket, backlog)?;
-    Ok(socket)
-}
-
-/// Takes one waiting connection with its peer's address, an IPv4-mapped one as the kernel gives it.
-///
-/// # Errors
-/// Nothing waits (`WouldBlock`), or the kernel cannot give it now.
-pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
-    accept_with(listener, SockFlag::SOCK_CLOEXEC)
+    Ok(socket.into())
 }
 
 /// The address at the other end.
@@ -278,16 +264,6 @@ pub fn local(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     plain(socket::getsockname::<SockaddrStorage>(of.as_raw_fd())?)
 }
 
-/// Another descriptor of the same socket, close-on-exec and above the standard three.
-///
-/// # Errors
-/// No descriptor is left.
-pub fn duplicate(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let raw = nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(3))?;
-    // SAFETY: the descriptor was just made and nothing else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
-}
-
 /// Whether the socket takes connections.
 pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
     socket::getsockopt(&socket, sockopt::AcceptConn).unwrap_or(false)
@@ -303,11 +279,6 @@ pub fn nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// A mapped IPv4 address as IPv4, anything else as it is: how addresses are compared (attacks B-034).
-pub fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
-}
-
 /// Ends both directions of a connection, which wakes whoever is blocked on it in another thread.
 pub fn shut(socket: BorrowedFd<'_>) {
     // The peer may have been faster; then there is nothing to end.
@@ -320,17 +291,12 @@ pub fn shut(socket: BorrowedFd<'_>) {
 /// The kernel's word, never an interruption.
 pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now());
-                // Rounded up, so that a deadline is never reached early and polled for in a loop.
-                let part = u64::from(left.subsec_nanos().div_ceil(1_000_000));
-                let millis = left.as_secs().saturating_mul(1000).saturating_add(part);
-                PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
-                    .unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = deadline.map_or(PollTimeout::NONE, |at| {
+            // Rounded up, so that a deadline is never reached early and polled for in a loop.
+            const PART: Duration = Duration::from_nanos(999_999);
+            let left = at.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left.saturating_add(PART)).unwrap_or(PollTimeout::MAX)
+        });
         match nix::poll::poll(fds, timeout) {
             Ok(count) => return Ok(count > 0),
             Err(Errno::EINTR) => {}
@@ -359,22 +325,6 @@ pub fn send_some(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> 
 pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
     // The client is being turned away: if it does not take the reason, nothing is lost.
     let _ = send_some(on, bytes);
-}
-
-fn accept_with(listener: BorrowedFd<'_>, flags: SockFlag) -> io::Result<(OwnedFd, SocketAddr)> {
-    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let room = size_of::<libc::sockaddr_storage>();
-    let mut length = libc::socklen_t::try_from(room).unwrap_or(0);
-    let address = storage.as_mut_ptr().cast::<libc::sockaddr>();
-    // SAFETY: address points to as many writable bytes as length says, and both outlive the call.
-    let raw =
-        unsafe { libc::accept4(listener.as_raw_fd(), address, &raw mut length, flags.bits()) };
-    let raw = Errno::result(raw)?;
-    // SAFETY: accept4 has just made this descriptor and nothing else knows it.
-    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-    // SAFETY: address points to a whole sockaddr_storage, zeroed, into which the kernel has written what length says.
-    let peer = unsafe { SockaddrStorage::from_raw(address, Some(length)) };
-    Ok((socket, plain(peer.ok_or(Errno::EAFNOSUPPORT)?)?))
 }
 
 fn send_with(on: BorrowedFd<'_>, bytes: &[u8], flags: MsgFlags) -> io::Result<Option<usize>> {
