@@ -81,8 +81,8 @@ struct Master {
     prepared: Prepared,
     /// Who signs for new sessions, if there is TLS.
     keys: Option<Keys>,
-    /// When that was last started.
-    tried: Instant,
+    /// When one was last started in the place of one that had ended.
+    tried: Option<Instant>,
     /// Keyholders of earlier certificates, which end with their last session.
     retired: Vec<Pid>,
     /// Who forks the processes that check passwords.
@@ -166,7 +166,6 @@ fn stay(
     // Read before the environment is forgotten (reference §2.6).
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let zone = Zone::load();
-    let tried = Instant::now();
     let keys = settle(&prepared, keep_error)?;
     fences.say();
     let serving = launch::describe(&service, prepared.config());
@@ -187,7 +186,7 @@ fn stay(
         sources,
         prepared,
         keys,
-        tried,
+        tried: None,
         retired: Vec::new(),
         listeners,
         signals: process::take_signals(&heeded()).map_err(|error| format!("signalfd: {error}"))?,
@@ -404,10 +403,11 @@ impl Master {
     fn recover(&mut self) {
         self.nursery.recover(&self.prepared);
         let wanted = self.keys.is_none() && self.prepared.config().ssl_enable;
-        if !wanted || self.tried.elapsed() < RECOVERY {
+        let lately = self.tried.is_some_and(|tried| tried.elapsed() < RECOVERY);
+        if !wanted || lately {
             return;
         }
-        self.tried = Instant::now();
+        self.tried = Some(Instant::now());
         match Keys::start(&self.prepared) {
             Ok(keys) => self.keys = keys,
             Err(mistakes) => log::error!("no TLS: {}", mistakes.join("; ")),
@@ -439,7 +439,6 @@ impl Master {
                 self.prepared = prepared;
                 self.retire();
                 self.keys = keys;
-                self.tried = Instant::now();
                 log::info!("configuration and certificates read again; new sessions use them");
             }
             Err(mistakes) => {
