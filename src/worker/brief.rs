@@ -110,8 +110,7 @@ impl Session {
             let left = usize::try_from(last.saturating_sub(at)).unwrap_or(MOST);
             match nix::sys::sendfile::sendfile(line.socket(), &file, Some(&mut at), left) {
                 Ok(count) if count > 0 => line.add(count),
-                Err(Errno::EINTR) => {}
-                // The socket is full, or the file is none for sendfile(2), or shorter now: the data thread deals with it.
+                // The socket is full, or the file is none for sendfile(2), or shorter now, or does not come: the data thread deals with it.
                 Ok(_) | Err(_) => {
                     return Ok(Brief::Left(Work::Download {
                         file,

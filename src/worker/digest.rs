@@ -233,7 +233,7 @@ fn read(
                 left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
                 step(count)?;
             }
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => step(0)?,
             Err(why) => return Err(End::Local(why)),
         }
     }

@@ -339,7 +339,8 @@ impl Run<'_> {
                 // The file has become shorter: what was promised cannot be sent (reference §9.2).
                 Ok(0) => return Err(End::Network),
                 Ok(count) => self.moved(count)?,
-                Err(Errno::EINTR) => {}
+                // A file may say so for ever.
+                Err(Errno::EINTR) => self.uncut()?,
                 Err(Errno::EAGAIN) => self.line.room(self.stall)?,
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
                     return self.copy_from(file, offset, end);
@@ -381,7 +382,10 @@ impl Run<'_> {
                     left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
                     count
                 }
-                Err(Errno::EINTR) => continue,
+                Err(Errno::EINTR) => {
+                    self.uncut()?;
+                    continue;
+                }
                 Err(error) => return Err(End::Local(error)),
             };
             let raw = buffers.raw.get(..count).unwrap_or_default();

@@ -90,6 +90,32 @@ fn a_home_that_does_not_answer() {
     back_to_base(&server);
 }
 
+/// A file whose reading is interrupted each time it is tried keeps nobody from ABOR, and no checksum outlives its client: without the mend
+/// it was tried for ever, by the thread that hears the client.
+#[test]
+fn a_file_that_is_never_read() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "ascii_download_enable=YES\n");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Restless) else {
+        return;
+    };
+    for kind in ["TYPE I", "TYPE A"] {
+        let mut c = Client::alice();
+        assert_eq!(c.cmd(kind).code(), "200");
+        let (_, data) = c.begin("RETR odd/x");
+        c.says("NOOP", "200 NOOP ok.");
+        c.says("ABOR", "426 Failure writing network stream.");
+        c.next("226 ABOR successful.");
+        drop((data, c));
+        back_to_base(&server);
+    }
+    let mut c = Client::alice();
+    c.send(b"HASH odd/x\r\n");
+    drop(c);
+    back_to_base(&server);
+}
+
 /// A disk that has less room than it says, as a thinly provisioned one.
 struct Thin;
 

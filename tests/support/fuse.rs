@@ -14,6 +14,8 @@ pub enum Fault {
     Endless,
     /// It answers until it is told to be silent.
     Silent,
+    /// Whoever reads a file is told each time that the call was interrupted.
+    Restless,
 }
 
 /// The file system, until it is dropped.
@@ -30,6 +32,7 @@ const LOOKUP: u32 = 1;
 const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
 const OPEN: u32 = 14;
+const READ: u32 = 15;
 const STATFS: u32 = 17;
 const INIT: u32 = 26;
 const OPENDIR: u32 = 27;
@@ -86,8 +89,11 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool) {
         if silent.load(Ordering::SeqCst) || matches!(kind, FORGET | BATCH_FORGET | INTERRUPT) {
             continue;
         }
-        let (error, text) =
-            answer(kind, node, about, fault).map_or((libc::ENOSYS, vec![]), |t| (0, t));
+        let unknown = match (kind, fault) {
+            (READ, Fault::Restless) => libc::EINTR,
+            _ => libc::ENOSYS,
+        };
+        let (error, text) = answer(kind, node, about, fault).map_or((unknown, vec![]), |t| (0, t));
         let mut reply = Vec::new();
         reply.extend_from_slice(&(16 + text.len() as u32).to_ne_bytes());
         reply.extend_from_slice(&(-error).to_ne_bytes());
