@@ -183,12 +183,20 @@ fn closed_by(config: &Config, anonymous: bool, gate: Gate) -> Option<&'static st
         Gate::Upload => first(&[write, upload]),
         Gate::Mkdir => first(&[write, mkdir]),
         Gate::OtherWrite => first(&[write, other]),
-        Gate::SetTime => first(&[write, time, other]),
-        Gate::SetMode | Gate::SetFacts => first(&[write, mode, time, other]),
+        Gate::SetMode => first(&[write, mode]),
+        Gate::SetFacts if !anonymous => first(&[write, mode, time]),
+        // Whose modes nobody may change, whatever the option.
+        Gate::SetTime | Gate::SetFacts => first(&[write, time, other]),
         Gate::Download => first(&[(config.download_enable, "download_enable=NO")]),
         Gate::List | Gate::ListArgument => first(&[(config.dirlist_enable, "dirlist_enable=NO")]),
         Gate::Epsv | Gate::Pasv => first(&[(config.pasv_enable, "pasv_enable=NO")]),
         Gate::Eprt | Gate::Port => first(&[(config.port_enable, "port_enable=NO")]),
-        Gate::Digest | Gate::Open | Gate::Known | Gate::Tls => None,
+        Gate::Digest => first(&[
+            (config.download_enable, "download_enable=NO"),
+            (config.hash_enable, "hash_enable=NO"),
+            anon(config.anon_hash_enable, "anon_hash_enable=NO"),
+        ]),
+        Gate::Tls => first(&[(config.ssl_enable, "ssl_enable=NO")]),
+        Gate::Open | Gate::Known => None,
     }
 }

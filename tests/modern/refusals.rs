@@ -134,6 +134,24 @@ fn an_option() {
     );
     assert_eq!(times("\"a.exe refused by deny_file\"", last), 1);
     drop(server);
+    let closed = "hash_enable=NO\nchmod_enable=NO\n";
+    let server = Server::start(&host, closed);
+    let mut c = Client::alice();
+    c.says("PBSZ 0", "550 Permission denied.");
+    logged("\"PBSZ refused: ssl_enable=NO\"");
+    c.says("XCRC file", "550 Permission denied.");
+    logged("\"XCRC refused: hash_enable=NO\"");
+    c.says("MFF UNIX.mode=0644; file", "550 Permission denied.");
+    logged("\"MFF refused: chmod_enable=NO\"");
+    let mut c = Client::anonymous();
+    // It may change no mode, whatever chmod_enable says.
+    c.says("MFF UNIX.mode=0644; pub/file", "550 Permission denied.");
+    logged("\"MFF refused: anon_other_write_enable=NO\"");
+    drop(server);
+    let server = Server::start(&host, "anon_hash_enable=NO\n");
+    Client::anonymous().says("HASH pub/file", "550 Permission denied.");
+    logged("\"HASH refused: anon_hash_enable=NO\"");
+    drop(server);
     // The commonest surprise of virtual users.
     let _server = Server::start(&host, GUESTS);
     let mut c = Client::alice();
