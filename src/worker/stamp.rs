@@ -42,6 +42,12 @@ pub fn mff(session: &mut Session, arg: &[u8]) -> Flow {
     let time = permitted(session, Gate::SetTime, b"") && !denied(session.config, b"MDTM");
     let mode = permitted(session, Gate::SetMode, b"") && !denied(session.config, b"SITE");
     if wanted.modify.is_some() && !time || wanted.mode.is_some() && !mode {
+        let gate = if wanted.modify.is_some() && !time {
+            Gate::SetTime
+        } else {
+            Gate::SetMode
+        };
+        session.shut(b"MFF", gate);
         session.reply(550, b"Permission denied.");
         return Ok(());
     }

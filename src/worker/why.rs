@@ -4,6 +4,7 @@ use super::Class;
 use super::commands::Gate;
 use super::state::Session;
 use crate::config::Config;
+use crate::sys::socket;
 use nix::errno::Errno;
 use std::net::Ipv4Addr;
 
@@ -27,13 +28,13 @@ impl Session {
         } else {
             cure(why)
         };
-        self.note(&format!("cannot create the file: {}{cure}", why.desc()));
+        self.beside(format!("cannot create the file: {}{cure}", why.desc()));
     }
 
     /// Why the file of a download is not sent. That there is none needs no words: the line of the failed download has its name.
     pub fn unsent(&mut self, why: &str) {
         if self.verdict.recorded && !why.is_empty() {
-            self.note(&format!("cannot send the file: {why}"));
+            self.beside(format!("cannot send the file: {why}"));
         }
     }
 
@@ -42,7 +43,7 @@ impl Session {
         if !self.verdict.recorded || matches!(why, Errno::ENOENT | Errno::EEXIST) {
             return;
         }
-        self.note(&format!("cannot do it: {}{}", why.desc(), cure(why)));
+        self.beside(format!("cannot do it: {}{}", why.desc(), cure(why)));
     }
 
     /// Why a directory could not be entered.
@@ -87,13 +88,15 @@ impl Session {
             0 => u16::MAX.into(),
             most => most,
         };
-        let address = told.map_or_else(
-            || "PASV has no address to tell (pasv_address)".to_owned(),
-            |told| format!("PASV tells this client {told} (pasv_address)"),
-        );
+        // EPSV, which is what a client of IPv6 says, tells none.
+        let address = match told {
+            _ if socket::canonical(self.local.ip()).is_ipv6() => String::new(),
+            Some(told) => format!("; PASV tells this client {told} (pasv_address)"),
+            None => "; PASV has no address to tell (pasv_address)".to_owned(),
+        };
         self.once(format!(
             "no data connection came within {} seconds (accept_timeout): ports {} to {most} (pasv_min_port, pasv_max_port) must be open in \
-             the firewall and be forwarded; {address}",
+             the firewall and be forwarded{address}",
             config.accept_timeout,
             config.pasv_min_port.max(1024),
         ));
@@ -116,9 +119,28 @@ impl Session {
         ));
     }
 
-    /// Says a reason, the first time: a client may try as often as it likes.
+    /// Says a reason beside the line that the log has of what failed. Where there is no such line, as in a log of transfers only, standard
+    /// error gets it: the first time.
+    fn beside(&mut self, text: String) {
+        let config = self.config;
+        let own = config.xferlog_enable && !config.xferlog_std_format;
+        if config.syslog_enable || config.dual_log_enable || own {
+            self.note(&text);
+        } else {
+            self.first(text);
+        }
+    }
+
+    /// Says a reason, the first time, if what the session does is written anywhere.
     fn once(&mut self, text: String) {
-        if !self.verdict.recorded || self.told.len() >= REMEMBERED || self.told.contains(&text) {
+        if self.verdict.recorded {
+            self.first(text);
+        }
+    }
+
+    /// The first time: a client may try as often as it likes.
+    fn first(&mut self, text: String) {
+        if self.told.len() >= REMEMBERED || self.told.contains(&text) {
             return;
         }
         self.note(&text);
@@ -161,12 +183,20 @@ fn closed_by(config: &Config, anonymous: bool, gate: Gate) -> Option<&'static st
         Gate::Upload => first(&[write, upload]),
         Gate::Mkdir => first(&[write, mkdir]),
         Gate::OtherWrite => first(&[write, other]),
-        Gate::SetTime => first(&[write, time, other]),
-        Gate::SetMode | Gate::SetFacts => first(&[write, mode, time, other]),
+        Gate::SetMode => first(&[write, mode]),
+        Gate::SetFacts if !anonymous => first(&[write, mode, time]),
+        // Whose modes nobody may change, whatever the option.
+        Gate::SetTime | Gate::SetFacts => first(&[write, time, other]),
         Gate::Download => first(&[(config.download_enable, "download_enable=NO")]),
         Gate::List | Gate::ListArgument => first(&[(config.dirlist_enable, "dirlist_enable=NO")]),
         Gate::Epsv | Gate::Pasv => first(&[(config.pasv_enable, "pasv_enable=NO")]),
         Gate::Eprt | Gate::Port => first(&[(config.port_enable, "port_enable=NO")]),
-        Gate::Digest | Gate::Open | Gate::Known | Gate::Tls => None,
+        Gate::Digest => first(&[
+            (config.download_enable, "download_enable=NO"),
+            (config.hash_enable, "hash_enable=NO"),
+            anon(config.anon_hash_enable, "anon_hash_enable=NO"),
+        ]),
+        Gate::Tls => first(&[(config.ssl_enable, "ssl_enable=NO")]),
+        Gate::Open | Gate::Known => None,
     }
 }

@@ -3,7 +3,7 @@
 use super::logged;
 use crate::support::host::FTP;
 use crate::support::server::output;
-use crate::support::{Client, Host, Server};
+use crate::support::{Client, Host, Server, wait};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
 
@@ -86,6 +86,31 @@ fn a_change() {
     assert_eq!(times("cannot do it: ", "\"/home/alice/nothing\""), 5);
 }
 
+/// A log of transfers has no line of what failed, and standard error gets the reason: once, however often it is tried.
+#[test]
+fn a_change_that_no_log_has() {
+    let host = Host::new();
+    host.mkdir("/home/alice/roots", 0);
+    let _server = Server::start(&host, "xferlog_std_format=YES\n");
+    let mut c = Client::alice();
+    for _ in 0..3 {
+        c.says("MKD roots/x", "550 Create directory operation failed.");
+        c.refused("STOR roots/x", "553 Could not create file.");
+    }
+    c.says("SITE CHMOD 600 roots", "550 SITE CHMOD command failed.");
+    let said = wait("the last of them", || {
+        let said = output();
+        said.contains("cannot do it: Operation not permitted")
+            .then_some(said)
+    });
+    for text in [
+        "cannot do it: Permission denied",
+        "cannot create the file: Permission denied",
+    ] {
+        assert_eq!(said.matches(text).count(), 1, "{said}");
+    }
+}
+
 #[test]
 fn an_option() {
     let host = Host::new();
@@ -108,6 +133,24 @@ fn an_option() {
         1
     );
     assert_eq!(times("\"a.exe refused by deny_file\"", last), 1);
+    drop(server);
+    let closed = "hash_enable=NO\nchmod_enable=NO\n";
+    let server = Server::start(&host, closed);
+    let mut c = Client::alice();
+    c.says("PBSZ 0", "550 Permission denied.");
+    logged("\"PBSZ refused: ssl_enable=NO\"");
+    c.says("XCRC file", "550 Permission denied.");
+    logged("\"XCRC refused: hash_enable=NO\"");
+    c.says("MFF UNIX.mode=0644; file", "550 Permission denied.");
+    logged("\"MFF refused: chmod_enable=NO\"");
+    let mut c = Client::anonymous();
+    // It may change no mode, whatever chmod_enable says.
+    c.says("MFF UNIX.mode=0644; pub/file", "550 Permission denied.");
+    logged("\"MFF refused: anon_other_write_enable=NO\"");
+    drop(server);
+    let server = Server::start(&host, "anon_hash_enable=NO\n");
+    Client::anonymous().says("HASH pub/file", "550 Permission denied.");
+    logged("\"HASH refused: anon_hash_enable=NO\"");
     drop(server);
     // The commonest surprise of virtual users.
     let _server = Server::start(&host, GUESTS);
@@ -156,6 +199,19 @@ fn a_data_connection() {
     let told = "\"no data connection came within 1 seconds (accept_timeout): ports 50000 to 50009 (pasv_min_port, pasv_max_port) \
                 must be open in the firewall and be forwarded; PASV tells this client 203.0.113.5 (pasv_address)\"";
     assert_eq!(times(told, last), 1);
+}
+
+/// A client of IPv6 asks by EPSV, which tells no address.
+#[test]
+fn a_data_connection_over_ipv6() {
+    let host = Host::new();
+    let lines = "accept_timeout=1\nlisten=NO\nlisten_ipv6=YES\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::connect6();
+    c.login("alice");
+    c.epsv();
+    c.says("NLST", "425 Failed to establish connection.");
+    logged("(pasv_min_port, pasv_max_port) must be open in the firewall and be forwarded\"");
 }
 
 #[test]
