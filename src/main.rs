@@ -94,13 +94,17 @@ fn glued(parser: &mut lexopt::Parser) -> OsString {
     OsString::from_vec(text.as_bytes().trim_ascii_start().to_vec())
 }
 
-/// Has the configuration read and what it names on this host looked at; gives remarks, and those about certificates.
-fn read(sources: &[Source]) -> Result<(config::Loaded, Vec<String>, Vec<String>), Vec<String>> {
+/// Has the configuration read and what it names on this host looked at; gives remarks, if somebody is `told` them, and those about
+/// certificates.
+fn read(
+    sources: &[Source],
+    told: bool,
+) -> Result<(config::Loaded, Vec<String>, Vec<String>), Vec<String>> {
     let found = reader::load(sources);
     if !found.good {
         return Err(found.mistakes);
     }
-    let mut here = reader::check(&found.loaded);
+    let mut here = reader::check(&found.loaded, told);
     match master::keys::try_out(&found.loaded) {
         Ok(remarks) if here.good => return Ok((found.loaded, here.remarks, remarks)),
         Ok(_) => {}
@@ -130,7 +134,7 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
         }
         ExitCode::from(REFUSED)
     };
-    let (loaded, remarks) = match read(&sources) {
+    let (loaded, remarks) = match read(&sources, !client) {
         // The keyholder that serves makes its remarks again.
         Ok((loaded, remarks, _)) => (loaded, remarks),
         Err(mistakes) => return refuse(inherited.connection(), mistakes),

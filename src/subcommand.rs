@@ -75,7 +75,7 @@ pub fn run(what: Subcommand, sources: &[Source]) -> ExitCode {
 }
 
 fn check(sources: &[Source]) -> ExitCode {
-    match read(sources) {
+    match read(sources, true) {
         Ok((loaded, remarks, more)) => {
             let waits = config::waits_to_be_started(&loaded);
             let warnings: Vec<String> = (remarks.into_iter())

@@ -457,7 +457,7 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !found.good {
         return Err(found.mistakes);
     }
-    let here = reader::check(&found.loaded);
+    let here = reader::check(&found.loaded, false);
     if !here.good {
         return Err(here.mistakes);
     }

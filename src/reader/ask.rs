@@ -199,9 +199,11 @@ pub fn load(sources: &[Source]) -> Found {
     found
 }
 
-/// Has settings held against this host.
-pub fn check(loaded: &Loaded) -> Found {
-    ask(Who::nobody(), May::Open, loaded, |host| host.check(loaded))
+/// Has settings held against this host. Remarks are made where somebody is `told` them: they take a look at every file of a single user.
+pub fn check(loaded: &Loaded, told: bool) -> Found {
+    ask(Who::nobody(), May::Open, loaded, |host| {
+        host.check(loaded, told)
+    })
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.

@@ -136,11 +136,12 @@ impl Host {
         }
     }
 
-    /// Holds settings against this host.
-    fn check(&self, loaded: &Loaded) -> io::Result<()> {
+    /// Holds settings against this host, with remarks if somebody is `told` them.
+    fn check(&self, loaded: &Loaded, told: bool) -> io::Result<()> {
         let mut mistakes = config::check_system(self, loaded);
         mistakes.extend(too_few_fences(loaded));
-        self.tell(loaded, loaded, &mistakes, &config::remarks(self, loaded))
+        let remarks = told.then(|| config::remarks(self, loaded));
+        self.tell(loaded, loaded, &mistakes, &remarks.unwrap_or_default())
     }
 
     /// Compiles filters for who has forked this process.

@@ -7,6 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
 use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 
 /// Started with one system call that fails: `children` too, or in the first process alone.
@@ -117,6 +119,53 @@ fn the_process_id_of_a_server_in_the_background() {
         });
         assert_eq!(host.exists(path), path == "/mnt/null");
     }
+}
+
+/// Files of single users are looked at where somebody is told of them. Without the mend a reload, for which all clients wait, and every
+/// connection under inetd opened each of them, and stood still with their file system.
+#[test]
+fn files_of_users_are_left_alone() {
+    const SEEN: &str = "/mnt/strace";
+    let host = Host::new();
+    let lines = format!("{BASE}user_config_dir=/etc/users\n");
+    std::fs::create_dir_all("/etc/users").unwrap();
+    host.write("/etc/users/bob", "write_enable=NO\n");
+    host.write(CONFIG, &lines);
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", SEEN, "-e", "trace=openat"]);
+    strace.args([PROGRAM, CONFIG, "--pid-file", "/run/pid"]);
+    strace.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut server = strace.stdin(Stdio::null()).spawn().unwrap();
+    wait("the server", || listening().then_some(()));
+    let opened = || {
+        let seen = String::from_utf8_lossy(&host.read(SEEN)).into_owned();
+        assert!(seen.contains(CONFIG), "{seen}");
+        seen.matches("/etc/users/bob").count()
+    };
+    let told = opened();
+    host.write(CONFIG, &format!("{lines}ftpd_banner=again\n"));
+    let master = String::from_utf8_lossy(&host.read("/run/pid")).into_owned();
+    let master = Pid::from_raw(master.trim().parse().unwrap());
+    kill(master, Signal::SIGHUP).unwrap();
+    wait("the reload", || {
+        Client::dial()
+            .reply()
+            .text()
+            .contains("again")
+            .then_some(())
+    });
+    let reloaded = opened();
+    kill(master, Signal::SIGTERM).unwrap();
+    server.wait().unwrap();
+    assert!(told > 0 && reloaded == told, "{told} {reloaded}");
+    host.write(CONFIG, &format!("{lines}listen=NO\n"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    let client = Client::dial();
+    let socket = OwnedFd::from(listener.accept().unwrap().0);
+    let mut server = strace.stdin(socket).spawn().unwrap();
+    client.greeted().says("QUIT", "221 Goodbye.");
+    server.wait().unwrap();
+    assert_eq!(opened(), 0);
 }
 
 /// What lacks for a moment says nothing about filters: without the mend the server did without them for as long as it ran.

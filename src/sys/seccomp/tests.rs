@@ -504,6 +504,56 @@ fn arguments_are_looked_at_to_their_full_width() {
     assert_eq!(run(&code, MACHINE, 6, [0; 6]), TRAP);
 }
 
+/// What rows say of a call, read one after another.
+fn said(list: List, call: u32, arguments: [u64; 6]) -> u32 {
+    let rows = list.rows();
+    let of: Vec<&&Row> = rows.iter().filter(|row| row.call == call.into()).collect();
+    let holds = |test: &Test| arguments[usize::from(test.argument)] & test.mask == test.value;
+    let may = of.iter().any(|row| match row.when {
+        When::Always => true,
+        When::Never => false,
+        When::One(ways) => ways.iter().any(|way| way.iter().all(holds)),
+    });
+    let otherwise = of.first().map_or(list.otherwise(), |row| row.otherwise);
+    match otherwise {
+        _ if may => ALLOW,
+        Answer::Kill => KILL_PROCESS,
+        Answer::Errno(error) => ERRNO | u32::from(error),
+    }
+}
+
+/// However short a program is made: for every call, with each argument that a row names as it is there, and off by something.
+#[test]
+fn each_program_means_its_rows() {
+    for list in every() {
+        let program = list.program().unwrap();
+        for call in (0..600).chain([0x4000_0000, u32::MAX]) {
+            let mut tried = vec![[0; 6], [u64::MAX; 6]];
+            for row in list.rows() {
+                let When::One(ways) = row.when else { continue };
+                for way in ways.iter().filter(|_| row.call == call.into()) {
+                    let mut right = [0; 6];
+                    let values = way.iter().map(|test| (usize::from(test.argument), test));
+                    values.for_each(|(at, test)| right[at] = test.value);
+                    tried.push(right);
+                    for test in *way {
+                        for off in [1, 1 << 20, 1 << 32, 1 << 63, test.mask, !test.mask] {
+                            let mut other = right;
+                            other[usize::from(test.argument)] ^= off;
+                            tried.push(other);
+                        }
+                    }
+                }
+            }
+            for arguments in tried {
+                let wanted = said(list, call, arguments);
+                let got = run(program, MACHINE, call, arguments);
+                assert_eq!(got, wanted, "{list:?}: {call} {arguments:x?}");
+            }
+        }
+    }
+}
+
 /// A row for one machine alone is one too few on the other, unless the other has no such call.
 #[test]
 fn what_only_one_machine_has() {
