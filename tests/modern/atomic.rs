@@ -439,9 +439,9 @@ fn no_room_for_the_hidden_file() {
     let _waits = c.passive();
     c.says("STOR full/new", "553 Could not create file.");
     c.says("QUIT", "221 Goodbye.");
-    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
-    assert!(
-        log.contains("cannot create the file: No space left on device"),
-        "{log}"
-    );
+    wait("the reason in the log", || {
+        let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+        log.contains("cannot create the file: No space left on device")
+            .then_some(())
+    });
 }
