@@ -484,6 +484,10 @@ fn listings_in_a_jail() {
 #[test]
 fn a_client_that_waits_for_the_reply_is_not_slow() {
     let host = Host::new();
+    // The original leaves it to the client's kernel, which waits at times.
+    if !host.ours() {
+        return;
+    }
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     let mut listing = || {
