@@ -379,6 +379,26 @@ fn secure_email_list() {
     ]);
 }
 
+/// An empty line of the list lets no empty password in.
+#[test]
+fn secure_email_list_with_an_empty_line() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.write("/etc/emails", "good@host\n\nbetter@host\n");
+    let _server = Server::start(
+        &host,
+        "secure_email_list_enable=YES\nemail_password_file=/etc/emails\n",
+    );
+    Client::connect().script(&[
+        ("USER ftp", PASSWORD),
+        ("PASS ", WRONG),
+        ("USER ftp", PASSWORD),
+        ("PASS better@host", IN),
+    ]);
+}
+
 #[test]
 fn before_login_little_is_served() {
     let host = Host::new();
