@@ -1,4 +1,4 @@
-//! The ports of passive data connections: those of this host, and those clients are told; pure, used by helper and by the rules.
+//! The ports of passive data connections: those of this host, and those clients are told; pure, used by helper, worker and the rules.
 
 use super::Config;
 use std::ops::RangeInclusive;

@@ -234,14 +234,19 @@ const TABLE: &[Row] = &[
         .feat(Feature::New(|_| said("XSHA512"))),
 ];
 
-/// Whether this session may use the gate now: the one place where permission is decided.
+/// Whether this session may use the gate now.
 pub fn permitted(session: &Session, gate: Gate, arg: &[u8]) -> bool {
+    shut(session, gate, arg).is_none()
+}
+
+/// What shuts the gate to this session now, if anything does.
+pub fn shut(session: &Session, gate: Gate, arg: &[u8]) -> Option<Shut> {
     let who = Who {
         anonymous: session.anonymous(),
         epsv_all: session.epsv_all,
     };
     let listing = gate == Gate::ListArgument && !arg.is_empty();
-    open(session.config, who, if listing { Gate::List } else { gate })
+    shut_to(session.config, who, if listing { Gate::List } else { gate })
 }
 
 /// What a gate asks of a session besides its options.
@@ -251,31 +256,52 @@ struct Who {
     epsv_all: bool,
 }
 
-fn open(config: &Config, who: Who, gate: Gate) -> bool {
-    let write = |anonymous_may: bool| config.write_enable && (!who.anonymous || anonymous_may);
-    let set_time = config.mdtm_write && write(config.anon_other_write_enable);
-    let set_mode = config.write_enable && config.chmod_enable && !who.anonymous;
+/// What shuts a gate: the first setting that does, or else what the client is or has said.
+#[derive(Debug, Clone, Copy)]
+pub struct Shut(pub Option<&'static str>);
+
+/// The one place where permission is decided.
+fn shut_to(config: &Config, who: Who, gate: Gate) -> Option<Shut> {
+    let first = |asked: &[(bool, Option<&'static str>)]| {
+        let shut = asked.iter().find(|(open, _)| !open);
+        shut.map(|(_, setting)| Shut(*setting))
+    };
+    let anon = |open: bool, setting| (open || !who.anonymous, Some(setting));
+    let write = (config.write_enable, Some("write_enable=NO"));
+    let upload = anon(config.anon_upload_enable, "anon_upload_enable=NO");
+    let mkdir = anon(config.anon_mkdir_write_enable, "anon_mkdir_write_enable=NO");
+    let other = anon(config.anon_other_write_enable, "anon_other_write_enable=NO");
+    let download = (config.download_enable, Some("download_enable=NO"));
+    let passive = (config.pasv_enable, Some("pasv_enable=NO"));
+    let active = (config.port_enable, Some("port_enable=NO"));
+    let known = (!who.anonymous, None);
+    let free = (!who.epsv_all, None);
     match gate {
-        Gate::Open | Gate::ListArgument => true,
-        Gate::Upload => write(config.anon_upload_enable),
-        Gate::Mkdir => write(config.anon_mkdir_write_enable),
-        Gate::OtherWrite => write(config.anon_other_write_enable),
-        Gate::Download => config.download_enable,
-        Gate::List => config.dirlist_enable,
-        Gate::Epsv => config.pasv_enable,
-        Gate::Pasv => config.pasv_enable && !who.epsv_all,
-        Gate::Eprt => config.port_enable,
-        Gate::Port => config.port_enable && !who.epsv_all,
-        Gate::Known => !who.anonymous,
-        Gate::SetTime => set_time,
-        Gate::SetMode => set_mode,
-        Gate::Digest => {
-            config.download_enable
-                && config.hash_enable
-                && (!who.anonymous || config.anon_hash_enable)
+        Gate::Open | Gate::ListArgument => None,
+        Gate::Upload => first(&[write, upload]),
+        Gate::Mkdir => first(&[write, mkdir]),
+        Gate::OtherWrite => first(&[write, other]),
+        Gate::Download => first(&[download]),
+        Gate::List => first(&[(config.dirlist_enable, Some("dirlist_enable=NO"))]),
+        Gate::Epsv => first(&[passive]),
+        Gate::Pasv => first(&[passive, free]),
+        Gate::Eprt => first(&[active]),
+        Gate::Port => first(&[active, free]),
+        Gate::Known => first(&[known]),
+        Gate::SetTime => first(&[write, (config.mdtm_write, Some("mdtm_write=NO")), other]),
+        Gate::SetMode => first(&[write, (config.chmod_enable, Some("chmod_enable=NO")), known]),
+        Gate::Digest => first(&[
+            download,
+            (config.hash_enable, Some("hash_enable=NO")),
+            anon(config.anon_hash_enable, "anon_hash_enable=NO"),
+        ]),
+        Gate::SetFacts => {
+            let time = shut_to(config, who, Gate::SetTime)?;
+            let mode = shut_to(config, who, Gate::SetMode)?;
+            // Anonymous clients change no modes, whatever the option.
+            Some(if who.anonymous { time } else { mode })
         }
-        Gate::SetFacts => set_time || set_mode,
-        Gate::Tls => config.ssl_enable,
+        Gate::Tls => first(&[(config.ssl_enable, Some("ssl_enable=NO"))]),
     }
 }
 
@@ -292,12 +318,12 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
         return Ok(());
     }
     if let Some(row) = find(verb) {
-        if permitted(session, row.gate, &command.arg) {
+        let Some(shut) = shut(session, row.gate, &command.arg) else {
             return (row.run)(session, &command.arg);
-        }
+        };
         match row.closed {
             Closed::Denied => {
-                session.shut(verb, row.gate);
+                session.shut_out(verb, shut);
                 session.reply(550, b"Permission denied.");
             }
             Closed::Unknown => session.reply(500, b"Unknown command."),
@@ -405,7 +431,7 @@ impl Offer<'_> {
                 anonymous,
                 epsv_all,
             };
-            enabled && open(self.config, who, gate)
+            enabled && shut_to(self.config, who, gate).is_none()
         };
         class(self.config.local_enable, false) || class(self.config.anonymous_enable, true)
     }

@@ -1,6 +1,6 @@
 //! Times and modes set after an upload: MFMT, MFF (draft-somers-ftp-mfxx) and SITE UTIME, under the rules of MDTM and SITE CHMOD; worker.
 
-use super::commands::{Gate, Offer, denied, permitted};
+use super::commands::{Gate, Offer, denied, permitted, shut};
 use super::state::{Flow, Session};
 use crate::ftp::{facts, mfxx, verb};
 use crate::wire::{Change, Outcome};
@@ -47,7 +47,9 @@ pub fn mff(session: &mut Session, arg: &[u8]) -> Flow {
         } else {
             Gate::SetMode
         };
-        session.shut(b"MFF", gate);
+        if let Some(shut) = shut(session, gate, b"") {
+            session.shut_out(b"MFF", shut);
+        }
         session.reply(550, b"Permission denied.");
         return Ok(());
     }

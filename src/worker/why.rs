@@ -1,9 +1,9 @@
 //! Why the client was refused: it is told in general only, and the log what an administrator can do about it; worker.
 
 use super::Class;
-use super::commands::Gate;
+use super::commands::Shut;
 use super::state::Session;
-use crate::config::Config;
+use crate::config::ports;
 use crate::sys::socket;
 use nix::errno::Errno;
 use std::net::Ipv4Addr;
@@ -64,10 +64,10 @@ impl Session {
         if link { LINK } else { "" }.to_owned()
     }
 
-    /// Which option shuts a gate for a command.
-    pub fn shut(&mut self, verb: &[u8], gate: Gate) {
+    /// Which option has shut the gate of a command; nothing if it is the client that has.
+    pub fn shut_out(&mut self, verb: &[u8], shut: Shut) {
         let guest = self.verdict.class == Class::Guest;
-        if let Some(option) = closed_by(self.config, self.anonymous(), gate) {
+        if let Shut(Some(option)) = shut {
             let mut text = format!("{} refused: {option}", short(verb));
             if guest && self.anonymous() && option.starts_with("anon_") {
                 text.push_str(", which counts for guests without virtual_use_local_privs");
@@ -83,11 +83,7 @@ impl Session {
 
     /// That nobody has come to the passive port: as a rule a firewall, or an address that leads elsewhere.
     pub fn unmet(&mut self, told: Option<Ipv4Addr>) {
-        let config = self.config;
-        let most = match config.pasv_max_port {
-            0 => u16::MAX.into(),
-            most => most,
-        };
+        let range = ports::passive(self.config);
         // EPSV, which is what a client of IPv6 says, tells none.
         let address = match told {
             _ if socket::canonical(self.local.ip()).is_ipv6() => String::new(),
@@ -95,10 +91,11 @@ impl Session {
             None => "; PASV has no address to tell (pasv_address)".to_owned(),
         };
         self.once(format!(
-            "no data connection came within {} seconds (accept_timeout): ports {} to {most} (pasv_min_port, pasv_max_port) must be open in \
+            "no data connection came within {} seconds (accept_timeout): ports {} to {} (pasv_min_port, pasv_max_port) must be open in \
              the firewall and be forwarded{address}",
-            config.accept_timeout,
-            config.pasv_min_port.max(1024),
+            self.config.accept_timeout,
+            range.start(),
+            range.end(),
         ));
     }
 
@@ -163,40 +160,5 @@ fn cure(why: Errno) -> &'static str {
         "; files cannot be renamed from one file system to another"
     } else {
         ""
-    }
-}
-
-/// The first option that shuts the gate, as a setting; nothing if it is the client that has shut it.
-fn closed_by(config: &Config, anonymous: bool, gate: Gate) -> Option<&'static str> {
-    let first = |asked: &[(bool, &'static str)]| {
-        let shut = asked.iter().find(|(open, _)| !open);
-        shut.map(|(_, setting)| *setting)
-    };
-    let anon = |open: bool, setting| (open || !anonymous, setting);
-    let write = (config.write_enable, "write_enable=NO");
-    let upload = anon(config.anon_upload_enable, "anon_upload_enable=NO");
-    let mkdir = anon(config.anon_mkdir_write_enable, "anon_mkdir_write_enable=NO");
-    let other = anon(config.anon_other_write_enable, "anon_other_write_enable=NO");
-    let time = (config.mdtm_write, "mdtm_write=NO");
-    let mode = (config.chmod_enable, "chmod_enable=NO");
-    match gate {
-        Gate::Upload => first(&[write, upload]),
-        Gate::Mkdir => first(&[write, mkdir]),
-        Gate::OtherWrite => first(&[write, other]),
-        Gate::SetMode => first(&[write, mode]),
-        Gate::SetFacts if !anonymous => first(&[write, mode, time]),
-        // Whose modes nobody may change, whatever the option.
-        Gate::SetTime | Gate::SetFacts => first(&[write, time, other]),
-        Gate::Download => first(&[(config.download_enable, "download_enable=NO")]),
-        Gate::List | Gate::ListArgument => first(&[(config.dirlist_enable, "dirlist_enable=NO")]),
-        Gate::Epsv | Gate::Pasv => first(&[(config.pasv_enable, "pasv_enable=NO")]),
-        Gate::Eprt | Gate::Port => first(&[(config.port_enable, "port_enable=NO")]),
-        Gate::Digest => first(&[
-            (config.download_enable, "download_enable=NO"),
-            (config.hash_enable, "hash_enable=NO"),
-            anon(config.anon_hash_enable, "anon_hash_enable=NO"),
-        ]),
-        Gate::Tls => first(&[(config.ssl_enable, "ssl_enable=NO")]),
-        Gate::Open | Gate::Known => None,
     }
 }
