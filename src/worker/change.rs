@@ -7,6 +7,7 @@ use crate::ftp::{reply, time};
 use crate::sys::clock;
 use crate::sys::tree::VirtualPath;
 use crate::wire::{Change, Outcome};
+use nix::errno::Errno;
 
 /// Whether `deny_file` has refused a change, which has then been said, and is a failure in the log as any other.
 fn refused(session: &mut Session, change: Change, path: &[u8]) -> bool {
@@ -18,6 +19,33 @@ fn refused(session: &mut Session, change: Change, path: &[u8]) -> bool {
     denied
 }
 
+/// A reply: its code and text.
+pub type Reply<'a> = (u16, &'a [u8]);
+
+/// Tells client and log how a change has ended: a success is logged before it is told, a failure after (reference §7.5).
+pub fn conclude(
+    session: &mut Session,
+    (change, text): (Change, Vec<u8>),
+    result: Result<(), Errno>,
+    (code, done): Reply<'_>,
+    failed: &[u8],
+) {
+    match result {
+        Ok(()) => {
+            session.changed(change, Outcome::Done, text);
+            session.reply(code, done);
+        }
+        Err(why) => fail(session, (change, text), why, failed),
+    }
+}
+
+/// The same of one that has failed.
+fn fail(session: &mut Session, (change, text): (Change, Vec<u8>), why: Errno, failed: &[u8]) {
+    session.undone(why);
+    session.reply(550, failed);
+    session.changed(change, Outcome::Failed, text);
+}
+
 /// MKD, XMKD.
 pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
     let path = session.expand(arg);
@@ -27,18 +55,9 @@ pub fn mkd(session: &mut Session, arg: &[u8]) -> Flow {
     // The kernel takes the umask off (reference §3.4).
     let result = session.tree.mkdir(&session.cwd, &path, 0o777);
     let text = session.log_path(&path);
-    match result {
-        Ok(()) => {
-            session.changed(Change::Mkdir, Outcome::Done, text.clone());
-            let text = [reply::quoted(&text).as_slice(), b" created"].concat();
-            session.reply(257, &text);
-        }
-        Err(why) => {
-            session.undone(why);
-            session.reply(550, b"Create directory operation failed.");
-            session.changed(Change::Mkdir, Outcome::Failed, text);
-        }
-    }
+    let made = [reply::quoted(&text).as_slice(), b" created"].concat();
+    let failed = b"Create directory operation failed.";
+    conclude(session, (Change::Mkdir, text), result, (257, &made), failed);
     Ok(())
 }
 
@@ -50,17 +69,14 @@ pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
     }
     let result = session.tree.rmdir(&session.cwd, &path);
     let text = session.log_path(&path);
-    match result {
-        Ok(()) => {
-            session.changed(Change::Rmdir, Outcome::Done, text);
-            session.reply(250, b"Remove directory operation successful.");
-        }
-        Err(why) => {
-            session.undone(why);
-            session.reply(550, b"Remove directory operation failed.");
-            session.changed(Change::Rmdir, Outcome::Failed, text);
-        }
-    }
+    let done: Reply = (250, b"Remove directory operation successful.");
+    conclude(
+        session,
+        (Change::Rmdir, text),
+        result,
+        done,
+        b"Remove directory operation failed.",
+    );
     Ok(())
 }
 
@@ -75,17 +91,14 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
         None => session.tree.unlink(&session.cwd, &path),
     };
     let text = session.log_path(&path);
-    match result {
-        Ok(()) => {
-            session.changed(Change::Delete, Outcome::Done, text);
-            session.reply(250, b"Delete operation successful.");
-        }
-        Err(why) => {
-            session.undone(why);
-            session.reply(550, b"Delete operation failed.");
-            session.changed(Change::Delete, Outcome::Failed, text);
-        }
-    }
+    let done: Reply = (250, b"Delete operation successful.");
+    conclude(
+        session,
+        (Change::Delete, text),
+        result,
+        done,
+        b"Delete operation failed.",
+    );
     Ok(())
 }
 
@@ -102,10 +115,13 @@ pub fn rnfr(session: &mut Session, arg: &[u8]) -> Flow {
             session.reply(350, b"Ready for RNTO.");
         }
         Err(why) => {
-            session.undone(why);
-            session.reply(550, b"RNFR command failed.");
             let text = session.log_path(&path);
-            session.changed(Change::Rename, Outcome::Failed, text);
+            fail(
+                session,
+                (Change::Rename, text),
+                why,
+                b"RNFR command failed.",
+            );
         }
     }
     Ok(())
@@ -130,17 +146,14 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
     }
     session.rename_from = None;
     let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
-    match result {
-        Ok(()) => {
-            session.changed(Change::Rename, Outcome::Done, text);
-            session.reply(250, b"Rename successful.");
-        }
-        Err(why) => {
-            session.undone(why);
-            session.reply(550, b"Rename failed.");
-            session.changed(Change::Rename, Outcome::Failed, text);
-        }
-    }
+    let done: Reply = (250, b"Rename successful.");
+    conclude(
+        session,
+        (Change::Rename, text),
+        result,
+        done,
+        b"Rename failed.",
+    );
     Ok(())
 }
 

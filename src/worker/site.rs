@@ -1,5 +1,6 @@
 //! SITE: CHMOD, UMASK, UTIME and HELP (reference §3.4.5); worker.
 
+use super::change::conclude;
 use super::commands::{Gate, denied, permitted};
 use super::stamp;
 use super::state::{Flow, Session};
@@ -50,17 +51,9 @@ fn chmod(session: &mut Session, arg: &[u8]) {
         session.changed(Change::Chmod, Outcome::Failed, text);
         return;
     };
-    match session.tree.chmod(&session.cwd, &path, bits) {
-        Ok(()) => {
-            session.changed(Change::Chmod, Outcome::Done, text);
-            session.reply(200, b"SITE CHMOD command ok.");
-        }
-        Err(why) => {
-            session.undone(why);
-            session.reply(550, b"SITE CHMOD command failed.");
-            session.changed(Change::Chmod, Outcome::Failed, text);
-        }
-    }
+    let result = session.tree.chmod(&session.cwd, &path, bits);
+    let (done, failed) = (b"SITE CHMOD command ok.", b"SITE CHMOD command failed.");
+    conclude(session, (Change::Chmod, text), result, (200, done), failed);
 }
 
 fn umask(session: &mut Session, arg: &[u8]) {
