@@ -21,12 +21,15 @@ pub const DEFAULT_FILES: [&str; 2] = ["/etc/vsftpd/vsftpd.conf", "/etc/vsftpd.co
 
 /// The lists that Red Hat's packages have in one directory with the configuration, which names none of them, and how their names begin
 /// where the original looks, and there.
-const LISTS: [&str; 4] = [
-    "userlist_file",
-    "chroot_list_file",
-    "banned_email_file",
-    "email_password_file",
+const LISTS: [(&str, Needed); 4] = [
+    ("userlist_file", Config::asks_userlist),
+    ("chroot_list_file", |config| config.chroot_list_enable),
+    ("banned_email_file", |config| config.deny_email_enable),
+    ("email_password_file", |config| {
+        config.secure_email_list_enable
+    }),
 ];
+type Needed = fn(&Config) -> bool;
 const PLACES: (&str, &str) = ("/etc/vsftpd.", "/etc/vsftpd/");
 
 /// The largest file read. The original reads the first 100000 bytes and silently leaves the rest.
@@ -205,16 +208,10 @@ impl<'a> Reader<'a> {
     fn find_lists(&mut self) {
         let exists = |path: &OsStr| self.view.open(Path::new(path), How::Entry).is_ok();
         let defaults = Config::default();
-        for name in LISTS {
+        for (name, needed) in LISTS {
             let config = &self.loaded.config;
-            let needed = match name {
-                "userlist_file" => config.asks_userlist(),
-                "chroot_list_file" => config.chroot_list_enable,
-                "banned_email_file" => config.deny_email_enable,
-                _ => config.secure_email_list_enable,
-            };
             let row = position(name.as_bytes()).and_then(|at| TABLE.get(at));
-            let Some(row) = row.filter(|_| needed && !self.loaded.is_set(name)) else {
+            let Some(row) = row.filter(|_| needed(config) && !self.loaded.is_set(name)) else {
                 continue;
             };
             let Value::Text(Some(original)) = row.value(&defaults) else {
