@@ -18,6 +18,8 @@ pub use data::{Refused, Side, Stream};
 pub use describe::describe;
 pub use identity::Identity;
 pub use link::{Ready, forget, handshake, last_words};
+#[cfg(test)]
+pub use records::tests::configs;
 pub use settings::{Secure, Settings};
 pub use shape::is_handshake;
 pub use store::{Entry, Made};

@@ -345,4 +345,4 @@ fn put(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation
 )]
-mod tests;
+pub(super) mod tests;

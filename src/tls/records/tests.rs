@@ -25,7 +25,7 @@ fn soon() -> Instant {
 }
 
 /// A server and a client of its certificate; the client shows the same one, `padding` times more than it need.
-fn configs(
+pub fn configs(
     version: &'static SupportedProtocolVersion,
     padding: Option<usize>,
 ) -> (ServerConfig, ClientConfig) {

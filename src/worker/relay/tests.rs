@@ -3,10 +3,8 @@
 use super::Relay;
 use crate::sys::socket;
 use crate::tls;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ServerConnection, StreamOwned};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -17,29 +15,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 type Client = StreamOwned<ClientConnection, UnixStream>;
 
-fn configs() -> (ServerConfig, ClientConfig) {
-    let pair = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = certificate.self_signed(&pair).unwrap().der().clone();
-    let key = PrivateKeyDer::try_from(pair.serialize_der()).unwrap();
-    let provider = Arc::new(tls::provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let server = server.with_safe_default_protocol_versions().unwrap();
-    let server = server.with_no_client_auth();
-    let client = ClientConfig::builder_with_provider(provider);
-    let client = client.with_safe_default_protocol_versions().unwrap();
-    let client = client.with_root_certificates(roots).with_no_client_auth();
-    (
-        server.with_single_cert(vec![certificate], key).unwrap(),
-        client,
-    )
-}
-
 /// Both ends of a connection after its handshake, with nothing left to be said.
 fn connected() -> (ServerConnection, OwnedFd, Client) {
-    let (server, client) = configs();
+    let (server, client) = tls::configs(&rustls::version::TLS13, None);
     let (ours, theirs) = socket::stream_pair().unwrap();
     let client = std::thread::spawn(move || {
         let name = ServerName::try_from("localhost").unwrap();
