@@ -3,8 +3,8 @@
 use super::listen::Listeners;
 use crate::config::Config;
 use crate::sys::{process, socket};
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// What there is to serve.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub enum Service {
     },
 }
 
-/// Sockets this process was started with, taken over before anything else is opened.
+/// Sockets this process was started with, taken over before anything else is opened: those that systemd has passed (sd_listen_fds(3)), and then
+/// standard input, if it is an Internet socket: inetd, or systemd with `StandardInput=socket`. Some of them listen.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// Passed by systemd (sd_listen_fds(3)).
-    passed: Vec<OwnedFd>,
-    /// Standard input, if it is an Internet socket: inetd, or systemd with `StandardInput=socket`.
-    input: Option<OwnedFd>,
+    all: Vec<TcpStream>,
+    /// Some were passed.
+    passed: bool,
 }
 
 impl Inherited {
@@ -36,36 +36,36 @@ impl Inherited {
     /// open is nobody's business here (attacks B-127).
     pub fn take() -> Self {
         let passed = process::passed_descriptors();
-        let numbers: Vec<_> = passed.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
+        let numbers: Vec<_> = passed.iter().map(AsRawFd::as_raw_fd).collect();
         process::close_except(&numbers);
-        let input = std::io::stdin();
-        let input = socket::local(input.as_fd())
-            .ok()
-            .and_then(|_| input.as_fd().try_clone_to_owned().ok());
-        Self { passed, input }
+        let mut all: Vec<TcpStream> = passed.into_iter().map(TcpStream::from).collect();
+        let input = std::io::stdin().as_fd().try_clone_to_owned();
+        let input = input.ok().map(TcpStream::from);
+        let passed = !all.is_empty();
+        all.extend(input.filter(|input| input.local_addr().is_ok()));
+        Self { all, passed }
     }
 
     /// The client, if this program was started for one: passed by systemd, or standard input and most likely standard error.
     pub fn connection(&self) -> Option<BorrowedFd<'_>> {
-        let all = self.passed.iter().chain(&self.input).map(AsFd::as_fd);
-        all.into_iter()
-            .find(|one| !socket::is_listening(*one) && socket::peer(*one).is_ok())
+        let mut all = self.all.iter();
+        let one = all.find(|one| !listens(one) && one.peer_addr().is_ok());
+        one.map(AsFd::as_fd)
     }
 
     /// What to serve, as far as that was inherited.
     fn service(self) -> Option<Service> {
         let mut listeners = Vec::new();
-        for found in self.passed.into_iter().chain(self.input) {
-            if socket::is_listening(found.as_fd()) {
+        for found in self.all {
+            if listens(&found) {
                 // It may have been passed blocking; a connection that goes away must not hold the server.
-                if socket::nonblocking(found.as_fd()).is_ok() {
-                    listeners.push(found.into());
+                if found.set_nonblocking(true).is_ok() {
+                    listeners.push(TcpListener::from(OwnedFd::from(found)));
                 }
-            } else if let (Ok(peer), Ok(local)) =
-                (socket::peer(found.as_fd()), socket::local(found.as_fd()))
-            {
+            } else if let (Ok(peer), Ok(local)) = (found.peer_addr(), found.local_addr()) {
+                let client = found.into();
                 return Some(Service::One {
-                    client: found,
+                    client,
                     peer,
                     local,
                 });
@@ -75,13 +75,17 @@ impl Inherited {
     }
 }
 
+fn listens(socket: &TcpStream) -> bool {
+    socket::is_listening(socket.as_fd())
+}
+
 /// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was passed; else what was inherited.
 ///
 /// # Errors
 /// A sentence for the terminal that begins with the original's words.
 pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
     let own = config.listen || config.listen_ipv6;
-    if own && inherited.passed.is_empty() && inherited.connection().is_none() {
+    if own && !inherited.passed && inherited.connection().is_none() {
         return Listeners::open(config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {
@@ -93,10 +97,7 @@ pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String>
 /// What is served, for the log.
 pub fn describe(service: &Service, config: &Config) -> String {
     match service {
-        Service::Listen(listeners) => {
-            listeners.warn(config);
-            listeners.describe(config)
-        }
+        Service::Listen(listeners) => listeners.describe(config),
         Service::One { peer, .. } => format!("one connection of {}", peer.ip()),
     }
 }

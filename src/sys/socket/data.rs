@@ -1,14 +1,17 @@
 //! Data connections, and the client's socket once somebody may read it; greeter, worker, and helper after login.
 
-use super::{Fuse, Parcel, plain, send_now, send_with, stream, wait};
+use super::{Fuse, Parcel, send_now, wait};
 use crate::sys::confine::Confined;
 use crate::sys::memory;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::socket::{self, Backlog, MsgFlags, SockFlag, SockaddrLike, SockaddrStorage, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage,
+    sockopt,
+};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -231,7 +234,7 @@ pub fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
     )?)
 }
 
-/// As [`super::send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
+/// As [`send_some`], for the last bytes before [`finish`]: the kernel keeps them until then, so that the end mark travels with them and
 /// both are acknowledged at once.
 ///
 /// # Errors
@@ -263,5 +266,43 @@ fn random() -> io::Result<u32> {
         Ok(u32::from_ne_bytes(bytes))
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+/// Sends what fits without waiting, `None` if nothing does; SIGPIPE never comes.
+///
+/// # Errors
+/// The peer is gone.
+pub fn send_some(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    send_with(on, bytes, MsgFlags::empty())
+}
+
+fn send_with(on: BorrowedFd<'_>, bytes: &[u8], flags: MsgFlags) -> io::Result<Option<usize>> {
+    let flags = flags | MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match socket::send(on.as_raw_fd(), bytes, flags) {
+            Ok(sent) => return Ok(Some(sent)),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn stream(ip: IpAddr, flags: SockFlag) -> io::Result<OwnedFd> {
+    let family = if ip.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    Ok(socket::socket(family, SockType::Stream, flags, None)?)
+}
+
+fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        Ok(SocketAddrV4::new(v4.ip(), v4.port()).into())
+    } else if let Some(v6) = address.as_sockaddr_in6() {
+        Ok((*v6).into())
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
     }
 }

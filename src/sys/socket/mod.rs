@@ -4,18 +4,18 @@ mod data;
 
 pub use data::{
     PEER_ENDED, accept_data, acknowledge, at_once, at_port, canonical, connect_data, connected,
-    control_options, finish, listen_data, receive, receives, send_last, sends, wait_for_client,
+    control_options, finish, listen_data, receive, receives, send_last, send_some, sends,
+    wait_for_client,
 };
 
 use super::heap;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage,
-    sockopt,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, sockopt,
 };
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -238,30 +238,13 @@ fn length<T: TryFrom<usize> + Default>(bytes: usize) -> T {
 /// # Errors
 /// The address is taken, forbidden or not this host's.
 pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
-    let socket = stream(at.ip(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
-    socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
-    socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(at))?;
-    // The kernel caps it at net.core.somaxconn; the original's 32 loses bursts. A number above the C library's SOMAXCONN, 128 with
-    // musl, is not taken here; the largest is.
+    let socket = TcpListener::bind(at)?;
+    socket.set_nonblocking(true)?;
+    // Instead of the library's 128. The kernel caps it at net.core.somaxconn; the original's 32 loses bursts. A number above the C
+    // library's SOMAXCONN, 128 with musl, is not taken here; the largest is.
     let backlog = Backlog::new(1024).unwrap_or(Backlog::MAXALLOWABLE);
     socket::listen(&socket, backlog)?;
-    Ok(socket.into())
-}
-
-/// The address at the other end.
-///
-/// # Errors
-/// Not connected any more.
-pub fn peer(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    plain(socket::getpeername::<SockaddrStorage>(of.as_raw_fd())?)
-}
-
-/// The address at this end.
-///
-/// # Errors
-/// Not an Internet socket.
-pub fn local(of: BorrowedFd<'_>) -> io::Result<SocketAddr> {
-    plain(socket::getsockname::<SockaddrStorage>(of.as_raw_fd())?)
+    Ok(socket)
 }
 
 /// Whether the socket takes connections.
@@ -313,49 +296,11 @@ pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<boo
     wait(&mut [PollFd::new(fd, PollFlags::POLLIN)], deadline)
 }
 
-/// Sends what fits without waiting, `None` if nothing does; SIGPIPE never comes.
-///
-/// # Errors
-/// The peer is gone.
-pub fn send_some(on: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
-    send_with(on, bytes, MsgFlags::empty())
-}
-
-/// Sends what fits without waiting, for a last word to a client nobody will wait for.
+/// Sends what fits without waiting, for a last word to a client nobody will wait for; SIGPIPE never comes.
 pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     // The client is being turned away: if it does not take the reason, nothing is lost.
-    let _ = send_some(on, bytes);
-}
-
-fn send_with(on: BorrowedFd<'_>, bytes: &[u8], flags: MsgFlags) -> io::Result<Option<usize>> {
-    let flags = flags | MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-    loop {
-        match socket::send(on.as_raw_fd(), bytes, flags) {
-            Ok(sent) => return Ok(Some(sent)),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn stream(ip: IpAddr, flags: SockFlag) -> io::Result<OwnedFd> {
-    let family = if ip.is_ipv4() {
-        AddressFamily::Inet
-    } else {
-        AddressFamily::Inet6
-    };
-    Ok(socket::socket(family, SockType::Stream, flags, None)?)
-}
-
-fn plain(address: SockaddrStorage) -> io::Result<SocketAddr> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        Ok(SocketAddrV4::new(v4.ip(), v4.port()).into())
-    } else if let Some(v6) = address.as_sockaddr_in6() {
-        Ok((*v6).into())
-    } else {
-        Err(io::ErrorKind::InvalidInput.into())
-    }
+    let _ = socket::send(on.as_raw_fd(), bytes, flags);
 }
 
 /// Bytes the peer's kernel has not acknowledged yet, the end mark counted as one (tcp(7), SIOCOUTQ); of a local socket, something that is
