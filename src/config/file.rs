@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(view: &'a dyn View) -> Self {
         Self {
             view,
-            loaded: Loaded::defaults(),
+            loaded: Loaded::default(),
             mistakes: Vec::new(),
             spoiled: Vec::new(),
             incomplete: false,

@@ -46,6 +46,18 @@ pub struct Loaded {
     pub suites: Vec<u16>,
 }
 
+impl Default for Loaded {
+    /// Nobody has set anything.
+    fn default() -> Self {
+        Self {
+            config: Arc::default(),
+            origins: vec![Origin::Default; TABLE.len()],
+            hosts: Arc::default(),
+            suites: Vec::new(),
+        }
+    }
+}
+
 impl Loaded {
     /// Where the value of the option with this name came from.
     pub fn origin(&self, name: &str) -> &Origin {
@@ -63,16 +75,6 @@ impl Loaded {
     pub fn mistake(&self, option: &str, text: String) -> String {
         let origin = self.origin(option).clone();
         Mistake { origin, text }.to_string()
-    }
-
-    /// Nobody has set anything.
-    pub fn defaults() -> Self {
-        Self {
-            config: Arc::default(),
-            origins: vec![Origin::Default; TABLE.len()],
-            hosts: Arc::default(),
-            suites: Vec::new(),
-        }
     }
 
     /// Takes over what the reader has made of an option; false when there is no such option, or it takes no such value.

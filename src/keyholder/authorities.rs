@@ -2,9 +2,9 @@
 //! rights.
 
 use super::Telling;
-use super::load::{Unusable, mistake, read, say};
-use super::open::{Authorities, Opened};
-use crate::wire::FromKeyholder;
+use super::files::{Authorities, Opened};
+use super::load::{Unusable, read};
+use crate::wire::FromReader;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -22,17 +22,15 @@ pub fn tell(authorities: Authorities, telling: &mut Telling<'_>) -> Result<(), U
         Err(why) => {
             let path = path.to_string_lossy();
             let text = format!("SSL: cannot load CA file {path}: {why}");
-            mistake(telling, "ca_certs_file", text)?;
+            telling.mistake("ca_certs_file", text)?;
             return Err(Unusable);
         }
     };
     for anchor in roots.roots {
-        let authority = FromKeyholder::Authority {
-            subject: anchor.subject.to_vec(),
-            key: anchor.subject_public_key_info.to_vec(),
-            constraints: anchor.name_constraints.map(|names| names.to_vec()),
-        };
-        say(telling, &authority)?;
+        let constraints = anchor.name_constraints.map(|names| names.to_vec());
+        let key = anchor.subject_public_key_info.to_vec();
+        let authority = (anchor.subject.to_vec(), key, constraints);
+        telling.say(&FromReader::Authority(authority))?;
     }
     Ok(())
 }

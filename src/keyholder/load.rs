@@ -1,10 +1,11 @@
 //! Reads certificates and keys and makes sure that they fit, with a sentence about everything that does not; keyholder, without rights.
 
 use super::Telling;
-use super::open::{Files, LONGEST, Opened};
+use super::files::{Files, LONGEST, Opened};
 use super::validity;
+use crate::config::certificates::Pair;
 use crate::tls;
-use crate::wire::FromKeyholder;
+use crate::wire::FromReader;
 use rustls::SignatureScheme;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
@@ -40,21 +41,21 @@ pub fn load(
     if pairs.is_empty() {
         wrong = true;
         let text = "ssl_enable=YES needs a certificate: name one".to_owned();
-        mistake(telling, "rsa_cert_file", text)?;
+        telling.mistake("rsa_cert_file", text)?;
     }
     for files in pairs {
-        let certificate_option = files.pair.certificate_option;
+        let pair = files.pair.clone();
         match load_pair(files, &provider) {
             Ok((certified, remarks)) => {
                 for text in remarks {
-                    let remark = telling.loaded.mistake(certificate_option, text);
-                    say(telling, &FromKeyholder::Remark(remark.into_bytes()))?;
+                    let remark = telling.loaded.mistake(pair.certificate_option, text);
+                    telling.say(&FromReader::Remark(remark.into_bytes()))?;
                 }
-                keys.push(report(certified, telling)?);
+                keys.push(report(certified, pair, telling)?);
             }
             Err((option, text)) => {
                 wrong = true;
-                mistake(telling, option, text)?;
+                telling.mistake(option, text)?;
             }
         }
     }
@@ -161,6 +162,7 @@ pub fn read(file: Opened) -> Result<Zeroizing<Vec<u8>>, String> {
 /// Tells master the public half.
 fn report(
     certified: CertifiedKey,
+    pair: Pair,
     telling: &mut Telling<'_>,
 ) -> Result<Arc<dyn SigningKey>, Unusable> {
     let known = |scheme: &u16| {
@@ -168,18 +170,9 @@ fn report(
         certified.key.choose_scheme(&[scheme]).is_some()
     };
     let schemes = SCHEMES.into_iter().filter(known).collect();
-    say(telling, &FromKeyholder::Key { schemes })?;
+    telling.say(&FromReader::Key((pair.certificate, pair.key, schemes)))?;
     for certificate in &certified.cert {
-        say(telling, &FromKeyholder::Certificate(certificate.to_vec()))?;
+        telling.say(&FromReader::Certificate(certificate.to_vec()))?;
     }
     Ok(certified.key)
-}
-
-pub fn mistake(telling: &mut Telling<'_>, option: &str, text: String) -> Result<(), Unusable> {
-    let why = telling.loaded.mistake(option, text);
-    say(telling, &FromKeyholder::Mistake(why.into_bytes()))
-}
-
-pub fn say(telling: &mut Telling<'_>, message: &FromKeyholder) -> Result<(), Unusable> {
-    telling.master.send(message).map_err(|_| Unusable)
 }

@@ -1,25 +1,29 @@
-//! The keyholder: opens certificates and private keys as root, gives everything up, reads them, and signs handshakes for sessions; the only process that ever
-//! has a key in its memory.
+//! The keyholder: gives everything up, has certificates and private keys opened by master, reads them, and signs handshakes for sessions; the
+//! only process that ever has a key in its memory.
 //!
 //! It lives as long as anybody may still ask it: until master has closed its channel and every session has. So a session outlives a
 //! restart of the server with all it needs, and after SIGHUP the sessions of the old certificate end with the old keyholder.
 
 mod authorities;
+mod begin;
+mod files;
 mod load;
-mod open;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod validity;
 
-pub use open::{LIMITS, run};
+pub use begin::{LIMITS, run};
 
 use crate::config::Loaded;
+use crate::sys::confine::{Confined, Failure};
 use crate::sys::{socket, title};
 use crate::tls::is_handshake;
-use crate::wire::{Broken, Channel, FromKeyholder, Sign, SignReply, ToKeyholder};
+use crate::wire::{
+    Broken, Channel, FromKeyholder, FromReader, Sign, SignReply, ToKeyholder, ToReader,
+};
+use load::Unusable;
 use nix::poll::{PollFd, PollFlags};
-use open::{Authorities, Files};
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
 use std::io::ErrorKind;
@@ -29,13 +33,25 @@ use std::sync::Arc;
 /// New sessions taken before those that are there are answered again.
 const BURST: usize = 256;
 
-/// Its end of master's channel.
+/// Its end of master's channel; until it serves it says what a reader says.
 pub type Master = Channel<FromKeyholder, ToKeyholder>;
+pub type Beginning = Channel<FromReader, ToReader>;
 
 /// Master, and the settings that it is told about.
 struct Telling<'a> {
     loaded: &'a Loaded,
-    master: Master,
+    master: Beginning,
+}
+
+impl Telling<'_> {
+    fn say(&mut self, message: &FromReader) -> Result<(), Unusable> {
+        self.master.send(message).map_err(|_| Unusable)
+    }
+
+    fn mistake(&mut self, option: &str, text: String) -> Result<(), Unusable> {
+        let why = self.loaded.mistake(option, text);
+        self.say(&FromReader::Mistake(why.into_bytes()))
+    }
 }
 
 /// A session that may ask.
@@ -48,25 +64,34 @@ struct Session {
 /// status.
 fn work(
     loaded: &Loaded,
-    (files, authorities): (Vec<Files>, Authorities),
-    master: Master,
+    confined: Result<Confined, Failure>,
+    master: Beginning,
     title: bool,
 ) -> i32 {
     let mut telling = Telling { loaded, master };
-    let (keys, told) = (
-        load::load(files, &mut telling),
-        authorities::tell(authorities, &mut telling),
-    );
-    let mut master = telling.master;
-    let (Ok(keys), Ok(())) = (keys, told) else {
+    let keys = load(confined, &mut telling);
+    title::set(title, "KEYHOLDER");
+    let done = telling.say(&FromReader::Done(keys.is_ok()));
+    let (Ok(keys), Ok(())) = (keys, done) else {
         return 1;
     };
-    title::set(title, "KEYHOLDER");
-    if master.send(&FromKeyholder::Ready).is_err() {
-        return 1;
-    }
-    serve(&keys, master);
+    serve(&keys, Channel::new(telling.master.into_descriptor()));
     0
+}
+
+/// Every key, unless there are rights left.
+fn load(
+    confined: Result<Confined, Failure>,
+    telling: &mut Telling<'_>,
+) -> Result<Vec<Arc<dyn SigningKey>>, Unusable> {
+    if let Err(failure) = confined {
+        telling.mistake("secure_chroot_dir", failure.to_string())?;
+        return Err(Unusable);
+    }
+    let (files, authorities) = files::all(telling)?;
+    let keys = load::load(files, telling);
+    let told = authorities::tell(authorities, telling);
+    keys.and_then(|keys| told.map(|()| keys))
 }
 
 /// Answers until nobody is left who could ask.

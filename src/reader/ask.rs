@@ -13,7 +13,7 @@ use crate::sys::landlock::Reach;
 use crate::sys::process::{self, Ended, Errand};
 use crate::sys::seccomp::List;
 use crate::sys::socket;
-use crate::wire::{Channel, FromReader, ToReader};
+use crate::wire::{Authority, Channel, FromReader, Identity, ToReader};
 use caps::Capability;
 use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
@@ -28,6 +28,13 @@ use std::time::Duration;
 
 /// The kernel's user and group for who is nobody else (proc(5), overflowuid): before it is known whom the settings name.
 const NOBODY: u32 = 65534;
+
+/// What it takes to become anybody else.
+const NEEDED: &[Capability] = &[
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+];
 
 /// How long a reader may take, name service and all: master serves nobody else meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,12 +62,7 @@ pub struct Who {
 impl Who {
     /// Before any settings are known; without fences.
     pub fn nobody() -> Self {
-        let needed = [
-            Capability::CAP_SETUID,
-            Capability::CAP_SETGID,
-            Capability::CAP_SETPCAP,
-        ];
-        let needed = capability::bits(&needed);
+        let needed = capability::bits(NEEDED);
         let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
         if !able || !is_there(NOBODY) {
             return Self::kept();
@@ -69,7 +71,7 @@ impl Who {
             uid: Uid::from_raw(NOBODY),
             gid: Gid::from_raw(NOBODY),
             kept: false,
-            wanted: Wanted::default(),
+            ..Self::kept()
         }
     }
 
@@ -155,7 +157,7 @@ fn is_there(uid: u32) -> bool {
 }
 
 /// What a reader has found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
     /// The settings.
     pub loaded: Loaded,
@@ -167,6 +169,10 @@ pub struct Found {
     pub good: bool,
     /// The file of settings for a client.
     pub file: Option<OsString>,
+    /// Certificates and their keys.
+    pub identities: Vec<Identity>,
+    /// What clients' certificates may be held against.
+    pub authorities: Vec<Authority>,
     hosts: Vec<(HostName, Loaded)>,
     accounts: [Option<Account>; OPTIONS.len()],
     passive: Option<Passive>,
@@ -177,21 +183,14 @@ impl Found {
     fn nothing(base: &Loaded) -> Self {
         Self {
             loaded: base.clone(),
-            mistakes: Vec::new(),
-            remarks: Vec::new(),
-            good: false,
-            file: None,
-            hosts: Vec::new(),
-            accounts: [const { None }; OPTIONS.len()],
-            passive: None,
-            ended: None,
+            ..Self::default()
         }
     }
 }
 
 /// Has all sources read over the defaults.
 pub fn load(sources: &[Source]) -> Found {
-    let base = Loaded::defaults();
+    let base = Loaded::default();
     let mut found = ask(Who::nobody().fenced(), May::Open, &base, |host| {
         host.load(sources)
     });
@@ -220,11 +219,8 @@ pub fn overlay(
     if scope == Scope::Server {
         found.loaded.hosts = Arc::new(Hosts::of(found.hosts));
     }
-    if found.good {
-        Ok((found.loaded, found.remarks))
-    } else {
-        Err(found.mistakes)
-    }
+    let (read, mistakes) = ((found.loaded, found.remarks), found.mistakes);
+    found.good.then_some(read).ok_or(mistakes)
 }
 
 /// Has looked up what settings name.
@@ -242,25 +238,23 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     } else {
         Who::nobody().in_session(occasion)
     };
-    let found = ask(who, May::Nothing, &loaded, |host| {
-        host.names(&loaded, occasion)
-    });
-    for remark in &found.remarks {
-        log::error!("{remark}");
+    let work = |host: &Host| host.names(&loaded, occasion);
+    let found = ask(who, May::Nothing, &loaded, work);
+    let remarks = found.remarks.iter();
+    remarks.for_each(|remark| log::error!("{remark}"));
+    match found.accounts {
+        [Some(nopriv), others @ ..] if found.good => {
+            loaded.config = found.loaded.config;
+            let passive = found.passive;
+            let names = Names {
+                nopriv,
+                others,
+                passive,
+            };
+            Ok((loaded, names))
+        }
+        _ => Err(found.mistakes.join("; ")),
     }
-    let [Some(nopriv), others @ ..] = found.accounts else {
-        return Err(found.mistakes.join("; "));
-    };
-    loaded.config = found.loaded.config;
-    let names = Names {
-        nopriv,
-        others,
-        passive: found.passive,
-    };
-    found
-        .good
-        .then_some((loaded, names))
-        .ok_or_else(|| found.mistakes.join("; "))
 }
 
 /// Has a connection judged by hosts.allow and hosts.deny. Without an answer it is not good, for nobody knows what the rules would say.
@@ -270,15 +264,23 @@ pub fn judge(who: Who, base: &Loaded, client: SocketAddr, server: SocketAddr) ->
     })
 }
 
-/// Has filters compiled by a reader that reads nothing, and kept here. What it does not come to is compiled by who needs it.
-pub fn compile(who: Who, lists: impl FnOnce() -> Vec<List>) {
-    let base = Loaded::defaults();
-    ask(who, May::Compile, &base, |host| host.compile(lists()));
+/// What sessions are fenced with, in words; an error if that is not all there could be.
+pub type Fenced = Result<String, String>;
+
+/// Has filters compiled by a reader that reads nothing, and kept here, where they are wanted. What it does not come to is compiled by who needs
+/// it.
+pub fn compile(who: Who, lists: Option<impl FnOnce() -> Vec<List>>) -> Fenced {
+    let base = Loaded::default();
+    let found = ask(who, May::Compile, &base, |host| {
+        host.compile(lists.map(|lists| lists()))
+    });
+    let text = [found.remarks, found.mistakes].concat().join("; ");
+    if found.good { Ok(text) } else { Err(text) }
 }
 
 /// The modules of the host's name service for accounts, without those that are part of the C library; none if it is not known.
 pub fn modules(who: Who) -> Vec<String> {
-    let base = Loaded::defaults();
+    let base = Loaded::default();
     let found = ask(who.unfenced(), May::Nothing, &base, Host::modules);
     found.remarks
 }
@@ -288,7 +290,7 @@ pub fn modules(who: Who) -> Vec<String> {
 pub fn filters_hold(who: Who) -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        let base = Loaded::defaults();
+        let base = Loaded::default();
         let found = ask(who, May::Nothing, &base, Host::try_out);
         found.ended != Some(Ended::Exited(UNFILTERED))
     })
@@ -307,7 +309,7 @@ pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, P
 /// The address that was found, which is there to be read, or none.
 pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
     match channel.receive() {
-        Ok(Some(FromReader::Passive { address, .. })) => address.to_str()?.parse().ok(),
+        Ok(Some(FromReader::Passive((_, address, _)))) => address.to_str()?.parse().ok(),
         Ok(_) | Err(_) => None,
     }
 }
@@ -318,8 +320,8 @@ const UNFILTERED: i32 = 3;
 
 /// What a reader may say beside what it has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum May {
-    /// That it wants a file opened.
+pub enum May {
+    /// That it wants a file opened, until it says that it has all.
     Open,
     /// What a filter comes to.
     Compile,
@@ -329,22 +331,38 @@ enum May {
 
 /// Forks a reader and serves it until it is done.
 fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
+    attend(fork(who, work), may, base, false).0
+}
+
+/// Serves a process that was forked, a reader or one that begins as one does, until it is done, and waits for its end; one that has found
+/// everything good `stays` where that is wanted, and goes on with its channel.
+pub fn attend(
+    forked: io::Result<(Ours, Pid)>,
+    may: May,
+    base: &Loaded,
+    stays: bool,
+) -> (Found, Option<(Ours, Pid)>) {
     let mut found = Found::nothing(base);
-    let heard = fork(who, work).and_then(|(mut channel, pid)| {
+    let heard = forked.and_then(|(mut channel, pid)| {
         let errand = Errand::new(pid, PATIENCE);
         // One that does not read what it has asked for is not waited for.
         socket::nonblocking(channel.as_fd())?;
         let heard = hear(&mut channel, |fd| errand.speaks(fd), may, &mut found);
+        if stays && found.good && heard.is_some() {
+            return Ok(Some((channel, pid)));
+        }
         drop(channel);
         let ended = *found.ended.insert(errand.end()?);
+        let heard = heard.map(|()| None);
         heard.ok_or_else(|| io::Error::other(ended.to_string()))
     });
-    if let Err(error) = heard {
+    let stayed = heard.unwrap_or_else(|error| {
         found.good = false;
-        let text = format!("the process that reads settings and rules has failed: {error}");
+        let text = format!("the process that reads settings, rules and keys has failed: {error}");
         found.mistakes.push(text);
-    }
-    found
+        None
+    });
+    (found, stayed)
 }
 
 /// The end of the channel to a reader of who has forked it.
@@ -383,14 +401,11 @@ fn opened(path: &[u8], how: How) -> ToReader {
 fn hear(
     channel: &mut Ours,
     speaks: impl Fn(BorrowedFd<'_>) -> bool,
-    may: May,
+    mut may: May,
     found: &mut Found,
 ) -> Option<()> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    loop {
-        if !speaks(channel.as_fd()) {
-            return None;
-        }
+    while speaks(channel.as_fd()) {
         match channel.receive().ok()?? {
             FromReader::Open { path, how } if may == May::Open => {
                 channel.send(&opened(&path, how)).ok()?;
@@ -416,11 +431,7 @@ fn hear(
             FromReader::Account { number, account } => {
                 *found.accounts.get_mut(usize::from(number))? = Some(account);
             }
-            FromReader::Passive {
-                name,
-                address,
-                stands,
-            } => {
+            FromReader::Passive((name, address, stands)) => {
                 found.passive = Some(Passive {
                     name,
                     address,
@@ -428,12 +439,22 @@ fn hear(
                 });
             }
             FromReader::File(path) => found.file = Some(OsString::from_vec(path)),
+            FromReader::Provided => may = May::Nothing,
+            FromReader::Key((certificate, key, schemes)) => found.identities.push(Identity {
+                certificate,
+                key,
+                schemes,
+                chain: Vec::new(),
+            }),
+            FromReader::Certificate(der) => found.identities.last_mut()?.chain.push(der),
+            FromReader::Authority(authority) => found.authorities.push(authority),
             FromReader::Done(good) => {
                 found.good = good;
                 return Some(());
             }
         }
     }
+    None
 }
 
 #[cfg(test)]
@@ -460,7 +481,7 @@ mod tests {
         let (mut ours, mut theirs) = Ours::pair().unwrap();
         said.iter().for_each(|said| theirs.send(said).unwrap());
         crate::sys::socket::nonblocking(std::os::fd::AsFd::as_fd(&ours)).unwrap();
-        let mut found = Found::nothing(&Loaded::defaults());
+        let mut found = Found::nothing(&Loaded::default());
         let good = hear(&mut ours, |_| true, may, &mut found).is_some();
         drop(ours);
         let answers = std::iter::from_fn(|| theirs.receive().ok().flatten());
@@ -502,6 +523,9 @@ mod tests {
         assert!(good && matches!(answers.as_slice(), [ToReader::Opened(_)]));
         let (good, _, answers) = heard(May::Nothing, &[open(), FromReader::Done(true)]);
         assert!(!good && answers.is_empty());
+        // Nor does a keyholder that may have read some.
+        let (good, _, answers) = heard(May::Open, &[open(), FromReader::Provided, open()]);
+        assert!(!good && answers.len() == 1);
     }
 
     #[test]

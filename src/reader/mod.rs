@@ -10,8 +10,8 @@ mod service;
 mod wrappers;
 
 pub use ask::{
-    Ours, Who, ask_passive, check, compile, filters_hold, judge, load, modules, names, overlay,
-    passive,
+    Fenced, May, Ours, Who, ask_passive, attend, check, compile, filters_hold, judge, load,
+    modules, names, overlay, passive,
 };
 #[cfg(test)]
 pub use known::Passive;
@@ -120,7 +120,7 @@ impl Host {
     fn load(&self, sources: &[Source]) -> io::Result<()> {
         let (loaded, mistakes) = config::read(self, sources);
         self.say(&FromReader::Suites(loaded.suites.clone()))?;
-        self.tell(&Loaded::defaults(), &loaded, &mistakes, &[])
+        self.tell(&Loaded::default(), &loaded, &mistakes, &[])
     }
 
     /// Reads a file over settings.
@@ -144,14 +144,16 @@ impl Host {
         self.tell(loaded, loaded, &mistakes, &remarks.unwrap_or_default())
     }
 
-    /// Compiles filters for who has forked this process.
-    fn compile(&self, lists: Vec<List>) -> io::Result<()> {
-        for list in lists {
+    /// Compiles filters for who has forked this process, if they are wanted, and says what sessions are fenced with.
+    fn compile(&self, lists: Option<Vec<List>>) -> io::Result<()> {
+        let (text, all) = fenced(lists.is_some());
+        for list in lists.into_iter().flatten().filter(|_| kernel::filters()) {
             let (place, words) = list.compiled();
             let place = u16::try_from(place).unwrap_or(u16::MAX);
             self.say(&FromReader::Program { place, words })?;
         }
-        self.say(&FromReader::Done(true))
+        self.say(&FromReader::Remark(text.into_bytes()))?;
+        self.say(&FromReader::Done(all))
     }
 
     /// Tries that a filter holds, which ends this process; it comes back where none does.
@@ -191,11 +193,8 @@ impl Host {
             }
         }
         if let Some(passive) = names.passive {
-            self.say(&FromReader::Passive {
-                name: passive.name,
-                address: passive.address,
-                stands: passive.stands,
-            })?;
+            let facts = (passive.name, passive.address, passive.stands);
+            self.say(&FromReader::Passive(facts))?;
         }
         self.tell(loaded, &changed, &[], &[])
     }
@@ -204,11 +203,8 @@ impl Host {
     fn passive(&self, name: &OsStr, known: &OsStr) -> io::Result<()> {
         let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
         if let Some(address) = service::to_be_told(&name, &known) {
-            self.say(&FromReader::Passive {
-                name: name.into_owned().into(),
-                address: address.into(),
-                stands: None,
-            })?;
+            let facts = (name.into_owned().into(), address.into(), None);
+            self.say(&FromReader::Passive(facts))?;
         }
         self.say(&FromReader::Done(true))
     }
@@ -228,6 +224,26 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// What sessions are fenced with, where filters are `wanted` or not, and whether it is all there could be.
+fn fenced(wanted: bool) -> (String, bool) {
+    let filtered = wanted && kernel::filters();
+    let calls = match (wanted, filtered) {
+        (true, true) if kernel::reporting() => "system calls filtered, forbidden ones reported",
+        (true, true) => "system calls filtered",
+        (true, false) => "system calls not filtered: this kernel or machine has no seccomp",
+        (false, _) => "system calls not filtered: seccomp_sandbox=NO",
+    };
+    let files = match kernel::landlock() {
+        0 => "no Landlock in this kernel".to_owned(),
+        version if version < kernel::OLDEST => {
+            format!("Landlock version {version} is too old to be used")
+        }
+        version => format!("Landlock version {version}"),
+    };
+    let all = filtered && kernel::confines_files();
+    (format!("{calls}; {files}"), all)
 }
 
 /// What this kernel, as far as it is known by now, has too little of for `sandbox_minimum`. Whether filters hold was tried when settings were

@@ -1,25 +1,20 @@
 //! A key that is somewhere else: what rustls wants signed is sent to the keyholder; greeter and worker.
 
-use super::identity::Identity;
 use crate::config::certificates::{self, Pair};
 use crate::config::{Config, HostName, Hosts};
 use crate::sys::socket;
-use crate::wire::{Channel, Sign, SignReply};
+use crate::wire::{Channel, Identity, Sign, SignReply};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the keyholder may take: it signs for one session after the other.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-impl Identity {
-    fn algorithm(&self) -> SignatureAlgorithm {
-        algorithm(self.schemes.first().copied())
-    }
-}
 
 fn algorithm(scheme: Option<SignatureScheme>) -> SignatureAlgorithm {
     match scheme.map(u16::from) {
@@ -116,7 +111,8 @@ impl Signer for RemoteSigner {
 pub struct Resolver {
     host: Option<String>,
     suites: Vec<SupportedCipherSuite>,
-    keys: Vec<(Pair, Arc<CertifiedKey>)>,
+    /// Each with the files of its certificate and of itself.
+    keys: Vec<([OsString; 2], Arc<CertifiedKey>)>,
     /// The certificates of the settings that hold.
     own: Vec<Pair>,
     hosts: Arc<Hosts>,
@@ -138,14 +134,18 @@ impl Resolver {
             .iter()
             .zip(0_u16..)
             .map(|(identity, number)| {
+                let schemes = identity.schemes.iter().copied();
                 let key = RemoteKey {
                     asker: Arc::clone(asker),
                     number,
-                    schemes: identity.schemes.clone(),
+                    schemes: schemes.map(SignatureScheme::from).collect(),
                 };
-                let rsa = identity.algorithm() == SignatureAlgorithm::RSA;
-                let certified = CertifiedKey::new(identity.chain.clone(), Arc::new(key));
-                (rsa, (identity.pair.clone(), Arc::new(certified)))
+                let rsa = key.algorithm() == SignatureAlgorithm::RSA;
+                let chain = identity.chain.iter().cloned();
+                let chain = chain.map(CertificateDer::from).collect();
+                let files = [&identity.certificate, &identity.key].map(OsString::clone);
+                let certified = CertifiedKey::new(chain, Arc::new(key));
+                (rsa, (files, Arc::new(certified)))
             })
             .collect();
         // An elliptic curve's signature costs a tenth of RSA's.
@@ -167,7 +167,10 @@ impl Resolver {
         let wanted = of_host.as_ref().unwrap_or(&self.own);
         let keys = |wanted: &[Pair]| {
             let keys = self.keys.iter();
-            let keys = keys.filter(|(pair, _)| wanted.contains(pair));
+            let keys = keys.filter(|([certificate, key], _)| {
+                let mut wanted = wanted.iter();
+                wanted.any(|pair| pair.certificate == *certificate && pair.key == *key)
+            });
             keys.map(|(_, key)| key).collect::<Vec<_>>()
         };
         let found = keys(wanted);

@@ -1,6 +1,7 @@
 //! Certificates of clients: asked for, required, or checked against authorities, as the options say; greeter and worker.
 
 use crate::config::Config;
+use crate::wire::Authority;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
@@ -13,9 +14,6 @@ use rustls::{
     SignatureScheme,
 };
 use std::sync::Arc;
-
-/// One authority, as the keyholder has read it from `ca_certs_file`: its name, its key, and which names it may vouch for, if that is limited.
-pub type Authority = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
 /// What the options ask of a client's certificate.
 #[derive(Debug)]

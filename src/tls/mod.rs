@@ -4,7 +4,6 @@ mod asker;
 mod client_cert;
 mod data;
 mod describe;
-mod identity;
 mod link;
 mod records;
 mod serve;
@@ -13,10 +12,8 @@ mod shape;
 mod store;
 
 pub use asker::Asker;
-pub use client_cert::Authority;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
-pub use identity::Identity;
 pub use link::{Ready, forget, handshake, last_words};
 #[cfg(test)]
 pub use records::tests::configs;

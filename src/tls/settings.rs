@@ -1,9 +1,8 @@
 //! What holds for every TLS connection of the server: put together once by master, without any key. What follows from it is made in the
 //! process that serves the connection.
 
-use super::client_cert::Authority;
-use super::identity::Identity;
 use crate::config::Loaded;
+use crate::wire::{Authority, Identity};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 

@@ -37,8 +37,7 @@ impl Encoder {
 
     /// Appends one byte.
     pub fn byte(&mut self, value: u8) -> &mut Self {
-        self.bytes.push(value);
-        self
+        self.put([value])
     }
 
     /// Appends a yes or no.
@@ -48,19 +47,21 @@ impl Encoder {
 
     /// Appends a 16-bit number.
     pub fn short(&mut self, value: u16) -> &mut Self {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
-        self
+        self.put(value.to_le_bytes())
     }
 
     /// Appends a 32-bit number.
     pub fn int(&mut self, value: u32) -> &mut Self {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
-        self
+        self.put(value.to_le_bytes())
     }
 
     /// Appends a 64-bit number.
     pub fn long(&mut self, value: u64) -> &mut Self {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.to_le_bytes())
+    }
+
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> &mut Self {
+        self.bytes.extend_from_slice(&bytes);
         self
     }
 

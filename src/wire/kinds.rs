@@ -137,6 +137,19 @@ impl<K: Kind> Kind for Many<K> {
     }
 }
 
+/// Three things that belong together.
+impl<A: Kind, B: Kind, C: Kind> Kind for (A, B, C) {
+    type Value = (A::Value, B::Value, C::Value);
+    fn put(&self, (a, b, c): &Self::Value, out: &mut Encoder) {
+        self.0.put(a, out);
+        self.1.put(b, out);
+        self.2.put(c, out);
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<Self::Value, Malformed> {
+        Ok((self.0.take(from)?, self.1.take(from)?, self.2.take(from)?))
+    }
+}
+
 /// One of another set of messages.
 pub struct Among<M>(pub PhantomData<M>);
 

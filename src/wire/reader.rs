@@ -1,4 +1,5 @@
-//! What the reader asks for and reports: values that are typed already, and sentences for people; held by master, helper and the reader.
+//! What the reader asks for and reports, and the keyholder until it serves: values that are typed already, and sentences for people; held by
+//! master, helper, the reader and the keyholder.
 
 use super::codec::{Decoder, Encoder, Malformed};
 use super::kinds::{
@@ -23,11 +24,33 @@ pub const TEXT: usize = 60_000;
 /// More suites than there are.
 const SUITES: u16 = 64;
 
+/// The longest certificate, in DER.
+const CERTIFICATE: usize = 32 * 1024;
+/// More schemes than any key has.
+const SCHEMES: u16 = 16;
+
 /// More steps than the kernel takes (`BPF_MAXINSNS` of linux/bpf_common.h).
 const STEPS: u16 = 4096;
 
 /// Linux allows a process 65536 groups; an account with more than this is refused rather than cut.
 const GROUPS: u16 = 8192;
+
+/// A certificate with its chain, and what its key can sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate's file.
+    pub certificate: OsString,
+    /// The key's.
+    pub key: OsString,
+    /// The schemes of the key as TLS numbers them, the best first.
+    pub schemes: Vec<u16>,
+    /// The server's certificate and those above it, in DER.
+    pub chain: Vec<Vec<u8>>,
+}
+
+/// What clients' certificates may be held against, of one certificate in `ca_certs_file`: its name, its key, and which names it may vouch for,
+/// if that is limited.
+pub type Authority = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 
 /// From the reader to who forked it.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,14 +85,7 @@ pub enum FromReader {
         account: Account,
     },
     /// A host name in `pasv_address`, its address, and the name that stands in the settings.
-    Passive {
-        /// The name.
-        name: OsString,
-        /// The address.
-        address: OsString,
-        /// What stands there.
-        stands: Option<OsString>,
-    },
+    Passive((OsString, OsString, Option<OsString>)),
     /// What `ssl_ciphers` comes to, as TLS numbers them; what no TLS here has counts for nothing.
     Suites(Vec<u16>),
     /// The file of settings for a client.
@@ -81,6 +97,14 @@ pub enum FromReader {
         /// The words.
         words: Vec<u64>,
     },
+    /// All files are there that are needed: none is opened for this process any more. It has read none.
+    Provided,
+    /// A key of the keyholder's: the file of its certificate, its own, and its schemes; its certificates follow.
+    Key((OsString, OsString, Vec<u16>)),
+    /// A certificate of the key before, the server's own first.
+    Certificate(Vec<u8>),
+    /// One of the authorities.
+    Authority(Authority),
     /// That was all, and whether it is good.
     Done(bool),
 }
@@ -94,7 +118,7 @@ pub enum ToReader {
     Failed(u32),
 }
 
-messages! { FromReader, TEXT + PATH + 16;
+messages! { FromReader, 3 * CERTIFICATE + 8;
     1 Open { path: Words(PATH), how: Among(PhantomData) };
     2 Account { number: Byte, account: Person };
     3 Host(Text(PATH));
@@ -105,7 +129,11 @@ messages! { FromReader, TEXT + PATH + 16;
     8 File(Text(PATH));
     10 Suites(Many(SUITES, Short));
     11 Program { place: Short, words: Many(STEPS, Long) };
-    9 Passive { name: Os(PATH), address: Os(PATH), stands: Maybe(Os(PATH)) };
+    9 Passive((Os(PATH), Os(PATH), Maybe(Os(PATH))));
+    12 Provided;
+    13 Key((Os(PATH), Os(PATH), Many(SCHEMES, Short)));
+    14 Certificate(Text(CERTIFICATE));
+    15 Authority((Text(CERTIFICATE), Text(CERTIFICATE), Maybe(Text(CERTIFICATE))));
 }
 
 messages! { ToReader, 6;

@@ -187,15 +187,23 @@ pub(super) const SPEAK: &[Row] = &[
     ),
 ];
 
-/// Keyholder: its channels do not block.
-pub(super) const SIGN: &[Row] = &[only(
-    named!(SYS_fcntl),
-    &[&[
-        int(1, libc::F_SETFL),
-        within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
-    ]],
-    "a session that does not read must not hold it up",
-)];
+/// Keyholder: its channels do not block, and it looks at the files it is given.
+pub(super) const SIGN: &[Row] = &[
+    only(
+        named!(SYS_fcntl),
+        &[&[
+            int(1, libc::F_SETFL),
+            within(2, (libc::O_NONBLOCK | libc::O_LARGEFILE) as u64),
+        ]],
+        "a session that does not read must not hold it up",
+    ),
+    only(
+        named!(SYS_newfstatat),
+        &[&[int(3, libc::AT_EMPTY_PATH)]],
+        "the kind and the length of a file it is given",
+    ),
+    allow(named!(SYS_fstat), "the same, by other C libraries"),
+];
 
 /// Reader: the files and the directory it is given.
 pub(super) const PARSE: &[Row] = &[
