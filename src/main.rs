@@ -39,6 +39,9 @@ enum Task {
     Other(Subcommand),
 }
 
+/// What inetd's client is told of one.
+const OOPS: &[u8] = b"500 OOPS: vsftpd: the configuration is wrong\r\n";
+
 /// A start that failed: what to print and the exit status the original uses for every such case.
 const REFUSED: u8 = 2;
 
@@ -63,26 +66,13 @@ fn parse() -> Result<(Task, Vec<Source>), lexopt::Error> {
             Arg::Value(file) => sources.push(Source::File(PathBuf::from(file))),
             // Glued, as the original wants it; a separate word is not taken, so that `-o` alone is the mistake it was.
             Arg::Short('o') => sources.push(Source::Setting(glued(&mut parser).into_vec())),
-            Arg::Short('v') => {
-                let _ = parser.optional_value();
-                task.get_or_insert(Subcommand::Version);
-            }
-            Arg::Long("version") => _ = task.get_or_insert(Subcommand::Version),
-            Arg::Short('h') | Arg::Long("help") => _ = task.get_or_insert(Subcommand::Help),
-            Arg::Long("check") => _ = task.get_or_insert(Subcommand::Check),
-            Arg::Long("print-config") => _ = task.get_or_insert(Subcommand::PrintConfig),
-            Arg::Long("manual") => {
-                let page = parser.value()?;
-                if page != "conf" {
-                    return Err(
-                        format!("no manual page is made for {}", page.to_string_lossy()).into(),
-                    );
-                }
-                task.get_or_insert(Subcommand::Manual);
-            }
-            Arg::Long("sandbox-report") => _ = task.get_or_insert(Subcommand::SandboxReport),
             Arg::Long("pid-file") => pid_file = Some(parser.value()?),
-            Arg::Short(_) | Arg::Long(_) => return Err(arg.unexpected()),
+            other @ (Arg::Short(_) | Arg::Long(_)) => {
+                let (what, short) = (Subcommand::of(&other), matches!(other, Arg::Short(_)));
+                let what = what.ok_or_else(|| other.unexpected())?;
+                what.take_value(short, &mut parser)?;
+                task.get_or_insert(what);
+            }
         }
     }
     Ok((task.map_or(Task::Serve { pid_file }, Task::Other), sources))
@@ -125,10 +115,9 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
     let refuse = |socket: Option<BorrowedFd<'_>>, mistakes: Vec<String>| {
         if client {
             mistakes.iter().for_each(|mistake| log::error!("{mistake}"));
-            let oops = b"500 OOPS: vsftpd: the configuration is wrong\r\n";
-            if let Some(socket) = socket {
-                sys::socket::send_now(socket, oops);
-            }
+            socket
+                .iter()
+                .for_each(|socket| sys::socket::send_now(*socket, OOPS));
         } else {
             complain(&mistakes);
         }

@@ -3,6 +3,7 @@
 
 use crate::config::{self, Source};
 use crate::{REFUSED, complain, master, read, reader};
+use lexopt::{Arg, Parser};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -42,6 +43,40 @@ pub enum Subcommand {
     Version,
     /// How to call it is shown.
     Help,
+}
+
+impl Subcommand {
+    /// What an option that is none of a server's asks for.
+    pub fn of(option: &Arg<'_>) -> Option<Self> {
+        match option {
+            Arg::Short('v') | Arg::Long("version") => Some(Self::Version),
+            Arg::Short('h') | Arg::Long("help") => Some(Self::Help),
+            Arg::Long("check") => Some(Self::Check),
+            Arg::Long("print-config") => Some(Self::PrintConfig),
+            Arg::Long("manual") => Some(Self::Manual),
+            Arg::Long("sandbox-report") => Some(Self::SandboxReport),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => None,
+        }
+    }
+
+    /// Takes what stands behind it: the page of a manual, and whatever is glued to `-v`, as the original has it.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub fn take_value(self, short: bool, parser: &mut Parser) -> Result<(), lexopt::Error> {
+        match self {
+            Self::Manual => {
+                let page = parser.value()?;
+                if page != "conf" {
+                    let page = page.to_string_lossy();
+                    return Err(format!("no manual page is made for {page}").into());
+                }
+            }
+            Self::Version if short => _ = parser.optional_value(),
+            Self::Version | Self::Check | Self::PrintConfig | Self::SandboxReport | Self::Help => {}
+        }
+        Ok(())
+    }
 }
 
 /// Does what was asked for; gives the exit status.

@@ -24,7 +24,7 @@ use crate::helper::{self, Prepared, Session};
 use crate::reader;
 use crate::sys::capability;
 use crate::sys::clock::Zone;
-use crate::sys::confine;
+use crate::sys::confine::{self, Isolation};
 use crate::sys::heap;
 use crate::sys::oom;
 use crate::sys::process::{self, Ended};
@@ -48,6 +48,7 @@ use renewal::Renewal;
 use reports::Reports;
 use roster::{Roster, Source as Origin};
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -141,7 +142,7 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         start.sources,
         prepared,
         service,
-        &fences,
+        fences,
         keep_error,
         &mut herald,
     );
@@ -159,7 +160,7 @@ fn stay(
     sources: Vec<Source>,
     prepared: Prepared,
     service: Service,
-    fences: &fences::Found,
+    fences: Option<reader::Fenced>,
     keep_error: bool,
     herald: &mut Herald,
 ) -> Result<i32, Refusal> {
@@ -167,7 +168,7 @@ fn stay(
     let load_conf = std::env::var_os("VSFTPD_LOAD_CONF");
     let zone = Zone::load();
     let keys = settle(&prepared, keep_error)?;
-    fences.say();
+    fences.iter().for_each(fences::say);
     let serving = launch::describe(&service, prepared.config());
     let listeners = match service {
         Service::Listen(listeners) => listeners,
@@ -234,18 +235,18 @@ fn serve_one(
 
 /// Gives up what the launching environment left, and every right that no session will need; then starts the keyholder.
 fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal> {
-    let failed =
-        |what: &'static str| move |error: &dyn std::fmt::Display| format!("{what}: {error}");
+    fn failed<E: Display>(what: &str) -> impl Fn(E) -> String {
+        move |error| format!("cannot {what}: {error}")
+    }
     process::clear_environment();
     title::prepare();
     heap::one_arena();
     rseq::give_up();
     oom::settle();
-    process::silence(keep_error).map_err(|error| failed("cannot open /dev/null")(&error))?;
-    process::adopt_orphans().map_err(|error| failed("cannot adopt orphans")(&error))?;
-    limit_capabilities(prepared).map_err(|error| failed("cannot limit capabilities")(&error))?;
-    nix::sys::prctl::set_dumpable(false)
-        .map_err(|error| failed("cannot forbid core dumps")(&error))?;
+    process::silence(keep_error).map_err(failed("open /dev/null"))?;
+    process::adopt_orphans().map_err(failed("adopt orphans"))?;
+    limit_capabilities(prepared).map_err(failed("limit capabilities"))?;
+    nix::sys::prctl::set_dumpable(false).map_err(failed("forbid core dumps"))?;
     // The working directory stays what it was, as the original's does: names in settings and on the command line may be relative to it,
     // and they are asked for again by sessions and with SIGHUP.
     Keys::start(prepared).map_err(|mistakes| mistakes.join("; "))
@@ -348,13 +349,12 @@ impl Master {
             };
             if let Ended::Killed(signal) = ended {
                 // Nobody else is left to say it.
-                log::error!(
-                    "a session of {address} was ended: its helper was killed by signal {signal}"
-                );
-            } else if ended != Ended::Exited(helper::LEFT_ONE) {
-                continue;
+                let why = format!("its helper was killed by signal {signal}");
+                log::error!("a session of {address} was ended: {why}");
+                left_some.push(pid);
+            } else if ended == Ended::Exited(helper::LEFT_ONE) {
+                left_some.push(pid);
             }
-            left_some.push(pid);
         }
         if !left_some.is_empty() {
             strays::end(&left_some);
@@ -418,10 +418,9 @@ impl Master {
     #[inline(never)]
     fn reload(&mut self) {
         let fresh = renewed(&self.sources, &self.prepared).and_then(|prepared| {
-            let second = self
-                .listeners
-                .second(self.prepared.config(), prepared.config())
-                .map_err(|text| vec![prepared.loaded.mistake("implicit_listen_port", text)])?;
+            let mistake = |text| vec![prepared.loaded.mistake("implicit_listen_port", text)];
+            let (old, new) = (self.prepared.config(), prepared.config());
+            let second = self.listeners.second(old, new).map_err(mistake)?;
             let keys = Keys::start(&prepared)?;
             Ok((prepared, keys, second))
         });
@@ -442,9 +441,7 @@ impl Master {
                 log::info!("configuration and certificates read again; new sessions use them");
             }
             Err(mistakes) => {
-                for mistake in mistakes {
-                    log::error!("{mistake}");
-                }
+                mistakes.iter().for_each(|mistake| log::error!("{mistake}"));
                 log::error!("configuration not reloaded, the old one stays");
             }
         }
@@ -505,7 +502,7 @@ const NEEDED: &[Capability] = &[
 
 fn limit_capabilities(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     let mut listed = LISTED.to_vec();
-    if prepared.isolation() != (false, false) {
+    if prepared.isolation() != Isolation::default() {
         // The right to leave a name space.
         listed.push(Capability::CAP_SYS_ADMIN);
     }
