@@ -1,6 +1,7 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
-use super::auth::{self, Asked, Reason, died, failed};
+use super::auth::{self, Reason, died, failed};
+use super::login::Refusal;
 use super::prepared::Prepared;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
@@ -13,7 +14,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// How long PAM may take: a module that hangs costs this session only, and not for ever (attacks B-151).
 const AUTH_LIMIT: Duration = Duration::from_secs(120);
@@ -74,27 +75,13 @@ fn await_end(mut channel: Ours, child: Option<Pid>) {
     {}
 }
 
-/// An answer, or why there is none.
-type Answer = Result<(AuthReply, Option<Accounting>), Unasked>;
+/// An answer, or why there is none: silence, death or nonsense is a refusal; where the kernel makes no process that could be asked, nobody has
+/// looked whether the password is right.
+type Answer = Result<(AuthReply, Option<Accounting>), Refusal>;
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum Unasked {
-    /// Silence, death or nonsense: a refusal.
-    Refused(Reason),
-    /// The kernel makes no process that could be asked: whether the password is right nobody has looked.
-    Unable(std::io::Error),
-}
-
-impl From<Reason> for Unasked {
+impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self::Refused(reason)
-    }
-}
-
-impl From<std::io::Error> for Unasked {
-    fn from(error: std::io::Error) -> Self {
-        Self::Unable(error)
+        Self::Refused(reason.to_string())
     }
 }
 
@@ -110,20 +97,18 @@ pub fn ask(
     rhost: &str,
 ) -> Answer {
     let config = prepared.config();
-    let question = || ToAuth::Ask {
+    let service = config.pam_service_name.as_deref();
+    let question = |password: &Zeroizing<Vec<u8>>| ToAuth::Ask {
         name: name.to_vec(),
         password: password.clone(),
         rhost: rhost.as_bytes().to_vec(),
-        service: config
-            .pam_service_name
-            .as_deref()
-            .map(|service| service.as_bytes().to_vec()),
+        service: service.map(|service| service.as_bytes().to_vec()),
         session_support: config.session_support,
         titled: config.setproctitle_enable,
     };
-    match nursery.ask(question) {
+    match nursery.ask(|| question(password)) {
         Some(answer) => answer,
-        None => ask_child(prepared, name, password, rhost),
+        None => ask_child(prepared, password, question),
     }
 }
 
@@ -198,27 +183,20 @@ fn hold(mut reply: AuthReply, channel: Ours, auth: Option<Pid>) -> (AuthReply, O
 /// Forks auth for this one password and waits for its word.
 fn ask_child(
     prepared: &Prepared,
-    name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
-    rhost: &str,
+    question: impl FnOnce(&Zeroizing<Vec<u8>>) -> ToAuth,
 ) -> Answer {
-    let config = prepared.config();
     let helper = Pid::this();
     let (mut ours, child) = Ours::fork(&[], |channel| {
+        // It is asked for it, and wipes that.
+        password.zeroize();
         if confine::die_with(helper).is_ok() && confine::raise_effective().is_ok() {
-            let asked = Asked {
-                name,
-                password,
-                rhost,
-                who: prepared.reader(),
-                helper,
-                service: config.pam_service_name.as_deref(),
-                session_support: config.session_support,
-            };
-            auth::answer(prepared, asked, channel);
+            auth::answer(prepared, helper, channel);
         }
         0
-    })?;
+    })
+    .map_err(|error| Refusal::Oops(format!("cannot check the password: {error}")))?;
+    let _ = ours.send(&question(password));
     match heard(&mut ours) {
         Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
         Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),

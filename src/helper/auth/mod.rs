@@ -15,12 +15,14 @@ use crate::sys::account::{self, Account};
 use crate::sys::confine::{self, Fences};
 use crate::sys::pam::{Pam, Refused};
 use crate::sys::process::Ended;
+use crate::sys::title;
 use crate::wire::{AuthReply, Channel, ToAuth};
 use nix::sys::resource::Resource;
 use nix::unistd::Pid;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
 use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
@@ -94,19 +96,19 @@ pub fn acceptable(name: &[u8], password: &[u8]) -> Result<(), Reason> {
 }
 
 /// What auth is asked.
-pub struct Asked<'a> {
+pub struct Asked {
     /// The name given.
-    pub name: &'a [u8],
+    pub name: Vec<u8>,
     /// The password given; wiped in this process when it outlives the check.
-    pub password: &'a mut Zeroizing<Vec<u8>>,
+    pub password: Zeroizing<Vec<u8>>,
     /// The client's numeric address.
-    pub rhost: &'a str,
+    pub rhost: String,
     /// Whom auth becomes when it needs no right any more.
     pub who: Who,
     /// Who asks: its number is the session's in logs and records.
     pub helper: Pid,
     /// `pam_service_name`.
-    pub service: Option<&'a OsStr>,
+    pub service: Option<OsString>,
     /// `session_support`.
     pub session_support: bool,
 }
@@ -114,8 +116,39 @@ pub struct Asked<'a> {
 /// The end of the channel at which an auth is asked.
 type Asks = Channel<AuthReply, ToAuth>;
 
+impl Asked {
+    /// The question of this helper; `None` if it is none.
+    fn hear(channel: &mut Asks, who: Who, helper: Pid) -> Option<Self> {
+        let Ok(Some(ToAuth::Ask {
+            name,
+            password,
+            rhost,
+            service,
+            session_support,
+            titled,
+        })) = channel.receive()
+        else {
+            return None;
+        };
+        let rhost = String::from_utf8(rhost).ok()?;
+        title::set(titled, &format!("{rhost}: connected"));
+        Some(Self {
+            name,
+            password,
+            rhost,
+            who,
+            helper,
+            service: service.map(OsString::from_vec),
+            session_support,
+        })
+    }
+}
+
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
-pub fn answer(prepared: &Prepared, asked: Asked<'_>, mut channel: Asks) {
+pub fn answer(prepared: &Prepared, helper: Pid, mut channel: Asks) {
+    let Some(asked) = Asked::hear(&mut channel, prepared.reader(), helper) else {
+        return;
+    };
     match Pam::load() {
         Ok(Some(library)) => return answer_by(&library, asked, channel),
         Ok(None) => {}
@@ -141,14 +174,13 @@ fn lay_down(who: Who, parent: Option<Pid>) -> Result<(), Reason> {
 }
 
 /// Why PAM has refused, found out without rights: there is nothing else to do for this process.
-fn explain(asked: &Asked<'_>, refusal: Refused) -> Reason {
+fn explain(asked: &Asked, refusal: Refused) -> Reason {
     lay_down(asked.who, None).map_or_else(|why| why, |()| refusal::reason(asked, refusal))
 }
 
 /// The same where PAM is there.
-fn answer_by(library: &Pam, asked: Asked<'_>, mut channel: Asks) {
-    let (name, password) = (asked.name, &*asked.password);
-    match pam::check(library, asked.service, name, password, asked.rhost) {
+fn answer_by(library: &Pam, asked: Asked, mut channel: Asks) {
+    match pam::check(library, &asked) {
         Ok((name, login)) if asked.session_support => {
             session::keep(login, identity(name), asked, channel);
         }

@@ -11,7 +11,7 @@ use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
-use crate::wire::{Broken, Channel, Silence, ToAuth, ToNursery};
+use crate::wire::{Broken, Channel, Silence, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -239,34 +239,12 @@ impl Nursery {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
         let mut channel = Asks::new(channel);
         // Asked before the channel was passed on: nothing is waited for.
-        let Ok(Some(ToAuth::Ask {
-            name,
-            mut password,
-            rhost,
-            service,
-            session_support,
-            titled,
-        })) = channel.receive()
-        else {
+        let Some(asked) = Asked::hear(&mut channel, self.who, helper) else {
             return UNABLE;
         };
         if confine::die_with_peer(channel.as_fd()).is_err() {
             return UNABLE;
         }
-        let Ok(rhost) = String::from_utf8(rhost) else {
-            return UNABLE;
-        };
-        title::set(titled, &format!("{rhost}: connected"));
-        let service = service.map(std::ffi::OsString::from_vec);
-        let asked = Asked {
-            name: &name,
-            password: &mut password,
-            rhost: &rhost,
-            who: self.who,
-            helper,
-            service: service.as_deref(),
-            session_support,
-        };
         answer_by(&self.pam, asked, channel);
         ANSWERED
     }

@@ -14,9 +14,9 @@ const AUTHINFO_UNAVAIL: i32 = 9;
 const MODULE_UNKNOWN: i32 = 28;
 
 /// What PAM's refusal means here, and what is known about the cure.
-pub fn reason(asked: &Asked<'_>, refused: Refused) -> Reason {
+pub fn reason(asked: &Asked, refused: Refused) -> Reason {
     let Refused { step, code, text } = refused;
-    let Some(service) = asked.service else {
+    let Some(service) = asked.service.as_deref() else {
         return Reason::new(
             "pam_service_name is empty: set it to the name of a file in /etc/pam.d",
         );
@@ -39,7 +39,7 @@ pub fn reason(asked: &Asked<'_>, refused: Refused) -> Reason {
     // PAM does not say which module it was.
     if step == "pam_authenticate"
         && code == AUTH_ERR
-        && let Some(shell) = unlisted_shell(asked.name)
+        && let Some(shell) = unlisted_shell(&asked.name)
     {
         reason.push_str(&format!(
             "; the shell of this account, {shell}, is not in /etc/shells, as pam_shells demands"

@@ -2,7 +2,7 @@
 
 use super::{Asked, Asks, explain, refused, say};
 use crate::sys::pam::Login;
-use crate::sys::syslog::{Level, Syslog};
+use crate::sys::syslog::Syslog;
 use crate::sys::utmp::Record;
 use crate::sys::{clock, confine, limits, process};
 use crate::wire::AuthReply;
@@ -18,7 +18,7 @@ const CLOSING: u32 = 120;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the session of a login that holds, reports it, and stays until helper has gone or this process is asked to end.
-pub fn keep(mut login: Login<'_>, mut reply: AuthReply, asked: Asked<'_>, mut channel: Asks) {
+pub fn keep(mut login: Login<'_>, mut reply: AuthReply, mut asked: Asked, mut channel: Asks) {
     let AuthReply::Granted { name, session, .. } = &mut reply else {
         return say(&mut channel, reply);
     };
@@ -55,6 +55,6 @@ pub fn keep(mut login: Login<'_>, mut reply: AuthReply, asked: Asked<'_>, mut ch
         drop(login);
         let reason = explain(&asked, refusal);
         let text = format!("the session of a login was not closed in order: {reason}");
-        log.send(Level::Warning, text.as_bytes());
+        log.send(true, text.as_bytes());
     }
 }

@@ -17,7 +17,7 @@ const DUMMY: &[u8] = b"$6$nobodyhasthissalt$";
 const DAY: i64 = 86_400;
 
 /// Checks a password by what stands in that file; what auth says of it.
-pub fn reply(shadow: io::Result<File>, asked: &Asked<'_>, check_shell: bool) -> AuthReply {
+pub fn reply(shadow: io::Result<File>, asked: &Asked, check_shell: bool) -> AuthReply {
     let Asked { name, password, .. } = asked;
     check(shadow, shells::HOST, name, password, check_shell).map_or_else(refused, identity)
 }

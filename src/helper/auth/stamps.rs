@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 /// File systems tell the time of a change by a clock that is a little behind.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// What tells one state of a file from another: where it lies, its size, and when its content and its description changed.
-type Stamp = ([u64; 3], [i64; 4]);
+/// What tells one state of a file from another: where it lies, and when its content or its description last changed.
+type Stamp = (u64, u64, i64, i64);
 
 /// Some files, as they were.
 #[derive(Debug)]
@@ -38,23 +38,15 @@ impl Stamps {
         };
         let from = seconds(begun.checked_sub(SLACK).unwrap_or(begun));
         let to = seconds(SystemTime::now());
-        self.0.iter().any(|(_, was)| {
-            was.is_some_and(|(_, [_, _, changed, _])| (from..=to).contains(&changed))
-        })
+        self.0
+            .iter()
+            .any(|(_, was)| was.is_some_and(|(_, _, changed, _)| (from..=to).contains(&changed)))
     }
 }
 
 fn stamp(path: &PathBuf) -> Option<Stamp> {
     let meta = std::fs::metadata(path).ok()?;
-    Some((
-        [meta.dev(), meta.ino(), meta.size()],
-        [
-            meta.mtime(),
-            meta.mtime_nsec(),
-            meta.ctime(),
-            meta.ctime_nsec(),
-        ],
-    ))
+    Some((meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec()))
 }
 
 #[cfg(test)]
