@@ -24,68 +24,64 @@ pub struct Counts {
     pub handshakes: u32,
 }
 
-/// Why a connection is turned away: what the client is told, and the reason in the log.
+/// Why a connection is turned away: what the client is told, and the reason in the CONNECT line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// `max_clients` are here already.
-    Full,
-    /// `max_per_ip` are here from this address already.
-    FullForAddress,
-    /// `login_fails_per_ip` logins from this address have failed.
-    TooManyFailures,
-    /// `ssl_handshakes_per_ip` handshakes from this address were begun.
-    TooManyHandshakes,
-    /// hosts.allow and hosts.deny say so.
-    Wrappers,
-}
-
-impl Refused {
+pub struct Refused {
     /// The reply (reference §3.2).
-    pub fn reply(self) -> &'static [u8] {
-        match self {
-            Self::Full => b"421 There are too many connected users, please try later.\r\n",
-            Self::FullForAddress => {
-                b"421 There are too many connections from your internet address.\r\n"
-            }
-            Self::TooManyFailures => {
-                b"421 Too many failed logins from your internet address, please try later.\r\n"
-            }
-            Self::TooManyHandshakes => {
-                b"421 Too many TLS handshakes from your internet address, please try later.\r\n"
-            }
-            Self::Wrappers => b"421 Service not available.\r\n",
-        }
-    }
-
-    /// The reason in the CONNECT line.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Full => "Connection refused: too many sessions.",
-            Self::FullForAddress => "Connection refused: too many sessions for this address.",
-            Self::TooManyFailures => "Connection refused: too many failed logins for this address.",
-            Self::TooManyHandshakes => {
-                "Connection refused: too many TLS handshakes for this address."
-            }
-            Self::Wrappers => "Connection refused: tcp_wrappers denial.",
-        }
-    }
+    pub reply: &'static [u8],
+    /// The reason.
+    pub reason: &'static str,
 }
+
+/// `max_clients` are here already.
+pub const FULL: Refused = Refused {
+    reply: b"421 There are too many connected users, please try later.\r\n",
+    reason: "Connection refused: too many sessions.",
+};
+
+/// `max_per_ip` are here from this address already.
+pub const FULL_FOR_ADDRESS: Refused = Refused {
+    reply: b"421 There are too many connections from your internet address.\r\n",
+    reason: "Connection refused: too many sessions for this address.",
+};
+
+/// `login_fails_per_ip` logins from this address have failed.
+pub const TOO_MANY_FAILURES: Refused = Refused {
+    reply: b"421 Too many failed logins from your internet address, please try later.\r\n",
+    reason: "Connection refused: too many failed logins for this address.",
+};
+
+/// `ssl_handshakes_per_ip` handshakes from this address were begun.
+pub const TOO_MANY_HANDSHAKES: Refused = Refused {
+    reply: b"421 Too many TLS handshakes from your internet address, please try later.\r\n",
+    reason: "Connection refused: too many TLS handshakes for this address.",
+};
+
+/// hosts.allow and hosts.deny say so.
+const WRAPPERS: Refused = Refused {
+    reply: b"421 Service not available.\r\n",
+    reason: "Connection refused: tcp_wrappers denial.",
+};
 
 /// The limits of the settings, a limit of 0 being none; the total is looked at first (reference §3.2).
 pub fn limited(counts: Counts, config: &Config) -> Option<Refused> {
-    let reached = |count: u32, limit: u32| limit > 0 && count >= limit;
-    let exceeded = |count: u32, limit: u32| limit > 0 && count > limit;
-    if exceeded(counts.all, config.max_clients) {
-        Some(Refused::Full)
-    } else if exceeded(counts.here, config.max_per_ip) {
-        Some(Refused::FullForAddress)
-    } else if reached(counts.failed, config.login_fails_per_ip) {
-        Some(Refused::TooManyFailures)
-    } else if reached(counts.handshakes, config.ssl_handshakes_per_ip) {
-        Some(Refused::TooManyHandshakes)
-    } else {
-        None
-    }
+    let (failed, handshakes) = (counts.failed, counts.handshakes);
+    // Of sessions this one is the last that may be: of the others the next would be one too many.
+    let limits = [
+        (counts.all, config.max_clients, 1, FULL),
+        (counts.here, config.max_per_ip, 1, FULL_FOR_ADDRESS),
+        (failed, config.login_fails_per_ip, 0, TOO_MANY_FAILURES),
+        (
+            handshakes,
+            config.ssl_handshakes_per_ip,
+            0,
+            TOO_MANY_HANDSHAKES,
+        ),
+    ];
+    let over = |&&(count, limit, own, _): &&(u32, u32, u32, _)| {
+        limit > 0 && count.saturating_sub(own) >= limit
+    };
+    limits.iter().find(over).map(|(.., refused)| *refused)
 }
 
 /// What was found out about a connection.
@@ -131,7 +127,7 @@ pub fn examine<'a>(
     let config = arrival.prepared.config();
     arrival.refused = counts
         .and_then(|counts| limited(counts, config))
-        .or(denied.then_some(Refused::Wrappers));
+        .or(denied.then_some(WRAPPERS));
     arrival
 }
 

@@ -1,7 +1,8 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
 use crate::sys::small;
-use std::io;
+use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The lines of a file.
@@ -20,40 +21,61 @@ impl List {
 ///
 /// # Errors
 /// As [`text`].
-pub fn read(path: &Path) -> io::Result<List> {
-    text(path).map(List)
+pub fn read(what: &str, path: Option<&OsStr>) -> Result<List, String> {
+    text(what, path).map(List)
 }
 
 /// Reads a small file.
 ///
 /// # Errors
-/// As [`small::read`], or it cannot be opened.
-pub fn text(path: &Path) -> io::Result<Vec<u8>> {
-    small::read(small::open(path)?)
+/// The original's text for `what` went wrong; and the reason, if it is one of ours.
+pub fn text(what: &str, path: Option<&OsStr>) -> Result<Vec<u8>, String> {
+    let path = Path::new(path.unwrap_or_default());
+    let read = small::open(path).and_then(small::read);
+    read.map_err(|why| {
+        let ours = matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput);
+        let why = if ours {
+            format!(" ({why})")
+        } else {
+            String::new()
+        };
+        format!("{what}:{}{why}", path.display())
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{read, text};
-    use std::path::Path;
+    use super::List;
+    use std::ffi::OsStr;
+
+    fn text(path: &str) -> Result<Vec<u8>, String> {
+        super::text("cannot read", Some(OsStr::new(path)))
+    }
+
+    fn read(path: &str) -> Result<List, String> {
+        super::read("cannot read", Some(OsStr::new(path)))
+    }
 
     #[test]
     fn lines_are_exact_but_for_their_ends() {
         let path = std::env::temp_dir().join(format!("vsftpd-list-{}", std::process::id()));
         std::fs::write(&path, b"alice\r\nbob  \n\nCarol").unwrap();
-        let list = read(&path).unwrap();
+        let name = path.to_str().unwrap();
+        let list = read(name).unwrap();
         assert!(list.contains(b"alice") && list.contains(b"bob") && list.contains(b"Carol"));
         assert!(!list.contains(b"carol") && list.contains(b"") && !list.contains(b"ali"));
-        assert_eq!(text(&path).unwrap(), b"alice\r\nbob  \n\nCarol");
+        assert_eq!(text(name).unwrap(), b"alice\r\nbob  \n\nCarol");
         std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn only_regular_files_are_read() {
-        assert!(text(Path::new("/dev/null")).unwrap().is_empty());
-        assert!(!read(Path::new("/dev/null")).unwrap().contains(b""));
-        assert!(text(Path::new("/dev/zero")).is_err());
-        assert!(text(Path::new("/")).is_err());
+        assert!(text("/dev/null").unwrap().is_empty());
+        assert!(!read("/dev/null").unwrap().contains(b""));
+        let why = "cannot read:/dev/zero (not a regular file)".to_owned();
+        assert_eq!(text("/dev/zero"), Err(why));
+        assert!(text("/").is_err());
+        assert_eq!(text("/nothing"), Err("cannot read:/nothing".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
-use super::ask::{self, Accounting, Nursery, Unasked};
+use super::ask::{self, Accounting, Nursery};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
@@ -13,9 +13,7 @@ use crate::sys::account::Account;
 use crate::wire::{AuthReply, BeforeLoginReply, Report};
 use crate::worker::{Class, Rules, Verdict};
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -84,20 +82,15 @@ impl<'a, 't> Gate<'a, 't> {
         match self.listed_out(name) {
             Ok(()) => BeforeLoginReply::Ask,
             Err(Refusal::Refused(reason)) => {
-                self.toll.tell(Report::LoginFailed);
                 journal.refused(name, &reason);
-                self.hold();
-                sleep(seconds(self.config().delay_failed_login));
-                if self.failed() {
+                let delay = self.hold().saturating_add(self.delay());
+                if self.fails(true, delay) {
                     BeforeLoginReply::DeniedLast
                 } else {
                     BeforeLoginReply::Denied
                 }
             }
-            Err(Refusal::Oops(text)) => {
-                journal.note(format!("login ended: {text}").as_bytes());
-                BeforeLoginReply::Oops(public(&text).into())
-            }
+            Err(Refusal::Oops(text)) => oops(&text, public(&text), journal),
         }
     }
 
@@ -144,52 +137,56 @@ impl<'a, 't> Gate<'a, 't> {
         }
         if !anonymous {
             // Whether the password is right: how long it takes tells nothing.
-            self.hold();
+            sleep(self.hold());
         }
         let begun = Instant::now();
-        let result = self.check(name, password, anonymous, journal.address());
-        if let Err(Refusal::Oops(text)) = &result {
-            journal.note(format!("login ended: {text}").as_bytes());
-            return Decision::Reply(BeforeLoginReply::Oops(public(text).into()));
-        }
-        let result = result.and_then(|who| {
-            match &who {
-                Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
-                Who::Local(name, _) => journal.logged_in(name, None),
-            }
-            if !anonymous && self.config().session_support && self.accounting.is_none() {
-                journal.note(UNACCOUNTED);
-            }
-            sleep(seconds(self.config().delay_successful_login));
-            self.settle(who, journal)
-        });
-        match result {
+        let checked = self.check(name, password, anonymous, journal.address());
+        let known = checked.is_ok();
+        match checked.and_then(|who| self.enter(who, journal)) {
             Ok(grant) => Decision::Granted(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
                 // As it was typed, for anonymous clients too, and no password: it may be somebody's.
                 journal.login_failed(name, &reason);
-                Decision::Reply(self.refused(anonymous, begun))
+                // The time the check took is part of the wait: it depends on whether there is such a user (attacks B-084).
+                let delay = self.delay().saturating_sub(begun.elapsed());
+                Decision::Reply(if self.fails(!anonymous, delay) {
+                    BeforeLoginReply::FailedLast
+                } else {
+                    BeforeLoginReply::Failed
+                })
             }
             Err(Refusal::Oops(text)) => {
-                journal.note(format!("login ended: {text}").as_bytes());
-                Decision::Reply(BeforeLoginReply::Oops(text.into_bytes()))
+                let shown = if known { &text } else { public(&text) };
+                Decision::Reply(oops(&text, shown, journal))
             }
         }
     }
 
-    /// After a password that was refused: told, waited for, and counted. The time the check took is part of the wait: it depends on whether
-    /// there is such a user (attacks B-084).
-    fn refused(&mut self, anonymous: bool, begun: Instant) -> BeforeLoginReply {
-        if !anonymous {
+    /// Who is known by now has logged in, which is written down; where that leads.
+    fn enter(&mut self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+        match &who {
+            Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
+            Who::Local(name, _) => {
+                journal.logged_in(name, None);
+                if self.config().session_support && self.accounting.is_none() {
+                    journal.note(UNACCOUNTED);
+                }
+            }
+        }
+        sleep(seconds(self.config().delay_successful_login));
+        self.settle(who, journal)
+    }
+
+    /// A name or a password was refused: told if it `counts`, waited for, and counted; true when it was the last one allowed (0 and 1 both mean
+    /// the first, reference §1.2).
+    fn fails(&mut self, counts: bool, delay: Duration) -> bool {
+        if counts {
             self.toll.tell(Report::LoginFailed);
         }
-        let delay = seconds(self.config().delay_failed_login);
-        sleep(delay.saturating_sub(begun.elapsed()));
-        if self.failed() {
-            BeforeLoginReply::FailedLast
-        } else {
-            BeforeLoginReply::Failed
-        }
+        sleep(delay);
+        self.failures = self.failures.saturating_add(1);
+        self.failures >= self.config().max_login_fails
+            || self.toll.exhausted(self.config(), self.failures)
     }
 
     fn config(&self) -> &Config {
@@ -199,25 +196,18 @@ impl<'a, 't> Gate<'a, 't> {
     /// Why this kind of login may not be protected as it is, or must be (reference §3.2, decisions 2 to 4).
     fn unprotected(&self, anonymous: bool) -> Option<&'static str> {
         let config = self.config();
-        if !config.ssl_enable {
-            return None;
-        }
-        let (force, name) = if anonymous {
-            (
-                config.force_anon_logins_ssl,
-                "force_anon_logins_ssl=YES and no TLS",
-            )
+        let forced = if anonymous {
+            config.force_anon_logins_ssl
         } else {
-            (
-                config.force_local_logins_ssl,
-                "force_local_logins_ssl=YES and no TLS",
-            )
+            config.force_local_logins_ssl
         };
-        if force && !self.secured {
-            return Some(name);
+        match (anonymous, self.secured) {
+            _ if !config.ssl_enable => None,
+            (true, false) if forced => Some("force_anon_logins_ssl=YES and no TLS"),
+            (false, false) if forced => Some("force_local_logins_ssl=YES and no TLS"),
+            (true, true) if !config.allow_anon_ssl && !forced => Some("allow_anon_ssl=NO and TLS"),
+            (_, _) => None,
         }
-        (anonymous && self.secured && !config.allow_anon_ssl && !force)
-            .then_some("allow_anon_ssl=NO and TLS")
     }
 
     /// The name of anonymous sessions in logs.
@@ -226,16 +216,14 @@ impl<'a, 't> Gate<'a, 't> {
         account.map_or_else(Vec::new, |account| account.name.as_bytes().to_vec())
     }
 
-    /// Waits as long as the failures of this source ask for.
-    fn hold(&self) {
-        sleep(self.toll.delay(self.config(), self.failures));
+    /// How long the failures of this source have a login wait.
+    fn hold(&self) -> Duration {
+        self.toll.delay(self.config(), self.failures)
     }
 
-    /// Counts a failure; true when it was the last one allowed (0 and 1 both mean the first, reference §1.2).
-    fn failed(&mut self) -> bool {
-        self.failures = self.failures.saturating_add(1);
-        self.failures >= self.config().max_login_fails
-            || self.toll.exhausted(self.config(), self.failures)
+    /// How long one that fails waits besides.
+    fn delay(&self) -> Duration {
+        seconds(self.config().delay_failed_login)
     }
 
     /// Whose login this is, as far as lists and passwords say.
@@ -247,7 +235,7 @@ impl<'a, 't> Gate<'a, 't> {
         rhost: &str,
     ) -> Result<Who, Refusal> {
         self.listed_out(name)?;
-        auth::acceptable(name, password).map_err(|why| Refusal::Refused(why.to_string()))?;
+        auth::acceptable(name, password)?;
         if anonymous {
             self.anonymous(password)
         } else {
@@ -264,7 +252,7 @@ impl<'a, 't> Gate<'a, 't> {
         let path = config.userlist_file.as_deref();
         let list = self
             .userlist
-            .get_or_insert_with(|| read_list("cannot read user list file", path));
+            .get_or_insert_with(|| lists::read("cannot read user list file", path));
         let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
         let file = path.unwrap_or_default().to_string_lossy();
         let (is, deny, cure) = match (list.contains(name), config.userlist_deny) {
@@ -280,17 +268,15 @@ impl<'a, 't> Gate<'a, 't> {
     /// Reference §6.2.
     fn anonymous(&self, password: &[u8]) -> Result<Who, Refusal> {
         let config = self.config();
-        let is_in = |what, file: &Option<OsString>| {
-            let list = read_list(what, file.as_deref()).map_err(Refusal::Oops)?;
-            Ok(list.contains(password))
-        };
         let (banned, known) = (&config.banned_email_file, &config.email_password_file);
-        if config.deny_email_enable && is_in("cannot read anon e-mail list file", banned)? {
+        let what = "cannot read anon e-mail list file";
+        if config.deny_email_enable && is_listed(what, banned, password)? {
             return Err(refused("the e-mail password is in banned_email_file"));
         }
         // An empty list lets nobody in: the original lets everybody (reference §10, 5).
         let welcome = !config.secure_email_list_enable
-            || !password.is_empty() && is_in("cannot read email passwords file", known)?;
+            || !password.is_empty()
+                && is_listed("cannot read email passwords file", known, password)?;
         if !welcome {
             return Err(refused("the e-mail password is not in email_password_file"));
         }
@@ -308,13 +294,7 @@ impl<'a, 't> Gate<'a, 't> {
         if !config.local_enable {
             return Err(refused("local_enable=NO and this is no anonymous name"));
         }
-        let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)
-            .map_err(|why| match why {
-                Unasked::Refused(reason) => Refusal::Refused(reason.to_string()),
-                Unasked::Unable(error) => {
-                    Refusal::Oops(format!("cannot check the password: {error}"))
-                }
-            })?;
+        let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)?;
         self.accounting = accounting;
         match reply {
             AuthReply::Granted { name, account, .. } => Ok(Who::Local(name, account)),
@@ -336,78 +316,62 @@ impl<'a, 't> Gate<'a, 't> {
         };
         let found = per_user::settings(self.prepared.clone(), &own);
         let (prepared, remarks) = found.map_err(|(text, details)| {
-            details
-                .iter()
-                .for_each(|detail| journal.note(detail.as_bytes()));
+            journal.notes(&details);
             Refusal::Oops(text)
         })?;
-        remarks
-            .iter()
-            .for_each(|remark| journal.note(remark.as_bytes()));
-        let verdict = match who {
-            Who::Anonymous(password) => anonymous_verdict(&prepared, password)?,
-            Who::Local(name, _) if prepared.config().guest_enable => {
-                guest_verdict(&prepared, name)?
-            }
-            Who::Local(name, Some(account)) => local_verdict(&prepared, name, &account)?,
-            Who::Local(name, None) => {
-                let name = String::from_utf8_lossy(&name).into_owned();
-                return Err(Refusal::Oops(format!("cannot locate user entry:{name}")));
-            }
-        };
+        journal.notes(&remarks);
         Ok(Grant {
-            verdict,
+            verdict: verdict(&prepared, who)?,
             prepared,
             accounting: self.accounting.take(),
         })
     }
 }
 
-fn anonymous_verdict(prepared: &Prepared, password: Vec<u8>) -> Result<Verdict, Refusal> {
-    let account = prepared.account(ANONYMOUS);
-    let account = account.ok_or_else(|| Refusal::Oops("no ftp_username".to_owned()))?;
-    let name = account.name.as_bytes().to_vec();
-    Ok(Verdict {
-        class: Class::Anonymous { password },
-        rules: Rules::Anonymous,
-        extra: prepared.config().anon_root.clone(),
-        ..acting_as(account, name)
-    })
-}
-
-/// A guest acts as `guest_username` and keeps the own name (reference §6.6).
-fn guest_verdict(prepared: &Prepared, name: Vec<u8>) -> Result<Verdict, Refusal> {
+/// What the worker will be. A guest acts as `guest_username` and keeps the own name (reference §6.6).
+fn verdict(prepared: &Prepared, who: Who) -> Result<Verdict, Refusal> {
     let config = prepared.config();
-    let account = prepared.account(GUEST);
-    let account = account.ok_or_else(|| {
-        let why = if config.run_as_launching_user {
-            "guest_enable: there are no guests with run_as_launching_user"
-        } else {
-            "no guest_username"
-        };
-        Refusal::Oops(why.to_owned())
-    })?;
-    let mut verdict = acting_as(account, name);
-    verdict.class = Class::Guest;
-    if !config.virtual_use_local_privs {
-        verdict.rules = Rules::Anonymous;
+    let named = |option, missing: &str| {
+        let account = prepared.account(option);
+        account.ok_or_else(|| Refusal::Oops(missing.to_owned()))
+    };
+    match who {
+        Who::Anonymous(password) => {
+            let account = named(ANONYMOUS, "no ftp_username")?;
+            Ok(Verdict {
+                class: Class::Anonymous { password },
+                rules: Rules::Anonymous,
+                extra: config.anon_root.clone(),
+                ..acting_as(account, account.name.as_bytes().to_vec())
+            })
+        }
+        Who::Local(name, _) if config.guest_enable => {
+            let missing = if config.run_as_launching_user {
+                "guest_enable: there are no guests with run_as_launching_user"
+            } else {
+                "no guest_username"
+            };
+            let mut verdict = acting_as(named(GUEST, missing)?, name);
+            verdict.class = Class::Guest;
+            if !config.virtual_use_local_privs {
+                verdict.rules = Rules::Anonymous;
+            }
+            at_home(config, verdict)
+        }
+        Who::Local(name, None) => {
+            let name = String::from_utf8_lossy(&name);
+            Err(Refusal::Oops(format!("cannot locate user entry:{name}")))
+        }
+        Who::Local(name, Some(account)) => {
+            let own = prepared.nopriv().uid;
+            if config.run_as_launching_user && account.uid != own {
+                return Err(Refusal::Oops(format!(
+                    "run_as_launching_user=YES: only the user with uid {own} can log in here"
+                )));
+            }
+            at_home(config, acting_as(&account, name))
+        }
     }
-    at_home(config, verdict)
-}
-
-fn local_verdict(
-    prepared: &Prepared,
-    name: Vec<u8>,
-    account: &Account,
-) -> Result<Verdict, Refusal> {
-    let config = prepared.config();
-    let own = prepared.nopriv().uid;
-    if config.run_as_launching_user && account.uid != own {
-        return Err(Refusal::Oops(format!(
-            "run_as_launching_user=YES: only the user with uid {own} can log in here"
-        )));
-    }
-    at_home(config, acting_as(account, name))
 }
 
 /// As this account, in its home and kept there, by the rules for local users.
@@ -429,55 +393,45 @@ fn acting_as(account: &Account, name: Vec<u8>) -> Verdict {
 /// In the directories that the settings give to this name; kept there as they say, and who has an anonymous client's rights in any case.
 fn at_home(config: &Config, verdict: Verdict) -> Result<Verdict, Refusal> {
     let name = &verdict.name;
+    let root = config.local_root.as_deref();
     Ok(Verdict {
-        home: substitute(config, verdict.home.as_bytes(), name),
-        extra: local_root(config, name),
+        home: substitute(config, &verdict.home, name),
+        extra: root.map(|root| substitute(config, root, name)),
         chroot: verdict.rules == Rules::Anonymous || chrooted(config, name)?,
         ..verdict
     })
 }
 
-fn local_root(config: &Config, name: &[u8]) -> Option<OsString> {
-    let root = config.local_root.as_deref()?;
-    Some(substitute(config, root.as_bytes(), name))
-}
-
 /// Whether the login is kept in its directory: `chroot_local_user`, or the opposite for who is listed (reference §6.5).
 fn chrooted(config: &Config, name: &[u8]) -> Result<bool, Refusal> {
-    if !config.chroot_list_enable {
-        return Ok(config.chroot_local_user);
-    }
-    let path = config.chroot_list_file.as_deref();
-    let list = read_list("could not read chroot() list file", path).map_err(Refusal::Oops)?;
-    Ok(config.chroot_local_user != list.contains(name))
+    let what = "could not read chroot() list file";
+    let listed = config.chroot_list_enable && is_listed(what, &config.chroot_list_file, name)?;
+    Ok(config.chroot_local_user != listed)
 }
 
 /// `user_sub_token` in a path, replaced by the login name (reference §6.5).
-fn substitute(config: &Config, path: &[u8], name: &[u8]) -> OsString {
-    let Some(token) = config
-        .user_sub_token
-        .as_deref()
-        .map(OsStrExt::as_bytes)
-        .filter(|token| !token.is_empty())
-    else {
-        return OsStr::from_bytes(path).to_owned();
-    };
+fn substitute(config: &Config, path: &OsStr, name: &[u8]) -> OsString {
+    let token = config.user_sub_token.as_deref().unwrap_or_default();
+    if token.is_empty() {
+        return path.to_owned();
+    }
     // A name is one part of a path, never a way to another directory.
     let name = if name.contains(&b'/') || matches!(name, b"." | b"..") {
-        b"_".as_slice()
+        b"_"
     } else {
         name
     };
     let mut out = Vec::new();
-    let mut rest = path;
-    while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
-        out.extend(rest.iter().take(at));
-        out.extend_from_slice(name);
-        rest = rest
-            .get(at.saturating_add(token.len())..)
-            .unwrap_or_default();
+    let mut rest = path.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(token.as_bytes()) {
+            out.extend_from_slice(name);
+            rest = behind;
+        } else {
+            out.push(*first);
+            rest = behind;
+        }
     }
-    out.extend_from_slice(rest);
     OsString::from_vec(out)
 }
 
@@ -489,7 +443,7 @@ pub fn public(text: &str) -> &str {
 }
 
 /// Why there is no verdict.
-enum Refusal {
+pub enum Refusal {
     /// The client is told nothing but 530; the log gets this.
     Refused(String),
     /// The server cannot do it; the client is told so in the original's words.
@@ -514,27 +468,20 @@ pub fn banner(config: &Config) -> Result<Option<Vec<u8>>, String> {
         return Ok(None);
     };
     // An empty one is none.
-    lists::text(Path::new(path))
-        .map(|text| Some(text).filter(|text| !text.is_empty()))
-        .map_err(|why| unreadable("cannot read banner file", path, &why))
+    let text = lists::text("cannot read banner file", Some(path))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-fn read_list(what: &str, path: Option<&OsStr>) -> Result<lists::List, String> {
-    let path = path.unwrap_or_default();
-    lists::read(Path::new(path)).map_err(|why| unreadable(what, path, &why))
+/// Whether a text is in a list.
+fn is_listed(what: &str, path: &Option<OsString>, text: &[u8]) -> Result<bool, Refusal> {
+    let list = lists::read(what, path.as_deref());
+    list.map(|list| list.contains(text)).map_err(Refusal::Oops)
 }
 
-/// The original's text; and the reason, if it is one of ours.
-fn unreadable(what: &str, path: &OsStr, why: &io::Error) -> String {
-    let path = path.to_string_lossy();
-    if matches!(
-        why.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
-    ) {
-        format!("{what}:{path} ({why})")
-    } else {
-        format!("{what}:{path}")
-    }
+/// What is said when the server cannot serve a login: to the log, and to the client as far as it may know.
+fn oops(text: &str, shown: &str, journal: &mut Journal) -> BeforeLoginReply {
+    journal.note(format!("login ended: {text}").as_bytes());
+    BeforeLoginReply::Oops(shown.into())
 }
 
 fn seconds(of: u32) -> Duration {

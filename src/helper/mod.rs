@@ -28,6 +28,8 @@ mod toll;
 mod ways;
 
 pub use arrival::{BUSY, Counts, Refused, decides, limited};
+#[cfg(test)]
+pub use arrival::{FULL, FULL_FOR_ADDRESS, TOO_MANY_FAILURES, TOO_MANY_HANDSHAKES};
 pub use auth::nursery;
 pub use likely::likely_lists;
 use prepared::Held;
@@ -148,13 +150,10 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         },
         Greeting::Banner,
     );
-    arrival
-        .notes
-        .iter()
-        .for_each(|note| journal.note(note.as_bytes()));
+    journal.notes(&arrival.notes);
     if let Some(refused) = arrival.refused {
-        client.last_word(refused.reply());
-        journal.turned_away(refused.reason());
+        client.last_word(refused.reply);
+        journal.turned_away(refused.reason);
         return Ok(());
     }
     name_process(&arrival.prepared, &journal, ": connected");
@@ -516,9 +515,9 @@ fn fork_worker(
 
 /// Turns a connection away without a session: one write to the client, one line in the log. Called by master.
 pub fn turn_away(config: &Config, client: &Parcel, peer: SocketAddr, refused: Refused) {
-    client.last_word(refused.reply());
+    client.last_word(refused.reply);
     match Journal::open(config, peer, Duration::ZERO) {
-        Ok(mut journal) => journal.turned_away(refused.reason()),
+        Ok(mut journal) => journal.turned_away(refused.reason),
         Err(text) => log::error!("{text}"),
     }
 }

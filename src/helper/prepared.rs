@@ -22,7 +22,7 @@ pub struct Prepared {
     pub loaded: Loaded,
     /// The accounts and the address that they name.
     pub(super) names: Names,
-    isolation: (bool, bool),
+    isolation: Isolation,
     filters: bool,
 }
 
@@ -91,10 +91,10 @@ impl Prepared {
     fn put_together(loaded: Loaded, names: Names) -> Self {
         let asked = |name, on| on && loaded.is_set(name);
         Self {
-            isolation: (
-                asked("isolate", loaded.config.isolate),
-                asked("isolate_network", loaded.config.isolate_network),
-            ),
+            isolation: Isolation {
+                ipc: asked("isolate", loaded.config.isolate),
+                network: asked("isolate_network", loaded.config.isolate_network),
+            },
             filters: filters(&loaded),
             loaded,
             names,
@@ -136,14 +136,10 @@ impl Prepared {
     /// # Errors
     /// It is missing or no directory.
     pub fn secure_chroot(&self) -> std::io::Result<OwnedFd> {
-        let path = if self.config().run_as_launching_user {
+        let path = match self.config().secure_chroot_dir.as_deref() {
             // No root is changed: nobody but root can do that.
-            OsStr::new("/")
-        } else {
-            self.config()
-                .secure_chroot_dir
-                .as_deref()
-                .unwrap_or_default()
+            _ if self.config().run_as_launching_user => OsStr::new("/"),
+            path => path.unwrap_or_default(),
         };
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(nix::fcntl::open(path, flags, Mode::empty())?)
@@ -151,7 +147,7 @@ impl Prepared {
 
     /// Whether sessions get name spaces of their own for System V objects (`isolate`) and for the network (`isolate_network`): only
     /// when the settings say so themselves. By default the worker's lack of any right to make a socket does the same for less.
-    pub fn isolation(&self) -> (bool, bool) {
+    pub fn isolation(&self) -> Isolation {
         self.isolation
     }
 
@@ -159,14 +155,13 @@ impl Prepared {
     pub fn isolation_is_too_late(&self) -> bool {
         let right = caps::Capability::CAP_SYS_ADMIN.bitmask();
         let held = capability::read().is_ok_and(|sets| sets.permitted & right != 0);
-        self.isolation() != (false, false) && !held
+        self.isolation() != Isolation::default() && !held
     }
 
     /// The fences around a session's processes, as far as this kernel has them.
     pub fn wanted(&self) -> Wanted {
-        let (ipc, network) = self.isolation();
         Wanted {
-            isolation: Isolation { ipc, network },
+            isolation: self.isolation,
             calls: self.filters && kernel::filters(),
             files: kernel::confines_files(),
         }

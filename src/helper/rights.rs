@@ -8,19 +8,22 @@ use crate::sys::seccomp::List;
 use caps::Capability;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// What helper needs before login; auth, its child, takes back more.
+/// What every helper needs before login.
+const BEFORE_LOGIN: &[Capability] = &[
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_NET_BIND_SERVICE,
+];
+
+/// What this one needs before login; auth, its child, takes back more.
 pub fn before_login(prepared: &Prepared) -> Vec<Capability> {
-    let mut needed = vec![
-        Capability::CAP_SETUID,
-        Capability::CAP_SETGID,
-        Capability::CAP_SETPCAP,
-        Capability::CAP_SYS_CHROOT,
-        Capability::CAP_NET_BIND_SERVICE,
-    ];
+    let mut needed = BEFORE_LOGIN.to_vec();
     if prepared.config().chown_uploads {
         needed.push(Capability::CAP_CHOWN);
     }
-    if prepared.isolation() != (false, false) {
+    if prepared.isolation() != Isolation::default() {
         needed.push(Capability::CAP_SYS_ADMIN);
     }
     needed

@@ -8,12 +8,10 @@ use nix::unistd::Pid;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The sessions, by helper and by source; both in order, to be found by halving.
+/// The sessions, in the order of their helpers, to be found by halving. Those of one source are counted when that is asked: going through two
+/// thousand takes no longer than a system call.
 #[derive(Debug)]
-pub struct Roster {
-    sessions: Apart<(Pid, IpAddr)>,
-    sources: Apart<(Source, u32)>,
-}
+pub struct Roster(Apart<(Pid, Source, IpAddr)>);
 
 /// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host may have to itself
 /// (RFC 4291 §2.5.4; attacks B-101). In that of link-local addresses are all hosts of all links: there it is the address.
@@ -46,22 +44,19 @@ impl From<IpAddr> for Source {
 
 impl Default for Roster {
     fn default() -> Self {
-        Self {
-            sessions: Apart::new_in(Mappings),
-            sources: Apart::new_in(Mappings),
-        }
+        Self(Apart::new_in(Mappings))
     }
 }
 
 impl Roster {
     /// The counts with one more connection from `address`, which has done this.
     pub fn with(&self, address: IpAddr, deeds: Deeds) -> Counts {
-        let here = self.sources_at(address.into()).ok();
-        let here = here.and_then(|at| self.sources.get(at));
-        let all = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let source = Source::from(address);
+        let here = self.0.iter().filter(|(_, one, _)| *one == source);
+        let counted = |count| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
         Counts {
-            all: all.saturating_add(1),
-            here: here.map_or(0, |(_, count)| *count).saturating_add(1),
+            all: counted(self.0.len()),
+            here: counted(here.count()),
             failed: deeds.failed,
             handshakes: deeds.handshakes,
         }
@@ -69,17 +64,13 @@ impl Roster {
 
     /// Whose session the helper serves.
     pub fn source(&self, helper: Pid) -> Option<IpAddr> {
-        let (_, address) = self.sessions.get(self.at(helper).ok()?)?;
+        let (_, _, address) = self.0.get(self.at(helper).ok()?)?;
         Some(*address)
     }
 
     /// Where that one stands, or would.
     fn at(&self, helper: Pid) -> Result<usize, usize> {
-        self.sessions.binary_search_by_key(&helper, |(pid, _)| *pid)
-    }
-
-    fn sources_at(&self, source: Source) -> Result<usize, usize> {
-        self.sources.binary_search_by_key(&source, |(one, _)| *one)
+        self.0.binary_search_by_key(&helper, |(pid, ..)| *pid)
     }
 
     /// Sees to it that one more session has room.
@@ -87,39 +78,20 @@ impl Roster {
     /// # Errors
     /// The kernel has no memory left.
     pub fn reserve(&mut self) -> io::Result<()> {
-        let room = self.sessions.try_reserve(1);
-        let room = room.and_then(|()| self.sources.try_reserve(1));
-        room.map_err(|_| Errno::ENOMEM.into())
+        self.0.try_reserve(1).map_err(|_| Errno::ENOMEM.into())
     }
 
     /// A helper was forked for `address`, after [`Roster::reserve`].
     pub fn entered(&mut self, helper: Pid, address: IpAddr) {
         // Nobody has that number: it is free once its last bearer has been waited for, and so booked out.
         let (Ok(at) | Err(at)) = self.at(helper);
-        self.sessions.insert(at, (helper, address));
-        let source = address.into();
-        match self.sources_at(source) {
-            Ok(at) => {
-                if let Some((_, count)) = self.sources.get_mut(at) {
-                    *count = count.saturating_add(1);
-                }
-            }
-            Err(at) => self.sources.insert(at, (source, 1)),
-        }
+        self.0.insert(at, (helper, address.into(), address));
     }
 
     /// A child has ended: whose session that was; an orphan that was adopted is nobody's.
     pub fn left(&mut self, child: Pid) -> Option<IpAddr> {
         let at = self.at(child).ok()?;
-        let (_, address) = self.sessions.remove(at);
-        if let Ok(at) = self.sources_at(address.into())
-            && let Some((_, count)) = self.sources.get_mut(at)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.sources.remove(at);
-            }
-        }
+        let (_, _, address) = self.0.remove(at);
         Some(address)
     }
 }
@@ -129,7 +101,7 @@ impl Roster {
 mod tests {
     use super::Roster;
     use crate::config::Config;
-    use crate::helper::{Counts, Refused, limited};
+    use crate::helper::{self, Counts, limited};
     use crate::master::ledger::Deeds;
     use nix::unistd::Pid;
 
@@ -152,7 +124,7 @@ mod tests {
         assert!(roster.left(Pid::from_raw(10)).is_some());
         assert_eq!(roster.left(Pid::from_raw(10)), None);
         assert!(roster.left(Pid::from_raw(11)).is_some());
-        assert!(roster.sessions.is_empty() && roster.sources.is_empty());
+        assert!(roster.0.is_empty());
     }
 
     #[test]
@@ -193,7 +165,7 @@ mod tests {
         for pid in 1..=5 {
             assert!(roster.left(Pid::from_raw(pid)).is_some());
         }
-        assert!(roster.sources.is_empty());
+        assert!(roster.0.is_empty());
     }
 
     #[test]
@@ -205,10 +177,10 @@ mod tests {
             handshakes: 4,
         };
         for (limits, refused) in [
-            ([1, 1, 1, 1], Some(Refused::Full)),
-            ([2, 1, 1, 1], Some(Refused::FullForAddress)),
-            ([2, 2, 3, 1], Some(Refused::TooManyFailures)),
-            ([2, 2, 4, 4], Some(Refused::TooManyHandshakes)),
+            ([1, 1, 1, 1], Some(helper::FULL)),
+            ([2, 1, 1, 1], Some(helper::FULL_FOR_ADDRESS)),
+            ([2, 2, 3, 1], Some(helper::TOO_MANY_FAILURES)),
+            ([2, 2, 4, 4], Some(helper::TOO_MANY_HANDSHAKES)),
             ([2, 2, 4, 5], None),
             ([0, 0, 0, 0], None),
         ] {
