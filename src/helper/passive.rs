@@ -17,8 +17,9 @@ impl Prepared {
     ///
     /// # Errors
     /// No child can be made.
-    pub fn ask_passive(&self, name: &OsStr) -> std::io::Result<(Ours, Pid)> {
+    pub fn ask_passive(&self) -> std::io::Result<(Ours, Pid)> {
         let known = self.names.passive.as_ref().map(|passive| &*passive.address);
+        let name = self.passive_name().unwrap_or_default();
         reader::ask_passive(self.reader(), name, known.unwrap_or_default())
     }
 
@@ -26,7 +27,7 @@ impl Prepared {
     ///
     /// # Errors
     /// There is none; nothing has changed.
-    pub fn answer_passive(&mut self, address: Option<Ipv4Addr>) -> Result<bool, &'static str> {
+    pub fn answer_passive(&mut self, address: Option<Ipv4Addr>) -> Result<bool, String> {
         let address = address.ok_or(NO_ADDRESS)?.to_string();
         let passive = self.names.passive.as_mut();
         let Some(passive) = passive.filter(|passive| *passive.address != *address) else {
@@ -82,7 +83,7 @@ mod tests {
         answer(1, false);
         answer(3, true);
         assert_eq!(prepared.passive_name(), Some(OsStr::new("new.test")));
-        assert_eq!(prepared.answer_passive(None), Err(NO_ADDRESS));
+        assert_eq!(prepared.answer_passive(None), Err(NO_ADDRESS.to_owned()));
         assert_eq!(told(&prepared), "192.0.2.3");
     }
 

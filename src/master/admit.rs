@@ -54,11 +54,8 @@ impl Relief {
 impl Master {
     /// Takes the connections that wait on any listener.
     pub(super) fn admit_all(&mut self) {
-        if self
-            .relief
-            .until
-            .is_some_and(|until| Instant::now() < until)
-        {
+        let until = self.relief.until;
+        if until.is_some_and(|until| Instant::now() < until) {
             return;
         }
         self.relief.until = None;
@@ -107,9 +104,8 @@ impl Master {
         // What was told before this client came counts for it.
         self.hear_helpers();
         let config = self.prepared.config();
-        let deeds = self
-            .ledger
-            .of(Source::from(peer.ip()), config, Instant::now());
+        let source = Source::from(peer.ip());
+        let deeds = self.ledger.of(source, config, Instant::now());
         let counts = self.roster.with(peer.ip(), deeds);
         // Where a file for the address may set other limits, helper judges.
         let load_conf = self.load_conf.as_deref();
@@ -122,21 +118,20 @@ impl Master {
         let room = self.roster.reserve();
         // Taken by the child; this process keeps it until it knows that there is one.
         let mut parcel = Some(client);
-        let forked =
-            room.and_then(|()| self.fork_helper(&mut parcel, secure, (peer, local), counts));
+        let ends = (peer, local);
+        let forked = room.and_then(|()| self.fork_helper(&mut parcel, secure, ends, counts));
+        let trouble = &mut self.relief.forking;
         match forked {
             Ok(pid) => {
                 self.roster.entered(pid, peer.ip());
-                self.relief.forking.over("processes are made again");
+                trouble.over("processes are made again");
             }
             Err(error) => {
-                if let Some(client) = parcel {
-                    client.last_word(helper::BUSY);
-                }
+                parcel
+                    .iter()
+                    .for_each(|client| client.last_word(helper::BUSY));
                 let advice = "clients are told 421; raise the limit of processes (TasksMax, pids.max, kernel.pid_max) or memory";
-                self.relief
-                    .forking
-                    .say("cannot make a process for a client", &error, advice);
+                trouble.say("cannot make a process for a client", &error, advice);
             }
         }
     }
@@ -158,18 +153,19 @@ impl Master {
             self.nursery.asks().map_or(number, AsRawFd::as_raw_fd),
         ];
         let body = || {
-            client.take().map_or(1, |client| {
-                helper::run(Session {
-                    prepared: &self.prepared,
-                    secure,
-                    client,
-                    peer,
-                    local,
-                    counts: Some(counts),
-                    reports: Some(self.reports.speaks()),
-                    nursery: self.nursery.asks(),
-                    load_conf: self.load_conf.as_deref(),
-                })
+            let Some(client) = client.take() else {
+                return 1;
+            };
+            helper::run(Session {
+                prepared: &self.prepared,
+                secure,
+                client,
+                peer,
+                local,
+                counts: Some(counts),
+                reports: Some(self.reports.speaks()),
+                nursery: self.nursery.asks(),
+                load_conf: self.load_conf.as_deref(),
             })
         };
         oom::unspared(|| process::spawn(&kept, body))

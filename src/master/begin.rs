@@ -2,13 +2,11 @@
 
 use super::Refusal;
 use crate::sys::process;
-use nix::fcntl::OFlag;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -33,7 +31,7 @@ pub enum Begun {
 #[derive(Debug)]
 pub struct Herald {
     pid_file: Option<OsString>,
-    launcher: Option<OwnedFd>,
+    launcher: Option<PipeWriter>,
 }
 
 /// Goes into the background, or stays, and has the process id written down. The process that launched a background server comes back when
@@ -42,25 +40,23 @@ pub struct Herald {
 /// # Errors
 /// Why it does not.
 pub fn begin(pid_file: Option<OsString>, background: bool) -> Result<Begun, Refusal> {
-    let launcher = if background {
+    let mut launcher = None;
+    if background {
         match detach(pid_file.as_deref())? {
             Side::Launcher(status) => return Ok(Begun::Over(status)),
-            Side::Server(launcher) => Some(launcher),
+            Side::Server(end) => launcher = Some(end),
         }
-    } else {
-        None
-    };
-    let mut herald = Herald {
-        pid_file: None,
-        launcher,
-    };
-    if let Some(path) = pid_file {
-        if let Err(refusal) = write_pid(&path, std::process::id()) {
-            return herald.fails(refusal).map(Begun::Over);
-        }
-        herald.pid_file = Some(path);
     }
-    Ok(Begun::Server(herald))
+    let written = pid_file.as_ref().map(|path| write_pid(path, Pid::this()));
+    let mut herald = Herald { pid_file, launcher };
+    match written.transpose() {
+        Ok(_) => Ok(Begun::Server(herald)),
+        Err(refusal) => {
+            // Whatever is there is not this one's.
+            herald.pid_file = None;
+            herald.fails(refusal).map(Begun::Over)
+        }
+    }
 }
 
 impl Herald {
@@ -92,23 +88,23 @@ impl Herald {
 }
 
 /// False if whoever launched this has gone.
-fn tell(launcher: OwnedFd, text: &[u8]) -> bool {
-    File::from(launcher).write_all(text).is_ok()
+fn tell(mut launcher: PipeWriter, text: &[u8]) -> bool {
+    launcher.write_all(text).is_ok()
 }
 
 /// Which of two processes this is.
 enum Side {
     /// The server, and its way to the process that launched it.
-    Server(OwnedFd),
+    Server(PipeWriter),
     /// That process, which is done, and its exit status.
     Launcher(i32),
 }
 
 /// Forks the background server; the process that launched it waits here.
 fn detach(pid_file: Option<&OsStr>) -> Result<Side, Refusal> {
-    let failed = |error: &dyn std::fmt::Display| format!("cannot fork: {error}");
-    let (reads, writes) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| failed(&error))?;
-    match process::fork_server().map_err(|error| failed(&error))? {
+    let failed = |error: std::io::Error| format!("cannot fork: {error}");
+    let (reads, writes) = std::io::pipe().map_err(failed)?;
+    match process::fork_server().map_err(failed)? {
         ForkResult::Parent { child } => {
             drop(writes);
             // It may be interrupted.
@@ -116,7 +112,6 @@ fn detach(pid_file: Option<&OsStr>) -> Result<Side, Refusal> {
             hear(reads, child, pid_file).map(Side::Launcher)
         }
         ForkResult::Child => {
-            drop(reads);
             let _ = nix::unistd::setsid();
             Ok(Side::Server(writes))
         }
@@ -124,9 +119,9 @@ fn detach(pid_file: Option<&OsStr>) -> Result<Side, Refusal> {
 }
 
 /// Waits for the server's word, and gives the exit status; one that has died without any has not put its files in order.
-fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<i32, Refusal> {
+fn hear(mut server: PipeReader, child: Pid, pid_file: Option<&OsStr>) -> Result<i32, Refusal> {
     let mut said = Vec::new();
-    let _ = File::from(server).read_to_end(&mut said);
+    let _ = server.read_to_end(&mut said);
     if said == SERVES {
         return Ok(0);
     }
@@ -136,11 +131,9 @@ fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<i32, Re
             forget_of(Path::new(path), child);
         }
         let how = ended.map_or_else(|error| error.to_string(), |ended| ended.to_string());
+        let text = format!("vsftpd: the server in the background is gone: {how}\n");
         // As a refusal is said.
-        let _ = writeln!(
-            std::io::stderr(),
-            "vsftpd: the server in the background is gone: {how}"
-        );
+        let _ = std::io::stderr().write_all(text.as_bytes());
         return Ok(GONE);
     }
     Err(String::from_utf8_lossy(&said).into_owned())
@@ -148,7 +141,7 @@ fn hear(server: OwnedFd, child: Pid, pid_file: Option<&OsStr>) -> Result<i32, Re
 
 /// Whatever this was started with: nobody else may write there, since a signal goes to whom it names; a link is not followed and a FIFO
 /// not waited for (attacks B-124, B-127).
-fn write_pid(path: &OsString, pid: u32) -> Result<(), Refusal> {
+fn write_pid(path: &OsString, pid: Pid) -> Result<(), Refusal> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.to_string_lossy());
     let mut file = File::options()
         .write(true)

@@ -1,6 +1,6 @@
 //! Where the `log` records of master and helper go: standard error, and syslog once there is no terminal; filter by RUST_LOG.
 
-use crate::sys::syslog::{Level, Syslog};
+use crate::sys::syslog::Syslog;
 use log::LevelFilter;
 use std::io::Write;
 use std::time::Duration;
@@ -20,13 +20,9 @@ pub fn start(background: bool) {
             // Written at once, so that lines of several processes do not mix.
             return writeln!(out, "vsftpd: {text}");
         }
-        let level = if record.level() <= log::Level::Warn {
-            Level::Warning
-        } else {
-            Level::Info
-        };
+        let warning = record.level() <= log::Level::Warn;
         // Connected anew each time: a descriptor kept here would be closed, and its number reused, in children.
-        Syslog::new("vsftpd", PATIENCE).send(level, text.as_bytes());
+        Syslog::new("vsftpd", PATIENCE).send(warning, text.as_bytes());
         Ok(())
     });
     // A second start would only mean that the first one already serves.

@@ -62,10 +62,9 @@ impl Count {
     /// How many are not forgotten.
     fn now(self, now: Instant, rate: Rate) -> u32 {
         let left = self.gone_at.saturating_duration_since(now).as_nanos();
-        let count = left.checked_div(Self::each(rate).as_nanos()).unwrap_or(0);
         // One that is half forgotten still counts, or a limit of one would never hold.
-        let rest = left.checked_rem(Self::each(rate).as_nanos()).unwrap_or(0);
-        u32::try_from(count.saturating_add(u128::from(rest > 0))).unwrap_or(u32::MAX)
+        let count = left.div_ceil(Self::each(rate).as_nanos().max(1));
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
 
@@ -110,20 +109,9 @@ impl Ledger {
 
     /// Forgets everything when what it was counted by has changed: a raised limit frees who was refused, a shorter window shortens.
     pub fn renew(&mut self, old: &Config, new: &Config) {
-        let counted_by = |config: &Config| {
-            let Config {
-                login_fails_per_ip,
-                login_fails_window,
-                ssl_handshakes_per_ip,
-                ..
-            } = *config;
-            (
-                login_fails_per_ip,
-                login_fails_window,
-                ssl_handshakes_per_ip,
-            )
-        };
-        if counted_by(old) != counted_by(new) {
+        let limits = |c: &Config| (c.login_fails_per_ip, c.ssl_handshakes_per_ip);
+        let window = |config: &Config| config.login_fails_window;
+        if (limits(old), window(old)) != (limits(new), window(new)) {
             *self = Self::default();
         }
     }

@@ -46,82 +46,59 @@ impl Listeners {
     /// As [`Listeners::open`].
     pub fn second(&self, old: &Config, new: &Config) -> Result<Second, String> {
         let (before, now) = (old.implicit_listen_port, new.implicit_listen_port);
-        Ok(if self.own.is_none() || before == now {
-            Second::AsBefore
-        } else if now == 0 {
-            Second::None
-        } else {
-            Second::Another(open(new, now)?)
-        })
+        if self.own.is_none() || before == now {
+            return Ok(None);
+        }
+        let another = (now != 0).then(|| open(new, now)).transpose();
+        another.map(Some)
     }
 
     /// Takes the second port of a reload that holds.
     pub fn renew(&mut self, second: Second) {
-        match second {
-            Second::AsBefore => {}
-            Second::None => self.sockets.truncate(1),
-            Second::Another(socket) => {
-                self.sockets.truncate(1);
-                self.sockets.push(socket);
-            }
+        if let Some(second) = second {
+            self.sockets.truncate(1);
+            self.sockets.extend(second);
         }
     }
 
     /// After a reload: says so if the options want the first socket elsewhere, which takes a restart.
     pub fn stays(&self, new: &Config) {
-        let Some(own) = self.own else {
-            return;
-        };
-        let wanted = address(new, new.listen_port);
-        if (new.listen || new.listen_ipv6) && wanted.as_ref() == Ok(&own) {
-            return;
+        let wanted = address(new, new.listen_port).ok();
+        let wanted = wanted.filter(|_| new.listen || new.listen_ipv6);
+        if let Some(own) = self.own.filter(|own| wanted != Some(*own)) {
+            let wanted = wanted.map_or("otherwise".to_owned(), |at| format!("on {at}"));
+            log::warn!("listening on {own} as before; restart the server to listen {wanted}");
         }
-        let wanted = match wanted {
-            Ok(at) if new.listen || new.listen_ipv6 => format!("on {at}"),
-            Ok(_) | Err(_) => "otherwise".to_owned(),
-        };
-        log::warn!("listening on {own} as before; restart the server to listen {wanted}");
     }
 
-    /// What they listen on, for the log.
+    /// What they listen on, for the log; which also hears if no socket is there for `implicit_listen_port`.
     pub fn describe(&self, config: &Config) -> String {
-        let one = |listener: &TcpListener| match listener.local_addr() {
-            Ok(at) if u32::from(at.port()) == config.implicit_listen_port => {
-                format!("{at} (TLS from the first byte)")
-            }
-            Ok(at) => at.to_string(),
-            Err(_) => "?".to_owned(),
+        let port = config.implicit_listen_port;
+        let mut missing = port != 0;
+        let one = |listener: &TcpListener| {
+            let at = listener.local_addr();
+            let implicit = at.as_ref().is_ok_and(|at| u32::from(at.port()) == port);
+            missing &= !implicit;
+            let at = at.map_or("?".to_owned(), |at| at.to_string());
+            let how = if implicit {
+                " (TLS from the first byte)"
+            } else {
+                ""
+            };
+            at + how
         };
         let all: Vec<String> = self.sockets.iter().map(one).collect();
-        all.join(" and ")
-    }
-
-    /// Says so if no socket is there for `implicit_listen_port`.
-    pub fn warn(&self, config: &Config) {
-        let port = config.implicit_listen_port;
-        let is = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .is_ok_and(|at| u32::from(at.port()) == port)
-        };
-        if port != 0 && !self.sockets.iter().any(is) {
+        if missing {
             log::warn!(
                 "implicit_listen_port={port}: none of the sockets passed to this server listens there; add it to the socket unit"
             );
         }
+        all.join(" and ")
     }
 }
 
-/// What becomes of the second port with a reload.
-#[derive(Debug)]
-pub enum Second {
-    /// It stays, or stays away.
-    AsBefore,
-    /// There is none any more.
-    None,
-    /// It is this one now.
-    Another(TcpListener),
-}
+/// What becomes of the second port with a reload, if anything does: there is another one, or none any more.
+pub type Second = Option<Option<TcpListener>>;
 
 /// Binds and listens on one port.
 fn open(config: &Config, port: u32) -> Result<TcpListener, String> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long the name service may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// When to ask, or what was asked.
+/// When to ask, or until when an answer is waited for.
 #[derive(Debug, Default)]
 pub struct Renewal {
     due: Option<Instant>,
@@ -22,16 +22,14 @@ pub struct Renewal {
 #[derive(Debug)]
 struct Asked {
     channel: Ours,
-    child: Pid,
-    until: Option<Instant>,
-    /// Its child has been waited for.
-    gone: bool,
+    /// Until it has been waited for.
+    child: Option<Pid>,
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if !self.gone {
-            let _ = kill(self.child, Signal::SIGKILL);
+        if let Some(child) = self.child {
+            let _ = kill(child, Signal::SIGKILL);
         }
     }
 }
@@ -58,57 +56,41 @@ impl Renewal {
 
     /// When it is to be looked after at the latest.
     pub fn until(&self) -> Option<Instant> {
-        self.asked.as_ref().map_or(self.due, |asked| asked.until)
+        self.due
     }
 
-    /// The child was waited for.
+    /// A child was waited for, which may have been this one's.
     pub fn left(&mut self, pid: Pid) {
-        if let Some(asked) = &mut self.asked
-            && asked.child == pid
-        {
-            asked.gone = true;
+        if let Some(asked) = &mut self.asked {
+            asked.child = asked.child.filter(|child| *child != pid);
         }
     }
 
     /// Asks if it is time, takes an answer if there is one, and gives up one that does not come.
     #[inline(never)]
     pub fn turn(&mut self, prepared: &mut Prepared, answered: bool) {
-        let late = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
-        if let Some(mut asked) = self.asked.take_if(|asked| answered || late(asked.until)) {
-            let found = answered.then(|| reader::passive(&mut asked.channel));
-            drop(asked);
-            let found = found.ok_or("the name service does not answer");
-            let result = found.and_then(|found| prepared.answer_passive(found));
-            self.settle(prepared, result);
-            self.plan(prepared);
-        } else if self.asked.is_none() && late(self.due) {
-            self.ask(prepared);
-        }
-    }
-
-    fn ask(&mut self, prepared: &Prepared) {
-        let Some(name) = prepared.passive_name() else {
-            self.due = None;
+        if !answered && self.due.is_none_or(|due| Instant::now() < due) {
             return;
-        };
-        match prepared.ask_passive(name) {
-            Ok((channel, child)) => {
-                self.asked = Some(Asked {
-                    channel,
-                    child,
-                    until: Instant::now().checked_add(PATIENCE),
-                    gone: false,
-                });
-            }
-            Err(error) => {
-                self.settle(prepared, Err(&error.to_string()));
-                self.plan(prepared);
-            }
         }
+        let result = match (self.asked.take(), answered) {
+            (Some(mut asked), true) => prepared.answer_passive(reader::passive(&mut asked.channel)),
+            (Some(_), false) => Err("the name service does not answer".to_owned()),
+            (None, _) => match prepared.ask_passive() {
+                Ok((channel, child)) => {
+                    let child = Some(child);
+                    self.asked = Some(Asked { channel, child });
+                    self.due = Instant::now().checked_add(PATIENCE);
+                    return;
+                }
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        self.settle(prepared, result);
+        self.plan(prepared);
     }
 
     /// Says what has changed: a failure once, until there is an answer again.
-    fn settle(&mut self, prepared: &Prepared, result: Result<bool, &str>) {
+    fn settle(&mut self, prepared: &Prepared, result: Result<bool, String>) {
         let name = prepared.passive_name().unwrap_or_default();
         let name = name.to_string_lossy();
         let address = prepared.config().pasv_address.as_deref();
@@ -117,7 +99,7 @@ impl Renewal {
             Ok(true) => log::info!("pasv_address: {name} is {address} now; new sessions tell it"),
             Ok(false) if self.failing => log::info!("pasv_address: {name} is {address} still"),
             Ok(false) => {}
-            Err(why) if !self.failing => log::error!(
+            Err(ref why) if !self.failing => log::error!(
                 "cannot resolve host:{name} (pasv_address: {why}); {address} stays, and it is asked for again every {} s",
                 prepared.config().pasv_addr_resolve_interval
             ),
