@@ -4,10 +4,10 @@ use crate::config::Config;
 use crate::record::{self, Access, Date, Kind, Line, Stamp};
 use crate::sys::{clock, logfile, syslog};
 use crate::wire::Said;
-use nix::errno::Errno;
 use std::cell::OnceCell;
+use std::fmt::Display;
+use std::fs::File;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// How long somebody else may hold the lock on a log, or the system's log be behind: who keeps it, or was stopped while he had it, would
@@ -17,8 +17,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The open sinks of one session and who it is.
 #[derive(Debug)]
 pub struct Journal {
-    vsftpd: Option<OwnedFd>,
-    pub(super) xfer: Option<OwnedFd>,
+    vsftpd: Option<File>,
+    pub(super) xfer: Option<File>,
     syslog: Option<syslog::Syslog>,
     /// Whether a log's lock is to be taken.
     pub(super) locks: bool,
@@ -117,8 +117,8 @@ impl Journal {
     pub fn login_failed(&mut self, user: &[u8], reason: &str) {
         let before = self.user.replace(user.to_vec());
         self.line(&Line::new(Kind::Login, Some(false), None));
-        self.note(format!("login refused: {reason}").as_bytes());
         self.user = before;
+        self.refused(user, reason);
     }
 
     /// USER was refused before any password.
@@ -128,17 +128,19 @@ impl Journal {
         self.user = before;
     }
 
+    /// Several things the administrator should know.
+    pub fn notes(&mut self, texts: &[String]) {
+        texts.iter().for_each(|text| self.note(text.as_bytes()));
+    }
+
     /// Something the administrator should know: a DEBUG line, and standard error when no log is open.
     pub fn note(&mut self, text: &[u8]) {
         self.line(&Line::new(Kind::Debug, None, Some(text.to_vec())));
         if self.vsftpd.is_none() && self.syslog.is_none() {
             let mut shown = Vec::new();
             record::escape::printable(&mut shown, text);
-            log::warn!(
-                "{} {}",
-                self.address.text(),
-                String::from_utf8_lossy(&shown)
-            );
+            let shown = String::from_utf8_lossy(&shown);
+            log::warn!("{} {shown}", self.address.text());
         }
     }
 
@@ -165,12 +167,7 @@ impl Journal {
         let stamp = stamp(self.pid, self.user.as_deref(), self.address.text());
         if let Some(syslog) = &mut self.syslog {
             record::syslog_line(&stamp, line, &mut self.buffer);
-            let level = if record::is_warning(line) {
-                syslog::Level::Warning
-            } else {
-                syslog::Level::Info
-            };
-            syslog.send(level, &self.buffer);
+            syslog.send(record::is_warning(line), &self.buffer);
         } else if let Some(file) = &self.vsftpd {
             record::vsftpd_line(&stamp, line, &mut self.buffer);
             let written = logfile::append(file, &self.buffer, &mut self.lock);
@@ -179,15 +176,12 @@ impl Journal {
     }
 
     /// A line that a log did not take is told to whoever started the server, once for each session: the log itself cannot have it.
-    pub(super) fn lost(&mut self, option: &str, written: Result<(), Errno>) {
+    pub(super) fn lost(&mut self, option: &str, written: Result<(), impl Display>) {
         if let Err(why) = written
             && !std::mem::replace(&mut self.lossy, true)
         {
-            log::error!(
-                "{} lines of this session are missing in {option}: {}",
-                self.address.text(),
-                why.desc()
-            );
+            let who = self.address.text();
+            log::error!("{who} lines of this session are missing in {option}: {why}");
         }
     }
 }
@@ -225,12 +219,9 @@ impl Address {
     }
 }
 
-fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
+fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<File, String> {
     let path = path.unwrap_or_default();
-    logfile::open(path).map_err(|error| {
-        format!(
-            "failed to open {what} log file:{} ({error})",
-            path.to_string_lossy()
-        )
-    })
+    let shown = path.to_string_lossy();
+    let failed = |error| format!("failed to open {what} log file:{shown} ({error})");
+    logfile::open(path).map_err(failed)
 }

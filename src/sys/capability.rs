@@ -49,13 +49,7 @@ pub fn bits(of: &[Capability]) -> u64 {
 /// Never on Linux.
 pub fn read() -> Result<Sets, Errno> {
     let mut words = [Words::default(); 2];
-    let mut header = Header {
-        version: VERSION,
-        pid: 0,
-    };
-    // SAFETY: the kernel reads and writes one header, and writes two elements for this version; both outlive the call.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
-    Errno::result(result)?;
+    ask(libc::SYS_capget, &mut words)?;
     let [low, high] = words;
     let join = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     Ok(Sets {
@@ -70,7 +64,7 @@ pub fn read() -> Result<Sets, Errno> {
 /// # Errors
 /// More is asked for than is permitted.
 pub fn set(sets: Sets) -> Result<(), Errno> {
-    let words = [0, 32].map(|shift| {
+    let mut words = [0, 32].map(|shift| {
         // Masked before: nothing is lost.
         let word = |bits: u64| u32::try_from(bits >> shift & 0xffff_ffff).unwrap_or(0);
         Words {
@@ -79,12 +73,15 @@ pub fn set(sets: Sets) -> Result<(), Errno> {
             inheritable: word(sets.inheritable),
         }
     });
-    let mut header = Header {
-        version: VERSION,
-        pid: 0,
-    };
-    // SAFETY: the kernel reads one header and two elements for this version; both outlive the call.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) };
+    ask(libc::SYS_capset, &mut words)
+}
+
+/// Either call, for this process.
+fn ask(call: libc::c_long, words: &mut [Words; 2]) -> Result<(), Errno> {
+    let (version, pid) = (VERSION, 0);
+    let mut header = Header { version, pid };
+    // SAFETY: the kernel reads and writes one header, and reads or writes two elements for this version; both outlive the call.
+    let result = unsafe { libc::syscall(call, &raw mut header, words.as_mut_ptr()) };
     Errno::result(result).map(drop)
 }
 

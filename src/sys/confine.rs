@@ -6,6 +6,7 @@ use super::fence;
 pub use super::fence::{Confined, Fences, Wanted};
 use caps::Capability;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag};
 use nix::sched::CloneFlags;
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
@@ -142,11 +143,8 @@ fn leave_name_spaces(isolation: Isolation) -> Result<(), Errno> {
 /// The parent is gone already.
 pub fn die_with(parent: Pid) -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if nix::unistd::getppid() == parent {
-        Ok(())
-    } else {
-        Err(Errno::ESRCH)
-    }
+    let there = nix::unistd::getppid() == parent;
+    there.then_some(()).ok_or(Errno::ESRCH)
 }
 
 /// Asks for SIGKILL as soon as the peer has closed its end of this socket or is dead, and makes sure it is not late: for an auth whose
@@ -158,11 +156,8 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
 pub fn die_with_peer(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     let own = Pid::this().as_raw();
     kill_when_alone(socket, own)?;
-    if super::socket::is_alone(socket) {
-        Err(Errno::ESRCH)
-    } else {
-        Ok(())
-    }
+    let there = !super::socket::is_alone(socket);
+    there.then_some(()).ok_or(Errno::ESRCH)
 }
 
 /// Has the kernel end every process of this one's group as soon as this one is gone, however it went and whoever they are by then: a parent's
@@ -176,7 +171,7 @@ pub fn take_along() -> Result<(), Errno> {
     if nix::unistd::getsid(None)? != own {
         return Err(Errno::EPERM);
     }
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     // Nobody but the kernel closes them: that is this process's end too. Whichever it closes first, the other is there to tell.
     for end in [ManuallyDrop::new(read), ManuallyDrop::new(write)] {
         kill_when_alone(end.as_fd(), own.as_raw().saturating_neg())?;
@@ -194,8 +189,7 @@ fn kill_when_alone(end: BorrowedFd<'_>, whom: libc::pid_t) -> Result<(), Errno> 
         (libc::F_SETFL, libc::O_ASYNC),
     ] {
         // SAFETY: these take a descriptor and an integer and touch no memory.
-        let result = unsafe { libc::fcntl(end.as_raw_fd(), what, value) };
-        Errno::result(result)?;
+        Errno::result(unsafe { libc::fcntl(end.as_raw_fd(), what, value) })?;
     }
     Ok(())
 }
@@ -206,9 +200,7 @@ fn kill_when_alone(end: BorrowedFd<'_>, whom: libc::pid_t) -> Result<(), Errno> 
 /// # Errors
 /// Never on Linux.
 pub fn outlive(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    // SAFETY: F_SETFL takes a descriptor and an integer and touches no memory.
-    let result = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, 0) };
-    Errno::result(result)?;
+    nix::fcntl::fcntl(socket, FcntlArg::F_SETFL(OFlag::empty()))?;
     // One of the nursery's leads a session already.
     let _ = nix::unistd::setsid();
     nix::sys::prctl::set_pdeathsig(None)
@@ -244,34 +236,29 @@ pub fn end(process: Pid) {
     let _ = with(|permitted| permitted, kill);
 }
 
+/// The right to read any file; containers often have the wider one only. Where there is neither, reading is tried without.
+const SEARCH: [Capability; 2] = [
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_DAC_OVERRIDE,
+];
+
 /// Does something with the right to read any file and search any directory, as root always could; then it is set aside again. For
 /// lists and settings of the administrator's that belong to another account.
 pub fn with_search<T>(body: impl FnOnce() -> T) -> T {
-    // Containers often have the wider right only. Where there is neither, reading is tried without.
-    let rights = [
-        Capability::CAP_DAC_READ_SEARCH,
-        Capability::CAP_DAC_OVERRIDE,
-    ];
-    let mut rights = rights.iter().map(Capability::bitmask);
-    with(
-        |permitted| {
-            let right = rights.find(|right| permitted & right != 0);
-            right.unwrap_or(0)
-        },
-        body,
-    )
+    let mut rights = SEARCH.iter().map(Capability::bitmask);
+    let mut one = |permitted| rights.find(|right| permitted & right != 0);
+    with(|permitted| one(permitted).unwrap_or(0), body)
 }
 
 /// Does something with more rights, of those that are permitted; then they are set aside again.
 fn with<T>(rights: impl FnOnce(u64) -> u64, body: impl FnOnce() -> T) -> T {
     let before = capability::read().unwrap_or_default();
-    let more = before.effective | rights(before.permitted);
-    let raised = more != before.effective
-        && capability::set(Sets {
-            effective: more,
-            ..before
-        })
-        .is_ok();
+    let effective = before.effective | rights(before.permitted);
+    let more = Sets {
+        effective,
+        ..before
+    };
+    let raised = more != before && capability::set(more).is_ok();
     let result = body();
     if raised {
         let _ = capability::set(before);
@@ -295,15 +282,7 @@ pub fn set_capabilities(keep: u64) -> Result<(), Errno> {
 fn lock_securebits() -> Result<(), Errno> {
     const NOROOT: libc::c_ulong = 1 << 0 | 1 << 1;
     const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 1 << 6 | 1 << 7;
+    let bits = NOROOT | NO_CAP_AMBIENT_RAISE;
     // SAFETY: PR_SET_SECUREBITS takes an integer and no pointer.
-    let result = unsafe {
-        libc::prctl(
-            libc::PR_SET_SECUREBITS,
-            NOROOT | NO_CAP_AMBIENT_RAISE,
-            0,
-            0,
-            0,
-        )
-    };
-    Errno::result(result).map(drop)
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits, 0, 0, 0) }).map(drop)
 }

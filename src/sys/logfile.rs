@@ -2,11 +2,13 @@
 
 use super::lock;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag};
-use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::fcntl::FcntlArg;
+use nix::sys::stat::{FileStat, SFlag};
 use std::ffi::OsStr;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 /// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device other than /dev/null is
@@ -14,15 +16,11 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// The kernel's word, or `InvalidInput` for what is no regular file.
-pub fn open(path: &OsStr) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_WRONLY
-        | OFlag::O_CREAT
-        | OFlag::O_APPEND
-        | OFlag::O_NONBLOCK
-        | OFlag::O_NOCTTY
-        | OFlag::O_NOFOLLOW
-        | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
+pub fn open(path: &OsStr) -> io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600);
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let file = options.custom_flags(flags).open(path)?;
     regular(&nix::sys::stat::fstat(&file)?)?;
     Ok(file)
 }
@@ -50,20 +48,9 @@ pub fn is_null(meta: &FileStat) -> bool {
 ///
 /// # Errors
 /// The line, or the rest of it, was lost: the kernel's word.
-pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) -> Result<(), Errno> {
+pub fn append(mut file: &File, line: &[u8], lock: &mut Option<Duration>) -> io::Result<()> {
     *lock = lock.filter(|patience| locked(file, *patience));
-    let mut rest = line;
-    let mut written = Ok(());
-    while !rest.is_empty() {
-        match nix::unistd::write(file, rest) {
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(why) => {
-                written = Err(why);
-                break;
-            }
-        }
-    }
+    let written = file.write_all(line);
     if lock.is_some() {
         let _ = set(file, libc::F_UNLCK);
     }
@@ -71,7 +58,7 @@ pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) -> Resul
 }
 
 /// Waits for the lock; false when it is kept. What the file system cannot lock is not locked, as in the original.
-fn locked(file: &OwnedFd, patience: Duration) -> bool {
+fn locked(file: &File, patience: Duration) -> bool {
     let begun = Instant::now();
     let mut nap = Duration::from_micros(50);
     loop {
@@ -87,6 +74,6 @@ fn locked(file: &OwnedFd, patience: Duration) -> bool {
     }
 }
 
-fn set(file: &OwnedFd, kind: libc::c_int) -> nix::Result<libc::c_int> {
+fn set(file: &File, kind: libc::c_int) -> nix::Result<libc::c_int> {
     nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(&lock::whole(kind)))
 }

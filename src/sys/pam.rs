@@ -5,6 +5,7 @@
 pub mod fuzz;
 
 use super::dl::{self, Unopened};
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
@@ -133,10 +134,9 @@ impl Pam {
     /// It has one, or may have, which cannot be loaded now: why.
     pub fn load() -> Result<Option<Self>, String> {
         match dl::open(c"libpam.so.0") {
-            Ok(library) => match Self::of(library) {
-                Some(pam) => Ok(Some(pam)),
-                None => Err("a function is not there".to_owned()),
-            },
+            Ok(library) => Self::of(library)
+                .map(Some)
+                .ok_or("a function is not there".to_owned()),
             Err(Unopened::Missing) => Ok(None),
             Err(Unopened::Failed(why)) => Err(why),
         }
@@ -165,15 +165,11 @@ impl Pam {
             data: std::ptr::null_mut(),
         };
         let mut handle = std::ptr::null_mut();
+        let (place, said) = (&raw mut handle, &raw const conversation);
         // SAFETY: the strings end in NUL and are copied by the library, as is the conversation, which answers nothing without data. The
         // handle is never ended, so that what it has opened stays open.
         unsafe {
-            (self.start)(
-                service.as_ptr(),
-                std::ptr::null(),
-                &raw const conversation,
-                &raw mut handle,
-            );
+            (self.start)(service.as_ptr(), std::ptr::null(), said, place);
             // What it had to say may have opened a connection to the system's log, whose number is another descriptor's in a child.
             libc::closelog();
         }
@@ -206,16 +202,10 @@ impl Pam {
             data: (&raw mut *dialogue).cast(),
         });
         let mut handle = std::ptr::null_mut();
+        let (place, said) = (&raw mut handle, &raw const *conversation);
         // SAFETY: the strings end in NUL and are copied by the library; the conversation lives in the returned value, which
         // ends the handle before it goes.
-        let code = unsafe {
-            (self.start)(
-                service.as_ptr(),
-                user.as_ptr(),
-                &raw const *conversation,
-                &raw mut handle,
-            )
-        };
+        let code = unsafe { (self.start)(service.as_ptr(), user.as_ptr(), said, place) };
         if code != SUCCESS || handle.is_null() {
             return Err(Refused::new("pam_start", code, "cannot start"));
         }
@@ -314,17 +304,11 @@ impl Login<'_> {
         }
         // SAFETY: the handle is live; the result is a static string or null.
         let said = unsafe { (self.pam.strerror)(self.handle, code) };
-        let mut text = if said.is_null() {
-            format!("code {code}")
-        } else {
-            // SAFETY: not null, so a string that ends in NUL.
-            unsafe { CStr::from_ptr(said) }
-                .to_string_lossy()
-                .into_owned()
-        };
+        // SAFETY: where it is not null it is a string that ends in NUL.
+        let text = (!said.is_null()).then(|| unsafe { CStr::from_ptr(said) }.to_string_lossy());
+        let mut text = text.map_or_else(|| format!("code {code}"), Cow::into_owned);
         if !self.dialogue.heard.is_empty() {
-            text.push_str(" - ");
-            text.push_str(&String::from_utf8_lossy(&self.dialogue.heard));
+            text = text + " - " + &String::from_utf8_lossy(&self.dialogue.heard);
         }
         Err(Refused::new(step, code, text))
     }
@@ -356,9 +340,7 @@ extern "C" fn converse(
     out: *mut *mut Response,
     data: *mut c_void,
 ) -> c_int {
-    let Ok(count) = usize::try_from(count) else {
-        return CONV_ERR;
-    };
+    let count = usize::try_from(count).unwrap_or(0);
     if count == 0 || count > MESSAGES || messages.is_null() || out.is_null() || data.is_null() {
         return CONV_ERR;
     }
@@ -379,7 +361,7 @@ extern "C" fn converse(
                 dialogue.answered += 1;
                 duplicate(&dialogue.password)
             }
-            Some(message) if message.style == TEXT_INFO || message.style == ERROR_MSG => {
+            Some(message) if matches!(message.style, TEXT_INFO | ERROR_MSG) => {
                 hear(dialogue, message.text);
                 continue;
             }
@@ -414,14 +396,10 @@ fn hear(dialogue: &mut Dialogue, text: *const c_char) {
         return;
     }
     // SAFETY: not null, so a string that ends in NUL.
-    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes().iter();
     let room = HEARD.saturating_sub(dialogue.heard.len());
-    dialogue.heard.extend(
-        bytes
-            .iter()
-            .take(room)
-            .map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }),
-    );
+    let shown = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
+    dialogue.heard.extend(bytes.take(room).map(shown));
 }
 
 /// Frees answers that will not be given, wiped.

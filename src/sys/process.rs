@@ -2,14 +2,15 @@
 
 use super::{confine, dl, socket};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{ForkResult, Pid};
 use std::cell::Cell;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
@@ -78,11 +79,9 @@ fn leave(status: i32) -> ! {
 /// # Errors
 /// It is not a child of ours.
 pub fn wait_for(child: Pid) -> io::Result<Ended> {
-    match collect(child.as_raw(), 0)? {
-        Some((_, ended)) => Ok(ended),
-        // Never without WNOHANG.
-        None => Err(Errno::ECHILD.into()),
-    }
+    let ended = collect(child.as_raw(), 0)?.map(|(_, ended)| ended);
+    // There is one without WNOHANG.
+    ended.ok_or_else(|| Errno::ECHILD.into())
 }
 
 /// Takes the end of this child, or with -1 of any; `None` if none has ended and that is not waited for. The call is the kernel's own: to
@@ -291,11 +290,8 @@ extern "C" fn note_ending(_: libc::c_int) {
 /// Never with these signals.
 pub fn catch_endings() -> Result<(), Errno> {
     // A lock that is waited for is not given up: SA_RESTART.
-    let note = SigAction::new(
-        SigHandler::Handler(note_ending),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+    let handler = SigHandler::Handler(note_ending);
+    let note = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
     for signal in ENDINGS {
         // SAFETY: the handler only stores to an atomic, which is allowed in a signal handler (signal-safety(7)).
         unsafe { nix::sys::signal::sigaction(signal, &note) }?;
@@ -348,31 +344,27 @@ fn close_range(first: u32, last: u32) {
     if result == 0 {
         return;
     }
-    // Before Linux 5.9: those that are there. The one that reads the list is closed already when its turn comes.
-    if let Ok(list) = std::fs::read_dir("/proc/self/fd") {
-        let names = list.flatten().map(|entry| entry.file_name());
-        let open: Vec<u32> = names
-            .filter_map(|name| name.to_str()?.parse().ok())
-            .collect();
-        for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
-            // SAFETY: as above.
-            unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
-        }
-        return;
-    }
-    // Where /proc does not tell, one by one, up to the limit.
-    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
-        .map_or(1024, |(soft, _)| soft);
-    let last = last.min(u32::try_from(limit).unwrap_or(65536));
-    for fd in first..=last {
+    // Before Linux 5.9: those that are there. The one that reads the list is closed already when its turn comes. Where /proc does not tell,
+    // one by one, up to the limit.
+    let open = descriptors().unwrap_or_else(|| {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+        (0..u32::try_from(limit).unwrap_or(65536)).collect()
+    });
+    for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
         // SAFETY: as above.
         unsafe { libc::close(libc::c_int::try_from(fd).unwrap_or(-1)) };
     }
 }
 
-/// How many descriptors this process has open; none where /proc is absent.
-pub fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+/// The descriptors this process has open, and the one that finds them; `None` where /proc is absent.
+pub fn descriptors() -> Option<Vec<u32>> {
+    let names = std::fs::read_dir("/proc/self/fd").ok()?;
+    let names = names.flatten().map(|entry| entry.file_name());
+    Some(
+        names
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect(),
+    )
 }
 
 /// Makes this process the parent of orphans below it, so that it can reap them (prctl(2), PR_SET_CHILD_SUBREAPER).
@@ -388,11 +380,7 @@ pub fn adopt_orphans() -> io::Result<()> {
 /// # Errors
 /// There is no /dev/null.
 pub fn silence(keep_error: bool) -> io::Result<()> {
-    let null = nix::fcntl::open(
-        "/dev/null",
-        OFlag::O_RDWR | OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;
     if !keep_error {
@@ -482,18 +470,14 @@ fn fork() -> io::Result<ForkResult> {
         single_threaded(),
         "fork with threads can deadlock the child"
     );
-    match dl::bare_fork().filter(|_| !dl::any_open()) {
-        // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent; what is left out
-        // are locks, the list of other threads' stacks, and handlers, of which there are none.
-        Some(bare) => match Errno::result(unsafe { bare() })? {
-            0 => Ok(ForkResult::Child),
-            child => Ok(ForkResult::Parent {
-                child: Pid::from_raw(child),
-            }),
-        },
-        // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent.
-        None => Ok(unsafe { nix::unistd::fork() }?),
-    }
+    let bare = dl::bare_fork().filter(|_| !dl::any_open());
+    // SAFETY: this process has one thread, so the child's copy of every lock and of the heap is consistent; what the first leaves out
+    // are locks, the list of other threads' stacks, and handlers, of which there are none.
+    let child = unsafe { bare.map_or_else(|| libc::fork(), |bare| bare()) };
+    Ok(match Errno::result(child).map(Pid::from_raw)? {
+        child if child.as_raw() == 0 => ForkResult::Child,
+        child => ForkResult::Parent { child },
+    })
 }
 
 /// Closes this process's copy of a descriptor that its parent goes on using.

@@ -1,21 +1,15 @@
 //! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
 
 use super::socket;
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-/// How grave a line is (syslog(3)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// LOG_WARNING.
-    Warning,
-    /// LOG_INFO.
-    Info,
-}
+/// How grave a line is (syslog(3)): LOG_WARNING, or LOG_INFO.
+const WARNING: u8 = 4;
+const INFO: u8 = 6;
 
 /// LOG_FTP (RFC 3164, facility 11).
 const FACILITY: u8 = 11 << 3;
@@ -23,7 +17,7 @@ const FACILITY: u8 = 11 << 3;
 /// One connection to /dev/log.
 #[derive(Debug)]
 pub struct Syslog {
-    socket: Result<UnixDatagram, Errno>,
+    socket: io::Result<UnixDatagram>,
     ident: &'static str,
     pid: u32,
     patience: Duration,
@@ -37,7 +31,7 @@ impl Syslog {
     /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
     pub fn new(ident: &'static str, patience: Duration) -> Self {
         Self {
-            socket: connect().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+            socket: connect(),
             ident,
             pid: std::process::id(),
             patience,
@@ -50,52 +44,42 @@ impl Syslog {
     ///
     /// # Errors
     /// None is to be had.
-    pub fn connected(&self) -> Result<(), Errno> {
-        self.socket.as_ref().map(|_| ()).map_err(|why| *why)
+    pub fn connected(&self) -> Result<(), &io::Error> {
+        self.socket.as_ref().map(drop)
     }
 
-    /// Sends one line; the daemon stamps the time.
-    pub fn send(&mut self, level: Level, text: &[u8]) {
-        if !self.own_up() || !self.put(level, text) {
+    /// Sends one line, which may be a warning; the daemon stamps the time.
+    pub fn send(&mut self, warning: bool, text: &[u8]) {
+        if !self.own_up() || !self.put(if warning { WARNING } else { INFO }, text) {
             self.lost = self.lost.saturating_add(1);
         }
     }
 
     /// Says how many lines were lost; false if that is lost too.
     fn own_up(&mut self) -> bool {
-        let lost = self.lost;
-        if lost == 0 {
-            return true;
+        if self.lost > 0 {
+            let why = "lines lost before this one, because the system's log took none";
+            let text = format!("{why}: {}", self.lost);
+            if self.put(WARNING, text.as_bytes()) {
+                self.lost = 0;
+            }
         }
-        let text =
-            format!("lines lost before this one, because the system's log took none: {lost}");
-        let said = self.put(Level::Warning, text.as_bytes());
-        if said {
-            self.lost = 0;
-        }
-        said
+        self.lost == 0
     }
 
     /// Whether the daemon has taken the line, or there is none that could.
-    fn put(&mut self, level: Level, text: &[u8]) -> bool {
+    fn put(&mut self, level: u8, text: &[u8]) -> bool {
         if self.socket.is_err() {
             return true;
         }
-        let priority = FACILITY
-            | match level {
-                Level::Warning => 4,
-                Level::Info => 6,
-            };
+        let priority = FACILITY | level;
         self.buffer.clear();
         // Writing to a Vec cannot fail.
         let _ = write!(self.buffer, "<{priority}>{}[{}]: ", self.ident, self.pid);
         self.buffer.extend_from_slice(text);
-        let patience = if self.lost == 0 {
-            self.patience
-        } else {
-            Duration::ZERO
-        };
-        let until = Instant::now().checked_add(patience);
+        // Once was enough.
+        let until = Instant::now().checked_add(self.patience);
+        let until = until.filter(|_| self.lost == 0);
         let mut renewed = false;
         while let Ok(socket) = &self.socket {
             match socket.send(&self.buffer) {
