@@ -48,6 +48,9 @@ enum Who {
     Local(Vec<u8>, Option<Account>),
 }
 
+/// The same, and with `session_support` the auth that has opened a session, which is closed when this goes.
+type Checked = (Who, Option<Accounting>);
+
 /// The state of one session's logins: how many have failed.
 pub struct Gate<'a, 't> {
     prepared: Held<'a>,
@@ -59,7 +62,6 @@ pub struct Gate<'a, 't> {
     /// Whether TLS protects the control connection, as the greeter says.
     secured: bool,
     userlist: Option<Result<lists::List, String>>,
-    accounting: Option<Accounting>,
 }
 
 impl<'a, 't> Gate<'a, 't> {
@@ -73,7 +75,6 @@ impl<'a, 't> Gate<'a, 't> {
             failures: 0,
             secured: false,
             userlist: None,
-            accounting: None,
         }
     }
 
@@ -118,17 +119,6 @@ impl<'a, 't> Gate<'a, 't> {
         password: &mut Zeroizing<Vec<u8>>,
         journal: &mut Journal,
     ) -> Decision<'a> {
-        let decision = self.decide(name, password, journal);
-        self.accounting = None;
-        decision
-    }
-
-    fn decide(
-        &mut self,
-        name: &[u8],
-        password: &mut Zeroizing<Vec<u8>>,
-        journal: &mut Journal,
-    ) -> Decision<'a> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
         if let Some(reason) = self.unprotected(anonymous) {
             // Greeter has refused that already, unless it is not what it was.
@@ -142,7 +132,7 @@ impl<'a, 't> Gate<'a, 't> {
         let begun = Instant::now();
         let checked = self.check(name, password, anonymous, journal.address());
         let known = checked.is_ok();
-        match checked.and_then(|who| self.enter(who, journal)) {
+        match checked.and_then(|checked| self.enter(checked, journal)) {
             Ok(grant) => Decision::Granted(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
                 // As it was typed, for anonymous clients too, and no password: it may be somebody's.
@@ -163,18 +153,27 @@ impl<'a, 't> Gate<'a, 't> {
     }
 
     /// Who is known by now has logged in, which is written down; where that leads.
-    fn enter(&mut self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+    fn enter(
+        &self,
+        (who, accounting): Checked,
+        journal: &mut Journal,
+    ) -> Result<Grant<'a>, Refusal> {
         match &who {
             Who::Anonymous(password) => journal.logged_in(&self.guest_name(), Some(password)),
             Who::Local(name, _) => {
                 journal.logged_in(name, None);
-                if self.config().session_support && self.accounting.is_none() {
+                if self.config().session_support && accounting.is_none() {
                     journal.note(UNACCOUNTED);
                 }
             }
         }
         sleep(seconds(self.config().delay_successful_login));
-        self.settle(who, journal)
+        let (prepared, verdict) = self.settle(who, journal)?;
+        Ok(Grant {
+            verdict,
+            prepared,
+            accounting,
+        })
     }
 
     /// A name or a password was refused: told if it `counts`, waited for, and counted; true when it was the last one allowed (0 and 1 both mean
@@ -233,11 +232,11 @@ impl<'a, 't> Gate<'a, 't> {
         password: &mut Zeroizing<Vec<u8>>,
         anonymous: bool,
         rhost: &str,
-    ) -> Result<Who, Refusal> {
+    ) -> Result<Checked, Refusal> {
         self.listed_out(name)?;
         auth::acceptable(name, password)?;
         if anonymous {
-            self.anonymous(password)
+            self.anonymous(password).map(|who| (who, None))
         } else {
             self.local(name, password, rhost)
         }
@@ -285,19 +284,18 @@ impl<'a, 't> Gate<'a, 't> {
 
     /// Reference §6.1, §6.3 and §6.4.
     fn local(
-        &mut self,
+        &self,
         name: &[u8],
         password: &mut Zeroizing<Vec<u8>>,
         rhost: &str,
-    ) -> Result<Who, Refusal> {
+    ) -> Result<Checked, Refusal> {
         let config = self.config();
         if !config.local_enable {
             return Err(refused("local_enable=NO and this is no anonymous name"));
         }
         let (reply, accounting) = ask::ask(&self.prepared, self.nursery, name, password, rhost)?;
-        self.accounting = accounting;
         match reply {
-            AuthReply::Granted { name, account, .. } => Ok(Who::Local(name, account)),
+            AuthReply::Granted { name, account, .. } => Ok((Who::Local(name, account), accounting)),
             AuthReply::Refused(reason) => {
                 let mut reason = String::from_utf8_lossy(&reason).into_owned();
                 if is_anonymous(name) {
@@ -309,7 +307,7 @@ impl<'a, 't> Gate<'a, 't> {
     }
 
     /// Where the login leads: the user's own settings, the account, the directories (reference §6.5, §6.6).
-    fn settle(&mut self, who: Who, journal: &mut Journal) -> Result<Grant<'a>, Refusal> {
+    fn settle(&self, who: Who, journal: &mut Journal) -> Result<(Held<'a>, Verdict), Refusal> {
         let own = match &who {
             Who::Anonymous(_) => self.guest_name(),
             Who::Local(name, _) => name.clone(),
@@ -320,11 +318,8 @@ impl<'a, 't> Gate<'a, 't> {
             Refusal::Oops(text)
         })?;
         journal.notes(&remarks);
-        Ok(Grant {
-            verdict: verdict(&prepared, who)?,
-            prepared,
-            accounting: self.accounting.take(),
-        })
+        let verdict = verdict(&prepared, who)?;
+        Ok((prepared, verdict))
     }
 }
 

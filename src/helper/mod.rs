@@ -259,10 +259,11 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     } = entry;
     let (handover, worker) = (granted.handover, granted.worker);
     let Grant {
-        verdict,
+        mut verdict,
         prepared,
         accounting,
     } = *granted.grant;
+    verdict.recorded = journal.keeps_record();
     unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     if let Some(worker) = worker {
         // The client's socket stays with the greeter alone.
@@ -272,10 +273,6 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let heir = heir_of(&prepared, &verdict);
     let name = String::from_utf8_lossy(&verdict.name).into_owned();
     let class = verdict.class.clone();
-    let verdict = worker::Verdict {
-        recorded: journal.keeps_record(),
-        ..verdict
-    };
     // Nobody counts under inetd: there is no master to end a worker that this process cannot.
     let alone = client.clients.is_none();
     let fuse = client.socket.fuse().ok();

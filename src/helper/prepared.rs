@@ -59,7 +59,7 @@ impl Prepared {
     /// # Errors
     /// The first one that is missing.
     pub fn new(loaded: Loaded) -> Result<Self, String> {
-        Self::of(loaded, Occasion::Start)
+        Self::of(Who::nobody(), loaded, Occasion::Start)
     }
 
     /// As [`Prepared::new`], for a server that has served already and goes on meanwhile: a host name in `pasv_address` keeps its
@@ -68,7 +68,7 @@ impl Prepared {
     /// # Errors
     /// As [`Prepared::new`].
     pub fn anew(&self, loaded: Loaded) -> Result<Self, String> {
-        Self::of(loaded, Occasion::Reload(&self.names))
+        Self::of(Who::nobody(), loaded, Occasion::Reload(&self.names))
     }
 
     /// The same for settings that a file for one address or user has changed; what they still have in common is not looked up again.
@@ -78,12 +78,15 @@ impl Prepared {
     pub fn with(&self, loaded: Loaded) -> Result<Self, String> {
         match self.names.for_others(self.config(), &loaded.config) {
             Some(names) => Ok(Self::put_together(loaded, names)),
-            None => Self::of(loaded, Occasion::Overlay(&self.loaded, &self.names)),
+            None => {
+                let occasion = Occasion::Overlay(&self.loaded, &self.names);
+                Self::of(self.reader(), loaded, occasion)
+            }
         }
     }
 
-    fn of(loaded: Loaded, occasion: Occasion<'_>) -> Result<Self, String> {
-        let (loaded, names) = reader::names(loaded, occasion)?;
+    fn of(who: Who, loaded: Loaded, occasion: Occasion<'_>) -> Result<Self, String> {
+        let (loaded, names) = reader::names(who, loaded, occasion)?;
         Ok(Self::put_together(loaded, names))
     }
 

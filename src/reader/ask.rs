@@ -75,19 +75,6 @@ impl Who {
         }
     }
 
-    /// The same, but for a file that a session has read: there it is known whom the settings name.
-    fn in_session(self, occasion: Occasion<'_>) -> Self {
-        match occasion {
-            Occasion::Overlay(_, names) => Self {
-                uid: names.nopriv.uid,
-                gid: names.nopriv.gid,
-                kept: false,
-                ..self
-            },
-            Occasion::Start | Occasion::Reload(_) => self,
-        }
-    }
-
     /// The same with the fences that this kernel has, of which one is tried first, in a child.
     pub fn fenced(self) -> Self {
         Self {
@@ -223,11 +210,15 @@ pub fn overlay(
     found.good.then_some(read).ok_or(mistakes)
 }
 
-/// Has looked up what settings name.
+/// Has looked up what settings name, without fences: the name service may load anything.
 ///
 /// # Errors
 /// What is missing.
-pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Names), String> {
+pub fn names(
+    who: Who,
+    mut loaded: Loaded,
+    occasion: Occasion<'_>,
+) -> Result<(Loaded, Names), String> {
     // Tests have threads, and fork nothing.
     if cfg!(test) {
         let (names, _) = gather(&mut loaded, occasion)?;
@@ -236,7 +227,7 @@ pub fn names(mut loaded: Loaded, occasion: Occasion<'_>) -> Result<(Loaded, Name
     let who = if loaded.config.run_as_launching_user {
         Who::kept()
     } else {
-        Who::nobody().in_session(occasion)
+        who.unfenced()
     };
     let work = |host: &Host| host.names(&loaded, occasion);
     let found = ask(who, May::Nothing, &loaded, work);
