@@ -155,13 +155,7 @@ impl Arrival<'_> {
 
     /// Reads the file for this address over the settings; its mistakes end the session (reference §2.6).
     fn load(&mut self, file: &Path) {
-        let base = &self.prepared;
-        let read = reader::overlay(base.reader(), &base.loaded, file, Scope::Server);
-        let read = read.and_then(|(loaded, remarks)| {
-            let prepared = base.with(loaded).map_err(|error| vec![error])?;
-            Ok((prepared, remarks))
-        });
-        match read {
+        match self.prepared.read_over(file, Scope::Server) {
             Ok((prepared, remarks)) => {
                 self.notes.extend(remarks);
                 if prepared.isolation_is_too_late() {

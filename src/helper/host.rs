@@ -4,7 +4,6 @@ use super::journal::Journal;
 use super::login::{self, Gate};
 use super::prepared::{Held, Prepared};
 use crate::config::HostName;
-use crate::sys::confine;
 use crate::wire::BeforeLoginReply;
 use std::net::IpAddr;
 
@@ -27,7 +26,7 @@ impl Gate<'_, '_> {
             return Some(BeforeLoginReply::NoHost);
         };
         let chosen = prepared.and_then(|prepared| {
-            let banner = confine::with_search(|| login::banner(prepared.config()))?;
+            let banner = login::banner(prepared.config())?;
             Ok((prepared, banner))
         });
         Some(match chosen {
@@ -50,10 +49,7 @@ fn found(base: &Prepared, name: &HostName, local: IpAddr) -> Option<Result<Prepa
         return None;
     }
     match base.loaded.hosts.get(name) {
-        Some(loaded) => {
-            let prepared = confine::with_search(|| base.with(loaded.clone()));
-            Some(prepared)
-        }
+        Some(loaded) => Some(base.with(loaded.clone())),
         None => address.map(|_| Ok(base.clone())),
     }
 }

@@ -2,7 +2,6 @@
 
 use super::prepared::Held;
 use crate::config::options::Scope;
-use crate::reader;
 use crate::sys::confine;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -23,28 +22,20 @@ pub fn settings<'a>(prepared: Held<'a>, name: &[u8]) -> Result<Found<'a>, (Strin
         return Ok((prepared, Vec::new()));
     };
     let file = Path::new(directory).join(OsStr::from_bytes(name));
-    confine::with_search(|| {
-        match std::fs::metadata(&file) {
-            Ok(_) => {}
-            // No file there, or what should be a directory is none.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                return Ok((prepared, Vec::new()));
-            }
-            Err(error) => {
-                let why = format!("{}: {error}", file.display());
-                return Err(("error opening per-user config file".to_owned(), vec![why]));
-            }
+    let shown = file.display();
+    match confine::with_search(|| std::fs::metadata(&file)) {
+        Ok(_) => {}
+        // No file there, or what should be a directory is none.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok((prepared, Vec::new()));
         }
-        let failed = |details: Vec<String>| {
-            let text = format!("cannot read config file: {}", file.display());
-            (text, details)
-        };
-        let (loaded, remarks) =
-            reader::overlay(prepared.reader(), &prepared.loaded, &file, Scope::PerUser)
-                .map_err(failed)?;
-        let prepared = prepared.with(loaded).map_err(|error| failed(vec![error]))?;
-        Ok((Held::from(prepared), remarks))
-    })
+        Err(error) => {
+            let text = "error opening per-user config file".to_owned();
+            return Err((text, vec![format!("{shown}: {error}")]));
+        }
+    }
+    match prepared.read_over(&file, Scope::PerUser) {
+        Ok((prepared, remarks)) => Ok((Held::from(prepared), remarks)),
+        Err(details) => Err((format!("cannot read config file: {shown}"), details)),
+    }
 }

@@ -1,6 +1,7 @@
 //! Settings together with the accounts and addresses they name, looked up once at the start so that no session asks the name service
 //! for them; helper has looked up again only what a file for one address or user changes.
 
+use crate::config::options::Scope;
 use crate::config::{Config, Loaded};
 use crate::reader::{self, KEEPER, Names, Occasion, Who};
 use crate::sys::account::Account;
@@ -11,6 +12,7 @@ use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// For the log, when [`Prepared::isolation_is_too_late`].
 pub const TOO_LATE: &str = "isolate and isolate_network have no effect: the server was started without them, or without CAP_SYS_ADMIN";
@@ -83,6 +85,16 @@ impl Prepared {
                 Self::of(self.reader(), loaded, occasion)
             }
         }
+    }
+
+    /// The same with a file read over it, that for one address or user; what has no effect there comes back as remarks.
+    ///
+    /// # Errors
+    /// Every mistake in it, or what it names and is missing.
+    pub fn read_over(&self, file: &Path, scope: Scope) -> Result<(Self, Vec<String>), Vec<String>> {
+        let (loaded, remarks) = reader::overlay(self.reader(), &self.loaded, file, scope)?;
+        let prepared = self.with(loaded).map_err(|error| vec![error])?;
+        Ok((prepared, remarks))
     }
 
     fn of(who: Who, loaded: Loaded, occasion: Occasion<'_>) -> Result<Self, String> {
