@@ -5,11 +5,12 @@ use super::RECOVERY;
 use super::trouble::Trouble;
 use crate::helper::Prepared;
 use crate::helper::nursery::{self, OF_NO_USE, OUTDATED, OVER};
-use crate::sys::process::{self, Ended};
+use crate::sys::process::Ended;
 use crate::sys::socket;
+use crate::wire::Channel;
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 /// The nursery of new sessions, and those of earlier ones.
@@ -109,12 +110,10 @@ impl Nursery {
 }
 
 fn fork(prepared: &Prepared) -> io::Result<Current> {
-    let (asks, theirs) = socket::message_pair()?;
+    let master = Pid::this();
+    let (asks, pid) = Channel::fork(&[], |asks| nursery::run(prepared, asks, master))?;
+    let asks = asks.into_descriptor();
     // A nursery that is behind is not waited for: helper forks by itself.
     socket::nonblocking(asks.as_fd())?;
-    let master = Pid::this();
-    let pid = process::spawn(&[theirs.as_raw_fd()], || {
-        nursery::run(prepared, theirs, master)
-    })?;
     Ok(Current { pid, asks })
 }

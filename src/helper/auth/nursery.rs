@@ -87,7 +87,7 @@ pub fn wanted(prepared: &Prepared) -> bool {
 }
 
 /// Serves until nobody can ask any more; gives the exit status.
-pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
+pub fn run(prepared: &Prepared, asks: Channel<Silence, ToNursery>, master: Pid) -> i32 {
     // As helper does it: auth is to find what it would find as its child.
     let _ = nix::unistd::setsid();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -119,7 +119,7 @@ pub fn run(prepared: &Prepared, asks: OwnedFd, master: Pid) -> i32 {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     Nursery {
         who: prepared.reader(),
-        asks: Channel::new(asks),
+        asks,
         signals,
         pam,
         stamps: [deciding, loaded],
