@@ -1,5 +1,5 @@
 //! Giving up privilege: the one order in which greeter, worker and helper do it, checked step by step; run by each of them once. What
-//! is left to do when it is gone stands in [`fence`](super::fence).
+//! is left to do when it is gone stands in [`fence`].
 
 use super::capability::{self, Sets};
 use super::fence;

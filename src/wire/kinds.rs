@@ -22,7 +22,7 @@ pub trait Kind {
     }
 }
 
-/// Implements [`Message`](super::codec::Message): the longest datagram of the set, then tag, name and fields of each message.
+/// Implements [`Message`]: the longest datagram of the set, then tag, name and fields of each message.
 macro_rules! messages {
     ($set:ident, $most:expr; $( $tag:literal $name:ident
         $( { $( $field:ident: $kind:expr ),+ } )? $( ( $only:expr ) )? ; )+) => {
