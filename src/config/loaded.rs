@@ -29,7 +29,7 @@ pub enum Origin {
         /// Its path as given.
         file: Arc<Path>,
         /// The line, from 1; 0 stands for the file as a whole.
-        line: usize,
+        line: u32,
     },
 }
 

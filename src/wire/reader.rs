@@ -150,7 +150,7 @@ messages! { How, 1;
 messages! { Origin, PATH + 7;
     0 Default;
     1 Setting;
-    2 Line { file: Shared, line: Line };
+    2 Line { file: Shared, line: Int };
 }
 
 messages! { Value, TEXT + 4;
@@ -171,19 +171,6 @@ impl Kind for Shared {
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Arc<Path>, Malformed> {
         Ok(PathBuf::from(Os(PATH).take(from)?).into())
-    }
-}
-
-/// The number of a line.
-struct Line;
-
-impl Kind for Line {
-    type Value = usize;
-    fn put(&self, line: &usize, out: &mut Encoder) {
-        out.int(u32::try_from(*line).unwrap_or(u32::MAX));
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<usize, Malformed> {
-        usize::try_from(from.int()?).map_err(|_| Malformed)
     }
 }
 

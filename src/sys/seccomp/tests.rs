@@ -327,6 +327,24 @@ fn ending(list: List, call: i64) -> WaitStatus {
     }
 }
 
+/// It asks about files that it holds, by no name.
+#[test]
+fn the_keyholder_looks_at_what_it_is_given_alone() {
+    let flags = [
+        (libc::AT_EMPTY_PATH, true),
+        (0, false),
+        (libc::AT_SYMLINK_NOFOLLOW, false),
+    ];
+    for (flag, may) in flags {
+        let arguments = [3, 0x1000, 0x2000, flag as u64, 0, 0];
+        let found = allowed(List::Keyholder, libc::SYS_newfstatat, arguments);
+        assert_eq!(found, may, "{flag}");
+    }
+    for call in [libc::SYS_statx, libc::SYS_openat, libc::SYS_getdents64] {
+        assert!(!allowed(List::Keyholder, call, [0; 6]));
+    }
+}
+
 /// The kernel's own word, for every number there is: killed unless a row says otherwise (attacks B-130).
 #[test]
 fn the_kernel_agrees() {
