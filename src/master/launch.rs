@@ -75,13 +75,13 @@ impl Inherited {
     }
 }
 
-/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was passed; else what was inherited.
+/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was inherited; else what was.
 ///
 /// # Errors
 /// A sentence for the terminal that begins with the original's words.
 pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
     let own = config.listen || config.listen_ipv6;
-    if own && inherited.passed.is_empty() && inherited.connection().is_none() {
+    if own && inherited.passed.is_empty() && inherited.input.is_none() {
         return Listeners::open(config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {
