@@ -228,8 +228,14 @@ impl Address {
 fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<OwnedFd, String> {
     let path = path.unwrap_or_default();
     logfile::open(path).map_err(|error| {
+        let unread = error.raw_os_error() == Some(libc::ENXIO);
+        let why = if unread {
+            ": it is a FIFO that nobody reads, or a socket, as standard output is under systemd; syslog_enable=YES writes to the system's log"
+        } else {
+            ""
+        };
         format!(
-            "failed to open {what} log file:{} ({error})",
+            "failed to open {what} log file:{} ({error}{why})",
             path.to_string_lossy()
         )
     })

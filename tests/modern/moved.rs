@@ -1,9 +1,12 @@
 //! What a distribution's own vsftpd has left works as it did there.
 
-use crate::support::host::{CONFIG, PROGRAM};
-use crate::support::server::BASE;
-use crate::support::{Client, Host, Server};
-use std::os::unix::fs::MetadataExt;
+use crate::support::host::{BOB, CONFIG, PROGRAM};
+use crate::support::server::{BASE, output};
+use crate::support::{Client, DEADLINE, Host, Server, wait};
+use nix::sys::stat::Mode;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::process::Command;
 
 /// What `--check` says of these lines, and its exit status.
@@ -146,4 +149,112 @@ fn comments_behind_numbers_and_addresses() {
     let (code, said) = checked(&host, "local_max_rate=50K # slow\n");
     assert_eq!(code, Some(2));
     assert!(said.contains("bad integer value"), "{said}");
+}
+
+/// Where a container's logs, and those on another disk, are to go: links, standard output and FIFOs that root has put there.
+#[test]
+fn a_log_may_be_a_link_standard_output_or_a_fifo_of_roots() {
+    let host = Host::new();
+    host.mkdir("/srv/logs", 0);
+    host.mkdir("/var/log/vsftpd", 0);
+    symlink("../../../srv/logs/ftp.log", "/var/log/vsftpd/vsftpd.log").unwrap();
+    symlink("vsftpd/vsftpd.log", "/var/log/vsftpd.log").unwrap();
+    assert_eq!(checked(&host, ""), (Some(0), String::new()));
+    let server = Server::start(&host, "");
+    Client::user("alice");
+    wait("the log on the other disk", || {
+        let log = std::fs::read_to_string("/srv/logs/ftp.log").unwrap_or_default();
+        log.contains("[alice] OK LOGIN").then_some(())
+    });
+    drop(server);
+    for lines in [
+        "vsftpd_log_file=/dev/stdout\n",
+        "vsftpd_log_file=/var/log/out\n",
+    ] {
+        let _ = std::fs::remove_file("/var/log/out");
+        symlink("/dev/stdout", "/var/log/out").unwrap();
+        assert_eq!(checked(&host, lines), (Some(0), String::new()));
+        let _server = Server::start(&host, lines);
+        Client::user("alice");
+        wait("standard output", || {
+            output().contains("[alice] OK LOGIN").then_some(())
+        });
+    }
+    let (_, said) = checked(&host, "vsftpd_log_file=/dev/stdout\nbackground=YES\n");
+    assert!(
+        said.contains("that is /dev/null, and nothing is logged"),
+        "{said}"
+    );
+    let fifo = "vsftpd_log_file=/var/log/fifo\n";
+    nix::unistd::mkfifo("/var/log/fifo", Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    assert_eq!(checked(&host, fifo), (Some(0), String::new()));
+    let _server = Server::start(&host, fifo);
+    // Nobody reads it yet.
+    assert_eq!(
+        Client::dial().reply().text(),
+        "500 OOPS: failed to open vsftpd log file"
+    );
+    assert!(
+        output().contains("a FIFO that nobody reads"),
+        "{}",
+        output()
+    );
+    let (reader, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(File::open("/var/log/fifo").unwrap()).lines();
+        let found = lines
+            .map_while(Result::ok)
+            .find(|line| line.contains("OK LOGIN"));
+        let _ = reader.send(found);
+    });
+    // Whoever opens it waits for somebody to write, and a session that finds no reader is refused.
+    wait("a session that is served", || {
+        let mut c = Client::dial();
+        c.reply()
+            .text()
+            .starts_with("220 ")
+            .then(|| c.login("alice"))
+    });
+    assert!(told.recv_timeout(DEADLINE).unwrap().is_some());
+}
+
+/// What others can have put there is not written.
+#[test]
+fn a_log_that_is_somebody_elses_link_is_refused() {
+    let host = Host::new();
+    host.write("/srv/victim", "");
+    let log = "/var/log/vsftpd.log";
+    let planted = |host: &Host| {
+        host.write(CONFIG, BASE);
+        let (code, said) = checked(host, "");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("and somebody else's; every client is refused"),
+            "{said}"
+        );
+        let _server = Server::start(host, "");
+        assert_eq!(
+            Client::dial().reply().text(),
+            "500 OOPS: failed to open vsftpd log file"
+        );
+        assert_eq!(std::fs::read("/srv/victim").unwrap(), b"");
+    };
+    symlink("/srv/victim", log).unwrap();
+    lchown(log, Some(BOB), Some(BOB)).unwrap();
+    planted(&host);
+    // A link of root's that leads to one of somebody else's.
+    std::fs::rename(log, "/var/log/theirs").unwrap();
+    symlink("theirs", log).unwrap();
+    let server = Server::start(&host, "");
+    assert_eq!(
+        Client::dial().reply().text(),
+        "500 OOPS: failed to open vsftpd log file"
+    );
+    assert_eq!(std::fs::read("/srv/victim").unwrap(), b"");
+    drop(server);
+    std::fs::remove_file(log).unwrap();
+    nix::unistd::mkfifo(log, Mode::S_IRWXU).unwrap();
+    lchown(log, Some(BOB), Some(BOB)).unwrap();
+    let _reader = File::options().read(true).write(true).open(log).unwrap();
+    planted(&host);
 }
