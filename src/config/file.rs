@@ -12,7 +12,7 @@ use super::ciphers;
 use super::loaded::{Loaded, Mistake, Origin, Source};
 use super::options::{Config, Row, Scope, TABLE, position};
 use super::text::{Wrong, shown, shown_path};
-use super::value::Value;
+use super::value::{Kind, Value};
 use super::view::{How, View};
 
 /// The files looked for, in this order, when the command line names none. The original knows only the second; the first is where
@@ -230,8 +230,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A file that says nothing of listening is one for a server that listens, as with vsftpd's own default. Debian's build takes it for
+    /// inetd's; whoever starts this program with a connection, or a socket, is served by that all the same.
+    fn listen(&mut self) {
+        if !self.loaded.config.listen_ipv6 && !self.loaded.is_set("listen") {
+            Arc::make_mut(&mut self.loaded.config).listen = true;
+        }
+    }
+
     pub(super) fn finish(mut self) -> (Loaded, Vec<Mistake>) {
         self.follow();
+        self.listen();
         self.find_lists();
         if !self.incomplete {
             self.mistakes
@@ -326,6 +335,7 @@ impl<'a> Reader<'a> {
         };
         let name = trimmed(name);
         let value = trimmed(value.strip_prefix(b"=").unwrap_or(value));
+        let value = without_remark(name, value);
         let Some((row, slot)) =
             position(name).and_then(|at| TABLE.get(at).zip(self.loaded.origins.get_mut(at)))
         else {
@@ -392,10 +402,30 @@ fn complaint(name: &str, value: &[u8], wrong: &Wrong) -> String {
     let value = shown(value);
     match wrong {
         Wrong::Missing => format!("missing value in config file for: {name}"),
+        Wrong::Flag if value.contains('#') => format!(
+            "bad bool value in config file for: {name}={value}: {wrong}; a comment has a line of its own"
+        ),
         Wrong::Flag => format!("bad bool value in config file for: {name}={value}: {wrong}"),
         Wrong::Number(_) | Wrong::Range { .. } | Wrong::Mode { .. } => {
             format!("bad integer value in config file for: {name}={value}: {wrong}")
         }
+    }
+}
+
+/// A number, or an address, without the comment behind it: the original reads them as far as they go, so that there are files with such
+/// comments. Other values are all the rest of the line.
+fn without_remark<'a>(name: &[u8], value: &'a [u8]) -> &'a [u8] {
+    let row = position(name).and_then(|at| TABLE.get(at));
+    let ends = row.is_some_and(|row| match row.kind {
+        Kind::Number { .. } | Kind::Octal => true,
+        Kind::Text => matches!(row.name, "pasv_address" | "listen_address"),
+        Kind::Flag => false,
+    });
+    let mut pairs = value.windows(2).enumerate();
+    let remark = pairs.find(|(_, pair)| matches!(pair, [b' ' | b'\t', b'#']));
+    match remark.filter(|_| ends) {
+        Some((at, _)) => trimmed(value.get(..at).unwrap_or_default()),
+        None => value,
     }
 }
 

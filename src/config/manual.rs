@@ -38,8 +38,10 @@ option=value
 .RE
 .PP
 Blanks around the option and around the value do not count, nor does a carriage return at the end of the line. The value is all the
-rest of the line: there are no quotes, no continued lines, and no comments behind a value. Names of options are lower case.
-An unknown option, or a value that is not understood, is a mistake, and the server does not start.
+rest of the line: there are no quotes, no continued lines, and no comments behind a value, but for those behind a number or an IPv4
+address, with a blank before them, which are passed over as vsftpd does. Names of options are lower case.
+An unknown option, or a value that is not understood, is a mistake, and the server does not start. Options that only other builds of
+vsftpd have, those of Red Hat and SUSE, are known, and change nothing.
 .PP
 Options marked
 .I per user
@@ -105,7 +107,9 @@ fn entry(out: &mut dyn Write, row: &Row) -> io::Result<()> {
     let standing = match row.standing {
         Standing::Works => None,
         Standing::Added => Some("Not in vsftpd.".to_owned()),
-        Standing::Inert(reason) => Some(format!("Accepted, and changes nothing: {reason}.")),
+        Standing::Inert(reason) | Standing::Foreign(reason) => {
+            Some(format!("Accepted, and changes nothing: {reason}."))
+        }
         Standing::Refused(reason) => Some(format!("Only the default can be served: {reason}.")),
         Standing::Under(master) => Some(format!("Means something only with `{master}`.")),
     };

@@ -14,6 +14,8 @@ mod options_log;
 mod options_tls;
 #[macro_use]
 mod options_ours;
+#[macro_use]
+mod options_others;
 
 pub mod certificates;
 mod check;

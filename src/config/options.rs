@@ -88,6 +88,8 @@ pub enum Standing {
     Added,
     /// It is accepted and changes nothing, for this reason.
     Inert(&'static str),
+    /// As [`Standing::Inert`], and only other builds of vsftpd have it.
+    Foreign(&'static str),
     /// Its work is not there, for this reason: set away from its default, the server does not start.
     Refused(&'static str),
     /// It means something only together with the option named, and is accepted as it is.
@@ -165,7 +167,7 @@ macro_rules! table {
 
         /// Every option.
         pub static TABLE: &[Row] = {
-            use Standing::{Added, Inert, Refused, Under, Works};
+            use Standing::{Added, Foreign, Inert, Refused, Under, Works};
             &[ $( Row {
                 name: stringify!($name),
                 aliases: &[$($alias)?],
@@ -185,7 +187,7 @@ macro_rules! table {
     };
 }
 
-rows_start! { [rows_login rows_files rows_data rows_log rows_tls rows_ours table] }
+rows_start! { [rows_login rows_files rows_data rows_log rows_tls rows_ours rows_others table] }
 
 impl Config {
     /// Whether `userlist_file` is asked: a list of those to let in holds for anonymous clients too, so also without local users.
@@ -207,7 +209,9 @@ mod tests {
     #[test]
     fn all_options_are_there() {
         let count = |wanted: fn(&Kind) -> bool| {
-            let originals = TABLE.iter().filter(|row| row.standing != Standing::Added);
+            let originals = TABLE
+                .iter()
+                .filter(|row| !matches!(row.standing, Standing::Added | Standing::Foreign(_)));
             originals.filter(|row| wanted(&row.kind)).count()
         };
         assert_eq!(count(|kind| matches!(kind, Kind::Flag)), 84);

@@ -13,7 +13,8 @@ macro_rules! rows_log {
     /// Write both logs, whatever `xferlog_enable` and `xferlog_std_format` say.
     dual_log_enable: flag(false), [Helper], Server, Works;
 
-    /// The log in the server's own form.
+    /// The log in the server's own form. A link, or a FIFO that somebody reads, is taken if root has made it; `/dev/stdout` is what the server was
+    /// started with, as a container shows it. It is opened anew for each session.
     vsftpd_log_file: text("/var/log/vsftpd.log"), [Helper], Server, Works;
 
     /// The log in the form of wu-ftpd.

@@ -7,7 +7,8 @@ macro_rules! rows_start {
     /// session of its own with `/dev/null` for its standard descriptors.
     background: flag(false), [Master], Server, Works;
 
-    /// Listen for IPv4 connections, without inetd. Cannot be combined with `listen_ipv6`. A configuration sets one of the two.
+    /// Listen for IPv4 connections, without inetd. Cannot be combined with `listen_ipv6`. A configuration sets one of the two; one that sets
+    /// neither means `listen=YES`, as in vsftpd's own build, and Debian's alone takes it for one of inetd's.
     listen: flag(false), [Master], Server, Works;
 
     /// Listen on an IPv6 socket, without inetd. Where the system lets IPv6 sockets take IPv4 connections as well (the Linux

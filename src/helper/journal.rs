@@ -221,7 +221,14 @@ impl Address {
 
 fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<File, String> {
     let path = path.unwrap_or_default();
-    let shown = path.to_string_lossy();
-    let failed = |error| format!("failed to open {what} log file:{shown} ({error})");
-    logfile::open(path).map_err(failed)
+    logfile::open(path).map_err(|error| {
+        let unread = error.raw_os_error() == Some(libc::ENXIO);
+        let why = if unread {
+            ": it is a FIFO that nobody reads, or a socket, as standard output is under systemd; syslog_enable=YES writes to the system's log"
+        } else {
+            ""
+        };
+        let shown = path.to_string_lossy();
+        format!("failed to open {what} log file:{shown} ({error}{why})")
+    })
 }

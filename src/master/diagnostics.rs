@@ -1,11 +1,14 @@
 //! Where the `log` records of master and helper go: standard error, and syslog once there is no terminal; filter by RUST_LOG.
 
+use crate::sys::socket;
 use crate::sys::syslog::Syslog;
 use log::LevelFilter;
+use nix::poll::{PollFd, PollFlags};
 use std::io::Write;
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
-/// How long a line waits for a system's log that is behind: master has clients to serve.
+/// How long a line waits for whoever takes it and is behind: master has clients to serve.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Starts it; RUST_LOG is read here, before the environment is cleared. Without it, `info` and above are written.
@@ -17,8 +20,12 @@ pub fn start(background: bool) {
         // Some of it is what a process without rights had to say.
         let text = crate::config::one_line(&record.args().to_string());
         if !background {
-            // Written at once, so that lines of several processes do not mix.
-            return writeln!(out, "vsftpd: {text}");
+            // Written at once, so that lines of several processes do not mix; left out if nobody takes it.
+            return if is_taken() {
+                writeln!(out, "vsftpd: {text}")
+            } else {
+                Ok(())
+            };
         }
         let warning = record.level() <= log::Level::Warn;
         // Connected anew each time: a descriptor kept here would be closed, and its number reused, in children.
@@ -27,4 +34,11 @@ pub fn start(background: bool) {
     });
     // A second start would only mean that the first one already serves.
     let _ = builder.try_init();
+}
+
+/// Whether standard error takes a line without a wait: it may be a pipe, or a terminal, whose reader has stopped.
+fn is_taken() -> bool {
+    let error = std::io::stderr();
+    let mut fds = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
+    socket::wait(&mut fds, Instant::now().checked_add(PATIENCE)).unwrap_or(true)
 }

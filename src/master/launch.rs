@@ -27,8 +27,6 @@ pub enum Service {
 #[derive(Debug, Default)]
 pub struct Inherited {
     all: Vec<TcpStream>,
-    /// Some were passed.
-    passed: bool,
 }
 
 impl Inherited {
@@ -41,9 +39,8 @@ impl Inherited {
         let mut all: Vec<TcpStream> = passed.into_iter().map(TcpStream::from).collect();
         let input = std::io::stdin().as_fd().try_clone_to_owned();
         let input = input.ok().map(TcpStream::from);
-        let passed = !all.is_empty();
         all.extend(input.filter(|input| input.local_addr().is_ok()));
-        Self { all, passed }
+        Self { all }
     }
 
     /// The client, if this program was started for one: passed by systemd, or standard input and most likely standard error.
@@ -79,13 +76,13 @@ fn listens(socket: &TcpStream) -> bool {
     socket::is_listening(socket.as_fd())
 }
 
-/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was passed; else what was inherited.
+/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was inherited; else what was.
 ///
 /// # Errors
 /// A sentence for the terminal that begins with the original's words.
 pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
     let own = config.listen || config.listen_ipv6;
-    if own && !inherited.passed && inherited.connection().is_none() {
+    if own && inherited.all.is_empty() {
         return Listeners::open(config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {

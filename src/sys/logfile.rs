@@ -2,27 +2,77 @@
 
 use super::lock;
 use nix::errno::Errno;
-use nix::fcntl::FcntlArg;
-use nix::sys::stat::{FileStat, SFlag};
+use nix::fcntl::{FcntlArg, OFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::sys::statfs::PROC_SUPER_MAGIC;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device other than /dev/null is
-/// refused (attacks B-124).
+/// How many links lead to a log at most.
+const LINKS: usize = 8;
+
+/// Opens a log for appending, made 0600 when missing. A link in the last place is followed, and a FIFO or a terminal written, if it belongs to
+/// the user this runs as, who has put it there: a log on another disk, the standard output of a container. Those of others, and
+/// devices other than /dev/null, are refused (attacks B-124).
 ///
 /// # Errors
-/// The kernel's word, or `InvalidInput` for what is no regular file.
+/// The kernel's word, or `InvalidInput` for what is refused.
 pub fn open(path: &OsStr) -> io::Result<File> {
+    let mut place = PathBuf::from(path);
+    for _ in 0..LINKS {
+        let mut given = false;
+        let file = match append_to(&place, !given) {
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                let link = link(&place)?;
+                // One of /proc is no path to follow but a file this process has, and nobody can have put another one there.
+                if nix::sys::statfs::fstatfs(&link)?.filesystem_type() != PROC_SUPER_MAGIC {
+                    let target = nix::fcntl::readlinkat(&link, "")?;
+                    place = place.parent().unwrap_or(Path::new("/")).join(target);
+                    continue;
+                }
+                given = true;
+                append_to(&place, !given)?
+            }
+            opened => opened?,
+        };
+        let meta = nix::sys::stat::fstat(&file)?;
+        let fifo = meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
+        let stream = fifo || file.is_terminal();
+        if !stream || !given && !is_own(&meta) {
+            regular(&meta)?;
+        }
+        return Ok(file);
+    }
+    Err(Errno::ELOOP.into())
+}
+
+/// `anew`: it is made when missing, and is no link.
+fn append_to(place: &Path, anew: bool) -> io::Result<File> {
     let mut options = File::options();
-    options.append(true).create(true).mode(0o600);
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-    let file = options.custom_flags(flags).open(path)?;
-    regular(&nix::sys::stat::fstat(&file)?)?;
-    Ok(file)
+    options.append(true).create(anew).mode(0o600);
+    let last = if anew { libc::O_NOFOLLOW } else { 0 };
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | last;
+    options.custom_flags(flags).open(place)
+}
+
+/// The link itself, if it may be followed: held, so that another in its place changes nothing.
+fn link(place: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let link = nix::fcntl::open(place, flags, Mode::empty())?;
+    if is_own(&nix::sys::stat::fstat(&link)?) {
+        return Ok(link);
+    }
+    let text = "a symbolic link of somebody else";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+fn is_own(meta: &FileStat) -> bool {
+    meta.st_uid == nix::unistd::geteuid().as_raw()
 }
 
 /// Makes sure that a file is a regular one, or /dev/null.

@@ -375,15 +375,16 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// Points standard input, output and error at /dev/null; `keep_error` leaves 2 as it is.
+/// Points standard input, output and error at /dev/null; `keep` leaves the last two as they are: for complaints, and for logs that are to go
+/// where this was started.
 ///
 /// # Errors
 /// There is no /dev/null.
-pub fn silence(keep_error: bool) -> io::Result<()> {
+pub fn silence(keep: bool) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
-    nix::unistd::dup2_stdout(&null)?;
-    if !keep_error {
+    if !keep {
+        nix::unistd::dup2_stdout(&null)?;
         nix::unistd::dup2_stderr(&null)?;
     }
     Ok(())

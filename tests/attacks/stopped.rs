@@ -6,6 +6,7 @@ use crate::support::host::CONFIG;
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::net::UdpSocket;
@@ -189,4 +190,24 @@ fn a_keyholder() {
     drop(session);
     let said = output();
     assert!(said.contains("a keyholder was stopped"), "{said}");
+}
+
+/// Standard error is a pipe whose reader takes nothing, as it is in a container whose logs are stuck: the lines are lost, and neither master nor a
+/// session waits for it. Without the mend master hung when it said that it serves.
+#[test]
+fn whoever_reads_standard_error() {
+    let host = Host::new();
+    let (_reader, error) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+    while nix::unistd::write(&error, &[b'x'; 4096]).is_ok() {}
+    fcntl(&error, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let server = Server::complaining_to(&host, "xferlog_enable=NO\n", error);
+    let mut client = Client::connect();
+    client.script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS wrong", "530 Login incorrect."),
+    ]);
+    client.login("alice");
+    client.says("QUIT", "221 Goodbye.");
+    server.signal(Signal::SIGHUP);
+    Client::alice().says("QUIT", "221 Goodbye.");
 }

@@ -76,8 +76,9 @@ const KINDS: [Kind; 7] = [
 ];
 
 /// Yes-or-no options that no session of KINDS turns, and why.
-const ELSEWHERE: [(&str, &str); 29] = [
+const ELSEWHERE: [(&str, &str); 36] = [
     ("background", "how master starts"),
+    ("listen", "how master listens"),
     ("listen_ipv6", "how master listens"),
     ("run_as_launching_user", "compliance options::start"),
     ("one_process_model", "compliance options::start"),
@@ -104,6 +105,12 @@ const ELSEWHERE: [(&str, &str); 29] = [
     ("implicit_ssl", "the greeter's first step: compliance tls"),
     ("force_anon_logins_ssl", "refuses a login: compliance tls"),
     ("force_anon_data_ssl", "refuses a transfer: compliance tls"),
+    ("reverse_lookup_enable", "without effect"),
+    ("userlist_log", "without effect"),
+    ("log_die", "without effect"),
+    ("better_stou", "without effect"),
+    ("wc_logs_enable", "without effect"),
+    ("allow_root_squashed_chroot", "without effect"),
     ("ssl_sslv2", "without effect"),
     ("ssl_sslv3", "without effect"),
     ("ssl_tlsv1", "without effect"),

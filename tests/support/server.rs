@@ -3,6 +3,7 @@
 use super::host::{CONFIG, Host, PROGRAM};
 use super::wait;
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -86,6 +87,16 @@ impl Server {
             };
             Some(found)
         })
+    }
+
+    /// Starts it with this as its standard error.
+    pub fn complaining_to(_: &Host, lines: &str, error: OwnedFd) -> Server {
+        fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg(CONFIG).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::from(error));
+        let master = command.process_group(0).spawn().expect("start the server");
+        Server { master }.up(21)
     }
 
     /// Starts a server that must not come up; its exit status and all it said.

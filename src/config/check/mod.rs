@@ -15,7 +15,7 @@ use super::loaded::{Loaded, Mistake, Origin};
 use super::options::{Config, Standing, TABLE};
 use super::text::shown;
 use super::view::{How, View};
-use network::{addresses, listening, networks, ports};
+use network::{addresses, listening, networks, passive_mode, ports};
 
 /// The longest list or text that a session reads.
 const LONGEST_LIST: u64 = 1 << 20;
@@ -67,6 +67,7 @@ pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     inert(&mut found);
     certificates(&mut found);
     launching(view, &mut found);
+    passive_mode(&mut found);
     lists(view, &mut found);
     seeming::seeming(view, &mut found);
     users::users(view, &mut found);
@@ -88,7 +89,7 @@ fn inert(found: &mut Found<'_>) {
     let defaults = Config::default();
     for row in TABLE {
         let value = row.value(found.config());
-        if let Standing::Inert(reason) = row.standing
+        if let Standing::Inert(reason) | Standing::Foreign(reason) = row.standing
             && value != row.value(&defaults)
         {
             let value = shown(&value.printed());

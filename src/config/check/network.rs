@@ -69,10 +69,6 @@ pub(super) fn addresses(found: &mut Found<'_>) {
         );
         found.add(&["pasv_address", "pasv_addr_resolve"], text);
     }
-    if config.pasv_addr_resolve && config.pasv_address.is_none() {
-        let text = "pasv_addr_resolve=YES needs pasv_address".to_owned();
-        found.add(&["pasv_addr_resolve", "pasv_address"], text);
-    }
 }
 
 pub(super) fn networks(found: &mut Found<'_>) {
@@ -86,16 +82,35 @@ pub(super) fn networks(found: &mut Found<'_>) {
     }
 }
 
-pub(super) fn ports(found: &mut Found<'_>) {
-    let (least, most) = (found.config().pasv_min_port, found.config().pasv_max_port);
+/// What passive mode makes of settings that somebody has meant otherwise.
+pub(super) fn passive_mode(found: &mut Found<'_>) {
+    let config = found.config();
+    let (least, most) = (config.pasv_min_port, config.pasv_max_port);
     // The original takes every smaller value as 1024, and forgets a maximum below the minimum.
     let lowest = least.max(1024);
-    if most != 0 && lowest > most {
+    if config.pasv_enable && most != 0 && lowest > most {
         let text = format!(
-            "pasv_max_port={most} is below the lowest port used, {lowest} (pasv_min_port={least})"
+            "pasv_max_port={most} is below the lowest port used, {lowest} (pasv_min_port={least}), and does not count: every \
+             port from {lowest} on is used, and a firewall must let them in"
         );
         found.add(&["pasv_max_port", "pasv_min_port"], text);
     }
+    if config.pasv_addr_resolve && config.pasv_address.is_none() {
+        let text = "pasv_addr_resolve=YES does nothing without a name in pasv_address".to_owned();
+        found.add(&["pasv_addr_resolve"], text);
+    }
+    if let Some(address) = config.pasv_address.as_deref().and_then(ipv4)
+        && config.pasv_enable
+        && (address.is_unspecified() || address.is_loopback())
+    {
+        let text = format!(
+            "pasv_address={address}: clients on other hosts are told to connect to themselves; set the address they reach this server by"
+        );
+        found.add(&["pasv_address"], text);
+    }
+}
+
+pub(super) fn ports(found: &mut Found<'_>) {
     let (range, from) = (
         passive(found.config()),
         found.config().pasv_advertise_min_port,

@@ -4,9 +4,10 @@ use super::{Found, Logs, is_null};
 use crate::config::text::shown;
 use crate::config::view::{How, View};
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 pub(super) fn seeming(view: &dyn View, found: &mut Found<'_>) {
@@ -100,6 +101,9 @@ fn commands(found: &mut Found<'_>) {
     }
 }
 
+/// What a server in the background has no more.
+const STREAMS: [&str; 2] = ["/dev/stdout", "/dev/stderr"];
+
 /// Logs that no session will be able to open: each would end before it began.
 fn logs(view: &dyn View, found: &mut Found<'_>) {
     let config = found.config();
@@ -108,10 +112,17 @@ fn logs(view: &dyn View, found: &mut Found<'_>) {
         (logs.vsftpd, "vsftpd_log_file", &config.vsftpd_log_file),
         (logs.xferlog, "xferlog_file", &config.xferlog_file),
     ] {
-        if let Some(path) = path
-            && needed
-            && let Err(why) = log(view, Path::new(path))
-        {
+        let Some(path) = path.as_ref().filter(|_| needed) else {
+            continue;
+        };
+        if config.background && STREAMS.iter().any(|stream| path == stream) {
+            let path = shown(path.as_bytes());
+            let text = format!(
+                "{name}={path}: with background=YES that is /dev/null, and nothing is logged"
+            );
+            found.add(&[name], text);
+        }
+        if let Err(why) = log(view, Path::new(path)) {
             let path = shown(path.as_bytes());
             let text = format!(
                 "{name}={path} cannot be opened: {why}; every client is refused until it can"
@@ -127,8 +138,11 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
         .and_then(|entry| File::from(entry).metadata())
     {
         Ok(meta) if meta.is_dir() => Err("it is a directory".to_owned()),
-        Ok(meta) if meta.is_symlink() => Err("it is a symbolic link".to_owned()),
         Ok(meta) if meta.is_file() || is_null(&meta) => Ok(()),
+        Ok(meta) if meta.uid() != view.runs_as() => {
+            Err("it is a symbolic link or no regular file, and somebody else's".to_owned())
+        }
+        Ok(meta) if meta.is_symlink() || is_stream(&meta) => Ok(()),
         Ok(_) => Err("it is not a regular file".to_owned()),
         Err(why) if why.kind() == io::ErrorKind::NotFound => match path.parent() {
             Some(parent) if !is_directory(view, parent) => {
@@ -138,6 +152,11 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
         },
         Err(why) => Err(why.to_string()),
     }
+}
+
+/// A FIFO, or what may be a terminal.
+fn is_stream(meta: &Metadata) -> bool {
+    meta.file_type().is_fifo() || meta.file_type().is_char_device()
 }
 
 /// Whether a directory is there; one that cannot be looked at may be.

@@ -149,9 +149,13 @@ fn options(table: &str) -> Vec<String> {
 }
 
 /// Tables whose options have their tests elsewhere.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("options_tls.rs", "TLS has a suite of its own"),
     ("options_ours.rs", "vsftpd has none of them: tests/modern"),
+    (
+        "options_others.rs",
+        "only other builds have them: tests/modern/moved.rs",
+    ),
 ];
 
 #[test]

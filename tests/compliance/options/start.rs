@@ -61,8 +61,11 @@ fn listen() {
         assert!(open("127.0.0.1:21"));
         assert!(!open("[::1]:21"));
     });
-    // NO, which is the default: whoever starts it must hand it a connection.
-    for text in ["listen=NO\n", "anonymous_enable=YES\n"] {
+    // NO, which is Debian's default: whoever starts it must hand it a connection. Where nothing is said ours takes the default of vsftpd's
+    // own build, which files for other distributions count on: tests/modern/moved.rs.
+    let unsaid = ["anonymous_enable=YES\n"];
+    let unsaid = unsaid.iter().filter(|_| !host.ours());
+    for text in unsaid.chain(&["listen=NO\n"]) {
         let mut server = Server::bare(&host, 0, text);
         assert_eq!(server.wait_master().code(), Some(2));
     }
