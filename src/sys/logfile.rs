@@ -2,12 +2,16 @@
 
 use super::lock;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fallocate};
 use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::unistd::{Whence, lseek};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+
+/// No disk gives room in smaller pieces.
+const PIECE: libc::off_t = 512;
 
 /// Opens a log for appending, made 0600 when missing; a link in the last place, a FIFO or a device other than /dev/null is
 /// refused (attacks B-124).
@@ -46,28 +50,39 @@ pub fn is_null(meta: &FileStat) -> bool {
 }
 
 /// Appends one line; under the whole-file lock the original takes, if somebody else keeps it no longer than `lock`. Else it is given up: a
-/// line is written with one call, and stays whole. A full disk loses the line, as there.
+/// line is written with one call, and stays whole. A full disk loses the line, as there, and all of it: the next one would stand behind
+/// half of it.
 ///
 /// # Errors
 /// The line, or the rest of it, was lost: the kernel's word.
 pub fn append(file: &OwnedFd, line: &[u8], lock: &mut Option<Duration>) -> Result<(), Errno> {
     *lock = lock.filter(|patience| locked(file, *patience));
+    let mut written = room(file, line.len());
     let mut rest = line;
-    let mut written = Ok(());
-    while !rest.is_empty() {
+    while written.is_ok() && !rest.is_empty() {
         match nix::unistd::write(file, rest) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(why) => {
-                written = Err(why);
-                break;
-            }
+            Err(why) => written = Err(why),
         }
     }
     if lock.is_some() {
         let _ = set(file, libc::F_UNLCK);
     }
     written
+}
+
+/// Has the disk keep room for a line, where it begins a new piece of it; what the file system cannot keep is not kept.
+fn room(file: &OwnedFd, line: usize) -> Result<(), Errno> {
+    let end = lseek(file, 0, Whence::SeekEnd).unwrap_or(0);
+    let line = libc::off_t::try_from(line).unwrap_or(0);
+    if end / PIECE == end.saturating_add(line) / PIECE {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, line) {
+        Err(why @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => Err(why),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Waits for the lock; false when it is kept. What the file system cannot lock is not locked, as in the original.

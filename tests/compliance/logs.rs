@@ -515,6 +515,44 @@ fn a_log_that_takes_nothing_is_told() {
     });
 }
 
+/// A disk that is full in the middle of a line, and has room again later: what was written of it stood before the next line.
+#[test]
+fn a_line_that_does_not_fit_is_not_begun() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    host.mkdir("/small", 0);
+    crate::support::host::tmpfs("/small", "mode=755,size=16k");
+    let lines = "vsftpd_log_file=/small/v.log\nxferlog_file=/small/x.log\ndual_log_enable=YES\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::alice();
+    assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));
+    let size = |log: &str| host.read(log).len();
+    wait("the first lines", || {
+        (size("/small/x.log") > 0).then_some(())
+    });
+    // Each log has a page, and there is no more.
+    let _ = std::fs::write("/small/full", [0; 16384]);
+    for _ in 0..80 {
+        assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));
+    }
+    std::fs::remove_file("/small/full").unwrap();
+    // Of another session, and of that one.
+    assert_eq!(Client::alice().fetch("RETR f"), host.read("/home/alice/f"));
+    c.refused("RETR last", "550 Failed to open file.");
+    for (log, mark) in [("/small/v.log", "[pid "), ("/small/x.log", " 127.0.0.1 ")] {
+        let text = wait("the last line", || {
+            let text = String::from_utf8(host.read(log)).unwrap();
+            text.contains("last").then_some(text)
+        });
+        for line in text.lines() {
+            assert_eq!(line.matches(mark).count(), 1, "{line}");
+        }
+        assert!(text.ends_with('\n'));
+    }
+}
+
 #[test]
 fn why_a_file_could_not_be_created() {
     if !crate::support::ours() {

@@ -293,6 +293,12 @@ pub(super) const HELPER: &[Row] = &[
         &[&[int(1, libc::F_SETLK)]],
         "the lock on a log file",
     ),
+    allow(named!(SYS_lseek), "where the next line of a log begins"),
+    only(
+        named!(SYS_fallocate),
+        &[&[int(1, libc::FALLOC_FL_KEEP_SIZE)]],
+        "room for all of it; never to cut anything out",
+    ),
     only(
         named!(SYS_ioctl),
         &[&[int(1, libc::TIOCOUTQ as i32)]],
