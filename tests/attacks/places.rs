@@ -116,6 +116,31 @@ fn a_file_that_is_never_read() {
     back_to_base(&server);
 }
 
+/// A file system that makes files and does not let them be opened: STOU took what it had made itself for somebody else's, and made the
+/// next, ten thousand in all.
+#[test]
+fn a_file_that_is_never_opened() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let _server = Server::start(&host, "");
+    let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Reluctant) else {
+        return;
+    };
+    let mut c = Client::alice();
+    c.refused("STOU odd/x", "553 Could not create file.");
+    assert_eq!(odd.files().made, 1);
+    assert!(odd.files().there.is_empty(), "{:?}", odd.files().there);
+    wait("the reason in the log", || {
+        let log = std::fs::read_to_string("/var/log/vsftpd.log").unwrap_or_default();
+        let why =
+            "cannot create the file: Interrupted system call; the file system breaks off each call";
+        log.contains(why).then_some(())
+    });
+    // Under its own name it may be there before: nothing is removed.
+    c.refused("STOR odd/y", "553 Could not create file.");
+    assert_eq!(odd.files().there, ["y"]);
+}
+
 /// A disk that has less room than it says, as a thinly provisioned one.
 struct Thin;
 

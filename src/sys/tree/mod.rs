@@ -317,7 +317,7 @@ impl Tree {
         Err(Errno::EAGAIN)
     }
 
-    /// Makes a file that must not be there; the kernel follows no last link then.
+    /// Makes a file that must not be there; the kernel follows no last link then. After `EINTR` it may be there, and not open.
     fn make(&self, path: &[u8], mode: u32) -> Result<OwnedFd> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | CONTENTS;
         if path::ends_in_slash(path) {
@@ -328,8 +328,16 @@ impl Tree {
                 .flags(flags)
                 .mode(bits(mode))
                 .resolve(within());
-            match insist(|| openat2(&self.root, path, how)) {
+            let mut interrupted = false;
+            let made = insist(|| {
+                let made = openat2(&self.root, path, how);
+                interrupted |= matches!(made, Err(Errno::EINTR));
+                made
+            });
+            match made {
                 Err(Errno::EAGAIN) => {}
+                // It may be what the interrupted call has made: no reason to try another name.
+                Err(Errno::EEXIST) if interrupted => return Err(Errno::EINTR),
                 done => return done,
             }
         }
@@ -340,7 +348,7 @@ impl Tree {
         for _ in 0..TRIES {
             // Most uploads are new files. A name that ends in a slash is none that could be made.
             match self.make(path, mode) {
-                Err(Errno::EEXIST | Errno::EISDIR) => {}
+                Err(Errno::EEXIST | Errno::EISDIR | Errno::EINTR) => {}
                 done => return done.map(|file| (file, true)),
             }
             match self.reach(path, OFlag::O_WRONLY | CONTENTS, Mode::empty()) {
