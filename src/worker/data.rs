@@ -88,7 +88,11 @@ pub fn port(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"PORT command successful. Consider using PASV.");
         }
-        Ok(_) | Err(_) => session.reply(500, b"Illegal PORT command."),
+        Ok(to) => {
+            session.misdirected(to);
+            session.reply(500, b"Illegal PORT command.");
+        }
+        Err(_) => session.reply(500, b"Illegal PORT command."),
     }
     Ok(())
 }
@@ -101,7 +105,10 @@ pub fn eprt(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"EPRT command successful. Consider using EPSV.");
         }
-        Ok(_) => session.reply(500, b"Illegal EPRT command."),
+        Ok(to) => {
+            session.misdirected(to);
+            session.reply(500, b"Illegal EPRT command.");
+        }
         Err(EprtError::Protocol) => session.reply(500, b"Bad EPRT protocol."),
         Err(EprtError::Bad) => session.reply(500, b"Bad EPRT command."),
     }
@@ -191,14 +198,15 @@ impl Session {
             self.reply(425, b"Use PORT or PASV first.");
             return false;
         }
-        let forced = if self.anonymous() {
-            self.config.force_anon_data_ssl
+        let (forced, option) = if self.anonymous() {
+            (self.config.force_anon_data_ssl, "force_anon_data_ssl")
         } else {
-            self.config.force_local_data_ssl
+            (self.config.force_local_data_ssl, "force_local_data_ssl")
         };
         // Protected is never served in clear, whatever has become of the means.
         let broken = self.protect && self.data_side.is_none();
         if self.config.ssl_enable && forced && !self.protect || broken {
+            self.unprotected((!broken).then_some(option));
             self.reply(522, b"Data connections must be encrypted.");
             return false;
         }

@@ -238,6 +238,7 @@ impl Session {
             None => {
                 self.log_line(Vec::new());
                 if self.config.cmds_allowed.is_some() {
+                    self.forbidden(b"an empty line", "cmds_allowed");
                     self.reply(550, b"Permission denied.");
                 }
                 Ok(())

@@ -7,6 +7,7 @@ use super::line::{End, Line};
 use super::mover::{Growing, Job, Mover, Silent, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
+use super::why::NOT_FOR_ALL;
 use super::zip::Zip;
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, meta_of};
@@ -157,9 +158,7 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
     if hidden && meta.mode & 0o004 == 0 {
-        let why =
-            "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r";
-        return Source::Closed(why.to_owned());
+        return Source::Closed(NOT_FOR_ALL.to_owned());
     }
     let seek = i64::try_from(offset).unwrap_or(i64::MAX);
     if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
