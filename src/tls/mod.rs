@@ -17,7 +17,7 @@ pub use client_cert::Authority;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
 pub use identity::Identity;
-pub use link::{Ready, forget, handshake, last_words};
+pub use link::{Ready, broke, forget, handshake, last_words};
 #[cfg(test)]
 pub use records::tests::configs;
 pub use settings::{Secure, Settings};

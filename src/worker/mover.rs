@@ -4,7 +4,7 @@ mod receive;
 
 pub use receive::Growing;
 
-use super::guard::{Guard, Guarded};
+use super::guard::{self, Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
@@ -310,11 +310,23 @@ impl Run<'_> {
         if let Err(end) = self.sent() {
             return end;
         }
+        self.close(end)
+    }
+
+    /// Everything has been sent.
+    fn close(&mut self, end: End) -> End {
         let closed = self
             .guarded
             .as_mut()
             .map_or(Ok(()), |guarded| guarded.close(self.line, self.stall));
-        closed.map_or_else(|end| end, |()| self.drain(end))
+        if let Err(end) = closed {
+            return end;
+        }
+        let end = self.drain(end);
+        if end == End::Network && self.guarded.is_some() {
+            guard::broken(self.line, &io::ErrorKind::ConnectionReset.into());
+        }
+        end
     }
 
     fn socket(&self) -> BorrowedFd<'_> {

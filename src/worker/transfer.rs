@@ -3,7 +3,7 @@
 use super::brief::Brief;
 use super::data::{Wish, ask};
 use super::guard::Guard;
-use super::line::{End, Line};
+use super::line::{End, Line, Note};
 use super::mover::{Growing, Job, Mover, Silent, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
@@ -555,7 +555,12 @@ impl Session {
             let mover = self.mover.as_ref().ok_or(Over(1))?;
             mover.wait().map(|_| End::Deserted).ok_or(Over(1))
         })?;
-        line.notes().iter().for_each(|note| self.note(note));
+        for note in line.notes() {
+            match note {
+                Note::Each(text) => self.note(&text),
+                Note::Once(text) => self.first(text),
+            }
+        }
         Ok((end, line.moved()))
     }
 

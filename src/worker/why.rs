@@ -5,6 +5,7 @@ use super::commands::{NOT_FOR_ANONYMOUS, Shut};
 use super::state::Session;
 use crate::config::ports;
 use crate::sys::socket;
+use crate::tls;
 use nix::errno::Errno;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -165,6 +166,21 @@ impl Session {
         ));
     }
 
+    /// That the control connection broke while a transfer ran or was about to; without a reason under TLS, where its carrier has it.
+    pub fn cut_off(&mut self, why: Option<std::io::Error>) {
+        let text = why.map_or_else(
+            || {
+                "the client was ended, or a firewall or address translation between has given the connection up, or TLS on it has \
+                 failed, which has a line of its own"
+                    .to_owned()
+            },
+            |why| tls::broke(&why),
+        );
+        self.once(format!(
+            "the control connection broke during a transfer: {text}"
+        ));
+    }
+
     /// That the client takes no connection in active mode.
     pub fn unanswered(&mut self, why: &str) {
         self.once(format!(
@@ -193,7 +209,7 @@ impl Session {
     }
 
     /// The first time: a client may try as often as it likes.
-    fn first(&mut self, text: String) {
+    pub fn first(&mut self, text: String) {
         if self.told.len() >= REMEMBERED || self.told.contains(&text) {
             return;
         }
