@@ -140,7 +140,7 @@ fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, O
         return Ok(None);
     }
     let file = match source(session, path, 0) {
-        Source::Ready(file) => file,
+        Source::Ready(file, _) => file,
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
             return Ok(None);

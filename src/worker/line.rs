@@ -102,6 +102,11 @@ impl Line {
         }
     }
 
+    /// Whether the peer's kernel has everything, our end mark too if it was sent, or never will have it.
+    pub fn has_delivered(&self) -> bool {
+        socket::unacknowledged(self.socket()).is_ok_and(|left| left == 0)
+    }
+
     pub fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
     }
