@@ -3,7 +3,7 @@
 use super::logged;
 use crate::support::host::FTP;
 use crate::support::server::output;
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, tls, wait};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
 
@@ -285,6 +285,7 @@ fn a_look() {
             "550 Could not get file modification time.",
             closed,
         ),
+        ("HASH closed/f", "550 Failed to open file.", closed),
         ("MLST closed/f", facts, closed),
         ("AVBL closed", "550 Not a directory to write in.", closed),
         (
@@ -324,6 +325,22 @@ fn a_directory() {
     logged(
         "\"cannot enter the directory: a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere",
     );
+}
+
+#[test]
+fn a_data_connection_in_clear() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let _server = Server::start(&host, tls::ON);
+    let mut c = tls::Ftps::upgrade(tls::offer(tls::BOTH, None));
+    c.login("alice");
+    for _ in 0..2 {
+        c.passive();
+        c.says("NLST", "522 Data connections must be encrypted.");
+    }
+    c.says("DELE nothing", "550 Delete operation failed.");
+    let why = "\"data connection in clear refused: force_local_data_ssl=YES, and the client has not asked for TLS on it";
+    assert_eq!(times(why, "\"/home/alice/nothing\""), 1);
 }
 
 #[test]
