@@ -13,8 +13,9 @@ PORT          =
 # What `make run` serves.
 DIR           = .
 # How long `make fuzz` tries each target, and how many inputs `make properties` tries for each property.
-FUZZ_SECONDS  = 60
-CASES         = 20000
+# The environment counts, as where a continuous integration runs `make test` with FUZZ_SECONDS=0.
+FUZZ_SECONDS ?= 60
+CASES        ?= 20000
 
 PROGRAM = target/release/vsftpd
 MANUAL  = target/man/vsftpd.conf.5

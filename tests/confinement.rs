@@ -45,10 +45,13 @@ struct Seen {
 
 impl Seen {
     fn of(pid: i32) -> Seen {
-        Seen {
-            pid,
-            status: fs::read_to_string(format!("/proc/{pid}/status")).unwrap(),
-        }
+        Seen::if_there(pid).unwrap_or_else(|| panic!("process {pid} has gone"))
+    }
+
+    /// A process that may have gone since it was found.
+    fn if_there(pid: i32) -> Option<Seen> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        Some(Seen { pid, status })
     }
 
     fn field(&self, name: &str) -> Vec<String> {

@@ -22,6 +22,25 @@ fn run(program: &str, arguments: &[&str]) -> String {
     said
 }
 
+/// A variable of the environment counts where the Makefile has a default of its own.
+#[test]
+fn the_environment_counts() {
+    let seconds = "env";
+    let said = run(seconds, &["FUZZ_SECONDS=7", "make", "-n", "fuzz"]);
+    assert_eq!(said, "FUZZ_SECONDS=7 scripts/fuzz\n");
+    // What it is asked to hand on, it does not replace.
+    let rules = "include Makefile\nshown:\n\t@echo $$FUZZ_SECONDS\n";
+    let place = std::env::temp_dir().join(format!("vsftpd-rules-{}", std::process::id()));
+    std::fs::write(&place, rules).unwrap();
+    let rules = place.display().to_string();
+    let said = run(
+        "env",
+        &["FUZZ_SECONDS=0", "make", "-s", "-f", &rules, "shown"],
+    );
+    std::fs::remove_file(place).unwrap();
+    assert_eq!(said, "0\n");
+}
+
 #[test]
 fn the_first_day() {
     // Built here, so that the copy of the host finds it done.

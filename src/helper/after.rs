@@ -111,7 +111,7 @@ impl After<'_> {
             return Err(abandon(accounting, fuse));
         }
         if let Some((channel, greeter)) = carrier {
-            drop(channel);
+            last_note(channel, journal);
             if !has_ended("greeter", &greeter, journal) {
                 return Err(abandon(accounting, fuse));
             }
@@ -226,6 +226,14 @@ fn see_in(
         .note(b"login ended: the directory of this login does not answer; its file system hangs");
     fuse?.blow_with(b"500 OOPS: cannot change directory\r\n");
     None
+}
+
+/// Why the control connection has broken, if its carrier has said that at its end. It is heard once, and no more.
+fn last_note(mut channel: Channel<BeforeLoginReply, BeforeLogin>, journal: &mut Journal) {
+    let said = socket::readable(channel.as_fd(), Some(Instant::now())).unwrap_or(false);
+    if said && let Ok(Some(BeforeLogin::Said(Said::Note(text)))) = channel.receive() {
+        journal.note(&text);
+    }
 }
 
 /// Waits for a process that has nothing left to do; false: it goes on all the same.

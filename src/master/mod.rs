@@ -133,7 +133,9 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         held.map_err(|error| format!("signals: {error}"))?;
         oom::spare();
     }
-    let mut herald = match begin::begin(start.pid_file, background)? {
+    // Who serves one connection is no master, and could not remove the file at its end.
+    let pid_file = start.pid_file.filter(|_| standalone);
+    let mut herald = match begin::begin(pid_file, background)? {
         Begun::Server(herald) => herald,
         Begun::Over(status) => return Ok(status),
     };

@@ -89,6 +89,24 @@ pub fn forget(connection: &mut ServerConnection) {
     let _ = connection.read_tls(&mut Wipe);
 }
 
+/// Why a connection is of no use any more after its handshake, and what can be done about it, for the log.
+pub fn broke(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::AlertReceived(alert)) => {
+            format!(
+                "the client has ended it with the alert {alert:?}; the client's own log has its reason"
+            )
+        }
+        Some(error) => format!(
+            "{error}; the client is faulty, or something between changes what is sent (a firewall or proxy that looks into it, an attack)"
+        ),
+        None => format!(
+            "{error}; the client was ended, or a firewall or address translation between has given the connection up"
+        ),
+    }
+}
+
 /// Sends what is left, such as an alert, as far as the client takes it at once: if it does not, nothing is lost.
 pub fn last_words(connection: &mut ServerConnection, fd: BorrowedFd<'_>) {
     while connection.wants_write() && connection.write_tls(&mut Ready(fd)).is_ok() {}

@@ -14,7 +14,7 @@ mod store;
 pub use asker::Asker;
 pub use data::{Refused, Side, Stream};
 pub use describe::describe;
-pub use link::{Ready, forget, handshake, last_words};
+pub use link::{Ready, broke, forget, handshake, last_words};
 #[cfg(test)]
 pub use records::tests::configs;
 pub use settings::{Secure, Settings};

@@ -3,11 +3,12 @@
 //! thread as it stands; worker, control thread.
 
 use super::data::Wish;
+use super::job::chunk;
 use super::line::{Drain, End, Line};
 use super::mover::{Growing, Produce, Work};
 use super::state::{Over, Session};
-use super::transfer::chunk;
 use crate::sys::socket;
+use crate::sys::tree::Keeper;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use std::os::fd::OwnedFd;
@@ -78,6 +79,7 @@ impl Session {
                 end,
                 ascii: false,
                 sendfile: true,
+                keeper: Keeper::Disk,
             } if end.saturating_sub(offset) <= MOST as u64 => {
                 self.brief_download(line, file, offset, end)
             }
@@ -118,6 +120,7 @@ impl Session {
                         end,
                         ascii: false,
                         sendfile: true,
+                        keeper: Keeper::Disk,
                     }));
                 }
             }

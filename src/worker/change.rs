@@ -2,6 +2,7 @@
 
 use super::commands::{Gate, permitted};
 use super::publish;
+use super::stamp;
 use super::state::{Flow, Session};
 use crate::ftp::{reply, time};
 use crate::sys::clock;
@@ -164,10 +165,14 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let found = session.tree.stat(&session.cwd, &path);
-    let left = || publish::left_behind(session, &path).map(|(_, meta)| meta);
-    match found.ok().or_else(left) {
-        Some(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
-        Some(_) | None => session.reply(550, b"Could not get file size."),
+    let left = |why| publish::left_behind(session, &path).map_or(Err(why), |(_, meta)| Ok(meta));
+    match found.or_else(left) {
+        Ok(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
+        Ok(_) => session.reply(550, b"Could not get file size."),
+        Err(why) => {
+            session.unseen_at(&path, why);
+            session.reply(550, b"Could not get file size.");
+        }
     }
     Ok(())
 }
@@ -204,7 +209,11 @@ pub fn mdtm(session: &mut Session, arg: &[u8]) -> Flow {
             let text = time::mdtm(meta.mtime.saturating_add(offset));
             session.reply(213, text.as_bytes());
         }
-        Ok(_) | Err(_) => session.reply(550, b"Could not get file modification time."),
+        Ok(_) => session.reply(550, b"Could not get file modification time."),
+        Err(why) => {
+            session.unseen_at(&whole, why);
+            session.reply(550, b"Could not get file modification time.");
+        }
     }
     Ok(())
 }
@@ -215,11 +224,7 @@ fn set_time(session: &mut Session, stamp: i64, path: &[u8]) -> Flow {
     } else {
         stamp
     };
-    let regular = session
-        .tree
-        .stat(&session.cwd, path)
-        .is_ok_and(|meta| meta.is_file());
-    if regular && session.tree.set_mtime(&session.cwd, path, stamp).is_ok() {
+    if stamp::set_time(session, path, stamp) {
         session.reply(213, b"File modification time set.");
     } else {
         session.reply(550, b"Could not set file modification time.");

@@ -258,41 +258,47 @@ struct Who {
 
 /// What shuts a gate: the first setting that does, or else what the client is or has said.
 #[derive(Debug, Clone, Copy)]
-pub struct Shut(pub Option<&'static str>);
+pub struct Shut(pub &'static str);
+
+/// What shuts a gate to whom anonymous rules hold for, whatever is set.
+pub const NOT_FOR_ANONYMOUS: &str = "it is not for anonymous clients";
 
 /// The one place where permission is decided.
 fn shut_to(config: &Config, who: Who, gate: Gate) -> Option<Shut> {
-    let first = |asked: &[(bool, Option<&'static str>)]| {
+    let first = |asked: &[(bool, &'static str)]| {
         let shut = asked.iter().find(|(open, _)| !open);
-        shut.map(|(_, setting)| Shut(*setting))
+        shut.map(|(_, setting)| Shut(setting))
     };
-    let anon = |open: bool, setting| (open || !who.anonymous, Some(setting));
-    let write = (config.write_enable, Some("write_enable=NO"));
+    let anon = |open: bool, setting| (open || !who.anonymous, setting);
+    let write = (config.write_enable, "write_enable=NO");
     let upload = anon(config.anon_upload_enable, "anon_upload_enable=NO");
     let mkdir = anon(config.anon_mkdir_write_enable, "anon_mkdir_write_enable=NO");
     let other = anon(config.anon_other_write_enable, "anon_other_write_enable=NO");
-    let download = (config.download_enable, Some("download_enable=NO"));
-    let passive = (config.pasv_enable, Some("pasv_enable=NO"));
-    let active = (config.port_enable, Some("port_enable=NO"));
-    let known = (!who.anonymous, None);
-    let free = (!who.epsv_all, None);
+    let download = (config.download_enable, "download_enable=NO");
+    let passive = (config.pasv_enable, "pasv_enable=NO");
+    let active = (config.port_enable, "port_enable=NO");
+    let known = (!who.anonymous, NOT_FOR_ANONYMOUS);
+    let free = (
+        !who.epsv_all,
+        "the client has said EPSV ALL, and may say EPSV only since then (RFC 2428)",
+    );
     match gate {
         Gate::Open | Gate::ListArgument => None,
         Gate::Upload => first(&[write, upload]),
         Gate::Mkdir => first(&[write, mkdir]),
         Gate::OtherWrite => first(&[write, other]),
         Gate::Download => first(&[download]),
-        Gate::List => first(&[(config.dirlist_enable, Some("dirlist_enable=NO"))]),
+        Gate::List => first(&[(config.dirlist_enable, "dirlist_enable=NO")]),
         Gate::Epsv => first(&[passive]),
         Gate::Pasv => first(&[passive, free]),
         Gate::Eprt => first(&[active]),
         Gate::Port => first(&[active, free]),
         Gate::Known => first(&[known]),
-        Gate::SetTime => first(&[write, (config.mdtm_write, Some("mdtm_write=NO")), other]),
-        Gate::SetMode => first(&[write, (config.chmod_enable, Some("chmod_enable=NO")), known]),
+        Gate::SetTime => first(&[write, (config.mdtm_write, "mdtm_write=NO"), other]),
+        Gate::SetMode => first(&[write, (config.chmod_enable, "chmod_enable=NO"), known]),
         Gate::Digest => first(&[
             download,
-            (config.hash_enable, Some("hash_enable=NO")),
+            (config.hash_enable, "hash_enable=NO"),
             anon(config.anon_hash_enable, "anon_hash_enable=NO"),
         ]),
         Gate::SetFacts => {
@@ -301,7 +307,7 @@ fn shut_to(config: &Config, who: Who, gate: Gate) -> Option<Shut> {
             // Anonymous clients change no modes, whatever the option.
             Some(if who.anonymous { time } else { mode })
         }
-        Gate::Tls => first(&[(config.ssl_enable, Some("ssl_enable=NO"))]),
+        Gate::Tls => first(&[(config.ssl_enable, "ssl_enable=NO")]),
     }
 }
 
@@ -321,11 +327,9 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
         let Some(shut) = shut(session, row.gate, &command.arg) else {
             return (row.run)(session, &command.arg);
         };
+        session.shut_out(verb, shut);
         match row.closed {
-            Closed::Denied => {
-                session.shut_out(verb, shut);
-                session.reply(550, b"Permission denied.");
-            }
+            Closed::Denied => session.reply(550, b"Permission denied."),
             Closed::Unknown => session.reply(500, b"Unknown command."),
         }
     } else if verb == b"CCC" && session.data_side.is_some() {

@@ -88,7 +88,11 @@ pub fn port(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"PORT command successful. Consider using PASV.");
         }
-        Ok(_) | Err(_) => session.reply(500, b"Illegal PORT command."),
+        Ok(to) => {
+            session.misdirected(to);
+            session.reply(500, b"Illegal PORT command.");
+        }
+        Err(_) => session.reply(500, b"Illegal PORT command."),
     }
     Ok(())
 }
@@ -101,7 +105,10 @@ pub fn eprt(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"EPRT command successful. Consider using EPSV.");
         }
-        Ok(_) => session.reply(500, b"Illegal EPRT command."),
+        Ok(to) => {
+            session.misdirected(to);
+            session.reply(500, b"Illegal EPRT command.");
+        }
         Err(EprtError::Protocol) => session.reply(500, b"Bad EPRT protocol."),
         Err(EprtError::Bad) => session.reply(500, b"Bad EPRT command."),
     }
@@ -191,14 +198,15 @@ impl Session {
             self.reply(425, b"Use PORT or PASV first.");
             return false;
         }
-        let forced = if self.anonymous() {
-            self.config.force_anon_data_ssl
+        let (forced, option) = if self.anonymous() {
+            (self.config.force_anon_data_ssl, "force_anon_data_ssl")
         } else {
-            self.config.force_local_data_ssl
+            (self.config.force_local_data_ssl, "force_local_data_ssl")
         };
         // Protected is never served in clear, whatever has become of the means.
         let broken = self.protect && self.data_side.is_none();
         if self.config.ssl_enable && forced && !self.protect || broken {
+            self.unprotected((!broken).then_some(option));
             self.reply(522, b"Data connections must be encrypted.");
             return false;
         }
@@ -363,7 +371,11 @@ impl Session {
     /// The client has gone.
     pub fn hear(&mut self, moved: Option<u64>) -> Result<Wish, Over> {
         if !self.control.abort_waits() {
-            self.control.fill().map_err(|_| Over(1))?;
+            let filled = self.control.fill();
+            if filled.is_err() || self.carrier_gone() {
+                self.cut_off(filled.err());
+                return Err(Over(1));
+            }
         }
         self.attend_lines(moved)
     }
@@ -390,13 +402,19 @@ impl Session {
         self.left() && closed(data)
     }
 
+    /// Whether who carries the control connection under TLS has gone with it: that is how a reset arrives here. A client that has ended its
+    /// side only is carried on.
+    fn carrier_gone(&self) -> bool {
+        self.data_side.is_some() && self.control.ended() && hung_up(self.control.fd())
+    }
+
     fn heed(&mut self, line: Line, moved: Option<u64>) -> Wish {
         let Some(command) = Command::parse(line.bytes()) else {
             self.log_line(Vec::new());
             return Wish::GoOn;
         };
         let free = super::commands::listed(self, &command.verb);
-        // One that comes behind another is answered behind it.
+        // One that comes behind another is answered behind it. What ends a transfer is asked for no leave, as in the original.
         if command.is_abor() && !self.aborting {
             self.log_command(&command);
             return Wish::Abort;
@@ -419,6 +437,12 @@ impl Session {
 /// Whether the peer of a connection has closed its side by now.
 fn closed(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, socket::PEER_ENDED)];
+    socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
+}
+
+/// Whether nothing can go over a connection any more, in either direction.
+pub fn hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
     socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
 }
 

@@ -139,9 +139,17 @@ fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, O
     {
         return Ok(None);
     }
-    let Source::Ready(file) = source(session, path, 0) else {
-        session.reply(550, b"Failed to open file.");
-        return Ok(None);
+    let file = match source(session, path, 0) {
+        Source::Ready(file, _) => file,
+        Source::NoFile => {
+            session.reply(550, b"Failed to open file.");
+            return Ok(None);
+        }
+        Source::Closed(why) => {
+            session.unseen(&why);
+            session.reply(550, b"Failed to open file.");
+            return Ok(None);
+        }
     };
     if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
         return Ok(None);
@@ -163,6 +171,7 @@ fn compute(
 ) -> Result<Option<String>, Over> {
     let most = u64::from(session.config.hash_max_size).saturating_mul(1 << 20);
     if most != 0 && to.saturating_sub(from) > most {
+        session.unwanted("a checksum", "hash_max_size does not allow that many bytes");
         session.reply(550, b"Too many bytes for a checksum.");
         return Ok(None);
     }

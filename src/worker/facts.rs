@@ -8,6 +8,7 @@ use super::mover::Work;
 use super::names::Labels;
 use super::publish::is_partial;
 use super::state::{Flow, Session};
+use super::why::NOT_FOR_ALL;
 use crate::ftp::facts::{self, Facts, Kind, Rights, Wants};
 use crate::ftp::listing;
 use crate::ftp::pattern::Pattern;
@@ -53,7 +54,13 @@ pub fn mlsd(session: &mut Session, arg: &[u8]) -> Flow {
             session.reply(501, b"MLSD needs a directory.");
             return Ok(());
         }
-        Ok(_) | Err(_) => {
+        Ok(_) => {
+            session.unseen(NOT_FOR_ALL);
+            session.reply(550, b"Failed to open directory.");
+            return Ok(());
+        }
+        Err(why) => {
+            session.unseen_at(&path, why);
             session.reply(550, b"Failed to open directory.");
             return Ok(());
         }
@@ -103,7 +110,12 @@ pub fn mlst(session: &mut Session, arg: &[u8]) -> Flow {
             session.inner(&line);
             session.reply(250, b"End");
         }
-        None => session.reply(550, b"Could not get facts."),
+        None => {
+            if let Err(why) = session.tree.stat(&session.cwd, &path) {
+                session.unseen_at(&path, why);
+            }
+            session.reply(550, b"Could not get facts.");
+        }
     }
     Ok(())
 }

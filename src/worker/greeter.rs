@@ -13,6 +13,7 @@ use crate::tls::{self, Asker, Made, Secure};
 use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Handover, SESSION, Said};
 use nix::sys::resource::Resource;
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -116,7 +117,7 @@ fn end(greeter: Greeter<'_>, status: i32) -> i32 {
     match control.into_tls() {
         Some((socket, tls)) => {
             title::set(config.setproctitle_enable, &format!("{peer}: TLS"));
-            relay::carry(socket, tls, worker, channel.as_fd())
+            relay::carry(socket, tls, worker, channel)
         }
         None => status,
     }
@@ -144,7 +145,7 @@ impl Greeter<'_> {
         );
         loop {
             let next = self.control.next(self.channel.as_fd());
-            let line = match next.map_err(|_| Exit(1))? {
+            let line = match next.map_err(|error| self.broken(&error))? {
                 Input::Line(line) => line,
                 Input::End => return Err(Exit(1)),
                 Input::TooLong => {
@@ -163,6 +164,14 @@ impl Greeter<'_> {
             self.log_line(commands::shown(&command));
             self.obey(&command)?;
         }
+    }
+
+    /// The connection is of no use any more. What was wrong with what came is said, and nothing else: clients come and go as they like.
+    fn broken(&mut self, error: &io::Error) -> Exit {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.event(relay::note(error));
+        }
+        Exit(1)
     }
 
     fn obey(&mut self, command: &Command) -> Result<(), Exit> {

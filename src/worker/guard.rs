@@ -3,7 +3,7 @@
 use super::line::{End, Line};
 use crate::config::Config;
 use crate::sys::socket;
-use crate::tls::{Refused, Side, Stream};
+use crate::tls::{self, Refused, Side, Stream};
 use nix::errno::Errno;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -95,11 +95,7 @@ impl Guarded {
             );
             return Err(End::Network);
         }
-        if kind == ErrorKind::InvalidData {
-            line.note(format!("TLS on the data connection: {error}"));
-            return Err(End::Network);
-        }
-        Err(line.broken(errno(error)))
+        Err(broken(line, error))
     }
 
     /// Sends what the connection, which does not block, had no room for.
@@ -114,7 +110,7 @@ impl Guarded {
     ) -> Result<(), End> {
         while let Err(error) = sent {
             if error.kind() != ErrorKind::WouldBlock {
-                return Err(line.broken(errno(&error)));
+                return Err(broken(line, &error));
             }
             line.room(stall)?;
             sent = self.stream.flush(line.socket());
@@ -147,7 +143,18 @@ impl Guarded {
     }
 }
 
+/// What an error of a connection under TLS means; the reason is in the line's notes.
+pub fn broken(line: &Line, error: &io::Error) -> End {
+    let end = line.broken(errno(error));
+    // What was cut off here has broken nothing.
+    if end == End::Network && !line.is_cut() {
+        let why = tls::broke(error);
+        line.note_once(format!("TLS on the data connection broke: {why}"));
+    }
+    end
+}
+
 /// The kernel's number in an error.
-pub fn errno(error: &io::Error) -> Errno {
+fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -14,7 +14,16 @@ pub struct Line {
     socket: OwnedFd,
     cut: AtomicBool,
     moved: AtomicU64,
-    notes: Mutex<Vec<String>>,
+    notes: Mutex<Vec<Note>>,
+}
+
+/// A line for the log.
+#[derive(Debug)]
+pub enum Note {
+    /// Each time.
+    Each(String),
+    /// Once in a session.
+    Once(String),
 }
 
 impl Line {
@@ -46,12 +55,21 @@ impl Line {
 
     /// Leaves a line for the log.
     pub fn note(&self, text: String) {
+        self.leave(Note::Each(text));
+    }
+
+    /// Leaves one that once is enough for.
+    pub fn note_once(&self, text: String) {
+        self.leave(Note::Once(text));
+    }
+
+    fn leave(&self, note: Note) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.push(text);
+        notes.push(note);
     }
 
     /// Takes the lines for the log.
-    pub fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<Note> {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -82,6 +100,11 @@ impl Line {
                 return Err(End::Stalled);
             }
         }
+    }
+
+    /// Whether the peer's kernel has everything, our end mark too if it was sent, or never will have it.
+    pub fn has_delivered(&self) -> bool {
+        socket::unacknowledged(self.socket()).is_ok_and(|left| left == 0)
     }
 
     pub fn is_cut(&self) -> bool {

@@ -14,6 +14,7 @@ mod greeter;
 mod guard;
 mod inside;
 mod jail;
+mod job;
 mod line;
 mod list;
 mod lock;

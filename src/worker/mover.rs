@@ -4,16 +4,18 @@ mod receive;
 
 pub use receive::Growing;
 
-use super::guard::{Guard, Guarded};
+use super::guard::{self, Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
 use crate::ftp::ascii::ToNetwork;
+use crate::sys::tree::Keeper;
 use crate::sys::{fence, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -30,6 +32,9 @@ const GUARDED: usize = 64 * 1024;
 
 /// How often a long wait for the rate limit asks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a job that was cut may take to end: a disk takes its time, a file system that hangs any time.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// The data thread's stack: it holds no buffers.
 const STACK: usize = 256 * 1024;
@@ -56,6 +61,8 @@ pub enum Work {
         ascii: bool,
         /// By sendfile(2).
         sendfile: bool,
+        /// Where it comes from.
+        keeper: Keeper,
     },
     /// The client's bytes into a file.
     Upload {
@@ -83,6 +90,8 @@ pub enum Silent {
     Listing,
     /// It has none.
     Sum,
+    /// It moves bytes as fast as its file gives them.
+    File,
 }
 
 impl Work {
@@ -91,7 +100,8 @@ impl Work {
         match self {
             Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
             Self::Reckon(_) => Silent::Sum,
-            Self::Download { .. } | Self::Upload { .. } => Silent::Never,
+            Self::Download { .. } => Silent::File,
+            Self::Upload { .. } => Silent::Never,
         }
     }
 
@@ -124,6 +134,8 @@ pub struct Mover {
     jobs: Sender<Job>,
     ends: Receiver<End>,
     wake: Arc<EventFd>,
+    /// A job was given to it that has not ended.
+    busy: Cell<bool>,
 }
 
 impl Mover {
@@ -155,11 +167,17 @@ impl Mover {
                 }
             })?;
         fence::no_more_threads();
-        Ok(Self { jobs, ends, wake })
+        Ok(Self {
+            jobs,
+            ends,
+            wake,
+            busy: Cell::new(false),
+        })
     }
 
     /// Hands a job over; false if the thread has gone.
     pub fn give(&self, job: Job) -> bool {
+        self.busy.set(true);
         self.jobs.send(job).is_ok()
     }
 
@@ -168,14 +186,22 @@ impl Mover {
         self.wake.as_fd()
     }
 
-    /// How the job ended, once it has; `None` if the thread has gone. For a job that was cut: it ends soon.
-    pub fn wait(&self) -> Option<End> {
-        self.ends.recv().ok()
+    /// How a job has ended that was cut, which is soon; `None`: it is in a call that does not end.
+    pub fn ending(&self) -> Option<End> {
+        let end = self.ends.recv_timeout(ENDING).ok();
+        self.busy.set(end.is_none());
+        end
+    }
+
+    /// Whether it is in a job.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
     }
 
     /// How the job ended, if it has.
     pub fn end(&self) -> Option<End> {
         let end = self.ends.try_recv().ok()?;
+        self.busy.set(false);
         // Sent before the wake-up is: waits for it, so that the next job's poll does not see this one's.
         let _ = socket::readable(self.wake.as_fd(), None);
         let _ = self.wake.read();
@@ -278,6 +304,7 @@ impl Run<'_> {
                 end,
                 ascii: false,
                 sendfile: true,
+                keeper: _,
             } if self.guarded.is_none() && self.deflater.is_none() => {
                 self.sendfile(&file, offset, end)
             }
@@ -287,6 +314,7 @@ impl Run<'_> {
                 end,
                 ascii,
                 sendfile: _,
+                keeper: _,
             } => self.read_file(&file, end.saturating_sub(offset), ascii, buffers),
             Work::Upload {
                 file,
@@ -310,11 +338,23 @@ impl Run<'_> {
         if let Err(end) = self.sent() {
             return end;
         }
+        self.close(end)
+    }
+
+    /// Everything has been sent.
+    fn close(&mut self, end: End) -> End {
         let closed = self
             .guarded
             .as_mut()
             .map_or(Ok(()), |guarded| guarded.close(self.line, self.stall));
-        closed.map_or_else(|end| end, |()| self.drain(end))
+        if let Err(end) = closed {
+            return end;
+        }
+        let end = self.drain(end);
+        if end == End::Network && self.guarded.is_some() {
+            guard::broken(self.line, &io::ErrorKind::ConnectionReset.into());
+        }
+        end
     }
 
     fn socket(&self) -> BorrowedFd<'_> {

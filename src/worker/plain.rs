@@ -68,6 +68,9 @@ pub fn mode(session: &mut Session, arg: &[u8]) -> Flow {
         session.modern.packed = true;
         session.reply(200, b"Mode set to Z.");
     } else {
+        if arg.eq_ignore_ascii_case(b"Z") {
+            session.unwanted("MODE Z", "mode_z_enable=NO");
+        }
         session.reply(504, b"Bad MODE command.");
     }
     Ok(())

@@ -264,6 +264,9 @@ pub fn unique(session: &mut Session, path: &[u8]) -> Option<Target> {
             }
             Err(Errno::EEXIST) => {}
             Err(why) => {
+                if why == Errno::EINTR {
+                    undo(session, &name);
+                }
                 session.uncreated(why);
                 break;
             }
@@ -271,6 +274,17 @@ pub fn unique(session: &mut Session, path: &[u8]) -> Option<Target> {
     }
     session.reply(553, b"Could not create file.");
     None
+}
+
+/// Removes what a call that was interrupted may have made: an empty file of this session's where there was none before.
+fn undo(session: &Session, name: &[u8]) {
+    let made = session.tree.lstat(&session.cwd, name).is_ok_and(|meta| {
+        let own = meta.uid == session.verdict.uid.as_raw() && meta.nlink == 1;
+        own && meta.is_file() && meta.size == 0
+    });
+    if made {
+        let _ = session.tree.unlink(&session.cwd, name);
+    }
 }
 
 /// Opens the partial, new or left behind; one that was given away by chown_uploads is made anew.

@@ -1,10 +1,11 @@
 //! Carries the control connection of a logged-in session between TLS and the worker, byte for byte; greeter, after login.
 
 use crate::sys::socket;
-use crate::tls::{Ready, forget, last_words};
+use crate::tls::{self, Ready, forget, last_words};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Said};
 use nix::poll::{PollFd, PollFlags};
 use rustls::ServerConnection;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use zeroize::Zeroize;
@@ -28,16 +29,16 @@ struct Relay<'a> {
     worker_ended: bool,
 }
 
-/// The connection is of no use any more.
-struct Broken;
+/// The connection is of no use any more; what was wrong with what came, if that is why. Clients come and go as they like.
+struct Broken(Option<rustls::Error>);
 
-/// Carries until the worker has ended and the client has its last words; gives the exit status. `helper` is the channel to it: its
-/// end ends everything.
+/// Carries until the worker has ended and the client has its last words; gives the exit status. The end of `channel`, which leads to
+/// helper, ends everything.
 pub fn carry(
     client: BorrowedFd<'_>,
     tls: Box<ServerConnection>,
     worker: OwnedFd,
-    helper: BorrowedFd<'_>,
+    mut channel: Channel<BeforeLogin, BeforeLoginReply>,
 ) -> i32 {
     // As the worker has it for a client without TLS.
     let _ = socket::control_options(client);
@@ -49,13 +50,26 @@ pub fn carry(
         client_ended: false,
         worker_ended: false,
     };
-    match relay.run(helper) {
+    match relay.run(channel.as_fd()) {
         Ok(()) => {
             relay.farewell(Instant::now().checked_add(FAREWELL));
             0
         }
-        Err(Broken) => 1,
+        Err(Broken(why)) => {
+            // As long as the worker is there: helper looks for it when that has ended.
+            if let Some(why) = why {
+                let why = io::Error::new(ErrorKind::InvalidData, why);
+                let _ = channel.send(&BeforeLogin::Said(note(&why)));
+            }
+            1
+        }
     }
+}
+
+/// For the log: why the control connection is of no use any more.
+pub fn note(why: &io::Error) -> Said {
+    let text = format!("TLS on the control connection broke: {}", tls::broke(why));
+    Said::Note(text.into_bytes())
 }
 
 impl Relay<'_> {
@@ -67,7 +81,7 @@ impl Relay<'_> {
                 match self.tls.write_tls(&mut Ready(self.client)) {
                     Ok(_) => continue,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(_) => return Err(Broken),
+                    Err(_) => return Err(Broken(None)),
                 }
             } else if self.worker_ended {
                 return Ok(());
@@ -138,8 +152,8 @@ impl Relay<'_> {
         if !worker.is_empty() {
             fds.push(PollFd::new(self.worker.as_fd(), worker));
         }
-        if !socket::wait_for_client(&mut fds, deadline).map_err(|_| Broken)? {
-            return Err(Broken);
+        if !socket::wait_for_client(&mut fds, deadline).map_err(|_| Broken(None))? {
+            return Err(Broken(None));
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| fd.any() == Some(true));
         // Both sockets block: where there is room only, a read would wait for what may never come.
@@ -151,7 +165,7 @@ impl Relay<'_> {
         let from_client = client.contains(PollFlags::POLLIN) && speaks(1);
         let from_worker = worker.contains(PollFlags::POLLIN) && speaks(last);
         if happened(0) && !(1..=last).any(happened) {
-            return Err(Broken);
+            return Err(Broken(None));
         }
         drop(fds);
         if from_client {
@@ -167,14 +181,12 @@ impl Relay<'_> {
         match self.tls.read_tls(&mut Ready(self.client)) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(_) => {
-                self.client_gone();
-                return Ok(());
-            }
+            // The worker must not take it for an end after which the client may still be there: its own end of the way goes with this one.
+            Err(_) => return Err(Broken(None)),
         }
-        if self.tls.process_new_packets().is_err() {
+        if let Err(error) = self.tls.process_new_packets() {
             last_words(&mut self.tls, self.client);
-            return Err(Broken);
+            return Err(Broken(Some(error)));
         }
         Ok(())
     }
@@ -190,7 +202,8 @@ impl Relay<'_> {
             }
             Ok(count) => {
                 let said = piece.get(..count).unwrap_or_default();
-                self.tls.writer().write_all(said).map_err(|_| Broken)
+                let kept = self.tls.writer().write_all(said);
+                kept.map_err(|_| Broken(None))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! SITE: CHMOD, UMASK, UTIME and HELP (reference §3.4.5); worker.
 
 use super::change::conclude;
-use super::commands::{Gate, denied, permitted};
+use super::commands::{Gate, denied, permitted, shut};
 use super::stamp;
 use super::state::{Flow, Session};
 use crate::ftp::verb;
@@ -28,9 +28,26 @@ pub fn site(session: &mut Session, arg: &[u8]) -> Flow {
                 .collect();
             session.reply(214, format!("{shown}HELP").as_bytes());
         }
-        _ => session.reply(500, b"Unknown SITE command."),
+        other => {
+            say_why(session, other);
+            session.reply(500, b"Unknown SITE command.");
+        }
     }
     Ok(())
+}
+
+/// The log's reason for a word that the options have taken away.
+fn say_why(session: &mut Session, word: &[u8]) {
+    let gate = match word {
+        b"CHMOD" => Gate::SetMode,
+        b"UTIME" => Gate::SetTime,
+        _ => return,
+    };
+    let name = [b"SITE ", word].concat();
+    match shut(session, gate, b"") {
+        Some(shut) => session.shut_out(&name, shut),
+        None => session.forbidden(&name, "cmds_denied=MDTM"),
+    }
 }
 
 /// Set-id bits are never set; a mode that is no octal number is refused: the original takes `u+x` for 000.

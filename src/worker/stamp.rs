@@ -47,8 +47,9 @@ pub fn mff(session: &mut Session, arg: &[u8]) -> Flow {
         } else {
             Gate::SetMode
         };
-        if let Some(shut) = shut(session, gate, b"") {
-            session.shut_out(b"MFF", shut);
+        match shut(session, gate, b"") {
+            Some(shut) => session.shut_out(b"MFF", shut),
+            None => session.forbidden(b"MFF", "cmds_denied"),
         }
         session.reply(550, b"Permission denied.");
         return Ok(());
@@ -77,6 +78,19 @@ enum Answer {
     Utime,
 }
 
+/// Sets the time of a regular file's last change; false if it could not be, which the log has the reason of.
+pub fn set_time(session: &mut Session, path: &[u8], time: i64) -> bool {
+    let set = match session.tree.stat(&session.cwd, path) {
+        Ok(meta) if meta.is_file() => session.tree.set_mtime(&session.cwd, path, time),
+        Ok(_) => return false,
+        Err(why) => Err(why),
+    };
+    if let Err(why) = set {
+        session.untimed(path, why);
+    }
+    set.is_ok()
+}
+
 fn change(
     session: &mut Session,
     modify: Option<i64>,
@@ -90,14 +104,7 @@ fn change(
         return Ok(());
     }
     // As MDTM: times of regular files only.
-    let regular = |session: &Session| {
-        let found = session.tree.stat(&session.cwd, &path);
-        found.is_ok_and(|meta| meta.is_file())
-    };
-    let timed = modify.is_none_or(|time| {
-        regular(session) && session.tree.set_mtime(&session.cwd, &path, time).is_ok()
-    });
-    if !timed {
+    if modify.is_some_and(|time| !set_time(session, &path, time)) {
         session.reply(550, b"Could not set file modification time.");
         return Ok(());
     }
@@ -107,10 +114,11 @@ fn change(
             format!(" 0{mode:o}").as_bytes(),
         ]
         .concat();
-        let done = session.tree.chmod(&session.cwd, &path, mode).is_ok();
-        let outcome = if done { Outcome::Done } else { Outcome::Failed };
+        let done = session.tree.chmod(&session.cwd, &path, mode);
+        let outcome = done.map_or(Outcome::Failed, |()| Outcome::Done);
         session.changed(Change::Chmod, outcome, text);
-        if !done {
+        if let Err(why) = done {
+            session.undone(why);
             session.reply(550, b"Could not change the mode.");
             return Ok(());
         }

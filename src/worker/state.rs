@@ -188,6 +188,11 @@ impl Session {
             }
         };
         let _ = self.flush();
+        // A thread in a call that does not end keeps open what it shares: helper and client are to see the end all the same.
+        if self.mover.as_ref().is_some_and(Mover::is_busy) {
+            socket::shut(self.control.fd());
+            socket::shut(self.channel.as_fd());
+        }
         // The process ends: giving its memory back piece by piece would only have the kernel copy pages for that.
         // A fuzz target goes on.
         if !cfg!(fuzzing) {
@@ -238,6 +243,7 @@ impl Session {
             None => {
                 self.log_line(Vec::new());
                 if self.config.cmds_allowed.is_some() {
+                    self.forbidden(b"an empty line", "cmds_allowed");
                     self.reply(550, b"Permission denied.");
                 }
                 Ok(())

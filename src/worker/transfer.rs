@@ -1,26 +1,19 @@
-//! RETR, STOR, APPE and STOU, and the wait for a transfer's end during which the client is still heard; worker.
+//! RETR, STOR, APPE and STOU; worker.
 
-use super::brief::Brief;
-use super::data::{Wish, ask};
-use super::guard::Guard;
-use super::line::{End, Line};
-use super::mover::{Growing, Job, Mover, Silent, Work};
+use super::data::ask;
+use super::line::End;
+use super::mover::{Growing, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
-use super::zip::Zip;
+use super::why::NOT_FOR_ALL;
 use crate::ftp::pattern::Pattern;
-use crate::sys::tree::{Create, Meta, meta_of};
+use crate::sys::tree::{Create, Keeper, Meta, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
-use nix::poll::PollFlags;
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How often work that says nothing asks whether its client is still there.
-const GLANCE: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// What the client is told whose bytes no thread can move (RFC 959's words for 451).
 pub const UNABLE: &[u8] = b"Requested action aborted: local error in processing.";
@@ -74,8 +67,8 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     {
         return session.close(&mut entry, Ok(()));
     }
-    let file = match source(session, &path, offset) {
-        Source::Ready(file) => file,
+    let (file, keeper) = match source(session, &path, offset) {
+        Source::Ready(file, keeper) => (file, keeper),
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -93,6 +86,7 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
         end: range.map_or(u64::MAX, |(_, last)| last.saturating_add(1)),
         ascii,
         sendfile: session.config.use_sendfile,
+        keeper,
     };
     let flow = send(session, &mut entry, &path, work);
     session.close(&mut entry, flow)
@@ -134,8 +128,8 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
 
 /// What a download's name leads to.
 pub enum Source {
-    /// A file, open at its offset.
-    Ready(OwnedFd),
+    /// A file, open at its offset, and where it comes from.
+    Ready(OwnedFd, Keeper),
     /// A directory.
     NoFile,
     /// Something else without contents to send, or nothing this session may read; why, unless there is nothing.
@@ -152,20 +146,19 @@ pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
         return Source::NoFile;
     }
     // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
-    if !meta.is_file() || session.tree.is_kernels(&file, &meta) {
+    let keeper = session.tree.keeper(&file, &meta);
+    if !meta.is_file() || keeper == Keeper::Kernel {
         return Source::Closed("it is no regular file on a disk".to_owned());
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
     if hidden && meta.mode & 0o004 == 0 {
-        let why =
-            "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r";
-        return Source::Closed(why.to_owned());
+        return Source::Closed(NOT_FOR_ALL.to_owned());
     }
     let seek = i64::try_from(offset).unwrap_or(i64::MAX);
     if offset != 0 && nix::unistd::lseek(&file, seek, Whence::SeekSet).is_err() {
         return Source::Closed("its file system does not let it be read from there".to_owned());
     }
-    Source::Ready(file)
+    Source::Ready(file, keeper)
 }
 
 /// STOR (reference §3.4.2).
@@ -502,94 +495,4 @@ impl Session {
         }
         Ok(())
     }
-
-    /// Has the data thread do the work and hears the client meanwhile; gives how it ended and the bytes moved.
-    ///
-    /// # Errors
-    /// The session is over, and there is no data thread.
-    pub fn run(&mut self, connection: OwnedFd, work: Work) -> Result<(End, u64), Over> {
-        let line = Arc::new(Line::new(connection));
-        let silent = work.silent();
-        let guard = match &self.data_side {
-            Some(side) if self.protect && work.moves() => Some(Guard::new(self.config, side)),
-            Some(_) | None => None,
-        };
-        let zip = (self.modern.packed && work.moves()).then_some(self.modern.level);
-        let zip = zip.map(|level| Zip::new(self.config, level));
-        // What is protected or compressed is the data thread's: a handshake and zlib take their time.
-        let brief = match (&guard, zip) {
-            (None, None) => self.brief(&line, work),
-            (Some(_), _) | (_, Some(_)) => Ok(Brief::Left(work)),
-        };
-        let work = match brief {
-            Ok(Brief::Over(end)) => return Ok((end, line.moved())),
-            Ok(Brief::Left(work)) => work,
-            Err(Over(_)) => return Ok((End::Deserted, line.moved())),
-        };
-        if self.mover.is_none() {
-            match Mover::start() {
-                Ok(mover) => self.mover = Some(mover),
-                Err(error) => {
-                    self.note(&format!(
-                        "cannot start the data thread: {error}; raise the limit of processes (TasksMax, pids.max, the user's nproc) or \
-                         memory"
-                    ));
-                    return Ok((End::Unable, 0));
-                }
-            }
-        }
-        let job = Job {
-            line: Arc::clone(&line),
-            guard,
-            work,
-            rate: self.rate(),
-            stall: self.stall(),
-            chunk: chunk(self.config.trans_chunk_size),
-            zip,
-        };
-        self.flush()?;
-        if !self.mover.as_ref().is_some_and(|mover| mover.give(job)) {
-            return Err(Over(1));
-        }
-        let end = self.attend(&line, silent).or_else(|Over(_)| {
-            line.cut();
-            let mover = self.mover.as_ref().ok_or(Over(1))?;
-            mover.wait().map(|_| End::Deserted).ok_or(Over(1))
-        })?;
-        line.notes().iter().for_each(|note| self.note(note));
-        Ok((end, line.moved()))
-    }
-
-    /// Waits for the job's end.
-    fn attend(&mut self, line: &Line, silent: Silent) -> Result<End, Over> {
-        loop {
-            let mover = self.mover.as_ref().ok_or(Over(1))?;
-            let glance = Instant::now().checked_add(GLANCE);
-            let glance = glance.filter(|_| silent != Silent::Never);
-            let seen = self.watch(Some((mover.fd(), PollFlags::POLLIN)), glance)?;
-            if let Some(end) = mover.end() {
-                return Ok(end);
-            }
-            let left = !seen.spoken
-                && match silent {
-                    Silent::Never => false,
-                    Silent::Listing => self.has_left(line.socket()),
-                    Silent::Sum => self.deserted(),
-                };
-            // An ABOR may have been the last thing it said.
-            if left || self.aborting {
-                line.cut();
-            }
-            if seen.spoken && self.hear(Some(line.moved()))? == Wish::Abort {
-                self.aborting = true;
-                line.cut();
-            }
-        }
-    }
-}
-
-/// `trans_chunk_size` (reference §1.2, 20).
-pub fn chunk(option: u32) -> Option<usize> {
-    let size = usize::try_from(option).ok()?;
-    (1..65_536).contains(&size).then(|| size.max(4096))
 }

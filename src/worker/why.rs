@@ -1,12 +1,13 @@
 //! Why the client was refused: it is told in general only, and the log what an administrator can do about it; worker.
 
 use super::Class;
-use super::commands::Shut;
+use super::commands::{NOT_FOR_ANONYMOUS, Shut};
 use super::state::Session;
 use crate::config::ports;
 use crate::sys::socket;
+use crate::tls;
 use nix::errno::Errno;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Reasons remembered as told. A session that meets more has its log full enough.
 const REMEMBERED: usize = 100;
@@ -16,6 +17,10 @@ const SHOWN: usize = 100;
 
 /// What to look at where rights are missing.
 const RIGHTS: &str = "; look at the owner and mode of it and of the directories above it, and at SELinux or AppArmor";
+
+/// Of what guests may not read.
+pub const NOT_FOR_ALL: &str =
+    "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r";
 
 /// Links are followed inside the user's root only.
 const LINK: &str = "a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere use mount --bind";
@@ -35,6 +40,31 @@ impl Session {
     pub fn unsent(&mut self, why: &str) {
         if self.verdict.recorded && !why.is_empty() {
             self.beside(format!("cannot send the file: {why}"));
+        }
+    }
+
+    /// Why nothing is told of what is in a file, or about it. That it is not there needs no words.
+    pub fn unseen(&mut self, why: &str) {
+        if !why.is_empty() {
+            self.once(format!("cannot look at the file or directory: {why}"));
+        }
+    }
+
+    /// The same of what could not be looked at.
+    pub fn unseen_at(&mut self, path: &[u8], why: Errno) {
+        let text = self.unreachable(path, why);
+        self.unseen(&text);
+    }
+
+    /// Why a file keeps its time.
+    pub fn untimed(&mut self, path: &[u8], why: Errno) {
+        if matches!(why, Errno::EACCES | Errno::EPERM) {
+            self.once(format!(
+                "cannot set the time of a file: {}; only its owner may{RIGHTS}",
+                why.desc()
+            ));
+        } else {
+            self.unseen_at(path, why);
         }
     }
 
@@ -64,21 +94,49 @@ impl Session {
         if link { LINK } else { "" }.to_owned()
     }
 
-    /// Which option has shut the gate of a command; nothing if it is the client that has.
-    pub fn shut_out(&mut self, verb: &[u8], shut: Shut) {
-        let guest = self.verdict.class == Class::Guest;
-        if let Shut(Some(option)) = shut {
-            let mut text = format!("{} refused: {option}", short(verb));
-            if guest && self.anonymous() && option.starts_with("anon_") {
-                text.push_str(", which counts for guests without virtual_use_local_privs");
-            }
-            self.once(text);
+    /// What has shut the gate of a command.
+    pub fn shut_out(&mut self, verb: &[u8], Shut(why): Shut) {
+        let guest = self.verdict.class == Class::Guest && self.anonymous();
+        let mut text = format!("{} refused: {why}", short(verb));
+        if guest && why.starts_with("anon_") {
+            text.push_str(", which counts for guests without virtual_use_local_privs");
+        } else if guest && why == NOT_FOR_ANONYMOUS {
+            text.push_str(", and guests count as such without virtual_use_local_privs");
         }
+        self.once(text);
     }
 
     /// Which list of names or commands refuses.
     pub fn forbidden(&mut self, what: &[u8], option: &str) {
         self.once(format!("{} refused by {option}", short(what)));
+    }
+
+    /// Which option refuses a form of a command, or how much of it there may be.
+    pub fn unwanted(&mut self, what: &str, option: &str) {
+        self.once(format!("{what} refused: {option}"));
+    }
+
+    /// That data connections in clear are refused; without an option, that TLS cannot be had for them.
+    pub fn unprotected(&mut self, option: Option<&str>) {
+        self.once(match option {
+            Some(option) => format!(
+                "data connection in clear refused: {option}=YES, and the client has not asked for TLS on it (AUTH TLS, PROT P)"
+            ),
+            None => "data connection refused: TLS is not to be had for it in this session".to_owned(),
+        });
+    }
+
+    /// That PORT or EPRT names an address that is not connected to.
+    pub fn misdirected(&mut self, to: SocketAddr) {
+        self.once(if to.port() < 1024 {
+            format!("active mode refused: port {} is below 1024, where other services listen", to.port())
+        } else {
+            format!(
+                "active mode refused: the client wants its data sent to {}, and its control connection comes from elsewhere; behind \
+                 address translation it must use passive mode, and for transfers between servers port_promiscuous=YES is needed",
+                to.ip()
+            )
+        });
     }
 
     /// That nobody has come to the passive port: as a rule a firewall, or an address that leads elsewhere.
@@ -105,6 +163,21 @@ impl Session {
         self.once(format!(
             "nothing has moved on the data connection for {seconds} seconds (data_connection_timeout): the client has stopped, or the \
              way to it is broken"
+        ));
+    }
+
+    /// That the control connection broke while a transfer ran or was about to; without a reason under TLS, where its carrier has it.
+    pub fn cut_off(&mut self, why: Option<std::io::Error>) {
+        let text = why.map_or_else(
+            || {
+                "the client was ended, or a firewall or address translation between has given the connection up, or TLS on it has \
+                 failed, which has a line of its own"
+                    .to_owned()
+            },
+            |why| tls::broke(&why),
+        );
+        self.once(format!(
+            "the control connection broke during a transfer: {text}"
         ));
     }
 
@@ -136,7 +209,7 @@ impl Session {
     }
 
     /// The first time: a client may try as often as it likes.
-    fn first(&mut self, text: String) {
+    pub fn first(&mut self, text: String) {
         if self.told.len() >= REMEMBERED || self.told.contains(&text) {
             return;
         }
@@ -158,6 +231,8 @@ fn cure(why: Errno) -> &'static str {
         "; or it is a symbolic link that leads to nothing inside the user's root"
     } else if why == Errno::EXDEV {
         "; files cannot be renamed from one file system to another"
+    } else if why == Errno::EINTR {
+        "; the file system breaks off each call: look at what serves it (NFS, FUSE)"
     } else {
         ""
     }

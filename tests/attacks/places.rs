@@ -116,6 +116,71 @@ fn a_file_that_is_never_read() {
     back_to_base(&server);
 }
 
+/// A client that goes away while its file gives nothing is noticed, and its session ends: by the end of both its connections, and at once
+/// when the control connection is reset. Until then it is heard.
+#[test]
+fn a_file_that_gives_nothing() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "data_connection_timeout=1\n");
+    let begun = |fault| {
+        let odd = Fuse::mount("/home/alice/odd", fault)?;
+        let mut c = Client::alice();
+        let (_, data) = c.begin("RETR odd/x");
+        c.says("NOOP", "200 NOOP ok.");
+        Some((odd, c, data))
+    };
+    let Some((odd, c, data)) = begun(Fault::Mute) else {
+        return;
+    };
+    drop((c, data));
+    back_to_base(&server);
+    drop(odd);
+    let (odd, c, data) = begun(Fault::Mute).unwrap();
+    c.reset();
+    back_to_base(&server);
+    drop((data, odd));
+    // A thread that cannot be ended holds up nobody else: the server has done with that session.
+    let (odd, c, data) = begun(Fault::Deaf).unwrap();
+    let (helper, worker) = logged_in(&server, ALICE);
+    c.reset();
+    wait("the helper to end", || (!there(helper)).then_some(()));
+    assert!(there(worker));
+    Client::alice().says("PWD", "257 \"/home/alice\" is the current directory");
+    drop((data, odd));
+    back_to_base(&server);
+}
+
+/// Whether there is such a process.
+fn there(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// A file system that makes files and does not let them be opened: STOU took what it had made itself for somebody else's, and made the
+/// next, ten thousand in all.
+#[test]
+fn a_file_that_is_never_opened() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let _server = Server::start(&host, "");
+    let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Reluctant) else {
+        return;
+    };
+    let mut c = Client::alice();
+    c.refused("STOU odd/x", "553 Could not create file.");
+    assert_eq!(odd.files().made, 1);
+    assert!(odd.files().there.is_empty(), "{:?}", odd.files().there);
+    wait("the reason in the log", || {
+        let log = std::fs::read_to_string("/var/log/vsftpd.log").unwrap_or_default();
+        let why =
+            "cannot create the file: Interrupted system call; the file system breaks off each call";
+        log.contains(why).then_some(())
+    });
+    // Under its own name it may be there before: nothing is removed.
+    c.refused("STOR odd/y", "553 Could not create file.");
+    assert_eq!(odd.files().there, ["y"]);
+}
+
 /// A disk that has less room than it says, as a thinly provisioned one.
 struct Thin;
 

@@ -6,7 +6,7 @@ use crate::support::host::{CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening};
 use crate::support::{Client, Host, Server, wait};
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// All that a client is told until it is hung up on.
 fn told(client: &Client) -> String {
@@ -186,13 +186,26 @@ fn sandbox_minimum_at_a_reload() {
     }
 }
 
+/// Ends a server and what watches it, also when the test fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        for pid in Server::everything() {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let _ = self.0.wait();
+    }
+}
+
 /// A kernel before 5.9: what is open is closed, and not every number up to a limit that may be a million, for each process.
 #[test]
 fn a_kernel_that_closes_one_by_one() {
     const SEEN: &str = "/mnt/strace";
     let host = Host::new();
     host.write(CONFIG, BASE);
-    let mut strace = Command::new("strace")
+    let strace = Command::new("strace")
         .args([
             "-f",
             "-qq",
@@ -206,17 +219,13 @@ fn a_kernel_that_closes_one_by_one() {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let server = Ended(strace.unwrap());
     wait("the server to listen", || listening().then_some(()));
     let mut c = Client::alice();
     assert_eq!(c.fetch("RETR f"), host.read("/home/alice/f"));
     drop(c);
-    for pid in Server::everything() {
-        let pid = nix::unistd::Pid::from_raw(pid);
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-    }
-    let _ = strace.wait();
+    drop(server);
     let seen = String::from_utf8_lossy(&host.read(SEEN)).into_owned();
     assert!(seen.contains("(INJECTED)"));
     // Newer PAM modules ask a program for the password, and close for it what may be open.

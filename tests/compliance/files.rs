@@ -537,6 +537,33 @@ fn deny_file_matches_only_the_last_component() {
     );
 }
 
+/// `.` and `..` go by these names. Debian's original holds the pattern against what they lead to (reference 10, 37): it shows them where
+/// names with a dot are hidden, and hides the first in a directory whose own name is.
+#[test]
+fn hide_file_and_the_directory_itself() {
+    let host = Host::new();
+    host.file("/home/alice/d/.dot", b"x");
+    let all = [true; 4];
+    for (pattern, ours, debians) in [
+        (
+            "{.*}",
+            [true, false, false, false],
+            [true, true, true, false],
+        ),
+        ("{d}", all, [true, false, true, true]),
+        ("..", [true, true, false, true], [true, true, false, true]),
+    ] {
+        let _server = Server::start(&host, &format!("hide_file={pattern}\n"));
+        let mut c = Client::alice();
+        c.says("CWD d", "250 Directory successfully changed.");
+        let names = c.names("NLST -a");
+        let shown = ["1", ".", "..", ".dot"].map(|name| names.iter().any(|other| other == name));
+        let left = if host.ours() { ours } else { debians };
+        assert_eq!(shown, left, "{pattern}: {names:?}");
+        assert_eq!(c.names("LIST -a").len(), names.len());
+    }
+}
+
 #[test]
 fn hide_file_hides_but_serves() {
     let host = Host::new();

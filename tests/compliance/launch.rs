@@ -22,10 +22,16 @@ fn accepted() -> (Client, OwnedFd) {
 
 /// Starts the server on a connection, as inetd does: descriptors 0, 1 and 2 are the client.
 fn inetd(lines: &str) -> (Client, Child) {
+    inetd_with(lines, &[])
+}
+
+/// The same with these arguments.
+fn inetd_with(lines: &str, arguments: &[&str]) -> (Client, Child) {
     let (client, socket) = accepted();
     fs::write(CONFIG, format!("{BASE}listen=NO\n{lines}")).unwrap();
     let child = Command::new(PROGRAM)
         .arg(CONFIG)
+        .args(arguments)
         .stdin(Stdio::from(socket.try_clone().unwrap()))
         .stdout(Stdio::from(socket.try_clone().unwrap()))
         .stderr(Stdio::from(socket))
@@ -50,6 +56,22 @@ fn inetd_serves_one_connection() {
     if host.ours() {
         assert_eq!(code, Some(0));
     }
+}
+
+/// Nobody is a master there, and after a login nobody could remove the file.
+#[test]
+fn inetd_leaves_no_pid_file() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (client, mut child) = inetd_with("", &["--pid-file", "/run/vsftpd/pid"]);
+    let mut c = client.greeted();
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!host.exists("/run/vsftpd/pid"));
 }
 
 /// Under inetd, too, the port decides whether TLS is spoken from the first byte.
@@ -444,20 +466,30 @@ impl Drop for End {
     }
 }
 
+/// Ends a server, also when the test fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts ours as alice, without any right.
-fn as_alice(lines: &str) -> Child {
+fn as_alice(lines: &str) -> Ended {
     let text = format!(
         "listen=YES\nlisten_port=2121\nrun_as_launching_user=YES\nxferlog_enable=NO\n{lines}"
     );
     fs::write("/home/alice/own.conf", text).unwrap();
     std::os::unix::fs::chown("/home/alice/own.conf", Some(ALICE), Some(ALICE)).unwrap();
-    Command::new(PROGRAM)
+    let server = Command::new(PROGRAM)
         .arg("/home/alice/own.conf")
         .uid(ALICE)
         .gid(ALICE)
         .stdin(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Ended(server.unwrap())
 }
 
 fn dial_2121() -> Client {
@@ -476,7 +508,7 @@ fn an_ordinary_user_serves_a_directory() {
     }
     host.file("/home/alice/d/sub/up", b"x");
     std::os::unix::fs::symlink("/etc/passwd", "/home/alice/d/out").unwrap();
-    let mut child = as_alice("anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n");
+    let _server = as_alice("anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n");
     let mut c = dial_2121().greeted();
     c.login("ftp");
     c.script(&[
@@ -493,18 +525,6 @@ fn an_ordinary_user_serves_a_directory() {
     let (_, mut listener) = (0, c.active());
     c.says("NOOP", "200 NOOP ok.");
     let _ = &mut listener;
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-/// Ends a server, also when the test fails.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Nobody's uploads are given away, and nobody connects from port 20, whoever asks for it; the original ends the session of a client that uploads.
@@ -530,7 +550,7 @@ fn a_launching_user_has_no_rights_to_give() {
         fs::metadata(path).unwrap().uid()
     };
     for (name, more) in [("one", asks), ("two", own)] {
-        let _server = Ended(as_alice(&format!("{lines}{more}")));
+        let _server = as_alice(&format!("{lines}{more}"));
         assert_eq!(owner(name), ALICE, "{more}");
     }
     host.own("/home/alice/conf/ftp", 0);
@@ -559,14 +579,12 @@ fn an_ordinary_user_logs_in_and_has_no_guests() {
             "500 OOPS: guest_enable: there are no guests with run_as_launching_user",
         ),
     ] {
-        let mut child = as_alice(&format!("local_enable=YES\n{lines}"));
+        let _server = as_alice(&format!("local_enable=YES\n{lines}"));
         let mut c = dial_2121().greeted();
         c.script(&[
             ("USER alice", "331 Please specify the password."),
             ("PASS x", last),
         ]);
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 }
 

@@ -822,6 +822,31 @@ fn abor_as_urgent_data_stops_a_download() {
     c.says("NOOP", "200 NOOP ok.");
 }
 
+/// `cmds_denied` and `cmds_allowed` are asked between transfers only: what ends one is none of the commands they are about.
+#[test]
+fn abor_that_is_denied_stops_a_transfer() {
+    let host = Host::new();
+    for denied in [
+        "cmds_denied=ABOR\n",
+        "cmds_allowed=USER,PASS,TYPE,EPSV,PASV,STOR,NOOP\n",
+    ] {
+        let _server = Server::start(&host, &format!("async_abor_enable=YES\n{denied}"));
+        let mut c = Client::alice();
+        c.says("ABOR", "550 Permission denied.");
+        let (_, mut data) = c.begin("STOR part");
+        data.stream.write_all(b"abc").unwrap();
+        wait("the bytes to arrive", || {
+            (host.read("/home/alice/part") == b"abc").then_some(())
+        });
+        c.urgent(b"\xff\xf4\xff");
+        c.send(b"\xf2ABOR\r\n");
+        c.next("426 Failure reading network stream.");
+        c.next("226 ABOR successful.");
+        c.says("ABOR", "550 Permission denied.");
+        std::fs::remove_file("/home/alice/part").unwrap();
+    }
+}
+
 #[test]
 fn abor_as_urgent_data_stops_an_upload() {
     let host = Host::new();

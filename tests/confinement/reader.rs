@@ -10,9 +10,9 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
 /// A program under strace(1), which delays a system call in it and its children, or answers it with an error.
-fn under_strace(words: &[&str], call: &str, how: &str) -> Child {
+fn under_strace(words: &[&str], call: &str, how: &str) -> Traced {
     let output = std::fs::File::create("/mnt/said").unwrap();
-    Command::new("strace")
+    let strace = Command::new("strace")
         .args([
             "-f",
             "-qq",
@@ -26,15 +26,20 @@ fn under_strace(words: &[&str], call: &str, how: &str) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(output)
-        .spawn()
-        .expect("the tests need strace")
+        .spawn();
+    Traced(strace.expect("the tests need strace"))
 }
 
-fn end(mut strace: Child) {
-    for pid in Server::processes() {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+/// Such a program, which ends with everything it has started, also when the test fails.
+struct Traced(Child);
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        for pid in Server::everything() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let _ = self.0.wait();
     }
-    let _ = strace.wait();
 }
 
 #[test]
@@ -42,11 +47,12 @@ fn while_it_reads_settings() {
     let host = Host::new();
     host.write(CONFIG, BASE);
     // It looks at the file that it was given, and has given up everything by then.
-    let strace = under_strace(&[CONFIG], "statx", "delay_enter=10000000");
+    let _strace = under_strace(&[CONFIG], "statx", "delay_enter=10000000");
     let reader = wait("the reader", || {
         let all = Server::processes();
         all.into_iter().find(|pid| {
-            uid(*pid).as_deref() == Some(NOBODY) && Seen::of(*pid).field("Seccomp") == ["2"]
+            let nobody = uid(*pid).as_deref() == Some(NOBODY);
+            nobody && Seen::if_there(*pid).is_some_and(|seen| seen.field("Seccomp") == ["2"])
         })
     });
     let seen = Seen::of(reader);
@@ -54,7 +60,6 @@ fn while_it_reads_settings() {
     seen.powerless();
     seen.holds(Some(CONFIG), 1);
     assert_eq!(seen.threads(), 1);
-    end(strace);
 }
 
 /// Has the host ask a name server that says nothing.
@@ -130,7 +135,7 @@ fn without_giving_up_its_rights_it_reads_nothing() {
     host.write(CONFIG, BASE);
     for call in ["setgroups", "setresgid", "setresuid", "getresuid"] {
         let mut strace = under_strace(&["--check", CONFIG], call, "error=EPERM");
-        let status = wait("the check", || strace.try_wait().unwrap());
+        let status = wait("the check", || strace.0.try_wait().unwrap());
         let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
         assert_eq!(status.code(), Some(2), "{call}: {said}");
         assert!(said.contains("cannot give up its rights"), "{call}: {said}");

@@ -13,6 +13,7 @@
 mod support;
 
 mod atomic;
+mod broken;
 mod clients;
 mod digest;
 mod every;

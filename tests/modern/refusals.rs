@@ -3,7 +3,7 @@
 use super::logged;
 use crate::support::host::FTP;
 use crate::support::server::output;
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, tls, wait};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
 
@@ -161,6 +161,155 @@ fn an_option() {
     );
 }
 
+/// What the client is, or has said, or asks for in a form that the options do not allow.
+#[test]
+fn more_than_a_gate() {
+    let host = Host::new();
+    let told = |c: &mut Client, command: &str, reply: &str, why: &str| {
+        c.says(command, reply);
+        c.says(command, reply);
+        logged(&format!("\"{why}"));
+    };
+    let denied = "550 Permission denied.";
+    let server = Server::start(&host, GUESTS);
+    let mut guest = Client::alice();
+    told(
+        &mut guest,
+        "SITE HELP",
+        denied,
+        "SITE refused: it is not for anonymous clients, and guests count as such without virtual_use_local_privs\"",
+    );
+    drop(server);
+    let lines = "chmod_enable=NO\nmdtm_write=NO\nmode_z_enable=NO\nhash_max_size=1\n";
+    let server = Server::start(&host, lines);
+    host.file("/home/alice/large", &vec![0; (1 << 20) + 1]);
+    let mut c = Client::alice();
+    let site = "500 Unknown SITE command.";
+    let illegal = "500 Illegal PORT command.";
+    for (command, reply, why) in [
+        (
+            "SITE CHMOD 600 f",
+            site,
+            "SITE CHMOD refused: chmod_enable=NO\"",
+        ),
+        (
+            "SITE UTIME 20200101000000 f",
+            site,
+            "SITE UTIME refused: mdtm_write=NO\"",
+        ),
+        (
+            "MODE Z",
+            "504 Bad MODE command.",
+            "MODE Z refused: mode_z_enable=NO\"",
+        ),
+        (
+            "HASH large",
+            "550 Too many bytes for a checksum.",
+            "a checksum refused: hash_max_size does not allow that many bytes\"",
+        ),
+        (
+            "PORT 127,0,0,9,200,0",
+            illegal,
+            "active mode refused: the client wants its data sent to 127.0.0.9, and its control connection comes from elsewhere",
+        ),
+        (
+            "EPRT |1|127.0.0.1|25|",
+            "500 Illegal EPRT command.",
+            "active mode refused: port 25 is below 1024",
+        ),
+    ] {
+        told(&mut c, command, reply, why);
+    }
+    c.says("EPSV ALL", "200 EPSV ALL ok.");
+    for command in ["PASV", "PORT 127,0,0,1,200,0"] {
+        let verb = command.split(' ').next().unwrap();
+        let why = format!("{verb} refused: the client has said EPSV ALL");
+        told(&mut c, command, denied, &why);
+    }
+    drop(server);
+    let lines = "cmds_allowed=USER,PASS,P@SW,MFF,SITE,QUIT\ncmds_denied=MDTM\npasv_enable=NO\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::alice();
+    told(
+        &mut c,
+        "",
+        denied,
+        "an empty line refused by cmds_allowed\"",
+    );
+    let unknown = "500 Unknown command.";
+    told(&mut c, "P@SW", unknown, "P@SW refused: pasv_enable=NO\"");
+    told(
+        &mut c,
+        "MFF Modify=20200101000000; f",
+        denied,
+        "MFF refused by cmds_denied\"",
+    );
+    told(
+        &mut c,
+        "SITE UTIME 20200101000000 f",
+        site,
+        "SITE UTIME refused by cmds_denied=MDTM\"",
+    );
+    // Each once in a session, however often it is tried.
+    c.says("SITE CHMOD 600 nothing", "550 SITE CHMOD command failed.");
+    let log = logged("FAIL CHMOD");
+    let reasons: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" refused"))
+        .collect();
+    let mut once = reasons.clone();
+    once.sort_unstable_by_key(|line| line.split("DEBUG").nth(1));
+    once.dedup_by_key(|line| line.split("DEBUG").nth(1));
+    assert_eq!(once.len(), reasons.len(), "{reasons:?}");
+}
+
+/// What may not be looked at or changed, as far as the client is told no more than that it failed.
+#[test]
+fn a_look() {
+    let host = Host::new();
+    host.mkdir("/home/alice/closed", 0);
+    host.mode("/home/alice/closed", 0o700);
+    host.write("/home/alice/roots", "x");
+    host.mkdir("/srv/ftp/pub/private", 0);
+    host.mode("/srv/ftp/pub/private", 0o751);
+    host.own("/srv/ftp/pub/private", FTP);
+    let _server = Server::start(&host, "");
+    let closed =
+        "\"cannot look at the file or directory: Permission denied; look at the owner and mode";
+    let facts = "550 Could not get facts.";
+    let time = "550 Could not set file modification time.";
+    for (command, reply, why) in [
+        ("SIZE closed/f", "550 Could not get file size.", closed),
+        (
+            "MDTM closed/f",
+            "550 Could not get file modification time.",
+            closed,
+        ),
+        ("HASH closed/f", "550 Failed to open file.", closed),
+        ("MLST closed/f", facts, closed),
+        ("AVBL closed", "550 Not a directory to write in.", closed),
+        (
+            "MFMT 20200101000000 roots",
+            time,
+            "\"cannot set the time of a file: Operation not permitted; only its owner may",
+        ),
+        (
+            "MFF UNIX.mode=0600; roots",
+            "550 Could not change the mode.",
+            "\"cannot do it: Operation not permitted",
+        ),
+    ] {
+        // What another session has had said does not count.
+        host.write("/var/log/vsftpd.log", "");
+        Client::alice().says(command, reply);
+        logged(why);
+    }
+    let mut guest = Client::anonymous();
+    guest.passive();
+    guest.says("MLSD pub/private", "550 Failed to open directory.");
+    logged("\"cannot look at the file or directory: not everybody may read it");
+}
+
 #[test]
 fn a_directory() {
     let host = Host::new();
@@ -176,6 +325,22 @@ fn a_directory() {
     logged(
         "\"cannot enter the directory: a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere",
     );
+}
+
+#[test]
+fn a_data_connection_in_clear() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let _server = Server::start(&host, tls::ON);
+    let mut c = tls::Ftps::upgrade(tls::offer(tls::BOTH, None));
+    c.login("alice");
+    for _ in 0..2 {
+        c.passive();
+        c.says("NLST", "522 Data connections must be encrypted.");
+    }
+    c.says("DELE nothing", "550 Delete operation failed.");
+    let why = "\"data connection in clear refused: force_local_data_ssl=YES, and the client has not asked for TLS on it";
+    assert_eq!(times(why, "\"/home/alice/nothing\""), 1);
 }
 
 #[test]

@@ -210,6 +210,11 @@ impl Client {
         self.input.get_ref()
     }
 
+    /// Leaves with a reset.
+    pub fn reset(self) {
+        ends_with_a_reset(self.stream());
+    }
+
     /// The port of a fresh EPSV (RFC 2428).
     pub fn epsv(&mut self) -> u16 {
         let reply = self.cmd("EPSV").text();
@@ -332,13 +337,17 @@ impl Data {
 
     /// Closes with a reset, as a client that is killed does.
     pub fn reset(self) {
-        let linger = libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
-        nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::Linger, &linger)
-            .unwrap();
+        ends_with_a_reset(&self.stream);
     }
+}
+
+/// Has a connection end with a reset once it is closed.
+pub fn ends_with_a_reset(stream: &TcpStream) {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
 }
 
 fn urgent(stream: &TcpStream, bytes: &[u8]) {

@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What is wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,28 @@ pub enum Fault {
     Silent,
     /// Whoever reads a file is told each time that the call was interrupted.
     Restless,
+    /// Files are made, and who opens one is told that the call was interrupted.
+    Reluctant,
+    /// Whoever reads a file waits for ever, as long as it is not killed.
+    Mute,
+    /// The same, and once the question was read from the kernel not even the end of the process ends that.
+    Deaf,
 }
 
 /// The file system, until it is dropped.
 pub struct Fuse {
     place: String,
     silent: Arc<AtomicBool>,
+    files: Arc<Mutex<Files>>,
+}
+
+/// The files of a place that is [`Fault::Reluctant`].
+#[derive(Default)]
+pub struct Files {
+    /// Those that are there.
+    pub there: Vec<String>,
+    /// How many were made.
+    pub made: usize,
 }
 
 const ROOT: u64 = 1;
@@ -31,6 +47,8 @@ const FILE: u64 = 2;
 const LOOKUP: u32 = 1;
 const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
+const MKNOD: u32 = 8;
+const UNLINK: u32 = 10;
 const OPEN: u32 = 14;
 const READ: u32 = 15;
 const STATFS: u32 = 17;
@@ -58,10 +76,20 @@ impl Fuse {
         )
         .unwrap_or_else(|e| panic!("{place}: {e}"));
         let silent = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&silent);
-        std::thread::spawn(move || serve(device, fault, &told));
+        let files = Arc::new(Mutex::default());
+        let (told, kept) = (Arc::clone(&silent), Arc::clone(&files));
+        std::thread::spawn(move || serve(device, fault, &told, &kept));
         let place = place.to_owned();
-        Some(Fuse { place, silent })
+        Some(Fuse {
+            place,
+            silent,
+            files,
+        })
+    }
+
+    /// What has become of its files.
+    pub fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap()
     }
 
     /// From now on it answers nothing.
@@ -78,7 +106,7 @@ impl Drop for Fuse {
     }
 }
 
-fn serve(mut device: File, fault: Fault, silent: &AtomicBool) {
+fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<Files>) {
     let mut question = vec![0; 1 << 20];
     // The end of the mount is an error here.
     while let Ok(length) = device.read(&mut question) {
@@ -86,14 +114,22 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool) {
         let kind = u32::from_ne_bytes(question[4..8].try_into().unwrap());
         let (unique, node) = (number(8), number(16));
         let about = &question[40..length];
-        if silent.load(Ordering::SeqCst) || matches!(kind, FORGET | BATCH_FORGET | INTERRUPT) {
+        let mute = kind == READ && matches!(fault, Fault::Mute | Fault::Deaf);
+        let unheard = mute || matches!(kind, FORGET | BATCH_FORGET | INTERRUPT);
+        if unheard || silent.load(Ordering::SeqCst) {
             continue;
         }
-        let unknown = match (kind, fault) {
-            (READ, Fault::Restless) => libc::EINTR,
-            _ => libc::ENOSYS,
+        let error = match (kind, fault) {
+            (READ, Fault::Restless) | (OPEN, Fault::Reluctant) => libc::EINTR,
+            (LOOKUP | MKNOD | UNLINK, Fault::Reluctant) => change(kind, about, files),
+            _ => 0,
         };
-        let (error, text) = answer(kind, node, about, fault).map_or((unknown, vec![]), |t| (0, t));
+        let text = (error == 0).then(|| answer(kind, node, about, fault));
+        let (error, text) = match text {
+            None => (error, vec![]),
+            Some(None) => (libc::ENOSYS, vec![]),
+            Some(Some(text)) => (0, text),
+        };
         let mut reply = Vec::new();
         reply.extend_from_slice(&(16 + text.len() as u32).to_ne_bytes());
         reply.extend_from_slice(&(-error).to_ne_bytes());
@@ -103,6 +139,27 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool) {
     }
 }
 
+/// Makes, removes or looks for a file by its name; an error if that is not to be.
+fn change(kind: u32, about: &[u8], files: &Mutex<Files>) -> i32 {
+    // Four numbers are before the name of a file to be made.
+    let name = &about[if kind == MKNOD { 16 } else { 0 }..];
+    let name = String::from_utf8_lossy(name);
+    let name = name.trim_end_matches('\0');
+    let mut files = files.lock().unwrap();
+    let there = files.there.iter().position(|file| file == name);
+    match (kind, there) {
+        (MKNOD, None) => {
+            files.there.push(name.to_owned());
+            files.made += 1;
+        }
+        (MKNOD, Some(_)) => return libc::EEXIST,
+        (_, None) => return libc::ENOENT,
+        (UNLINK, Some(at)) => drop(files.there.remove(at)),
+        (_, Some(_)) => {}
+    }
+    0
+}
+
 fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
     let words = |list: &[u32]| {
         list.iter()
@@ -110,13 +167,31 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
             .collect::<Vec<_>>()
     };
     Some(match kind {
-        // Version 7.31, no read-ahead, no flags.
-        INIT => words(&[7, 31, 0, 0, 0, 1 << 17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        GETATTR => [words(&[0; 4]), attributes(node)].concat(),
-        LOOKUP => [FILE, 0, 0, 0, 0]
+        // Version 7.31, no read-ahead; flags: where readers can be killed they wait for the kernel's pages (FUSE_ASYNC_READ).
+        INIT => words(&[
+            7,
+            31,
+            0,
+            (fault == Fault::Mute).into(),
+            0,
+            1 << 17,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]),
+        GETATTR => [words(&[0; 4]), attributes(node, fault)].concat(),
+        UNLINK => Vec::new(),
+        LOOKUP | MKNOD => [FILE, 0, 0, 0, 0]
             .iter()
             .flat_map(|word| word.to_ne_bytes())
-            .chain(attributes(FILE))
+            .chain(attributes(FILE, fault))
             .collect(),
         OPEN | OPENDIR => words(&[0; 4]),
         STATFS => words(&[0; 20]),
@@ -147,10 +222,11 @@ fn entry(next: u64, name: &str) -> Vec<u8> {
 }
 
 /// `struct fuse_attr`.
-fn attributes(node: u64) -> Vec<u8> {
+fn attributes(node: u64, fault: Fault) -> Vec<u8> {
     let mode = if node == ROOT { 0o40777 } else { 0o100_666 };
     let mut attributes = Vec::new();
-    for word in [node, 100, 1, 0, 0, 0] {
+    let size = if fault == Fault::Reluctant { 0 } else { 100 };
+    for word in [node, size, 1, 0, 0, 0] {
         attributes.extend_from_slice(&word.to_ne_bytes());
     }
     for word in [0, 0, 0, mode, 1, 1001, 1001, 0, 4096, 0] {

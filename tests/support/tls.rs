@@ -236,6 +236,25 @@ impl Ftps {
         self.reply()
     }
 
+    /// Takes what comes for damaged, and says so.
+    pub fn alert(&mut self) {
+        let stream = self.input.get_mut();
+        let record = [&[0x17, 3, 3, 0, 64][..], &[0x5a; 64]].concat();
+        stream.conn.read_tls(&mut record.as_slice()).unwrap();
+        stream.conn.process_new_packets().unwrap_err();
+        stream.conn.write_tls(&mut stream.sock).unwrap();
+    }
+
+    /// The control connection, below TLS.
+    pub fn socket(&self) -> &TcpStream {
+        &self.input.get_ref().sock
+    }
+
+    /// Leaves with a reset.
+    pub fn reset(self) {
+        super::client::ends_with_a_reset(self.socket());
+    }
+
     pub fn resumed(stream: &Stream) -> bool {
         stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }

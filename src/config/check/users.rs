@@ -13,6 +13,8 @@ use std::path::Path;
 const MOST: usize = 1000;
 /// The most mistakes told.
 const TOLD: usize = 50;
+/// The most names counted.
+const COUNTED: usize = 100_000;
 
 /// Every mistake in the files of `user_config_dir`, and every option without effect there.
 pub(super) fn users(view: &dyn View, found: &mut Found<'_>) {
@@ -21,9 +23,12 @@ pub(super) fn users(view: &dyn View, found: &mut Found<'_>) {
         return;
     };
     let mut told = Vec::new();
-    for name in names(view, directory).unwrap_or_default() {
+    let (names, mut left) = names(view, directory).unwrap_or_default();
+    let mut names = names.into_iter();
+    for name in names.by_ref() {
         // Not a hundred of each: with the option that each may have meant they take seconds.
         if told.len() >= TOLD {
+            left = left.saturating_add(1);
             break;
         }
         match base.overlay(view, &directory.join(name), Scope::PerUser) {
@@ -38,27 +43,43 @@ pub(super) fn users(view: &dyn View, found: &mut Found<'_>) {
     }
     told.truncate(TOLD);
     found.mistakes.extend(told);
+    left = left.saturating_add(names.len());
+    if left > 0 {
+        let least = if left >= COUNTED { "at least " } else { "" };
+        let text = format!(
+            "{least}{left} files in user_config_dir were not looked at; a mistake in one of them shows when that user logs in"
+        );
+        found.add(&["user_config_dir"], text);
+    }
 }
 
-/// The names of the files, hidden ones and directories left out: no user has one.
-fn names(view: &dyn View, directory: &Path) -> io::Result<Vec<OsString>> {
+/// The names of the files, hidden ones and directories left out: no user has one; and how many more there are.
+fn names(view: &dyn View, directory: &Path) -> io::Result<(Vec<OsString>, usize)> {
     let mut names = Vec::new();
+    let mut left = 0_usize;
     for entry in Dir::from_fd(view.open(directory, How::Directory)?)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if !name.starts_with(b".") && entry.file_type() != Some(Type::Directory) {
+        let file = !name.starts_with(b".") && entry.file_type() != Some(Type::Directory);
+        if file && names.len() < MOST {
             names.push(OsString::from_vec(name.to_vec()));
+        } else if file {
+            left = left.saturating_add(1);
         }
-        if names.len() >= MOST {
+        if left >= COUNTED {
             break;
         }
     }
     names.sort();
-    Ok(names)
+    Ok((names, left))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing
+)]
 mod tests {
     use crate::config::{How, Own, Source, View, load, remarks};
     use std::cell::Cell;
@@ -104,5 +125,35 @@ mod tests {
             .filter(|mistake| mistake.text.ends_with("until it is mended"));
         assert_eq!(ours.count(), super::TOLD);
         assert_eq!(view.1.get(), super::TOLD / 2);
+        let left = told.last().unwrap();
+        assert!(
+            left.text
+                .starts_with("75 files in user_config_dir were not looked at")
+        );
+    }
+
+    /// More users than are looked at: how many were not is said.
+    #[test]
+    fn more_files_than_are_looked_at() {
+        let place = std::env::temp_dir().join(format!("vsftpd-many-{}", std::process::id()));
+        fs::create_dir(&place).unwrap();
+        let more = 7;
+        for number in 0..super::MOST + more {
+            fs::write(place.join(number.to_string()), "").unwrap();
+        }
+        let setting = format!("user_config_dir={}", place.display());
+        let loaded = load(&Own, &[Source::Setting(setting.into_bytes())]).unwrap();
+        let told = remarks(&Own, &loaded);
+        fs::remove_dir_all(place).unwrap();
+        let left: Vec<&str> = told
+            .iter()
+            .map(|mistake| mistake.text.as_str())
+            .filter(|text| text.contains("were not looked at"))
+            .collect();
+        assert_eq!(left.len(), 1);
+        assert!(
+            left[0].starts_with(&format!("{more} files in user_config_dir")),
+            "{left:?}"
+        );
     }
 }

@@ -94,8 +94,36 @@ pub fn not_lost<F: AsFd>(file: F) -> Result<()> {
     }
 }
 
+/// Where a file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeper {
+    /// A file system of this machine.
+    Disk,
+    /// Another machine or a program, which may take its time, and may never answer.
+    Distant,
+    /// The kernel itself.
+    Kernel,
+}
+
 /// Whether the file is the kernel's own word, or its ear: no place for clients (attacks C.8).
 pub fn kernel_fs<F: AsFd>(file: F) -> bool {
+    keeper_of(file) == Keeper::Kernel
+}
+
+/// Where an open file comes from.
+pub fn keeper_of<F: AsFd>(file: F) -> Keeper {
+    // The same of what has no name there: FUSE, SMB2, CIFS, 9P, Ceph, AFS, GFS2, OCFS2, Lustre.
+    const DISTANT: [i64; 9] = [
+        0x6573_5546,
+        0xfe53_4d42,
+        0xff53_4d42,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x0116_1970,
+        0x7461_636f,
+        0x0bd0_0bd0,
+    ];
     // Numbers of linux/magic.h that have no name in nix: debugfs, sysfs, securityfs, configfs, selinuxfs, smackfs, bpf, efivarfs,
     // pstore, binfmt_misc, fusectl.
     const OTHERS: [i64; 11] = [
@@ -112,7 +140,7 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
         0x6573_5543,
     ];
     let Ok(found) = fstatfs(file) else {
-        return true;
+        return Keeper::Kernel;
     };
     let kind = found.filesystem_type();
     let named = [
@@ -123,7 +151,13 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
         statfs::CGROUP_SUPER_MAGIC,
         statfs::CGROUP2_SUPER_MAGIC,
     ];
-    named.contains(&kind) || OTHERS.contains(&number(kind))
+    if named.contains(&kind) || OTHERS.contains(&number(kind)) {
+        Keeper::Kernel
+    } else if kind == statfs::NFS_SUPER_MAGIC || DISTANT.contains(&number(kind)) {
+        Keeper::Distant
+    } else {
+        Keeper::Disk
+    }
 }
 
 /// Whether the directory is on a file system where its size grows with its entries.

@@ -18,7 +18,7 @@ mod walk;
 
 pub use access::{Access, Writable};
 pub use dir::Dir;
-pub use meta::{Meta, kernel_fs, meta_of, not_lost};
+pub use meta::{Keeper, Meta, keeper_of, kernel_fs, meta_of, not_lost};
 pub use path::VirtualPath;
 
 use nix::errno::Errno;
@@ -54,6 +54,8 @@ pub struct Tree {
     resolver: Resolver,
     /// A file system known to be none of the kernel's own, by its device number; 0 while none is.
     ordinary: AtomicU64,
+    /// The same of one that is kept elsewhere.
+    distant: AtomicU64,
 }
 
 /// Who follows `..` and links.
@@ -101,6 +103,7 @@ impl Tree {
             identity: OnceLock::new(),
             resolver,
             ordinary: AtomicU64::new(0),
+            distant: AtomicU64::new(0),
         }
     }
 
@@ -109,16 +112,27 @@ impl Tree {
         self.resolver == Resolver::Walk
     }
 
-    /// Whether this open file is the kernel's own word ([`kernel_fs`]); each file system is asked once as long as files lie there.
+    /// Where this open file comes from; each file system is asked once as long as files lie there.
+    pub fn keeper<F: AsFd>(&self, file: F, meta: &Meta) -> Keeper {
+        let known = [
+            (&self.ordinary, Keeper::Disk),
+            (&self.distant, Keeper::Distant),
+        ];
+        for (dev, keeper) in known {
+            if dev.load(Ordering::Relaxed) == meta.dev && meta.dev != 0 {
+                return keeper;
+            }
+        }
+        let keeper = keeper_of(file);
+        for (dev, _) in known.into_iter().filter(|known| known.1 == keeper) {
+            dev.store(meta.dev, Ordering::Relaxed);
+        }
+        keeper
+    }
+
+    /// Whether it is the kernel's own word.
     pub fn is_kernels<F: AsFd>(&self, file: F, meta: &Meta) -> bool {
-        if self.ordinary.load(Ordering::Relaxed) == meta.dev && meta.dev != 0 {
-            return false;
-        }
-        let kernels = kernel_fs(file);
-        if !kernels {
-            self.ordinary.store(meta.dev, Ordering::Relaxed);
-        }
-        kernels
+        self.keeper(file, meta) == Keeper::Kernel
     }
 
     /// The root's descriptor.
@@ -317,7 +331,7 @@ impl Tree {
         Err(Errno::EAGAIN)
     }
 
-    /// Makes a file that must not be there; the kernel follows no last link then.
+    /// Makes a file that must not be there; the kernel follows no last link then. After `EINTR` it may be there, and not open.
     fn make(&self, path: &[u8], mode: u32) -> Result<OwnedFd> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | CONTENTS;
         if path::ends_in_slash(path) {
@@ -328,8 +342,16 @@ impl Tree {
                 .flags(flags)
                 .mode(bits(mode))
                 .resolve(within());
-            match insist(|| openat2(&self.root, path, how)) {
+            let mut interrupted = false;
+            let made = insist(|| {
+                let made = openat2(&self.root, path, how);
+                interrupted |= matches!(made, Err(Errno::EINTR));
+                made
+            });
+            match made {
                 Err(Errno::EAGAIN) => {}
+                // It may be what the interrupted call has made: no reason to try another name.
+                Err(Errno::EEXIST) if interrupted => return Err(Errno::EINTR),
                 done => return done,
             }
         }
@@ -340,7 +362,7 @@ impl Tree {
         for _ in 0..TRIES {
             // Most uploads are new files. A name that ends in a slash is none that could be made.
             match self.make(path, mode) {
-                Err(Errno::EEXIST | Errno::EISDIR) => {}
+                Err(Errno::EEXIST | Errno::EISDIR | Errno::EINTR) => {}
                 done => return done.map(|file| (file, true)),
             }
             match self.reach(path, OFlag::O_WRONLY | CONTENTS, Mode::empty()) {

@@ -3,7 +3,7 @@
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
 use crate::sys::tree::{meta_of, not_lost};
-use crate::worker::guard::{Guarded, errno};
+use crate::worker::guard::{Guarded, broken};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
 use nix::errno::Errno;
@@ -312,7 +312,7 @@ impl Run<'_> {
         guarded
             .stream
             .begin_upload(line.socket())
-            .map_err(|error| line.broken(errno(&error)))?;
+            .map_err(|error| broken(line, &error))?;
         loop {
             let mut written = false;
             let read = guarded.stream.read(line.socket(), most, |clear| {
