@@ -6,6 +6,7 @@ use crate::support::{Client, DEADLINE, Host, Server, wait};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The certificate is an elliptic curve's, which the original's cipher does not serve with TLS 1.2.
 const CIPHERS: &str = "ssl_ciphers=ECDHE-ECDSA-AES256-GCM-SHA384\n";
@@ -343,6 +344,32 @@ fn uploads_of_clients_that_do_not_read() {
         client.next("226 Transfer complete.");
         assert!(host.read(&format!("/home/alice/big{number}")) == big);
     }
+}
+
+/// What is protected has a rate and a longest silence like anything else.
+#[test]
+fn rates_and_stalls() {
+    let host = Host::new();
+    let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    host.file("/home/alice/big", &bytes);
+    let server = start(&host, "local_max_rate=200000\n");
+    let mut c = Ftps::alice(offer(BOTH, None));
+    let begun = Instant::now();
+    assert_eq!(c.fetch("RETR big"), bytes);
+    let down = begun.elapsed();
+    assert_eq!(c.store("STOR up", &bytes), "226 Transfer complete.");
+    let up = begun.elapsed() - down;
+    assert_eq!(host.read("/home/alice/up"), bytes);
+    // Two seconds' worth; the first piece may be free (reference 9.7).
+    let least = Duration::from_millis(1200);
+    assert!(down >= least && up >= least, "{down:?} {up:?}");
+    drop((c, server));
+    let _server = start(&host, "data_connection_timeout=1\n");
+    let mut c = Ftps::alice(offer(BOTH, None));
+    let mut stream = c.begin("STOR up");
+    stream.write_all(b"and no more").unwrap();
+    stream.flush().unwrap();
+    c.next("421 Data timeout. Reconnect. Sorry.");
 }
 
 /// An upload whose end is not announced may be cut off (attacks B-098).
