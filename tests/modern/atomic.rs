@@ -254,6 +254,22 @@ fn two_sessions_and_one_name() {
     assert_eq!(host.read("/home/alice/f"), b"second");
 }
 
+/// What lies under the hidden name by the end is another's: it does not get the target's name, and is told to nobody as the upload.
+#[test]
+fn another_file_in_the_partial_s_place_is_not_published() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let data = half(&mut c, "STOR f", PARTIAL, b"new");
+    std::fs::rename(PARTIAL, "/home/alice/moved").unwrap();
+    host.file(PARTIAL, b"foreign");
+    data.write(b" body");
+    c.next("451 Failure writing to local file.");
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    assert_eq!(host.read(PARTIAL), b"foreign");
+    assert_eq!(host.read("/home/alice/moved"), b"new body");
+}
+
 /// Who has waited for another's upload goes on with what that has made of the file, and replaces none of it.
 #[test]
 fn what_waits_for_an_upload_sees_its_file() {
