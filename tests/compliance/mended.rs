@@ -430,3 +430,43 @@ fn a_file_for_one_address_does_not_make_root_the_unprivileged_account() {
         "{said}"
     );
 }
+
+/// The original waits for a lock without hearing its client.
+#[test]
+fn a_wait_for_a_lock_can_be_broken_off() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "");
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, data) = a.begin("STOR x");
+    for command in ["RETR x", "STOR x", "HASH x"] {
+        let _stream = b.passive();
+        b.send(format!("{command}\r\n").as_bytes());
+        b.says("NOOP", "200 NOOP ok.");
+        b.says("ABOR", "426 Failure waiting for the file.");
+        b.next("226 ABOR successful.");
+    }
+    data.write(b"whole");
+    a.next("226 Transfer complete.");
+    assert_eq!(b.fetch("RETR x"), b"whole");
+}
+
+/// Only an absolute `local_root` does without a home: a relative one would begin wherever the server was started. Without a jail one that is
+/// missing leaves the session in its home, if there is one.
+#[test]
+fn a_missing_home_and_no_place_instead() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    for (root, missing) in [("etc", "/home/nowhere"), ("/nonexist", "/nonexist")] {
+        let _server = Server::start(&host, &format!("local_root={root}\n"));
+        let mut c = Client::connect();
+        c.says("USER homeless", PASSWORD);
+        let refused = format!("500 OOPS: cannot change directory:{missing}");
+        c.says("PASS secret", &refused);
+        c.ended();
+    }
+}
