@@ -380,6 +380,13 @@ fn an_offset_overwrites_the_middle() {
         b"012XX56789\0\0YZ",
         "APPE goes to the end"
     );
+    // Both have used the offset up.
+    c.store("STOR new", b"0123");
+    assert_eq!(host.read("/home/alice/new"), b"0123");
+    c.says("REST 3", "350 Restart position accepted (3).");
+    c.store("STOU", b"u");
+    c.store("STOR new", b"45");
+    assert_eq!(host.read("/home/alice/new"), b"45");
 }
 
 #[test]

@@ -148,6 +148,15 @@ fn an_option() {
     c.says("MFF UNIX.mode=0644; pub/file", "550 Permission denied.");
     logged("\"MFF refused: anon_other_write_enable=NO\"");
     drop(server);
+    let only = "upload_file={*.txt}\ndownload_file={*.txt}\n";
+    let server = Server::start(&host, only);
+    let mut c = Client::alice();
+    c.refused("STOR a.bin", "550 Permission denied.");
+    logged("\"a.bin refused by upload_file\"");
+    c.refused("RETR f", "550 Permission denied.");
+    logged("\"f refused by download_file\"");
+    c.says("HASH f", "550 Permission denied.");
+    drop(server);
     let server = Server::start(&host, "anon_hash_enable=NO\n");
     Client::anonymous().says("HASH pub/file", "550 Permission denied.");
     logged("\"HASH refused: anon_hash_enable=NO\"");
