@@ -170,6 +170,21 @@ fn an_option() {
     );
 }
 
+/// Nobody has given a password by then: the line of a failed login does not tell of it.
+#[test]
+fn a_listed_name() {
+    let host = Host::new();
+    host.write("/etc/list", "bob\n");
+    let lines = "userlist_enable=YES\nuserlist_file=/etc/list\ndelay_failed_login=1\n";
+    let _server = Server::start(&host, lines);
+    let begun = std::time::Instant::now();
+    Client::connect().says("USER bob", "530 Permission denied.");
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    logged(
+        "[bob] DEBUG: Client \"127.0.0.1\", \"login refused: the name is in userlist_file /etc/list and userlist_deny=YES: remove it there\"",
+    );
+}
+
 #[test]
 fn a_directory() {
     let host = Host::new();
