@@ -101,6 +101,21 @@ fn replies() {
     c.closed();
 }
 
+/// A user list that was read for the settings before is not asked for those of a host.
+#[test]
+fn each_has_its_own_user_list() {
+    let host = host(&[("a.example", "userlist_file=/etc/others\n")]);
+    host.write("/etc/list", "alice\n");
+    host.write("/etc/others", "bob\n");
+    let lists = "userlist_enable=YES\nuserlist_file=/etc/list\n";
+    let _server = Server::start(&host, &format!("{ON}{lists}"));
+    let mut c = Client::connect();
+    c.says("USER alice", "530 Permission denied.");
+    assert_eq!(c.cmd("HOST a.example").code(), "220");
+    c.says("USER bob", "530 Permission denied.");
+    c.login("alice");
+}
+
 #[test]
 fn each_has_its_own_settings() {
     let host = host(&[
