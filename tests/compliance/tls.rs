@@ -528,6 +528,71 @@ fn certificates_of_clients() {
     assert_eq!(client.fetch("RETR f"), b"hello world\n");
 }
 
+/// The certificate of a client that an authority vouches for, whose own is in /etc/ca.pem.
+fn vouched_for(host: &Host) -> tls::Pair {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    host.write("/etc/ca.pem", &authority.pem());
+    let issuer = rcgen::Issuer::from_params(&params, &key);
+    let own = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    tls::Pair {
+        certificate: certificate.der().clone(),
+        key: own.serialize_der(),
+        pem: String::new(),
+        key_pem: String::new(),
+    }
+}
+
+/// Who demands a certificate asks for it: the original does not, and takes everybody (reference 1.1, 54).
+#[test]
+fn a_certificate_that_is_demanded_is_asked_for() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let good = vouched_for(&host);
+    let lines = "require_cert=YES\nssl_request_cert=NO\n";
+    let enters = |own| std::panic::catch_unwind(|| drop(Ftps::alice(offer(TLS12, own)))).is_ok();
+    let own = tls::pair();
+    {
+        let _server = start(&host, lines);
+        assert!(enters(Some(&own)) && !enters(None));
+    }
+    // It is held against the authorities too.
+    let valid = "validate_cert=YES\nca_certs_file=/etc/ca.pem\n";
+    let _server = start(&host, &format!("{lines}{valid}"));
+    assert!(enters(Some(&good)) && !enters(Some(&own)) && !enters(None));
+}
+
+/// The original of Debian 12 does not know these options.
+#[test]
+fn versions_that_are_switched_off() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    for (lines, older, newer) in [
+        ("ssl_tlsv12=NO\n", false, true),
+        ("ssl_tlsv13=NO\n", true, false),
+        ("", true, true),
+    ] {
+        let _server = start(&host, lines);
+        for (versions, enters) in [(TLS12, older), (TLS13, newer)] {
+            let tried = std::panic::catch_unwind(|| drop(Ftps::alice(offer(versions, None))));
+            assert_eq!(tried.is_ok(), enters, "{lines}");
+        }
+    }
+    let none = format!("{ON}ssl_tlsv12=NO\nssl_tlsv13=NO\n");
+    let (status, said) = Server::refused(&host, &none);
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("no version of TLS is left"), "{said}");
+}
+
 /// The certificate of a data connection must be that of its control connection (attacks B-156).
 #[test]
 fn another_certificate() {
@@ -555,22 +620,7 @@ fn certificates_that_an_authority_vouches_for() {
     if !host.ours() {
         return;
     }
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).unwrap();
-    host.write("/etc/ca.pem", &authority.pem());
-    let issuer = rcgen::Issuer::from_params(&params, &key);
-    let own = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
-    params.is_ca = rcgen::IsCa::ExplicitNoCa;
-    let certificate = params.signed_by(&own, &issuer).unwrap();
-    let good = tls::Pair {
-        certificate: certificate.der().clone(),
-        key: own.serialize_der(),
-        pem: String::new(),
-        key_pem: String::new(),
-    };
+    let good = vouched_for(&host);
     let _server = start(&host, "validate_cert=YES\nca_certs_file=/etc/ca.pem\n");
     let mut client = Ftps::alice(offer(BOTH, Some(&good)));
     assert_eq!(client.fetch("RETR f"), b"hello world\n");
