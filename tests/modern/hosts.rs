@@ -276,6 +276,9 @@ fn certificates_by_name() {
     // HOST in clear, and TLS without a name: the host's.
     let c = secured(&[("HOST a.example", "220 A.")], "127.0.0.1").unwrap();
     assert_eq!(shown(&c), a.certificate.to_vec());
+    let mut c = secured(&[("HOST a.example", "220 A.")], "a.example").unwrap();
+    assert_eq!(shown(&c), a.certificate.to_vec());
+    c.login("alice");
     // And with another name: the session ends.
     let mut c = secured(&[("HOST a.example", "220 A.")], "b.example").unwrap();
     assert_eq!(c.reply(), "");
