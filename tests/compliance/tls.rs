@@ -149,19 +149,52 @@ fn what_must_be_protected() {
 #[test]
 fn anonymous_logins_that_must_be_protected() {
     let host = Host::new();
-    let _server = start(
-        &host,
-        "force_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n",
-    );
-    let mut client = Client::connect();
-    client.says("USER ftp", "530 Anonymous sessions must use encryption.");
-    client.closed();
-    let mut client = Ftps::upgrade(offer(BOTH, None));
-    client.login("ftp");
-    let _waits = client.passive();
-    client.says("RETR pub/file", "522 Data connections must be encrypted.");
-    client.says("PROT P", "200 PROT now Private.");
-    assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+    // What must be, may be.
+    for allowed in ["", "allow_anon_ssl=NO\n"] {
+        let forced = "force_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n";
+        let _server = start(&host, &format!("{forced}{allowed}"));
+        let mut client = Client::connect();
+        client.says("USER ftp", "530 Anonymous sessions must use encryption.");
+        client.closed();
+        let mut client = Ftps::upgrade(offer(BOTH, None));
+        client.login("ftp");
+        let _waits = client.passive();
+        client.says("RETR pub/file", "522 Data connections must be encrypted.");
+        client.says("PROT P", "200 PROT now Private.");
+        assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+    }
+}
+
+/// A certificate of a client's is kept for its data connections, up to 16 KiB of it.
+#[test]
+fn a_certificate_that_is_too_long() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let of = |names: usize| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names: Vec<String> = (0..names)
+            .map(|name| format!("a-rather-long-name-{name:05}"))
+            .collect();
+        let params = rcgen::CertificateParams::new(names).unwrap();
+        tls::Pair {
+            certificate: params.self_signed(&key).unwrap().der().clone(),
+            key: key.serialize_der(),
+            pem: String::new(),
+            key_pem: String::new(),
+        }
+    };
+    let long = of(500);
+    assert!((12_000..16_000).contains(&long.certificate.len()));
+    let mut client = Ftps::alice(offer(BOTH, Some(&long)));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let longer = of(700);
+    assert!(longer.certificate.len() > 16 * 1024);
+    let mut client = Ftps::upgrade(offer(TLS13, Some(&longer)));
+    assert_eq!(client.reply(), "");
+    logged(&host, "TLS: the client's certificate is too long");
 }
 
 #[test]
