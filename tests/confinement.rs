@@ -89,6 +89,17 @@ impl Seen {
         files(self.pid)
     }
 
+    /// Resource limits, soft and hard alike, as /proc names them.
+    #[track_caller]
+    fn limited(&self, limits: &[(&str, &str)]) {
+        let text = fs::read_to_string(format!("/proc/{}/limits", self.pid)).unwrap();
+        for (name, most) in limits {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let held: Vec<&str> = line.unwrap().split_whitespace().take(2).collect();
+            assert_eq!(held, [*most; 2], "{name} of {}", self.pid);
+        }
+    }
+
     fn threads(&self) -> usize {
         self.field("Threads")[0].parse().unwrap()
     }
@@ -265,7 +276,9 @@ fn after_login() {
 
     worker.ids(ALICE, ALICE, &["1001", "2000"]);
     worker.powerless();
-    assert_eq!((worker.root().as_str(), worker.threads()), ("/", 1));
+    let places = (worker.root(), worker.cwd());
+    assert_eq!(places, ("/".to_owned(), "/".to_owned()));
+    assert_eq!(worker.threads(), 1);
     worker.holds(Some("/"), 2);
     assert!(
         !worker
@@ -275,6 +288,25 @@ fn after_login() {
         "{:?}",
         worker.files()
     );
+}
+
+/// What one that was taken over may use of the host (SECURITY.md).
+#[test]
+fn resource_limits() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let none = |name| (name, "0");
+    let (processes, size) = (none("Max processes"), none("Max file size"));
+    let core = none("Max core file size");
+    let open = |most| ("Max open files", most);
+    let data = |most| ("Max data size", most);
+    let mut client = Client::connect();
+    let (_, greeter) = session(&server, NOBODY);
+    greeter.limited(&[processes, size, core, open("8"), data("67108864")]);
+    client.login("alice");
+    let (helper, worker) = logged_in(&server, ALICE);
+    helper.limited(&[processes, core, open("4096"), data("67108864")]);
+    worker.limited(&[core, open("32"), data("536870912")]);
 }
 
 #[test]

@@ -51,3 +51,53 @@ impl Patience {
         None
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{ANSWERED, Patience};
+    use crate::config::Config;
+    use crate::helper::journal::Journal;
+    use crate::sys::socket;
+    use crate::wire::{BeforeLogin, BeforeLoginReply, Channel, Said};
+    use std::time::{Duration, Instant};
+
+    /// Whoever talks all the time has always something to be heard: what is late is not heard all the same.
+    #[test]
+    fn who_goes_on_talking_has_his_time_and_no_more() {
+        let (theirs, ours) = socket::message_pair().unwrap();
+        let mut greeter = Channel::<BeforeLogin, BeforeLoginReply>::new(theirs);
+        let mut helper = Channel::<BeforeLoginReply, BeforeLogin>::new(ours);
+        let mut journal = Journal::silent(([127, 0, 0, 1], 21).into());
+        for _ in 0..2 {
+            let note = BeforeLogin::Said(Said::Note(b"still here".to_vec()));
+            greeter.send(&note).unwrap();
+        }
+        let mut patience = Patience::new(&Config::default());
+        let heard = patience.hear(&mut helper, &mut journal);
+        assert!(matches!(heard, Some(Ok(Some(BeforeLogin::Said(_))))));
+        patience.until = Some(Instant::now());
+        assert!(patience.hear(&mut helper, &mut journal).is_none());
+    }
+
+    /// Only an answer that is counted gives time, and none takes any away.
+    #[test]
+    fn what_gives_time() {
+        let late = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        let far = Instant::now().checked_add(2 * ANSWERED).unwrap();
+        for (reply, gives) in [
+            (BeforeLoginReply::Denied, true),
+            (BeforeLoginReply::Failed, true),
+            (BeforeLoginReply::Ask, false),
+            (BeforeLoginReply::NoHost, false),
+        ] {
+            let after = |until| {
+                let mut patience = Patience { until: Some(until) };
+                patience.answered(&reply);
+                patience.until.unwrap()
+            };
+            assert_eq!(after(late) > late, gives, "{reply:?}");
+            assert_eq!(after(far), far, "{reply:?}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //! descriptor, and noise (attacks B-140 to B-145).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod secured;
+
 use super::after::{self, End, Facts};
 use super::journal::Journal;
 use super::prepared::{Held, Prepared};

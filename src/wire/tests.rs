@@ -6,8 +6,8 @@
 mod message;
 
 use super::{
-    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, FromReader, Report,
-    ToAuth, ToNursery, ToReader,
+    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, Decoder, Encoder,
+    FromReader, Report, ToAuth, ToNursery, ToReader,
 };
 use message::reads;
 use proptest::prelude::*;
@@ -74,4 +74,15 @@ fn the_generator_hits() {
         all(&bytes) > 0
     });
     assert!(hits.count() > 50);
+}
+
+/// A length over what is stated is refused, though the bytes are there.
+#[test]
+fn texts_have_their_bounds() {
+    for (length, fits) in [(0, true), (4, true), (5, false), (1000, false)] {
+        let mut out = Encoder::default();
+        out.text(&vec![b'x'; length]);
+        let taken = Decoder::new(out.bytes(), None).text(4);
+        assert_eq!(taken.is_ok(), fits, "{length}");
+    }
 }

@@ -415,5 +415,6 @@ mod tests {
         assert!(hidden(&[b"/".as_slice(), &[b'x'; 244]].concat()).is_some());
         assert!(is_partial(b".b.uploading") && !is_partial(b"..uploading"));
         assert!(!is_partial(b".uploading") && !is_partial(b"b.uploading"));
+        assert!(!is_partial(b"name.uploading") && !is_partial(b".hidden-otherwise"));
     }
 }

@@ -340,6 +340,25 @@ fn nobody_waits_for_who_has_gone() {
     }
 }
 
+/// A line without an end ends the session in the middle of a transfer too, and the transfer with it: its client is not waited for.
+#[test]
+fn a_line_without_an_end_during_a_transfer() {
+    let host = Host::new();
+    let server = Server::start(&host, "data_connection_timeout=0\n");
+    let huge = std::fs::File::create("/home/alice/huge").unwrap();
+    huge.set_len(50_000_000).unwrap();
+    let mut c = Client::alice();
+    let (_, data) = c.begin("RETR huge");
+    c.send(&[b'x'; 8192]);
+    c.next("500 Input line too long.");
+    c.closed();
+    wait("the session to go", || {
+        (Server::processes() == [server.pid()]).then_some(())
+    });
+    drop(data);
+    back_to_base(&server);
+}
+
 /// B-050: the data connection of a killed client ends as after the last byte, and its control connection right after it.
 #[test]
 fn a_killed_client_s_upload_is_no_success() {

@@ -26,6 +26,16 @@ impl Fault {
         Fault::attach(pid, call, "error=EPERM", &[])
     }
 
+    /// In this process and its children from now on the call says that it was done, and was not.
+    pub fn feigned_below(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "retval=0", &["-f"])
+    }
+
+    /// The same in this process alone.
+    pub fn feigned(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "retval=0", &[])
+    }
+
     /// In this process alone, with this error; `NAME:when=1..5` for the first ones only.
     pub fn with(pid: i32, call: &str, error: &str) -> Fault {
         Fault::attach(pid, call, &format!("error={error}"), &[])

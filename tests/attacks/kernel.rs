@@ -416,6 +416,31 @@ fn an_upload_that_is_cut_short_as_it_is_written() {
     c.says("QUIT", "221 Goodbye.");
 }
 
+/// With `fsync_uploads` a new name is on the disk too before a success is told, whether the upload was atomic or not.
+#[test]
+fn a_directory_that_cannot_be_synced() {
+    for (lines, command, calls) in [
+        ("atomic_uploads=YES\n", "STOR new", 2),
+        ("atomic_uploads=YES\n", "STOR f", 2),
+        ("", "STOR new", 2),
+        ("", "STOU", 2),
+        ("", "STOR f", 1),
+    ] {
+        let host = Host::new();
+        // A call that strace answers itself has a number that no filter lets pass.
+        let open = format!("seccomp_sandbox=NO\nfsync_uploads=YES\n{lines}");
+        let server = Server::start(&host, &open);
+        let mut c = Client::alice();
+        let (_, worker) = pair(&server);
+        let fault = Fault::with(worker, "fsync", "EIO:when=2+");
+        let code = if calls > 1 { "451" } else { "226" };
+        assert_eq!(c.store(command, b"x").code(), code, "{lines}{command}");
+        assert_eq!(fault.answered() + 1, calls, "{lines}{command}");
+        drop(fault);
+        c.says("QUIT", "221 Goodbye.");
+    }
+}
+
 /// What the kernel lacks for a moment does not put a user into another directory.
 #[test]
 fn a_start_directory_that_cannot_be_found_now() {

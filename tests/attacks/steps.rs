@@ -93,6 +93,45 @@ fn after_login() {
     }
 }
 
+/// A step that says it was done and was not: what a process finds itself to be decides, not what it was told (attacks C.2).
+#[test]
+fn steps_that_only_seem_to_be_done() {
+    let host = Host::new();
+    let server = Server::start(&host, "connect_from_port_20=YES\n");
+    for call in ["setresgid", "setresuid"] {
+        let fault = Fault::feigned_below(server.pid(), call);
+        let said = told(&Client::dial());
+        let refused = said.starts_with("500 OOPS: cannot start the session");
+        assert!(said.is_empty() || refused, "{call}: {said}");
+        gone(&server, &fault);
+        drop(fault);
+        back_to_base(&server);
+    }
+    for (call, with_worker) in [
+        ("setresgid", false),
+        ("setresgid", true),
+        ("setresuid", false),
+        ("setresuid", true),
+        ("capset", false),
+        ("setgroups", true),
+    ] {
+        let mut client = Client::connect();
+        let (helper, _) = session(&server, NOBODY);
+        let fault = if with_worker {
+            Fault::feigned_below(helper, call)
+        } else {
+            Fault::feigned(helper, call)
+        };
+        client.send(b"USER alice\r\nPASS secret\r\n");
+        let said = told(&client);
+        assert!(!with_worker || !said.contains("230"), "{call}: {said}");
+        gone(&server, &fault);
+        assert!(fault.answered() > 0, "{call}");
+        drop(fault);
+        back_to_base(&server);
+    }
+}
+
 /// The server on a kernel that has no such call.
 fn without(call: &str, error: &str) -> Command {
     let mut command = Command::new("strace");

@@ -1,7 +1,7 @@
 //! Greeter, worker and helper taken over: what each can do then, on a server as it runs (attacks B-130, B-133, B-135).
 
 use crate::puppet::{Came, FILTERED, Puppet};
-use crate::sessions::{NOBODY, back_to_base, logged_in, session, status};
+use crate::sessions::{NOBODY, back_to_base, children, logged_in, session, status};
 use crate::support::host::{ALICE, BOB, FTP};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
@@ -267,7 +267,7 @@ fn a_worker_that_crowds_the_way_to_helper() {
 fn a_worker_has_no_threads_without_end() {
     let host = Host::new();
     let server = Server::start(&host, "max_clients=5\n");
-    let client = Client::alice();
+    let mut client = Client::alice();
     let (_, worker) = logged_in(&server, ALICE);
     let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
     let tasks = limits
@@ -285,6 +285,15 @@ fn a_worker_has_no_threads_without_end() {
             .is_ok_and(|most| most <= 2 * (now + 10 + 512)),
         "{soft}, {now}"
     );
+    // Once it has its one thread it starts no other.
+    host.file("/home/alice/big", &vec![b'x'; 1_000_000]);
+    client.fetch("RETR big");
+    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    let tasks = limits
+        .lines()
+        .find(|line| line.starts_with("Max processes"));
+    let tasks: Vec<&str> = tasks.unwrap().split_whitespace().skip(2).take(2).collect();
+    assert_eq!(tasks, ["0", "0"]);
     drop(client);
     back_to_base(&server);
 }
@@ -494,6 +503,108 @@ fn a_greeter_and_a_helper_have_no_files() {
     wait("the sessions to go", || {
         (Server::processes() == [server.pid()]).then_some(())
     });
+}
+
+/// Where nothing filters their calls, greeter and worker reach no port all the same, nor any other process of their user.
+#[test]
+fn nobody_is_spoken_to_without_the_filter() {
+    const EPERM: Came = Came::Back(-1);
+    let host = Host::new();
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    for user in [None, Some("alice")] {
+        let mut clients = [Client::connect(), Client::connect()];
+        if let Some(user) = user {
+            clients.iter_mut().for_each(|client| client.login(user));
+        }
+        let uid = if user.is_some() { ALICE } else { NOBODY };
+        let there = |pid: &i32| {
+            status(*pid, "NoNewPrivs").as_deref() == Some("1")
+                && status(*pid, "Uid").is_some_and(|all| all.starts_with(&uid.to_string()))
+        };
+        let [one, other] = wait("two processes of that user", || {
+            let helpers = children(server.pid()).into_iter();
+            let below: Vec<i32> = helpers.flat_map(children).filter(there).collect();
+            <[i32; 2]>::try_from(below).ok()
+        });
+        let mut puppet = Puppet::take(one);
+        // 127.0.0.1, port 21, where this server listens.
+        let place = puppet.words(&[0x0100_007F_1500_0002, 0]);
+        if landlock() >= 4 {
+            for number in [libc::SYS_connect, libc::SYS_bind] {
+                let inet = libc::AF_INET as u64;
+                let Came::Back(socket) = puppet.call(libc::SYS_socket, &[inet, 1, 0]) else {
+                    panic!("nothing filters it");
+                };
+                let came = puppet.call(number, &[socket as u64, place, 16]);
+                assert_eq!(came, EACCES, "{user:?} {number}");
+            }
+        }
+        if landlock() >= 6 {
+            let came = puppet.call(libc::SYS_kill, &[other as u64, 0]);
+            assert_eq!(came, EPERM, "{user:?}");
+        }
+        drop((puppet, clients));
+        wait("the sessions to go", || {
+            (Server::processes() == [server.pid()]).then_some(())
+        });
+    }
+}
+
+/// Root's number alone gives no right back, no right can be handed on, and neither can be undone (capabilities(7)).
+#[test]
+fn securebits_are_locked() {
+    /// SECBIT_NOROOT and SECBIT_NO_CAP_AMBIENT_RAISE, each with its lock.
+    const LOCKED: Came = Came::Back(0b1100_0011);
+    let host = Host::new();
+    // One that keeps a right has had to say so for a moment, and has taken that back.
+    let lines = "seccomp_sandbox=NO\nconnect_from_port_20=YES\n";
+    let server = Server::start(&host, lines);
+    let mut client = Client::connect();
+    let child = |uid: u32| {
+        wait("the session's child", || {
+            let below = children(server.pid()).into_iter().flat_map(children);
+            let is = |pid: &i32| {
+                status(*pid, "NoNewPrivs").as_deref() == Some("1")
+                    && status(*pid, "Uid").is_some_and(|all| all.starts_with(&uid.to_string()))
+            };
+            below.into_iter().find(is)
+        })
+    };
+    let bits = |pid| Puppet::take(pid).call(libc::SYS_prctl, &[libc::PR_GET_SECUREBITS as u64]);
+    assert_eq!(bits(child(NOBODY)), LOCKED);
+    client.login("alice");
+    assert_eq!(bits(child(ALICE)), LOCKED);
+    let helper = wait("the helper", || {
+        let all = children(server.pid()).into_iter();
+        let dropped = |pid: &i32| status(*pid, "NoNewPrivs").as_deref() == Some("1");
+        all.into_iter().find(dropped)
+    });
+    assert_eq!(bits(helper), LOCKED);
+    drop(client);
+    back_to_base(&server);
+}
+
+/// Who may upload and no more makes no directory, though it might where it uploads.
+#[test]
+fn an_uploader_makes_no_directory_without_the_filter() {
+    let host = Host::new();
+    let lines = "seccomp_sandbox=NO\nanon_upload_enable=YES\n";
+    let server = Server::start(&host, lines);
+    let mut client = Client::anonymous();
+    assert_eq!(client.store("STOR incoming/new", b"x").code(), "226");
+    let worker = wait("the worker", || {
+        let below = children(server.pid()).into_iter().flat_map(children);
+        let ftp = |pid: &i32| status(*pid, "Uid").is_some_and(|uid| uid.starts_with("102"));
+        below.into_iter().find(ftp)
+    });
+    let mut puppet = Puppet::take(worker);
+    let made = puppet.text("/incoming/made");
+    if landlock() >= 2 {
+        let came = puppet.call(libc::SYS_mkdirat, &[AT_FDCWD, made, 0o777]);
+        assert_eq!(came, EACCES);
+    }
+    drop((puppet, client));
+    back_to_base(&server);
 }
 
 /// Every list, on every process, unless it is switched off (attacks 0.2).

@@ -267,3 +267,30 @@ fn supplementary_groups_count() {
     Client::alice().says("CWD /srv/shared", "250 Directory successfully changed.");
     Client::user("bob").says("CWD /srv/shared", "550 Failed to change directory.");
 }
+
+/// The directories of a login are entered with the user's own rights, all the user's groups among them.
+#[test]
+fn directories_that_only_some_may_enter() {
+    let host = Host::new();
+    for (place, group, mode) in [
+        ("/srv/closed", 0, 0o700),
+        ("/srv/shared", 2000, 0o750),
+        ("/srv/own", 1001, 0o750),
+    ] {
+        host.mkdir(&format!("{place}/web"), 0);
+        std::os::unix::fs::chown(place, Some(0), Some(group)).unwrap();
+        host.mode(place, mode);
+    }
+    for (place, enters) in [("closed", false), ("shared", true), ("own", true)] {
+        let path = format!("/srv/{place}/web");
+        let lines = format!("chroot_local_user=YES\nlocal_root={path}\n");
+        let _server = Server::start(&host, &lines);
+        let oops = format!("500 OOPS: cannot change directory:{path}");
+        if enters {
+            lands("alice", "/");
+        } else {
+            refused("alice", &oops);
+        }
+        refused("bob", &oops);
+    }
+}

@@ -631,6 +631,22 @@ fn a_file_for_this_address_comes_from_the_environment() {
     first.login("alice");
 }
 
+/// No rule that does not name a file takes that of the environment away, and no rule counts that is not asked for.
+#[test]
+fn a_file_for_this_address_and_tcp_wrappers() {
+    let host = Host::new();
+    host.write("/etc/lan.conf", "ftpd_banner=for you\n");
+    let lan = [("VSFTPD_LOAD_CONF", "/etc/lan.conf")];
+    host.write("/etc/hosts.allow", "vsftpd: 127.0.0.1\n");
+    host.write("/etc/hosts.deny", "ALL: ALL\n");
+    let server = Server::start_with(&host, "tcp_wrappers=YES\n", &lan);
+    Client::dial().next("220 for you");
+    drop(server);
+    host.write("/etc/hosts.allow", "");
+    let _server = Server::start_with(&host, "", &lan);
+    Client::dial().next("220 for you");
+}
+
 #[test]
 fn a_file_for_this_address_that_is_wrong_ends_the_session() {
     let host = Host::new();
@@ -640,6 +656,13 @@ fn a_file_for_this_address_that_is_wrong_ends_the_session() {
     let said = c.reply().text();
     assert!(said.starts_with("500 OOPS: "), "{said}");
     c.closed();
+    if host.ours() {
+        wait("the mistake in the log", || {
+            let log = fs::read_to_string("/var/log/vsftpd.log").unwrap_or_default();
+            log.contains("/etc/lan.conf:1: unrecognised variable in config file: no_such_option")
+                .then_some(())
+        });
+    }
 }
 
 /// Some programs leave SIGCHLD ignored; what they start inherits that.

@@ -124,6 +124,21 @@ fn no_anon_password_logs_in_at_once() {
     ]);
 }
 
+/// Where there are no anonymous logins the name is one like others.
+#[test]
+fn no_anon_password_is_for_anonymous_logins() {
+    let host = Host::new();
+    let lines = "no_anon_password=YES\nanonymous_enable=NO\n";
+    let _server = Server::start(&host, lines);
+    let mut c = Client::connect();
+    if host.ours() {
+        c.says("USER anonymous", PASSWORD);
+        c.says("PASS x", WRONG);
+    } else {
+        c.says("USER anonymous", WRONG);
+    }
+}
+
 #[test]
 fn pass_needs_user() {
     let host = Host::new();

@@ -515,6 +515,60 @@ fn a_log_that_takes_nothing_is_told() {
     });
 }
 
+/// The log of transfers is another file: what it does not take is told of it.
+#[test]
+fn a_log_of_transfers_that_takes_nothing_is_told() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    host.mkdir("/small", 0);
+    crate::support::host::tmpfs("/small", "mode=755,size=8k");
+    let _ = std::fs::write("/small/full", [0; 16384]);
+    let _server = Server::start(&host, "xferlog_std_format=YES\nxferlog_file=/small/x.log\n");
+    assert_eq!(Client::alice().store("STOR x", b"x").code(), "226");
+    wait("the word about it", || {
+        let said = crate::support::server::output();
+        said.contains(
+            "127.0.0.1 lines of this session are missing in xferlog_file: No space left on device",
+        )
+        .then_some(())
+    });
+}
+
+/// Where nothing is refused there is nothing to explain; and what the log has is not said a second time.
+#[test]
+fn nothing_is_explained_that_needs_no_explanation() {
+    let host = Host::new();
+    let _server = Server::start(&host, "delay_failed_login=0\n");
+    for name in ["alice", "ftp"] {
+        let mut c = Client::user(name);
+        c.names("NLST");
+        c.says("QUIT", "221 Goodbye.");
+        c.closed();
+    }
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR x", b"x").code(), "226");
+    c.says("DELE x", "250 Delete operation successful.");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    let text = || String::from_utf8(host.read(VSFTPD)).unwrap();
+    wait("the last line", || {
+        text().contains("OK DELETE").then_some(())
+    });
+    assert!(!text().contains("DEBUG"), "{}", text());
+    let mut c = Client::connect();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS wrong", "530 Login incorrect.");
+    if host.ours() {
+        wait("the reason", || {
+            text().contains("login refused: ").then_some(())
+        });
+    }
+    let said = crate::support::server::output();
+    assert!(!said.contains("login refused"), "{said}");
+}
+
 #[test]
 fn why_a_file_could_not_be_created() {
     if !crate::support::ours() {

@@ -405,6 +405,38 @@ fn an_upload_that_fails_takes_nobody_elses_file_away() {
     assert_eq!(host.read("/home/alice/y"), b"another");
 }
 
+/// With `lock_upload_files=NO` two may write to one file. Who comes last replaces it, and who fails takes nothing away that is not his.
+#[test]
+fn uploads_that_do_not_wait_for_each_other() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(
+        &host,
+        "accept_timeout=1\nlock_upload_files=NO\ndelete_failed_uploads=YES\nlocal_umask=022\n",
+    );
+    for (name, fails) in [("x", false), ("y", true)] {
+        let path = format!("/home/alice/{name}");
+        let (mut a, mut b) = (Client::alice(), Client::alice());
+        let port = a.epsv();
+        a.send(format!("STOR {name}\r\n").as_bytes());
+        wait("the file", || host.exists(&path).then_some(()));
+        assert_eq!(b.store(&format!("STOR {name}"), &[b'b'; 100]).code(), "226");
+        if fails {
+            assert_eq!(a.reply().code(), "425");
+            assert_eq!(host.read(&path), [b'b'; 100]);
+        } else {
+            let mut stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            assert_eq!(a.reply().code(), "150");
+            stream.write_all(b"aaa").unwrap();
+            drop(stream);
+            a.next("226 Transfer complete.");
+            assert_eq!(host.read(&path), b"aaa");
+        }
+    }
+}
+
 #[test]
 fn a_directory_of_settings_that_is_none() {
     let host = Host::new();
@@ -429,4 +461,49 @@ fn a_file_for_one_address_does_not_make_root_the_unprivileged_account() {
         said.starts_with("500 OOPS: cannot read config file"),
         "{said}"
     );
+}
+
+/// The original waits for a lock without hearing its client.
+#[test]
+fn a_wait_for_a_lock_can_be_broken_off() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "log_ftp_protocol=YES\n");
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, data) = a.begin("STOR x");
+    for (command, count) in [("RETR x", 1), ("STOR x", 2), ("HASH x", 1)] {
+        let _stream = b.passive();
+        b.send(format!("{command}\r\n").as_bytes());
+        wait("the command to be read", || {
+            let log = host.read("/var/log/vsftpd.log");
+            let log = String::from_utf8_lossy(&log).into_owned();
+            (log.matches(&format!("\"{command}\"")).count() == count).then_some(())
+        });
+        b.says("NOOP", "200 NOOP ok.");
+        b.says("ABOR", "426 Failure waiting for the file.");
+        b.next("226 ABOR successful.");
+    }
+    data.write(b"whole");
+    a.next("226 Transfer complete.");
+    assert_eq!(b.fetch("RETR x"), b"whole");
+}
+
+/// Only an absolute `local_root` does without a home: a relative one would begin wherever the server was started. Without a jail one that is
+/// missing leaves the session in its home, if there is one.
+#[test]
+fn a_missing_home_and_no_place_instead() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    for (root, missing) in [("etc", "/home/nowhere"), ("/nonexist", "/nonexist")] {
+        let _server = Server::start(&host, &format!("local_root={root}\n"));
+        let mut c = Client::connect();
+        c.says("USER homeless", PASSWORD);
+        let refused = format!("500 OOPS: cannot change directory:{missing}");
+        c.says("PASS secret", &refused);
+        c.ended();
+    }
 }

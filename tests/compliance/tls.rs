@@ -6,6 +6,7 @@ use crate::support::{Client, DEADLINE, Host, Server, wait};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The certificate is an elliptic curve's, which the original's cipher does not serve with TLS 1.2.
 const CIPHERS: &str = "ssl_ciphers=ECDHE-ECDSA-AES256-GCM-SHA384\n";
@@ -78,12 +79,19 @@ fn transfers() {
         assert_eq!(host.read("/home/alice/big"), big);
         assert_eq!(client.fetch("RETR big"), big);
         assert_eq!(client.store("APPE big", b"more"), "226 Transfer complete.");
+        assert_eq!(
+            host.read("/home/alice/big"),
+            [big.as_slice(), b"more"].concat()
+        );
         let listing = String::from_utf8(client.fetch("NLST d")).unwrap();
         assert_eq!(listing, "d/1\r\nd/2\r\nd/sub\r\n");
         client.says("REST 3000000", "350 Restart position accepted (3000000).");
         assert_eq!(client.fetch("RETR big"), b"more");
         assert_eq!(client.store("STOR big", b"short"), "226 Transfer complete.");
         assert_eq!(host.read("/home/alice/big"), b"short");
+        client.says("REST 2", "350 Restart position accepted (2).");
+        assert_eq!(client.store("STOR big", b"aped"), "226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/big"), b"shaped");
     }
 }
 
@@ -123,25 +131,70 @@ fn what_must_be_protected() {
     let mut client = Ftps::upgrade(offer(BOTH, None));
     client.login("alice");
     let _waits = client.passive();
-    client.says("RETR f", "522 Data connections must be encrypted.");
+    let clear = "522 Data connections must be encrypted.";
+    client.says("RETR f", clear);
+    // Nothing comes behind the refusal, and nothing has changed.
+    for command in ["STOR f", "APPE f", "STOU", "LIST", "NLST"] {
+        client.says(command, clear);
+        client.says("NOOP", "200 NOOP ok.");
+    }
+    if host.ours() {
+        client.says("MLSD", clear);
+        client.says("NOOP", "200 NOOP ok.");
+    }
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    assert!(!host.exists("/home/alice/STOU.1"));
 }
 
 #[test]
 fn anonymous_logins_that_must_be_protected() {
     let host = Host::new();
-    let _server = start(
-        &host,
-        "force_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n",
-    );
-    let mut client = Client::connect();
-    client.says("USER ftp", "530 Anonymous sessions must use encryption.");
-    client.closed();
-    let mut client = Ftps::upgrade(offer(BOTH, None));
-    client.login("ftp");
-    let _waits = client.passive();
-    client.says("RETR pub/file", "522 Data connections must be encrypted.");
-    client.says("PROT P", "200 PROT now Private.");
-    assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+    // What must be, may be.
+    for allowed in ["", "allow_anon_ssl=NO\n"] {
+        let forced = "force_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n";
+        let _server = start(&host, &format!("{forced}{allowed}"));
+        let mut client = Client::connect();
+        client.says("USER ftp", "530 Anonymous sessions must use encryption.");
+        client.closed();
+        let mut client = Ftps::upgrade(offer(BOTH, None));
+        client.login("ftp");
+        let _waits = client.passive();
+        client.says("RETR pub/file", "522 Data connections must be encrypted.");
+        client.says("PROT P", "200 PROT now Private.");
+        assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
+    }
+}
+
+/// A certificate of a client's is kept for its data connections, up to 16 KiB of it.
+#[test]
+fn a_certificate_that_is_too_long() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "");
+    let of = |names: usize| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names: Vec<String> = (0..names)
+            .map(|name| format!("a-rather-long-name-{name:05}"))
+            .collect();
+        let params = rcgen::CertificateParams::new(names).unwrap();
+        tls::Pair {
+            certificate: params.self_signed(&key).unwrap().der().clone(),
+            key: key.serialize_der(),
+            pem: String::new(),
+            key_pem: String::new(),
+        }
+    };
+    let long = of(500);
+    assert!((12_000..16_000).contains(&long.certificate.len()));
+    let mut client = Ftps::alice(offer(BOTH, Some(&long)));
+    assert_eq!(client.fetch("RETR f"), b"hello world\n");
+    let longer = of(700);
+    assert!(longer.certificate.len() > 16 * 1024);
+    let mut client = Ftps::upgrade(offer(TLS13, Some(&longer)));
+    assert_eq!(client.reply(), "");
+    logged(&host, "TLS: the client's certificate is too long");
 }
 
 #[test]
@@ -345,6 +398,32 @@ fn uploads_of_clients_that_do_not_read() {
     }
 }
 
+/// What is protected has a rate and a longest silence like anything else.
+#[test]
+fn rates_and_stalls() {
+    let host = Host::new();
+    let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    host.file("/home/alice/big", &bytes);
+    let server = start(&host, "local_max_rate=200000\n");
+    let mut c = Ftps::alice(offer(BOTH, None));
+    let begun = Instant::now();
+    assert_eq!(c.fetch("RETR big"), bytes);
+    let down = begun.elapsed();
+    assert_eq!(c.store("STOR up", &bytes), "226 Transfer complete.");
+    let up = begun.elapsed() - down;
+    assert_eq!(host.read("/home/alice/up"), bytes);
+    // Two seconds' worth; the first piece may be free (reference 9.7).
+    let least = Duration::from_millis(1200);
+    assert!(down >= least && up >= least, "{down:?} {up:?}");
+    drop((c, server));
+    let _server = start(&host, "data_connection_timeout=1\n");
+    let mut c = Ftps::alice(offer(BOTH, None));
+    let mut stream = c.begin("STOR up");
+    stream.write_all(b"and no more").unwrap();
+    stream.flush().unwrap();
+    c.next("421 Data timeout. Reconnect. Sorry.");
+}
+
 /// An upload whose end is not announced may be cut off (attacks B-098).
 #[test]
 fn cut_off_uploads() {
@@ -359,6 +438,9 @@ fn cut_off_uploads() {
         let end = client.reply();
         assert!(end.starts_with(expected), "{lines}: {end}");
         assert_eq!(host.read("/home/alice/part"), b"half");
+        if host.ours() && lines.is_empty() {
+            logged(&host, "upload: its end was not announced (close_notify)");
+        }
         // Within a record there is no end, whatever the option says.
         let mut stream = client.begin("STOR part");
         stream.write_all(b"half").unwrap();
@@ -479,6 +561,71 @@ fn certificates_of_clients() {
     assert_eq!(client.fetch("RETR f"), b"hello world\n");
 }
 
+/// The certificate of a client that an authority vouches for, whose own is in /etc/ca.pem.
+fn vouched_for(host: &Host) -> tls::Pair {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).unwrap();
+    host.write("/etc/ca.pem", &authority.pem());
+    let issuer = rcgen::Issuer::from_params(&params, &key);
+    let own = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    tls::Pair {
+        certificate: certificate.der().clone(),
+        key: own.serialize_der(),
+        pem: String::new(),
+        key_pem: String::new(),
+    }
+}
+
+/// Who demands a certificate asks for it: the original does not, and takes everybody (reference 1.1, 54).
+#[test]
+fn a_certificate_that_is_demanded_is_asked_for() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let good = vouched_for(&host);
+    let lines = "require_cert=YES\nssl_request_cert=NO\n";
+    let enters = |own| std::panic::catch_unwind(|| drop(Ftps::alice(offer(TLS12, own)))).is_ok();
+    let own = tls::pair();
+    {
+        let _server = start(&host, lines);
+        assert!(enters(Some(&own)) && !enters(None));
+    }
+    // It is held against the authorities too.
+    let valid = "validate_cert=YES\nca_certs_file=/etc/ca.pem\n";
+    let _server = start(&host, &format!("{lines}{valid}"));
+    assert!(enters(Some(&good)) && !enters(Some(&own)) && !enters(None));
+}
+
+/// The original of Debian 12 does not know these options.
+#[test]
+fn versions_that_are_switched_off() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    for (lines, older, newer) in [
+        ("ssl_tlsv12=NO\n", false, true),
+        ("ssl_tlsv13=NO\n", true, false),
+        ("", true, true),
+    ] {
+        let _server = start(&host, lines);
+        for (versions, enters) in [(TLS12, older), (TLS13, newer)] {
+            let tried = std::panic::catch_unwind(|| drop(Ftps::alice(offer(versions, None))));
+            assert_eq!(tried.is_ok(), enters, "{lines}");
+        }
+    }
+    let none = format!("{ON}ssl_tlsv12=NO\nssl_tlsv13=NO\n");
+    let (status, said) = Server::refused(&host, &none);
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("no version of TLS is left"), "{said}");
+}
+
 /// The certificate of a data connection must be that of its control connection (attacks B-156).
 #[test]
 fn another_certificate() {
@@ -506,22 +653,7 @@ fn certificates_that_an_authority_vouches_for() {
     if !host.ours() {
         return;
     }
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).unwrap();
-    host.write("/etc/ca.pem", &authority.pem());
-    let issuer = rcgen::Issuer::from_params(&params, &key);
-    let own = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
-    params.is_ca = rcgen::IsCa::ExplicitNoCa;
-    let certificate = params.signed_by(&own, &issuer).unwrap();
-    let good = tls::Pair {
-        certificate: certificate.der().clone(),
-        key: own.serialize_der(),
-        pem: String::new(),
-        key_pem: String::new(),
-    };
+    let good = vouched_for(&host);
     let _server = start(&host, "validate_cert=YES\nca_certs_file=/etc/ca.pem\n");
     let mut client = Ftps::alice(offer(BOTH, Some(&good)));
     assert_eq!(client.fetch("RETR f"), b"hello world\n");

@@ -380,6 +380,13 @@ fn an_offset_overwrites_the_middle() {
         b"012XX56789\0\0YZ",
         "APPE goes to the end"
     );
+    // Both have used the offset up.
+    c.store("STOR new", b"0123");
+    assert_eq!(host.read("/home/alice/new"), b"0123");
+    c.says("REST 3", "350 Restart position accepted (3).");
+    c.store("STOU", b"u");
+    c.store("STOR new", b"45");
+    assert_eq!(host.read("/home/alice/new"), b"45");
 }
 
 #[test]
@@ -544,6 +551,18 @@ fn a_stalled_upload_times_out() {
     c.closed();
 }
 
+/// What was moved by then is too much to be over in a moment: another thread waits for the rest.
+#[test]
+fn a_large_upload_that_stalls_times_out() {
+    let host = Host::new();
+    let _server = Server::start(&host, "data_connection_timeout=1\n");
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("STOR x");
+    data.stream.write_all(&pattern(400_000)).unwrap();
+    c.next("421 Data timeout. Reconnect. Sorry.");
+    c.closed();
+}
+
 #[test]
 fn a_stalled_download_times_out() {
     let host = Host::new();
@@ -554,6 +573,26 @@ fn a_stalled_download_times_out() {
     let _server = Server::start(&host, "data_connection_timeout=1\n");
     let mut c = Client::alice();
     let (_, _data) = c.begin("RETR huge");
+    c.next("421 Data timeout. Reconnect. Sorry.");
+    c.closed();
+}
+
+/// What lies in the server's own kernel has not arrived: the original calls it a success.
+#[test]
+fn a_download_whose_last_bytes_are_not_taken_times_out() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.file("/home/alice/some", &pattern(12_000));
+    let _server = Server::start(&host, "data_connection_timeout=1\n");
+    let mut c = Client::alice();
+    let listener = c.active();
+    let little = nix::sys::socket::sockopt::RcvBuf;
+    nix::sys::socket::setsockopt(&listener, little, &2304).unwrap();
+    c.send(b"RETR some\r\n");
+    let _data = listener.accept().unwrap();
+    assert_eq!(c.reply().code(), "150");
     c.next("421 Data timeout. Reconnect. Sorry.");
     c.closed();
 }

@@ -249,6 +249,23 @@ fn a_denied_client_has_its_configuration_too() {
     assert!(!host.exists(log::VSFTPD));
 }
 
+/// What a rule asks for and does not get is told in the log of that very session.
+#[test]
+fn what_a_rule_does_not_get_is_logged() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "tcp_wrappers=YES\n");
+    host.write("/etc/hosts.allow", "vsftpd: 127.0.0.1: spawn /bin/true\n");
+    in_from(1);
+    crate::support::wait("the word about it", || {
+        let log = std::fs::read_to_string(log::VSFTPD).unwrap_or_default();
+        log.contains("DEBUG: Client \"127.0.0.1\", \"/etc/hosts.allow:1: ")
+            .then_some(())
+    });
+}
+
 #[test]
 fn limits_come_first() {
     let host = Host::new();

@@ -98,6 +98,13 @@ fn a_broken_upload_is_resumed() {
     c.says("DELE left", "250 Delete operation successful.");
     assert!(!host.exists("/home/alice/.left.uploading"));
     c.says("DELE left", "550 Delete operation failed.");
+    // A link is itself what is deleted, also where it leads to what is not complete.
+    half(&mut c, "STOR goal", "/home/alice/.goal.uploading", b"x").reset();
+    assert_eq!(c.reply().code(), "426");
+    symlink("goal", "/home/alice/leads").unwrap();
+    c.says("DELE leads", "250 Delete operation successful.");
+    assert!(std::fs::symlink_metadata("/home/alice/leads").is_err());
+    assert!(host.exists("/home/alice/.goal.uploading"));
 }
 
 #[test]
@@ -173,9 +180,13 @@ fn rights_are_those_of_a_write() {
     host.mkdir("/home/alice/shut", 0);
     host.file("/home/alice/shut/f", b"old");
     symlink("nowhere-yet", "/home/alice/leads").unwrap();
+    nix::unistd::mkfifo("/home/alice/fifo", nix::sys::stat::Mode::S_IRWXU).unwrap();
+    host.own("/home/alice/fifo", ALICE);
     let _server = Server::start(&host, ON);
     let mut c = Client::alice();
     let no = "553 Could not create file.";
+    c.refused("STOR fifo", no);
+    assert!(!host.exists("/home/alice/.fifo.uploading"));
     c.refused("STOR roots", no);
     c.refused("STOR readonly", no);
     c.refused("STOR d", no);
@@ -254,6 +265,22 @@ fn two_sessions_and_one_name() {
     assert_eq!(host.read("/home/alice/f"), b"second");
 }
 
+/// What lies under the hidden name by the end is another's: it does not get the target's name, and is told to nobody as the upload.
+#[test]
+fn another_file_in_the_partial_s_place_is_not_published() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let data = half(&mut c, "STOR f", PARTIAL, b"new");
+    std::fs::rename(PARTIAL, "/home/alice/moved").unwrap();
+    host.file(PARTIAL, b"foreign");
+    data.write(b" body");
+    c.next("451 Failure writing to local file.");
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    assert_eq!(host.read(PARTIAL), b"foreign");
+    assert_eq!(host.read("/home/alice/moved"), b"new body");
+}
+
 /// Who has waited for another's upload goes on with what that has made of the file, and replaces none of it.
 #[test]
 fn what_waits_for_an_upload_sees_its_file() {
@@ -324,7 +351,11 @@ fn anonymous_clients_replace_nothing() {
     std::fs::remove_file("/srv/ftp/incoming/race").unwrap();
     assert_eq!(c.store("STOR incoming/race", b"again").code(), "226");
     assert_eq!(host.read("/srv/ftp/incoming/race"), b"again");
-    let _ = FTP;
+    // Its own file neither, and not only in the end.
+    host.write("/srv/ftp/incoming/own", "own");
+    host.own("/srv/ftp/incoming/own", FTP);
+    c.refused("STOR incoming/own", "553 Could not create file.");
+    assert_eq!(host.read("/srv/ftp/incoming/own"), b"own");
 }
 
 #[test]

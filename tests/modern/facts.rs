@@ -290,6 +290,28 @@ fn rights_of_anonymous_clients() {
     assert_eq!(perm(&mlsd(&mut c, "MLSD")[&b"pub"[..]]), "e");
 }
 
+/// A directory that not everybody may read is listed to guests by no command (anon_world_readable_only).
+#[test]
+fn a_directory_that_guests_may_not_list() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    host.mode("/srv/ftp/pub", 0o751);
+    let mut c = Client::anonymous();
+    c.refused("MLSD pub", "550 Failed to open directory.");
+    c.says("CWD pub", "250 Directory successfully changed.");
+    c.refused("MLSD", "550 Failed to open directory.");
+    host.mode("/srv/ftp/pub", 0o755);
+    assert!(mlsd(&mut c, "MLSD").contains_key(&b"file"[..]));
+    // It may be said of its group, and is that of the server's account.
+    host.mode("/srv/ftp/pub", 0o750);
+    std::os::unix::fs::chown("/srv/ftp/pub", None, Some(105)).unwrap();
+    c.refused("MLSD", "550 Failed to open directory.");
+    drop(server);
+    let _server = Server::start(&host, "anon_world_readable_only=NO\n");
+    let mut c = Client::anonymous();
+    assert!(mlsd(&mut c, "MLSD pub").contains_key(&b"file"[..]));
+}
+
 #[test]
 fn sticky_and_foreign_files() {
     let host = Host::new();

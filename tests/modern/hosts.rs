@@ -101,6 +101,21 @@ fn replies() {
     c.closed();
 }
 
+/// A user list that was read for the settings before is not asked for those of a host.
+#[test]
+fn each_has_its_own_user_list() {
+    let host = host(&[("a.example", "userlist_file=/etc/others\n")]);
+    host.write("/etc/list", "alice\n");
+    host.write("/etc/others", "bob\n");
+    let lists = "userlist_enable=YES\nuserlist_file=/etc/list\n";
+    let _server = Server::start(&host, &format!("{ON}{lists}"));
+    let mut c = Client::connect();
+    c.says("USER alice", "530 Permission denied.");
+    assert_eq!(c.cmd("HOST a.example").code(), "220");
+    c.says("USER bob", "530 Permission denied.");
+    c.login("alice");
+}
+
 #[test]
 fn each_has_its_own_settings() {
     let host = host(&[
@@ -261,6 +276,9 @@ fn certificates_by_name() {
     // HOST in clear, and TLS without a name: the host's.
     let c = secured(&[("HOST a.example", "220 A.")], "127.0.0.1").unwrap();
     assert_eq!(shown(&c), a.certificate.to_vec());
+    let mut c = secured(&[("HOST a.example", "220 A.")], "a.example").unwrap();
+    assert_eq!(shown(&c), a.certificate.to_vec());
+    c.login("alice");
     // And with another name: the session ends.
     let mut c = secured(&[("HOST a.example", "220 A.")], "b.example").unwrap();
     assert_eq!(c.reply(), "");

@@ -148,6 +148,15 @@ fn an_option() {
     c.says("MFF UNIX.mode=0644; pub/file", "550 Permission denied.");
     logged("\"MFF refused: anon_other_write_enable=NO\"");
     drop(server);
+    let only = "upload_file={*.txt}\ndownload_file={*.txt}\n";
+    let server = Server::start(&host, only);
+    let mut c = Client::alice();
+    c.refused("STOR a.bin", "550 Permission denied.");
+    logged("\"a.bin refused by upload_file\"");
+    c.refused("RETR f", "550 Permission denied.");
+    logged("\"f refused by download_file\"");
+    c.says("HASH f", "550 Permission denied.");
+    drop(server);
     let server = Server::start(&host, "anon_hash_enable=NO\n");
     Client::anonymous().says("HASH pub/file", "550 Permission denied.");
     logged("\"HASH refused: anon_hash_enable=NO\"");
@@ -308,6 +317,21 @@ fn a_look() {
     guest.passive();
     guest.says("MLSD pub/private", "550 Failed to open directory.");
     logged("\"cannot look at the file or directory: not everybody may read it");
+}
+
+/// Nobody has given a password by then: the line of a failed login does not tell of it.
+#[test]
+fn a_listed_name() {
+    let host = Host::new();
+    host.write("/etc/list", "bob\n");
+    let lines = "userlist_enable=YES\nuserlist_file=/etc/list\ndelay_failed_login=1\n";
+    let _server = Server::start(&host, lines);
+    let begun = std::time::Instant::now();
+    Client::connect().says("USER bob", "530 Permission denied.");
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    logged(
+        "[bob] DEBUG: Client \"127.0.0.1\", \"login refused: the name is in userlist_file /etc/list and userlist_deny=YES: remove it there\"",
+    );
 }
 
 #[test]

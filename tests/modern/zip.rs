@@ -169,6 +169,26 @@ fn over_tls() {
     assert_eq!(c.store("STOR up", &whole[..whole.len() - 1]), DAMAGED);
     assert!(c.store("STOR up", &pack(b"x")).starts_with("226"));
     assert_eq!(host.read("/home/alice/up"), b"x");
+    // A checksum has no data connection that could be protected or compressed.
+    for mode in ["S", "Z"] {
+        c.says(&format!("MODE {mode}"), &format!("200 Mode set to {mode}."));
+        c.says("XCRC f", "250 AF083B2D");
+    }
+}
+
+/// Of a damaged stream no byte is known to be good: none of it stays to be resumed, and what was there before it does.
+#[test]
+fn nothing_stays_of_a_damaged_stream() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let mut c = alice();
+    // Much of it is written before the sum at its end is seen to be wrong.
+    let mut wrong = pack(&mixed(600_000));
+    *wrong.last_mut().unwrap() ^= 1;
+    assert_eq!(c.store("STOR new", &wrong).text(), DAMAGED);
+    assert_eq!(host.read("/home/alice/new"), b"");
+    assert_eq!(c.store("APPE f", &wrong).text(), DAMAGED);
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
 }
 
 #[test]
@@ -195,6 +215,10 @@ fn a_damaged_stream_is_no_success() {
         c.says("NOOP", "200 NOOP ok.");
     }
     crate::logged("FAIL UPLOAD");
+    // Bytes that lie behind were good before.
+    c.says("REST 3", "350 Restart position accepted (3).");
+    assert_eq!(c.store("STOR f", b"no stream").text(), DAMAGED);
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
     // The last stream was damaged, and nothing of it can be resumed; one that broke off can be.
     assert_eq!(host.read("/home/alice/.f.uploading"), b"");
     let short = pack(&mixed(300_000));

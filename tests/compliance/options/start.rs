@@ -224,6 +224,29 @@ fn secure_chroot_dir() {
         assert_eq!(found.to_str(), Some(root));
     }
     oops(&host, "secure_chroot_dir=/srv/none\n", "/srv/none");
+    // Nobody who is there may write to it: the original says so to each client.
+    if host.ours() {
+        for (owner, mode, fits) in [
+            (0, 0o757, false),
+            (NOBODY, 0o755, false),
+            (NOBODY, 0o555, true),
+            (ALICE, 0o755, true),
+            (0, 0o755, true),
+        ] {
+            host.own("/srv/void", owner);
+            host.mode("/srv/void", mode);
+            let line = "secure_chroot_dir=/srv/void\n";
+            if fits {
+                let _server = Server::start(&host, line);
+                Client::alice();
+                continue;
+            }
+            let (status, said) = Server::refused(&host, line);
+            assert_eq!(status.code(), Some(2), "{owner} {mode:o}");
+            let why = "vsftpd: refusing to run with writable root inside chroot(): 'secure_chroot_dir':/srv/void";
+            assert!(said.contains(why), "{said}");
+        }
+    }
 }
 
 /// Whether the processes that speak with a client, before and after login, have a name space other than the master's.
