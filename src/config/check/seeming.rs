@@ -154,9 +154,10 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
     }
 }
 
-/// A FIFO, or what may be a terminal.
+/// A FIFO, or what may be a terminal: those that stand for memory (mem(4), null(4), full(4)) are none.
 fn is_stream(meta: &Metadata) -> bool {
-    meta.file_type().is_fifo() || meta.file_type().is_char_device()
+    let memory = nix::sys::stat::major(meta.rdev()) == 1;
+    meta.file_type().is_fifo() || meta.file_type().is_char_device() && !memory
 }
 
 /// Whether a directory is there; one that cannot be looked at may be.
