@@ -1,5 +1,6 @@
 //! Greeter, worker and helper taken over: what each can do then, on a server as it runs (attacks B-130, B-133, B-135).
 
+use crate::fault::Fault;
 use crate::puppet::{Came, FILTERED, Puppet};
 use crate::sessions::{NOBODY, back_to_base, children, logged_in, session, status};
 use crate::support::host::{ALICE, BOB, FTP};
@@ -172,6 +173,38 @@ fn a_worker_does_not_outlive_its_helper() {
     wait("the session to go", || {
         Server::processes().is_empty().then_some(())
     });
+}
+
+/// Where the kernel has not been told to do it, as in a container with users of its own, master ends what a session has left, and nothing else.
+#[test]
+fn master_ends_a_worker_that_has_no_helper() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\n");
+    let mut other = Client::alice();
+    let before = Server::processes();
+    let fault = Fault::below(server.pid(), "pipe2");
+    let _client = Client::alice();
+    let new = |pid: &i32| !before.contains(pid) && *pid != fault.pid();
+    let (helper, worker) = wait("the session's two processes", || {
+        let all = Server::processes().into_iter().filter(new);
+        let [helper, worker] = all.collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let alice = status(worker, "Uid")?.starts_with(&ALICE.to_string());
+        let dropped = !status(helper, "Uid")?.starts_with('0');
+        (alice && dropped).then_some((helper, worker))
+    });
+    assert!(fault.answered() > 0);
+    drop(fault);
+    Puppet::take(worker).sleep();
+    kill(Pid::from_raw(helper), Signal::SIGKILL).unwrap();
+    wait("the worker to go", || {
+        (Server::processes() == before).then_some(())
+    });
+    other.says("NOOP", "200 NOOP ok.");
+    drop(other);
+    back_to_base(&server);
 }
 
 /// What is on its way between processes is counted by user, and all helpers are one: a worker that asks and asks, and takes no answer, would

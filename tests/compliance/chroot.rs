@@ -257,6 +257,19 @@ fn a_secure_chroot_dir_that_goes_away() {
     Client::alice().says("NOOP", "200 NOOP ok.");
 }
 
+/// Whoever is there without having logged in must find nothing to write to, whatever has become of it since the start.
+#[test]
+fn a_secure_chroot_dir_that_becomes_writable() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    host.mode("/run/vsftpd/empty", 0o777);
+    let mut c = Client::dial();
+    c.next("500 OOPS: vsftpd: refusing to run with writable root inside chroot()");
+    c.ended();
+    host.mode("/run/vsftpd/empty", 0o755);
+    Client::alice().says("NOOP", "200 NOOP ok.");
+}
+
 #[test]
 fn supplementary_groups_count() {
     let host = Host::new();

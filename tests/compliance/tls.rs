@@ -66,6 +66,25 @@ fn under_tls() {
     assert_eq!(client.reply(), "");
 }
 
+/// PROT counts from one data connection to the next, in both directions.
+#[test]
+fn protection_is_taken_back() {
+    let host = Host::new();
+    let _server = start(&host, "force_local_data_ssl=NO\n");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    for _ in 0..2 {
+        client.says("PROT P", "200 PROT now Private.");
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+        client.says("PROT C", "200 PROT now Clear.");
+        let mut stream = client.passive();
+        assert!(client.cmd("RETR f").starts_with("150 "));
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"hello world\n");
+        client.next("226 Transfer complete.");
+    }
+}
+
 #[test]
 fn transfers() {
     for versions in [TLS12, TLS13] {
@@ -126,6 +145,9 @@ fn what_must_be_protected() {
         "530 Non-anonymous sessions must use encryption.",
     );
     client.closed();
+    if host.ours() {
+        logged(&host, "login refused: force_local_logins_ssl=YES");
+    }
     let mut client = Client::anonymous();
     assert_eq!(client.fetch("RETR pub/file"), b"pubfile");
     let mut client = Ftps::upgrade(offer(BOTH, None));
@@ -156,6 +178,9 @@ fn anonymous_logins_that_must_be_protected() {
         let mut client = Client::connect();
         client.says("USER ftp", "530 Anonymous sessions must use encryption.");
         client.closed();
+        if host.ours() {
+            logged(&host, "login refused: force_anon_logins_ssl=YES");
+        }
         let mut client = Ftps::upgrade(offer(BOTH, None));
         client.login("ftp");
         let _waits = client.passive();
@@ -266,6 +291,7 @@ fn injected_commands() {
         assert!(!said.contains("331") && !said.contains("530"), "{said}");
         if host.ours() {
             assert_eq!(said, "421 Nothing may follow AUTH before its reply.\r\n");
+            logged(&host, "commands behind AUTH in clear");
         }
     }
 }

@@ -34,6 +34,7 @@ fn the_old_file_is_whole_until_the_new_one_is() {
     for command in ["LIST -a", "NLST -a", "MLSD"] {
         let text = String::from_utf8(other.fetch(command)).unwrap();
         assert!(!text.contains("uploading"), "{command}: {text}");
+        assert!(text.contains("asc\r\n"), "{command}: {text}");
     }
     other.says("SIZE f", "213 12");
     other.says("MLST .f.uploading", "550 Could not get facts.");
