@@ -175,7 +175,10 @@ fn report(
     Ok(certified.key)
 }
 
-pub fn mistake(telling: &mut Telling<'_>, option: &str, text: String) -> Result<(), Unusable> {
+pub fn mistake(telling: &mut Telling<'_>, option: &str, mut text: String) -> Result<(), Unusable> {
+    if !telling.loaded.is_set(option) {
+        text.push_str(&format!("; {option} is not set"));
+    }
     let why = telling.loaded.mistake(option, text);
     say(telling, &FromKeyholder::Mistake(why.into_bytes()))
 }

@@ -88,7 +88,12 @@ pub fn port(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"PORT command successful. Consider using PASV.");
         }
-        Ok(_) | Err(_) => session.reply(500, b"Illegal PORT command."),
+        refused => {
+            if let Ok(to) = refused {
+                session.misdirected(to);
+            }
+            session.reply(500, b"Illegal PORT command.");
+        }
     }
     Ok(())
 }
@@ -101,7 +106,10 @@ pub fn eprt(session: &mut Session, arg: &[u8]) -> Flow {
             session.data = Data::Active(to);
             session.reply(200, b"EPRT command successful. Consider using EPSV.");
         }
-        Ok(_) => session.reply(500, b"Illegal EPRT command."),
+        Ok(to) => {
+            session.misdirected(to);
+            session.reply(500, b"Illegal EPRT command.");
+        }
         Err(EprtError::Protocol) => session.reply(500, b"Bad EPRT protocol."),
         Err(EprtError::Bad) => session.reply(500, b"Bad EPRT command."),
     }
@@ -191,14 +199,18 @@ impl Session {
             self.reply(425, b"Use PORT or PASV first.");
             return false;
         }
-        let forced = if self.anonymous() {
-            self.config.force_anon_data_ssl
+        let (forced, option) = if self.anonymous() {
+            (self.config.force_anon_data_ssl, "force_anon_data_ssl")
         } else {
-            self.config.force_local_data_ssl
+            (self.config.force_local_data_ssl, "force_local_data_ssl")
         };
         // Protected is never served in clear, whatever has become of the means.
         let broken = self.protect && self.data_side.is_none();
-        if self.config.ssl_enable && forced && !self.protect || broken {
+        let unprotected = self.config.ssl_enable && forced && !self.protect;
+        if unprotected {
+            self.unprotected(option);
+        }
+        if unprotected || broken {
             self.reply(522, b"Data connections must be encrypted.");
             return false;
         }
@@ -245,7 +257,7 @@ impl Session {
             }
             Ok((_, from)) => {
                 self.note(&format!(
-                    "refused a data connection from {}: it is not the client",
+                    "refused a data connection from {}: it is not the client; pasv_promiscuous=YES takes those of any address",
                     from.ip()
                 ));
                 self.reply(425, b"Security: Bad IP connecting.");

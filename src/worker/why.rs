@@ -6,7 +6,7 @@ use super::state::Session;
 use crate::config::ports;
 use crate::sys::socket;
 use nix::errno::Errno;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Reasons remembered as told. A session that meets more has its log full enough.
 const REMEMBERED: usize = 100;
@@ -113,6 +113,26 @@ impl Session {
         self.once(format!(
             "cannot connect to the client for its data: {why}; where a firewall or address translation on its side is the reason, only \
              passive mode works"
+        ));
+    }
+
+    /// That the client names an address that is not its own for active mode, or a port that it cannot have.
+    pub fn misdirected(&mut self, to: SocketAddr) {
+        let address = to.ip();
+        self.once(if to.port() < 1024 {
+            format!("data connection to {address} refused: no port below 1024 is connected to")
+        } else {
+            format!(
+                "data connection to {address} refused: it is not the client's own address; a client behind address translation must use \
+                 passive mode, and port_promiscuous=YES takes any address"
+            )
+        });
+    }
+
+    /// That the client has not asked for TLS on data connections.
+    pub fn unprotected(&mut self, option: &str) {
+        self.once(format!(
+            "data connection refused: {option}=YES, and the client has not asked for TLS on it (PROT P)"
         ));
     }
 

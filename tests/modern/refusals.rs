@@ -1,9 +1,11 @@
 //! What the client is told in general only has its reason in the log, with what an administrator can do.
 
-use super::logged;
-use crate::support::host::FTP;
+use super::{checked, logged};
+use crate::support::client::connect_from;
+use crate::support::host::{BOB, FTP};
 use crate::support::server::output;
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, tls, wait};
+use std::net::{Ipv4Addr, SocketAddr};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
 
@@ -246,4 +248,94 @@ fn a_users_file() {
          until it is mended",
     ];
     assert_eq!(of_users, expected, "{said}");
+}
+
+/// Behind address translation a client names its inner address, and all it is told is that the command is illegal.
+#[test]
+fn a_data_connection_that_is_refused() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let free = "force_local_logins_ssl=NO\n";
+    let _server = Server::start(&host, &format!("{}{free}", tls::ON));
+    let mut c = tls::Ftps::upgrade(tls::offer(tls::BOTH, None));
+    c.login("alice");
+    c.says("PORT 10,1,2,3,9,9", "500 Illegal PORT command.");
+    let why = "refused: it is not the client's own address; a client behind address translation must use passive mode";
+    logged(&format!("\"data connection to 10.1.2.3 {why}"));
+    c.says("EPRT |1|10.1.2.4|3000|", "500 Illegal EPRT command.");
+    logged(&format!("\"data connection to 10.1.2.4 {why}"));
+    c.says("PORT 127,0,0,1,0,22", "500 Illegal PORT command.");
+    logged("\"data connection to 127.0.0.1 refused: no port below 1024");
+    let _waits = c.passive();
+    c.says("RETR f", "522 Data connections must be encrypted.");
+    logged(
+        "\"data connection refused: force_local_data_ssl=YES, and the client has not asked for TLS",
+    );
+    drop(c);
+    let mut c = Client::anonymous();
+    let port = c.epsv();
+    let _stranger = connect_from(
+        "127.0.0.2".parse().unwrap(),
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+    );
+    c.says("RETR pub/file", "425 Security: Bad IP connecting.");
+    logged("it is not the client; pasv_promiscuous=YES takes those of any address");
+}
+
+/// The certificate that is looked for when nobody has named one.
+#[test]
+fn a_certificate_that_nobody_has_named() {
+    let host = Host::new();
+    let (_, said) = Server::refused(&host, "ssl_enable=YES\n");
+    assert!(said.contains("; rsa_cert_file is not set"), "{said}");
+}
+
+/// What most users of vsftpd meet first, before they meet it.
+#[test]
+fn a_writable_root() {
+    let host = Host::new();
+    let jail = "chroot_local_user=YES\n";
+    let told = |lines: &str| checked(&host, &format!("{jail}{lines}")).1;
+    let said = told("");
+    assert!(
+        said.contains("alice may write to /home/alice, the root of the jail"),
+        "{said}"
+    );
+    assert!(
+        said.contains("; so it is for 2 more. Set allow_writeable_chroot=YES"),
+        "{said}"
+    );
+    assert_eq!(told("allow_writeable_chroot=YES\n"), "");
+    assert_eq!(told("local_root=/srv/ftp\n"), "");
+    assert_eq!(checked(&host, "").1, "");
+    // Who is kept, and who may log in.
+    host.write("/etc/list", "alice\r\ncarl\nnoshell\n");
+    let said = told("chroot_list_enable=YES\nchroot_list_file=/etc/list\n");
+    assert!(said.contains("bob may write to /home/bob,"), "{said}");
+    assert!(!said.contains(" more."), "{said}");
+    let users = "userlist_enable=YES\nuserlist_file=/etc/list\n";
+    assert!(told(users).contains("bob may write"), "{users}");
+    let said = told(&format!("{users}userlist_deny=NO\n"));
+    assert!(said.contains("alice may write"), "{said}");
+    // Where they are kept.
+    host.mkdir("/srv/bob", 0);
+    host.mkdir("/srv/alice", BOB);
+    let own = "user_sub_token=$USER\nlocal_root=/srv/$USER\n";
+    assert_eq!(told(own), "");
+    host.own("/srv/bob", BOB);
+    assert!(
+        told(own).contains("bob may write to /srv/bob,"),
+        "{}",
+        told(own)
+    );
+    for home in ["/home/alice", "/home/alice/d", "/home/bob"] {
+        host.own(home, 0);
+    }
+    assert_eq!(told(""), "");
+    host.mode("/home/bob", 0o777);
+    assert!(
+        told("").contains("bob may write to /home/bob,"),
+        "{}",
+        told("")
+    );
 }
