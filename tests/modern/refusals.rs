@@ -339,3 +339,31 @@ fn a_writable_root() {
         told("")
     );
 }
+
+/// A camera or a scanner that sends the same name again.
+#[test]
+fn an_upload_that_would_replace_a_file() {
+    let host = Host::new();
+    let _server = Server::start(&host, "anon_upload_enable=YES\n");
+    let mut c = Client::anonymous();
+    c.store("STOR incoming/scan.pdf", b"1");
+    let mut c = Client::anonymous();
+    let _waits = c.passive();
+    c.says("STOR incoming/scan.pdf", "553 Could not create file.");
+    logged(
+        "\"cannot create the file: File exists; anon_other_write_enable=YES lets these clients replace it\"",
+    );
+}
+
+/// The file of another distribution includes what is not there.
+#[test]
+fn a_pam_file_that_cannot_be_understood() {
+    let host = Host::new();
+    host.write("/etc/pam.d/vsftpd", "@include common-auth\n");
+    let _server = Server::start(&host, "");
+    Client::connect().script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "530 Login incorrect."),
+    ]);
+    logged("(pam_start, code 26); that file, or one that it includes, is not there");
+}

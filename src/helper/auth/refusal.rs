@@ -27,6 +27,10 @@ pub fn reason(asked: &Asked<'_>, refused: Refused) -> Reason {
         reason.push_str(&format!(
             "; there is no /etc/pam.d/{shown}: create it or set pam_service_name"
         ));
+    } else if step == "pam_start" {
+        reason.push_str(
+            "; that file, or one that it includes, is not there or cannot be understood: the system's log may say which",
+        );
     } else if code == MODULE_UNKNOWN {
         reason.push_str("; a module that this file names is not installed or cannot be loaded");
     } else if matches!(code, SERVICE_ERR | SYSTEM_ERR | AUTHINFO_UNAVAIL) {
