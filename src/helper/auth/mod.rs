@@ -14,7 +14,7 @@ use crate::reader::Who;
 use crate::sys::account::{self, Account};
 use crate::sys::confine::{self, Fences};
 use crate::sys::pam::{Pam, Refused};
-use crate::sys::process::Ended;
+use crate::sys::process::{self, Ended};
 use crate::wire::{AuthReply, Channel, ToAuth};
 use nix::sys::resource::Resource;
 use nix::unistd::Pid;
@@ -116,6 +116,7 @@ type Asks = Channel<AuthReply, ToAuth>;
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
 pub fn answer(prepared: &Prepared, asked: Asked<'_>, mut channel: Asks) {
+    process::silence_modules();
     match Pam::load() {
         Ok(Some(library)) => return answer_by(&library, asked, channel),
         Ok(None) => {}
