@@ -48,7 +48,10 @@ impl Telling<'_> {
         self.master.send(message).map_err(|_| Unusable)
     }
 
-    fn mistake(&mut self, option: &str, text: String) -> Result<(), Unusable> {
+    fn mistake(&mut self, option: &str, mut text: String) -> Result<(), Unusable> {
+        if !self.loaded.is_set(option) {
+            text.push_str(&format!("; {option} is not set"));
+        }
         let why = self.loaded.mistake(option, text);
         self.say(&FromReader::Mistake(why.into_bytes()))
     }

@@ -390,6 +390,11 @@ pub fn silence(keep: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Standard output as standard input: where modules of PAM run, whose words are for nobody, and wait for nobody who reads them.
+pub fn silence_modules() {
+    let _ = nix::unistd::dup2_stdout(std::io::stdin());
+}
+
 /// Standard output and error as standard input: for a session, which has nobody to speak to there.
 pub fn silence_session() {
     // Standard input is /dev/null since master started; a failure leaves the descriptor as it was, which harms nothing.

@@ -253,7 +253,7 @@ impl Session {
             }
             Ok((_, from)) => {
                 self.note(&format!(
-                    "refused a data connection from {}: it is not the client",
+                    "refused a data connection from {}: it is not the client; pasv_promiscuous=YES takes those of any address",
                     from.ip()
                 ));
                 self.reply(425, b"Security: Bad IP connecting.");

@@ -30,6 +30,8 @@ impl Session {
     pub fn uncreated(&mut self, why: Errno) {
         let cure = if matches!(why, Errno::EACCES | Errno::EPERM) {
             "; look at the owner and mode of the directory and of a file that is there, and at SELinux or AppArmor"
+        } else if why == Errno::EEXIST && self.anonymous() {
+            "; anon_other_write_enable=YES lets these clients replace it"
         } else {
             cure(why)
         };

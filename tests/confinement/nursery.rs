@@ -450,3 +450,15 @@ fn new_settings_have_a_new_nursery() {
     gone(first);
     assert_ne!(server.nursery(), first);
 }
+
+/// What modules of PAM print is for nobody, wherever standard output leads: a log, or a pipe that nobody reads.
+#[test]
+fn modules_have_no_standard_output() {
+    let host = slow();
+    let server = Server::start(&host, "");
+    let (_client, _, auth) = asking(&server);
+    for pid in [server.nursery(), auth] {
+        let output = fs::read_link(format!("/proc/{pid}/fd/1")).unwrap();
+        assert_eq!(output.to_str(), Some("/dev/null"));
+    }
+}

@@ -43,3 +43,15 @@ fn logged(text: &str) -> String {
         log.contains(text).then_some(log)
     })
 }
+
+/// What `--check` says of these lines, and its exit status.
+fn checked(host: &support::Host, lines: &str) -> (Option<i32>, String) {
+    let base = support::server::BASE;
+    host.write(support::host::CONFIG, &format!("{base}{lines}"));
+    let output = std::process::Command::new(support::host::PROGRAM)
+        .args(["--check", support::host::CONFIG])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}

@@ -1,24 +1,13 @@
 //! What a distribution's own vsftpd has left works as it did there.
 
-use crate::support::host::{BOB, CONFIG, PROGRAM};
+use super::checked;
+use crate::support::host::{BOB, CONFIG};
 use crate::support::server::{BASE, output};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
-use std::process::Command;
-
-/// What `--check` says of these lines, and its exit status.
-fn checked(host: &Host, lines: &str) -> (Option<i32>, String) {
-    host.write(CONFIG, &format!("{BASE}{lines}"));
-    let output = Command::new(PROGRAM)
-        .args(["--check", CONFIG])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
-}
 
 fn mode(path: &str) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o7777

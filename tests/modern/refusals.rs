@@ -1,9 +1,11 @@
 //! What the client is told in general only has its reason in the log, with what an administrator can do.
 
-use super::logged;
-use crate::support::host::FTP;
+use super::{checked, logged};
+use crate::support::client::connect_from;
+use crate::support::host::{BOB, FTP};
 use crate::support::server::output;
 use crate::support::{Client, Host, Server, tls, wait};
+use std::net::{Ipv4Addr, SocketAddr};
 
 const GUESTS: &str = "guest_enable=YES\nguest_username=ftp\n";
 
@@ -435,4 +437,104 @@ fn a_users_file() {
          until it is mended",
     ];
     assert_eq!(of_users, expected, "{said}");
+}
+
+#[test]
+fn a_data_connection_of_a_stranger() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::anonymous();
+    let port = c.epsv();
+    let _stranger = connect_from(
+        "127.0.0.2".parse().unwrap(),
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+    );
+    c.says("RETR pub/file", "425 Security: Bad IP connecting.");
+    logged("it is not the client; pasv_promiscuous=YES takes those of any address");
+}
+
+/// The certificate that is looked for when nobody has named one.
+#[test]
+fn a_certificate_that_nobody_has_named() {
+    let host = Host::new();
+    let (_, said) = Server::refused(&host, "ssl_enable=YES\n");
+    assert!(said.contains("; rsa_cert_file is not set"), "{said}");
+}
+
+/// What most users of vsftpd meet first, before they meet it.
+#[test]
+fn a_writable_root() {
+    let host = Host::new();
+    let jail = "chroot_local_user=YES\n";
+    let told = |lines: &str| checked(&host, &format!("{jail}{lines}")).1;
+    let said = told("");
+    assert!(
+        said.contains("alice may write to /home/alice, the root of the jail"),
+        "{said}"
+    );
+    assert!(
+        said.contains("; so it is for 2 more. Set allow_writeable_chroot=YES"),
+        "{said}"
+    );
+    assert_eq!(told("allow_writeable_chroot=YES\n"), "");
+    assert_eq!(told("local_root=/srv/ftp\n"), "");
+    assert_eq!(checked(&host, "").1, "");
+    // Who is kept, and who may log in.
+    host.write("/etc/list", "alice\r\ncarl\nnoshell\n");
+    let said = told("chroot_list_enable=YES\nchroot_list_file=/etc/list\n");
+    assert!(said.contains("bob may write to /home/bob,"), "{said}");
+    assert!(!said.contains(" more."), "{said}");
+    let users = "userlist_enable=YES\nuserlist_file=/etc/list\n";
+    assert!(told(users).contains("bob may write"), "{users}");
+    let said = told(&format!("{users}userlist_deny=NO\n"));
+    assert!(said.contains("alice may write"), "{said}");
+    // Where they are kept.
+    host.mkdir("/srv/bob", 0);
+    host.mkdir("/srv/alice", BOB);
+    let own = "user_sub_token=$USER\nlocal_root=/srv/$USER\n";
+    assert_eq!(told(own), "");
+    host.own("/srv/bob", BOB);
+    assert!(
+        told(own).contains("bob may write to /srv/bob,"),
+        "{}",
+        told(own)
+    );
+    for home in ["/home/alice", "/home/alice/d", "/home/bob"] {
+        host.own(home, 0);
+    }
+    assert_eq!(told(""), "");
+    host.mode("/home/bob", 0o777);
+    assert!(
+        told("").contains("bob may write to /home/bob,"),
+        "{}",
+        told("")
+    );
+}
+
+/// A camera or a scanner that sends the same name again.
+#[test]
+fn an_upload_that_would_replace_a_file() {
+    let host = Host::new();
+    let _server = Server::start(&host, "anon_upload_enable=YES\n");
+    let mut c = Client::anonymous();
+    c.store("STOR incoming/scan.pdf", b"1");
+    let mut c = Client::anonymous();
+    let _waits = c.passive();
+    c.says("STOR incoming/scan.pdf", "553 Could not create file.");
+    logged(
+        "\"cannot create the file: File exists; anon_other_write_enable=YES lets these clients replace it\"",
+    );
+}
+
+/// The file of another distribution includes what is not there.
+#[test]
+fn a_pam_file_that_cannot_be_understood() {
+    let host = Host::new();
+    host.write("/etc/pam.d/vsftpd", "@include common-auth\n");
+    let _server = Server::start(&host, "");
+    Client::connect().script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "530 Login incorrect."),
+    ]);
+    logged("(pam_start, code 26); that file, or one that it includes, is not there");
 }

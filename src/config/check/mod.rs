@@ -1,5 +1,6 @@
 //! The rules between options, and between options and the host; all violations at once; runs in the reader, without rights.
 
+mod jails;
 mod network;
 mod seeming;
 mod users;
@@ -68,6 +69,7 @@ pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     certificates(&mut found);
     launching(view, &mut found);
     passive_mode(&mut found);
+    jails::jails(view, &mut found);
     lists(view, &mut found);
     seeming::seeming(view, &mut found);
     users::users(view, &mut found);

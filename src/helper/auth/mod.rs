@@ -14,7 +14,7 @@ use crate::reader::Who;
 use crate::sys::account::{self, Account};
 use crate::sys::confine::{self, Fences};
 use crate::sys::pam::{Pam, Refused};
-use crate::sys::process::Ended;
+use crate::sys::process::{self, Ended};
 use crate::sys::title;
 use crate::wire::{AuthReply, Channel, ToAuth};
 use nix::sys::resource::Resource;
@@ -146,6 +146,7 @@ impl Asked {
 
 /// Checks a password, looks up whom it belongs to, and says so; with `session_support` comes back only when the session is over.
 pub fn answer(prepared: &Prepared, helper: Pid, mut channel: Asks) {
+    process::silence_modules();
     let Some(asked) = Asked::hear(&mut channel, prepared.reader(), helper) else {
         return;
     };

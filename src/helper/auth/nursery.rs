@@ -90,6 +90,7 @@ pub fn wanted(prepared: &Prepared) -> bool {
 pub fn run(prepared: &Prepared, asks: Channel<Silence, ToNursery>, master: Pid) -> i32 {
     // As helper does it: auth is to find what it would find as its child.
     let _ = nix::unistd::setsid();
+    process::silence_modules();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
     if confine::die_with(master).is_err() {

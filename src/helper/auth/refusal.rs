@@ -27,10 +27,14 @@ pub fn reason(asked: &Asked, refused: Refused) -> Reason {
         reason.push_str(&format!(
             "; there is no /etc/pam.d/{shown}: create it or set pam_service_name"
         ));
+    } else if step == "pam_start" {
+        reason.push_str(
+            "; that file, or one that it includes, is not there or cannot be understood: the system's log may say which",
+        );
     } else if code == MODULE_UNKNOWN {
         reason.push_str("; a module that this file names is not installed or cannot be loaded");
     } else if matches!(code, SERVICE_ERR | SYSTEM_ERR | AUTHINFO_UNAVAIL) {
-        reason.push_str("; a module of that file failed, for want of its database perhaps: the system's log may say which");
+        reason.push_str("; a module of that file failed, for want of its database perhaps (pam_userdb adds .db to the name by itself): the system's log may say which");
     } else if step == "pam_authenticate" {
         reason.push_str("; a wrong password, an unknown user, or a rule such as pam_shells or pam_listfile in that file");
     } else if step == "pam_open_session" {
