@@ -30,6 +30,7 @@ pub mod options;
 pub mod ports;
 mod print;
 mod text;
+pub mod token;
 pub mod value;
 mod view;
 

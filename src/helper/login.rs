@@ -8,12 +8,13 @@ use super::per_user;
 use super::prepared::{Held, Prepared};
 use super::toll::Toll;
 use crate::config::Config;
+use crate::config::token::substitute;
 use crate::reader::{ANONYMOUS, GUEST};
 use crate::sys::account::Account;
 use crate::wire::{AuthReply, BeforeLoginReply, Report};
 use crate::worker::{Class, Rules, Verdict};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -402,32 +403,6 @@ fn chrooted(config: &Config, name: &[u8]) -> Result<bool, Refusal> {
     let what = "could not read chroot() list file";
     let listed = config.chroot_list_enable && is_listed(what, &config.chroot_list_file, name)?;
     Ok(config.chroot_local_user != listed)
-}
-
-/// `user_sub_token` in a path, replaced by the login name (reference §6.5).
-fn substitute(config: &Config, path: &OsStr, name: &[u8]) -> OsString {
-    let token = config.user_sub_token.as_deref().unwrap_or_default();
-    if token.is_empty() {
-        return path.to_owned();
-    }
-    // A name is one part of a path, never a way to another directory.
-    let name = if name.contains(&b'/') || matches!(name, b"." | b"..") {
-        b"_"
-    } else {
-        name
-    };
-    let mut out = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        if let Some(behind) = rest.strip_prefix(token.as_bytes()) {
-            out.extend_from_slice(name);
-            rest = behind;
-        } else {
-            out.push(*first);
-            rest = behind;
-        }
-    }
-    OsString::from_vec(out)
 }
 
 /// What somebody who is not logged in is told of what went wrong: the original's words without the name behind them (reference

@@ -3,6 +3,7 @@
 use super::Found;
 use crate::config::Config;
 use crate::config::text::shown;
+use crate::config::token::substitute;
 use crate::config::view::{How, View};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -84,39 +85,19 @@ fn account(line: &[u8]) -> Option<Account<'_>> {
 
 /// Where the user is kept (reference §5.3).
 fn root(config: &Config, account: &Account<'_>) -> PathBuf {
-    let token = config.user_sub_token.as_deref().map(OsStr::as_bytes);
-    let own = |text: &[u8]| match token {
-        Some(token) if !token.is_empty() => replaced(text, token, account.name),
-        Some(_) | None => text.to_vec(),
-    };
-    let home = own(account.home);
-    let part = home.windows(3).position(|part| part == b"/./");
+    let own = |path: &OsStr| substitute(config, path, account.name);
+    let home = own(OsStr::from_bytes(account.home));
+    let bytes = home.as_bytes();
+    let part = bytes.windows(3).position(|part| part == b"/./");
     if let Some(at) = part.filter(|_| config.passwd_chroot_enable) {
-        return PathBuf::from(OsStr::from_bytes(home.get(..at).unwrap_or_default()));
+        return PathBuf::from(OsStr::from_bytes(bytes.get(..at).unwrap_or_default()));
     }
-    let home = Path::new(OsStr::from_bytes(&home));
-    let below = config
-        .local_root
-        .as_deref()
-        .map(|root| own(root.as_bytes()));
     // An absolute one takes the place of the home.
-    below.map_or(home.to_owned(), |below| {
-        home.join(OsStr::from_bytes(&below))
-    })
-}
-
-fn replaced(text: &[u8], token: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.windows(token.len()).position(|part| part == token) {
-        out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        out.extend_from_slice(name);
-        rest = rest
-            .get(at.saturating_add(token.len())..)
-            .unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-    out
+    let below = config.local_root.as_deref().map(own);
+    below.map_or_else(
+        || PathBuf::from(&home),
+        |below| Path::new(&home).join(below),
+    )
 }
 
 /// Whether its mode lets the user write, as owner or as anybody; groups are not looked up.

@@ -10,8 +10,11 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-/// Some 500 names of usual length: what the kernel has touched to tell them is still in the processor's cache when their facts are asked for.
-const BUFFER: usize = 16 * 1024;
+/// Room for names alone, some 4,000 of usual length.
+const NAMES: usize = 128 * 1024;
+
+/// Room for names whose facts are asked for, some 500: what the kernel has touched to tell them is still in the processor's cache then.
+const LOOKED_AT: usize = 16 * 1024;
 
 /// An open directory.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Dir {
         mut wanted: impl FnMut(&[u8]) -> bool,
         mut see: impl FnMut(&[u8], Option<Meta>),
     ) -> Result<()> {
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; if want_stat { LOOKED_AT } else { NAMES }];
         lseek(&self.fd, 0, Whence::SeekSet)?;
         while go_on() {
             let filled = getdents64(self.fd.as_fd(), &mut buffer)?;
