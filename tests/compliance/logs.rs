@@ -495,24 +495,35 @@ fn the_reason_comes_with_its_cure() {
     });
 }
 
+/// A disk without room, at /small.
+fn full_disk(host: &Host) {
+    host.mkdir("/small", 0);
+    crate::support::host::tmpfs("/small", "mode=755,size=8k");
+    let _ = std::fs::write("/small/full", [0; 16384]);
+}
+
+/// Whoever started the server is told that a log has not taken everything.
+fn missing_in(option: &str) {
+    let word =
+        format!("127.0.0.1 lines of this session are missing in {option}: No space left on device");
+    wait("the word about it", || {
+        let said = crate::support::server::output();
+        said.contains(&word).then_some(())
+    });
+}
+
 #[test]
 fn a_log_that_takes_nothing_is_told() {
     if !crate::support::ours() {
         return;
     }
     let host = Host::new();
-    host.mkdir("/small", 0);
-    crate::support::host::tmpfs("/small", "mode=755,size=8k");
-    let _ = std::fs::write("/small/full", [0; 16384]);
+    full_disk(&host);
     let lines = "vsftpd_log_file=/small/v.log\nwrite_enable=YES\n";
     let _server = Server::start(&host, lines);
     let mut c = Client::alice();
     c.says("MKD x", "257 \"/home/alice/x\" created");
-    wait("the word about it", || {
-        let said = crate::support::server::output();
-        said.contains("127.0.0.1 lines of this session are missing in vsftpd_log_file: No space left on device")
-            .then_some(())
-    });
+    missing_in("vsftpd_log_file");
 }
 
 /// The log of transfers is another file: what it does not take is told of it.
@@ -522,18 +533,10 @@ fn a_log_of_transfers_that_takes_nothing_is_told() {
         return;
     }
     let host = Host::new();
-    host.mkdir("/small", 0);
-    crate::support::host::tmpfs("/small", "mode=755,size=8k");
-    let _ = std::fs::write("/small/full", [0; 16384]);
+    full_disk(&host);
     let _server = Server::start(&host, "xferlog_std_format=YES\nxferlog_file=/small/x.log\n");
     assert_eq!(Client::alice().store("STOR x", b"x").code(), "226");
-    wait("the word about it", || {
-        let said = crate::support::server::output();
-        said.contains(
-            "127.0.0.1 lines of this session are missing in xferlog_file: No space left on device",
-        )
-        .then_some(())
-    });
+    missing_in("xferlog_file");
 }
 
 /// Where nothing is refused there is nothing to explain; and what the log has is not said a second time.

@@ -861,6 +861,19 @@ fn abor_as_urgent_data_stops_a_download() {
     c.says("NOOP", "200 NOOP ok.");
 }
 
+/// Begins an upload, and ends it by an ABOR as urgent data.
+fn break_off(host: &Host, c: &mut Client) {
+    let (_, mut data) = c.begin("STOR part");
+    data.stream.write_all(b"abc").unwrap();
+    wait("the bytes to arrive", || {
+        (host.read("/home/alice/part") == b"abc").then_some(())
+    });
+    c.urgent(b"\xff\xf4\xff");
+    c.send(b"\xf2ABOR\r\n");
+    c.next("426 Failure reading network stream.");
+    c.next("226 ABOR successful.");
+}
+
 /// `cmds_denied` and `cmds_allowed` are asked between transfers only: what ends one is none of the commands they are about.
 #[test]
 fn abor_that_is_denied_stops_a_transfer() {
@@ -872,15 +885,7 @@ fn abor_that_is_denied_stops_a_transfer() {
         let _server = Server::start(&host, &format!("async_abor_enable=YES\n{denied}"));
         let mut c = Client::alice();
         c.says("ABOR", "550 Permission denied.");
-        let (_, mut data) = c.begin("STOR part");
-        data.stream.write_all(b"abc").unwrap();
-        wait("the bytes to arrive", || {
-            (host.read("/home/alice/part") == b"abc").then_some(())
-        });
-        c.urgent(b"\xff\xf4\xff");
-        c.send(b"\xf2ABOR\r\n");
-        c.next("426 Failure reading network stream.");
-        c.next("226 ABOR successful.");
+        break_off(&host, &mut c);
         c.says("ABOR", "550 Permission denied.");
         std::fs::remove_file("/home/alice/part").unwrap();
     }
@@ -891,15 +896,7 @@ fn abor_as_urgent_data_stops_an_upload() {
     let host = Host::new();
     let _server = Server::start(&host, "async_abor_enable=YES\n");
     let mut c = Client::alice();
-    let (_, mut data) = c.begin("STOR part");
-    data.stream.write_all(b"abc").unwrap();
-    wait("the bytes to arrive", || {
-        (host.read("/home/alice/part") == b"abc").then_some(())
-    });
-    c.urgent(b"\xff\xf4\xff");
-    c.send(b"\xf2ABOR\r\n");
-    c.next("426 Failure reading network stream.");
-    c.next("226 ABOR successful.");
+    break_off(&host, &mut c);
     c.says("ABOR", "225 No transfer to ABOR.");
 }
 
