@@ -127,9 +127,9 @@ impl Master {
                 trouble.over("processes are made again");
             }
             Err(error) => {
-                parcel
-                    .iter()
-                    .for_each(|client| client.last_word(helper::BUSY));
+                if let Some(client) = parcel {
+                    client.last_word(helper::BUSY);
+                }
                 let advice = "clients are told 421; raise the limit of processes (TasksMax, pids.max, kernel.pid_max) or memory";
                 trouble.say("cannot make a process for a client", &error, advice);
             }

@@ -25,8 +25,7 @@ const LINKS: usize = 8;
 pub fn open(path: &OsStr) -> io::Result<File> {
     let mut place = PathBuf::from(path);
     for _ in 0..LINKS {
-        let mut given = false;
-        let file = match append_to(&place, !given) {
+        let (file, given) = match append_to(&place, true) {
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
                 let link = link(&place)?;
                 // One of /proc is no path to follow but a file this process has, and nobody can have put another one there.
@@ -35,14 +34,12 @@ pub fn open(path: &OsStr) -> io::Result<File> {
                     place = place.parent().unwrap_or(Path::new("/")).join(target);
                     continue;
                 }
-                given = true;
-                append_to(&place, !given)?
+                (append_to(&place, false)?, true)
             }
-            opened => opened?,
+            opened => (opened?, false),
         };
         let meta = nix::sys::stat::fstat(&file)?;
-        let fifo = meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
-        let stream = fifo || file.is_terminal();
+        let stream = is(&meta, SFlag::S_IFIFO) || file.is_terminal();
         if !stream || !given && !is_own(&meta) {
             regular(&meta)?;
         }
@@ -75,12 +72,16 @@ fn is_own(meta: &FileStat) -> bool {
     meta.st_uid == nix::unistd::geteuid().as_raw()
 }
 
+fn is(meta: &FileStat, kind: SFlag) -> bool {
+    meta.st_mode & SFlag::S_IFMT.bits() == kind.bits()
+}
+
 /// Makes sure that a file is a regular one, or /dev/null.
 ///
 /// # Errors
 /// `InvalidInput`: it is none.
 pub fn regular(meta: &FileStat) -> io::Result<()> {
-    if meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() || is_null(meta) {
+    if is(meta, SFlag::S_IFREG) || is_null(meta) {
         return Ok(());
     }
     let text = "not a regular file";
@@ -89,8 +90,7 @@ pub fn regular(meta: &FileStat) -> io::Result<()> {
 
 /// Whether a file is /dev/null (null(4)): settings name it for "none".
 pub fn is_null(meta: &FileStat) -> bool {
-    let device = meta.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits();
-    device && meta.st_rdev == nix::sys::stat::makedev(1, 3)
+    is(meta, SFlag::S_IFCHR) && meta.st_rdev == nix::sys::stat::makedev(1, 3)
 }
 
 /// Appends one line; under the whole-file lock the original takes, if somebody else keeps it no longer than `lock`. Else it is given up: a

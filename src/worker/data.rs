@@ -436,13 +436,17 @@ impl Session {
 
 /// Whether the peer of a connection has closed its side by now.
 fn closed(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, socket::PEER_ENDED)];
-    socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
+    shows(fd, socket::PEER_ENDED)
 }
 
 /// Whether nothing can go over a connection any more, in either direction.
 pub fn hung_up(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::empty())];
+    shows(fd, PollFlags::empty())
+}
+
+/// Whether one of these events is there now, or what poll(2) tells of unasked: POLLHUP, POLLERR.
+fn shows(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
+    let mut fds = [PollFd::new(fd, events)];
     socket::wait(&mut fds, Some(Instant::now())).unwrap_or(true)
 }
 

@@ -139,17 +139,13 @@ fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, O
     {
         return Ok(None);
     }
-    let file = match source(session, path, 0) {
-        Source::Ready(file, _) => file,
-        Source::NoFile => {
-            session.reply(550, b"Failed to open file.");
-            return Ok(None);
-        }
-        Source::Closed(why) => {
-            session.unseen(&why);
-            session.reply(550, b"Failed to open file.");
-            return Ok(None);
-        }
+    let found = source(session, path, 0);
+    if let Source::Closed(why) = &found {
+        session.unseen(why);
+    }
+    let Source::Ready(file, _) = found else {
+        session.reply(550, b"Failed to open file.");
+        return Ok(None);
     };
     if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
         return Ok(None);

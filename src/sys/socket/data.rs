@@ -268,6 +268,7 @@ fn random() -> io::Result<u32> {
         Err(io::Error::last_os_error())
     }
 }
+
 /// Sends what fits without waiting, `None` if nothing does; SIGPIPE never comes.
 ///
 /// # Errors

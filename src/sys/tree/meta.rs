@@ -112,18 +112,6 @@ pub fn kernel_fs<F: AsFd>(file: F) -> bool {
 
 /// Where an open file comes from.
 pub fn keeper_of<F: AsFd>(file: F) -> Keeper {
-    // The same of what has no name there: FUSE, SMB2, CIFS, 9P, Ceph, AFS, GFS2, OCFS2, Lustre.
-    const DISTANT: [i64; 9] = [
-        0x6573_5546,
-        0xfe53_4d42,
-        0xff53_4d42,
-        0x0102_1997,
-        0x00c3_6400,
-        0x5346_414f,
-        0x0116_1970,
-        0x7461_636f,
-        0x0bd0_0bd0,
-    ];
     // Numbers of linux/magic.h that have no name in nix: debugfs, sysfs, securityfs, configfs, selinuxfs, smackfs, bpf, efivarfs,
     // pstore, binfmt_misc, fusectl.
     const OTHERS: [i64; 11] = [
@@ -138,6 +126,18 @@ pub fn keeper_of<F: AsFd>(file: F) -> Keeper {
         0x6165_676c,
         0x4249_4e4d,
         0x6573_5543,
+    ];
+    // The same: FUSE, SMB2, CIFS, 9P, Ceph, AFS, GFS2, OCFS2, Lustre.
+    const DISTANT: [i64; 9] = [
+        0x6573_5546,
+        0xfe53_4d42,
+        0xff53_4d42,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x0116_1970,
+        0x7461_636f,
+        0x0bd0_0bd0,
     ];
     let Ok(found) = fstatfs(file) else {
         return Keeper::Kernel;

@@ -18,7 +18,7 @@ mod walk;
 
 pub use access::{Access, Writable};
 pub use dir::Dir;
-pub use meta::{Keeper, Meta, keeper_of, kernel_fs, meta_of, not_lost};
+pub use meta::{Keeper, Meta, kernel_fs, meta_of, not_lost};
 pub use path::VirtualPath;
 
 use nix::errno::Errno;
@@ -123,7 +123,7 @@ impl Tree {
                 return keeper;
             }
         }
-        let keeper = keeper_of(file);
+        let keeper = meta::keeper_of(file);
         for (dev, _) in known.into_iter().filter(|known| known.1 == keeper) {
             dev.store(meta.dev, Ordering::Relaxed);
         }
