@@ -7,17 +7,16 @@ use super::row::Entry;
 /// Entries in the order in which they were put there.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// Each name, with what the link says behind it if it is one.
+    /// For each entry the lengths of its name and of what the link says if it is one, and then both.
     text: Vec<u8>,
-    slots: Vec<Slot>,
+    /// What else is known of each, if anything is: names alone take a fifth of the memory.
+    facts: Vec<Facts>,
+    count: u32,
 }
 
 /// One entry without its text.
-#[derive(Debug)]
-struct Slot {
-    at: usize,
-    name: u32,
-    target: Option<u32>,
+#[derive(Debug, Clone, Copy, Default)]
+struct Facts {
     mode: u32,
     uid: u32,
     gid: u32,
@@ -26,11 +25,12 @@ struct Slot {
     mtime: i64,
 }
 
-/// What an entry is sorted by, and its slot.
+/// What an entry is sorted by, its number, and where its text begins.
 #[derive(Debug, Clone, Copy)]
 struct Key {
     first: u64,
-    slot: usize,
+    number: u32,
+    at: u32,
 }
 
 /// Entries in the order of a listing.
@@ -40,20 +40,32 @@ pub struct Sorted {
     order: Vec<Key>,
 }
 
+/// How long a name or a link is, in front of it.
+type Length = u16;
+
+/// The length of what a file says that is no link.
+const NONE: Length = Length::MAX;
+
+/// The bytes of two lengths.
+const LENGTHS: usize = 2 * size_of::<Length>();
+
 impl Shelf {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// Puts one more there. Names and links of 4 GiB do not exist.
-    pub fn push(&mut self, entry: &Entry<'_>) {
-        let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(0);
-        self.slots.push(Slot {
-            at: self.text.len(),
-            name: length(entry.name),
-            target: entry.target.map(length),
+    /// Puts one more there. False if there is no room: names and links are shorter than 64 KiB, and all of them together than 4 GiB.
+    #[must_use]
+    pub fn push(&mut self, entry: &Entry<'_>) -> bool {
+        let number = self.len();
+        if !self.write(entry.name, entry.target) {
+            return false;
+        }
+        // Of those before it that are names alone nothing is known.
+        self.facts.resize(number, Facts::default());
+        self.facts.push(Facts {
             mode: entry.mode,
             uid: entry.uid,
             gid: entry.gid,
@@ -61,9 +73,31 @@ impl Shelf {
             size: entry.size,
             mtime: entry.mtime,
         });
-        self.text.extend_from_slice(entry.name);
-        self.text
-            .extend_from_slice(entry.target.unwrap_or_default());
+        true
+    }
+
+    /// Puts a name alone there. False if there is no room.
+    #[must_use]
+    pub fn push_name(&mut self, name: &[u8]) -> bool {
+        self.write(name, None)
+    }
+
+    fn write(&mut self, name: &[u8], target: Option<&[u8]>) -> bool {
+        let length = |text: &[u8]| Length::try_from(text.len()).ok().filter(|it| *it != NONE);
+        let lengths = (length(name), target.map_or(Some(NONE), length));
+        let (Some(first), Some(second)) = lengths else {
+            return false;
+        };
+        let (Some(count), Ok(_)) = (self.count.checked_add(1), u32::try_from(self.text.len()))
+        else {
+            return false;
+        };
+        self.count = count;
+        self.text.extend_from_slice(&first.to_ne_bytes());
+        self.text.extend_from_slice(&second.to_ne_bytes());
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(target.unwrap_or_default());
+        true
     }
 
     /// Puts them into the order of reference §8.6: by the bytes of the name, or newest first; reversed on demand. Entries of one time
@@ -81,30 +115,21 @@ impl Shelf {
     fn by_time(&self, reverse: bool) -> Vec<Key> {
         // Signed numbers in the order of unsigned ones.
         let age = |mtime: i64| mtime.cast_unsigned() ^ 1 << 63;
-        let key = |(slot, entry): (usize, &Slot)| Key {
-            first: if reverse {
-                age(entry.mtime)
-            } else {
-                !age(entry.mtime)
-            },
-            slot,
-        };
-        let mut order: Vec<Key> = self.slots.iter().enumerate().map(key).collect();
-        order.sort_unstable_by_key(|key| (key.first, key.slot));
+        let mut order = self.keys(|number, _| {
+            let mtime = self.fact(number).mtime;
+            if reverse { age(mtime) } else { !age(mtime) }
+        });
+        order.sort_unstable_by_key(|key| (key.first, key.number));
         order
     }
 
     fn by_name(&self, reverse: bool) -> Vec<Key> {
         let common = self.common();
-        let key = |(slot, entry): (usize, &Slot)| Key {
-            first: eight(self.name(entry).get(common..).unwrap_or_default()),
-            slot,
-        };
-        let mut order: Vec<Key> = self.slots.iter().enumerate().map(key).collect();
-        let name = |key: &Key| self.slots.get(key.slot).map(|slot| self.name(slot));
+        let mut order = self.keys(|_, name| eight(name.get(common..).unwrap_or_default()));
+        let name = |key: &Key| self.text(key.at).0;
         let compare = |a: &Key, b: &Key| {
             let first = a.first.cmp(&b.first);
-            first.then_with(|| name(a).cmp(&name(b)))
+            first.then_with(|| name(a).cmp(name(b)))
         };
         if reverse {
             order.sort_unstable_by(|a, b| compare(b, a));
@@ -114,9 +139,20 @@ impl Shelf {
         order
     }
 
+    /// A key for each entry, from its number and its name.
+    fn keys(&self, first: impl Fn(u32, &[u8]) -> u64) -> Vec<Key> {
+        let mut keys = Vec::with_capacity(self.len());
+        keys.extend((0..).zip(self.names()).map(|(number, (at, name))| Key {
+            first: first(number, name),
+            number,
+            at,
+        }));
+        keys
+    }
+
     /// How many bytes all names begin with.
     fn common(&self) -> usize {
-        let mut names = self.slots.iter().map(|slot| self.name(slot));
+        let mut names = self.names().map(|(_, name)| name);
         let Some(first) = names.next() else { return 0 };
         names.fold(first.len(), |common, name| {
             let pairs = first.iter().zip(name).take(common);
@@ -124,28 +160,51 @@ impl Shelf {
         })
     }
 
-    fn name(&self, slot: &Slot) -> &[u8] {
-        self.part(slot.at, slot.name)
+    /// All names as they came, and where each entry's text begins.
+    fn names(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let mut next = 0_usize;
+        std::iter::from_fn(move || {
+            let at = u32::try_from(next).ok()?;
+            (next < self.text.len()).then_some(())?;
+            let (name, target) = self.text(at);
+            let both = name.len().saturating_add(target.unwrap_or_default().len());
+            next = next.saturating_add(LENGTHS).saturating_add(both);
+            Some((at, name))
+        })
     }
 
-    fn part(&self, at: usize, length: u32) -> &[u8] {
+    /// The name whose entry begins there, and what it says if it is a link.
+    fn text(&self, at: u32) -> (&[u8], Option<&[u8]>) {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
         let text = self.text.get(at..).unwrap_or_default();
-        let length = usize::try_from(length).unwrap_or(0);
-        text.get(..length).unwrap_or_default()
+        let Some(([a, b, c, d], text)) = text.split_first_chunk() else {
+            return (b"", None);
+        };
+        let name = Length::from_ne_bytes([*a, *b]);
+        let target = Length::from_ne_bytes([*c, *d]);
+        let (name, behind) = text.split_at_checked(name.into()).unwrap_or_default();
+        let target = (target != NONE).then(|| behind.get(..target.into()).unwrap_or_default());
+        (name, target)
     }
 
-    fn entry(&self, slot: &Slot) -> Entry<'_> {
-        let name = self.name(slot);
-        let behind = slot.at.saturating_add(name.len());
+    /// What is known of an entry besides its text.
+    fn fact(&self, number: u32) -> Facts {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        self.facts.get(number).copied().unwrap_or_default()
+    }
+
+    fn entry(&self, key: &Key) -> Entry<'_> {
+        let (name, target) = self.text(key.at);
+        let facts = self.fact(key.number);
         Entry {
             name,
-            mode: slot.mode,
-            nlink: slot.nlink,
-            uid: slot.uid,
-            gid: slot.gid,
-            size: slot.size,
-            mtime: slot.mtime,
-            target: slot.target.map(|length| self.part(behind, length)),
+            mode: facts.mode,
+            nlink: facts.nlink,
+            uid: facts.uid,
+            gid: facts.gid,
+            size: facts.size,
+            mtime: facts.mtime,
+            target,
         }
     }
 }
@@ -153,11 +212,7 @@ impl Shelf {
 impl Sorted {
     /// The entries.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> {
-        let slot = |key: &Key| self.shelf.slots.get(key.slot);
-        self.order
-            .iter()
-            .filter_map(slot)
-            .map(|slot| self.shelf.entry(slot))
+        self.order.iter().map(|key| self.shelf.entry(key))
     }
 }
 
@@ -179,11 +234,11 @@ mod tests {
     fn sorted(entries: &[(Vec<u8>, i64)], by_time: bool, reverse: bool) -> Vec<Vec<u8>> {
         let mut shelf = Shelf::default();
         for (name, mtime) in entries {
-            shelf.push(&Entry {
+            assert!(shelf.push(&Entry {
                 name,
                 mtime: *mtime,
                 ..Entry::default()
-            });
+            }));
         }
         let options = Options {
             by_time,
@@ -229,12 +284,61 @@ mod tests {
         };
         let mut shelf = Shelf::default();
         for entry in [odd, link, file] {
-            shelf.push(&entry);
+            assert!(shelf.push(&entry));
         }
         assert_eq!(shelf.len(), 3);
         let sorted = shelf.sort(&Options::default());
         assert_eq!(sorted.iter().collect::<Vec<_>>(), [file, link, odd]);
         assert_eq!(sorted.iter().next_back(), Some(odd));
+    }
+
+    #[test]
+    fn names_alone() {
+        let mut shelf = Shelf::default();
+        assert!(shelf.push_name(b"b") && shelf.push_name(b"") && shelf.push_name(b"a"));
+        let known = Entry {
+            name: b"c",
+            size: 7,
+            ..Entry::default()
+        };
+        assert!(shelf.push(&known));
+        let sorted = shelf.sort(&Options::default());
+        let found: Vec<_> = sorted
+            .iter()
+            .map(|entry| (entry.name, entry.size))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (&b""[..], 0),
+                (&b"a"[..], 0),
+                (&b"b"[..], 0),
+                (&b"c"[..], 7)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit() {
+        let mut shelf = Shelf::default();
+        let longest = vec![b'x'; 65_534];
+        let longer = vec![b'x'; 65_535];
+        let link = |target| Entry {
+            name: b"link",
+            target: Some(target),
+            ..Entry::default()
+        };
+        assert!(!shelf.push_name(&longer) && !shelf.push(&link(&longer)));
+        assert!(shelf.push_name(&longest) && shelf.push(&link(&longest)));
+        let sorted = shelf.sort(&Options::default());
+        let found: Vec<_> = sorted
+            .iter()
+            .map(|entry| (entry.name, entry.target))
+            .collect();
+        assert_eq!(
+            found,
+            [(&b"link"[..], Some(&longest[..])), (&longest[..], None)]
+        );
     }
 
     proptest! {

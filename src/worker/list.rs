@@ -319,17 +319,12 @@ impl Plan {
                 !partial && self.affordable(name) && listing::visible(name, &self.options, &rule)
             },
             |name, meta| {
-                if entries.len() >= ENTRIES {
-                    full.set(true);
-                    return;
-                }
-                let link;
-                let mut entry = entry(name, meta);
-                if self.options.long && meta.is_some() && entry.is_link() {
-                    link = directory.readlink(name).ok();
-                    entry.target = link.as_deref();
-                }
-                entries.push(&entry);
+                let fits = entries.len() < ENTRIES
+                    && match meta {
+                        None => entries.push_name(name),
+                        Some(meta) => self.shelve(&mut entries, directory, name, meta),
+                    };
+                full.set(full.get() || !fits);
             },
         );
         unwanted?;
@@ -338,6 +333,17 @@ impl Plan {
         }
         result.map_err(End::Local)?;
         Ok(entries.sort(&self.options))
+    }
+
+    /// Puts an entry on the shelf with its facts; false if there is no room.
+    fn shelve(&self, entries: &mut Shelf, directory: &Dir, name: &[u8], meta: Meta) -> bool {
+        let link;
+        let mut entry = entry(name, meta);
+        if self.options.long && entry.is_link() {
+            link = directory.readlink(name).ok();
+            entry.target = link.as_deref();
+        }
+        entries.push(&entry)
     }
 
     fn line(&mut self, out: &mut Vec<u8>, prefix: &[u8], entry: &Entry<'_>, now: i64) {
@@ -359,13 +365,7 @@ pub(super) fn is_short(directory: &Dir) -> bool {
 }
 
 /// What is known of an entry, but for where it leads.
-fn entry(name: &[u8], meta: Option<Meta>) -> Entry<'_> {
-    let Some(meta) = meta else {
-        return Entry {
-            name,
-            ..Entry::default()
-        };
-    };
+fn entry(name: &[u8], meta: Meta) -> Entry<'_> {
     Entry {
         name,
         mode: meta.mode,
@@ -374,6 +374,6 @@ fn entry(name: &[u8], meta: Option<Meta>) -> Entry<'_> {
         gid: meta.gid,
         size: meta.size,
         mtime: meta.mtime,
-        ..Entry::default()
+        target: None,
     }
 }
