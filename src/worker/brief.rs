@@ -87,6 +87,7 @@ impl Session {
                 file,
                 ascii: false,
                 truncate: false,
+                keeper: Keeper::Disk,
             } => self.brief_upload(line, file),
             Work::ShortListing(produce) => self.brief_listing(line, produce),
             Work::Download { .. } | Work::Upload { .. } | Work::Listing(_) | Work::Reckon(_) => {
@@ -217,7 +218,7 @@ impl Session {
             match nix::unistd::read(line.socket(), &mut *buffer) {
                 Ok(0) => return Ok(Brief::Over(file.close().err().unwrap_or(End::Done))),
                 Ok(count) => {
-                    if let Err(end) = file.write(buffer.get(..count).unwrap_or_default()) {
+                    if let Err(end) = file.write(line, buffer.get(..count).unwrap_or_default()) {
                         return Ok(Brief::Over(end));
                     }
                     line.add(count);
@@ -232,6 +233,7 @@ impl Session {
             file,
             ascii: false,
             truncate: false,
+            keeper: Keeper::Disk,
         }))
     }
 

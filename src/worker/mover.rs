@@ -72,6 +72,8 @@ pub enum Work {
         ascii: bool,
         /// What it holds is given up first, once the connection is known to be the client's.
         truncate: bool,
+        /// Where it lies.
+        keeper: Keeper,
     },
     /// A listing.
     Listing(Produce),
@@ -90,7 +92,7 @@ pub enum Silent {
     Listing,
     /// It has none.
     Sum,
-    /// It moves bytes as fast as its file gives them.
+    /// It moves bytes as fast as its file gives or takes them.
     File,
 }
 
@@ -100,7 +102,11 @@ impl Work {
         match self {
             Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
             Self::Reckon(_) => Silent::Sum,
-            Self::Download { .. } => Silent::File,
+            Self::Download { .. }
+            | Self::Upload {
+                keeper: Keeper::Distant,
+                ..
+            } => Silent::File,
             Self::Upload { .. } => Silent::Never,
         }
     }
@@ -320,6 +326,7 @@ impl Run<'_> {
                 file,
                 ascii,
                 truncate,
+                keeper: _,
             } => return self.upload(file, ascii, truncate, buffers),
             Work::Listing(produce) | Work::ShortListing(produce) => {
                 produce(&mut |text| self.send(text))

@@ -274,6 +274,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         file: Growing::new(file, length),
         ascii,
         truncate,
+        keeper: session.tree.keeper(&target.file, &target.meta),
     };
     let unproven = publish::unproven(session, &target.file, truncate);
     let (mut end, moved) = session.run(connection, work)?;

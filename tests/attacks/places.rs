@@ -151,6 +151,47 @@ fn a_file_that_gives_nothing() {
     back_to_base(&server);
 }
 
+/// What holds for a download's file holds for an upload's: one whose writing is interrupted each time it is tried keeps nobody from ABOR, and
+/// a client that goes away while its file takes nothing is noticed. Without the mend small uploads were the control thread's, which
+/// heard nobody meanwhile, and large ones were tried for ever.
+#[test]
+fn a_file_that_takes_nothing() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "data_connection_timeout=1\n");
+    let begun = |size| {
+        let mut c = Client::alice();
+        let (_, mut data) = c.begin("APPE odd/x");
+        data.stream.write_all(&vec![b'x'; size]).unwrap();
+        c.says("NOOP", "200 NOOP ok.");
+        (c, data)
+    };
+    let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Restless) else {
+        return;
+    };
+    for size in [1, 100_000] {
+        let (mut c, data) = begun(size);
+        c.says("ABOR", "426 Failure reading network stream.");
+        c.next("226 ABOR successful.");
+        drop((data, c));
+        back_to_base(&server);
+        drop(begun(size));
+        back_to_base(&server);
+    }
+    drop(odd);
+    for size in [1, 100_000] {
+        let odd = Fuse::mount("/home/alice/odd", Fault::Deaf).unwrap();
+        let (c, data) = begun(size);
+        let (helper, worker) = logged_in(&server, ALICE);
+        drop((c, data));
+        wait("the helper to end", || (!there(helper)).then_some(()));
+        assert!(there(worker));
+        Client::alice().says("PWD", "257 \"/home/alice\" is the current directory");
+        drop(odd);
+        back_to_base(&server);
+    }
+}
+
 /// Whether there is such a process.
 fn there(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()

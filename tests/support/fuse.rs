@@ -14,13 +14,13 @@ pub enum Fault {
     Endless,
     /// It answers until it is told to be silent.
     Silent,
-    /// Whoever reads a file is told each time that the call was interrupted.
+    /// Whoever reads or writes a file is told each time that the call was interrupted.
     Restless,
     /// Files are made, and who opens one is told that the call was interrupted.
     Reluctant,
     /// Whoever reads a file waits for ever, as long as it is not killed.
     Mute,
-    /// The same, and once the question was read from the kernel not even the end of the process ends that.
+    /// The same, whoever writes one too, and once the question was read from the kernel not even the end of the process ends that.
     Deaf,
 }
 
@@ -51,6 +51,7 @@ const MKNOD: u32 = 8;
 const UNLINK: u32 = 10;
 const OPEN: u32 = 14;
 const READ: u32 = 15;
+const WRITE: u32 = 16;
 const STATFS: u32 = 17;
 const INIT: u32 = 26;
 const OPENDIR: u32 = 27;
@@ -114,13 +115,17 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
         let kind = u32::from_ne_bytes(question[4..8].try_into().unwrap());
         let (unique, node) = (number(8), number(16));
         let about = &question[40..length];
-        let mute = kind == READ && matches!(fault, Fault::Mute | Fault::Deaf);
+        let mute = match kind {
+            READ => matches!(fault, Fault::Mute | Fault::Deaf),
+            WRITE => fault == Fault::Deaf,
+            _ => false,
+        };
         let unheard = mute || matches!(kind, FORGET | BATCH_FORGET | INTERRUPT);
         if unheard || silent.load(Ordering::SeqCst) {
             continue;
         }
         let error = match (kind, fault) {
-            (READ, Fault::Restless) | (OPEN, Fault::Reluctant) => libc::EINTR,
+            (READ | WRITE, Fault::Restless) | (OPEN, Fault::Reluctant) => libc::EINTR,
             (LOOKUP | MKNOD | UNLINK, Fault::Reluctant) => change(kind, about, files),
             _ => 0,
         };

@@ -40,13 +40,13 @@ impl Growing {
         nix::unistd::ftruncate(&self.file, 0).map_err(End::Local)
     }
 
-    /// Writes all of it.
+    /// Writes all of what has come over the line.
     ///
     /// # Errors
     /// How the transfer ends.
-    pub fn write(&self, bytes: &[u8]) -> Result<(), End> {
+    pub fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), End> {
         self.kept()?;
-        write_all(&self.file, bytes)?;
+        write_all(line, &self.file, bytes)?;
         self.grown()
     }
 
@@ -112,7 +112,7 @@ impl Sink<'_> {
         } = self;
         let Some(inflater) = inflater else {
             line.add(wire.len());
-            return write_text(file, text, wire);
+            return write_text(line, file, text, wire);
         };
         inflater.push(wire, &mut |piece| {
             // A little of the line may become much of a file, and an ABOR is not to wait for it.
@@ -120,7 +120,7 @@ impl Sink<'_> {
                 return Err(End::Network);
             }
             line.add(piece.len());
-            write_text(file, text, piece)
+            write_text(line, file, text, piece)
         })
     }
 
@@ -129,7 +129,7 @@ impl Sink<'_> {
         if let Some(mut text) = self.text {
             text.converted.clear();
             text.convert.finish(text.converted);
-            write_all(self.file, text.converted)?;
+            write_all(self.line, self.file, text.converted)?;
         }
         if self.line.is_cut() {
             return Err(End::Network);
@@ -138,13 +138,18 @@ impl Sink<'_> {
     }
 }
 
-fn write_text(file: &OwnedFd, text: &mut Option<Text<'_>>, bytes: &[u8]) -> Result<(), End> {
+fn write_text(
+    line: &Line,
+    file: &OwnedFd,
+    text: &mut Option<Text<'_>>,
+    bytes: &[u8],
+) -> Result<(), End> {
     let Some(text) = text else {
-        return write_all(file, bytes);
+        return write_all(line, file, bytes);
     };
     text.converted.clear();
     text.convert.convert(bytes, text.converted);
-    write_all(file, text.converted)
+    write_all(line, file, text.converted)
 }
 
 impl Run<'_> {
@@ -258,10 +263,11 @@ impl Run<'_> {
                 match splice(&out, None, &file.file, None, left, flags) {
                     Ok(0) => return Err(End::Local(Errno::ENOSPC)),
                     Ok(count) => left = left.saturating_sub(count),
-                    Err(Errno::EINTR) => {}
+                    // A file may say so for ever.
+                    Err(Errno::EINTR) => self.uncut()?,
                     // A file system that cannot be spliced to, as some are since Linux 5.10.
                     Err(Errno::EINVAL) => {
-                        pour(&out, left, &file.file)?;
+                        pour(self.line, &out, left, &file.file)?;
                         file.grown()?;
                         self.moved(count)?;
                         return Ok(false);
@@ -281,7 +287,7 @@ impl Run<'_> {
             match nix::unistd::read(self.socket(), &mut little) {
                 Ok(0) => return Ok(0),
                 Ok(count) => {
-                    file.write(little.get(..count).unwrap_or_default())?;
+                    file.write(self.line, little.get(..count).unwrap_or_default())?;
                     return Ok(count);
                 }
                 Err(Errno::EINTR) => {}
@@ -340,13 +346,13 @@ impl Run<'_> {
 }
 
 /// Writes what waits in a pipe.
-fn pour(pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
+fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
     let mut piece = [0; 4096];
     while left > 0 {
         match nix::unistd::read(pipe, &mut piece) {
             Ok(0) => return Err(End::Local(Errno::EIO)),
             Ok(count) => {
-                write_all(file, piece.get(..count).unwrap_or_default())?;
+                write_all(line, file, piece.get(..count).unwrap_or_default())?;
                 left = left.saturating_sub(count);
             }
             Err(Errno::EINTR) => {}
@@ -360,11 +366,13 @@ fn pour(pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
 ///
 /// # Errors
 /// How the transfer ends.
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+fn write_all(line: &Line, file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
         match nix::unistd::write(file, bytes) {
             Ok(0) => return Err(End::Local(Errno::ENOSPC)),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            // A file may say so for ever.
+            Err(Errno::EINTR) if line.is_cut() => return Err(End::Network),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(End::Local(error)),
         }
