@@ -753,6 +753,29 @@ fn side_by_side() {
     assert_eq!(explicit.fetch("RETR f"), b"hello world\n");
 }
 
+/// What somebody cuts away while the rate limit has an upload wait is missed, also where what waits came in one piece.
+#[test]
+fn an_upload_that_is_cut_short_while_it_waits_is_no_success() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = start(&host, "local_max_rate=20000\n");
+    let mut client = Ftps::alice(offer(BOTH, None));
+    client.says("TYPE I", "200 Switching to Binary mode.");
+    let mut stream = client.begin("STOR new");
+    for _ in 0..30 {
+        stream.write_all(&[b'x'; 600]).unwrap();
+        stream.flush().unwrap();
+    }
+    let length = || std::fs::metadata("/home/alice/new").map_or(0, |meta| meta.len());
+    wait("some of it to arrive", || (length() > 3000).then_some(()));
+    let file = std::fs::File::options().write(true).open("/home/alice/new");
+    file.unwrap().set_len(1).unwrap();
+    tls::farewell(stream);
+    client.next("451 Failure writing to local file.");
+}
+
 /// ABOR is heard while bytes flow, though there are no urgent bytes in TLS (reference §10, 34): 3.0.5 hears it afterwards.
 #[test]
 fn abor_during_a_transfer() {

@@ -326,6 +326,11 @@ impl Run<'_> {
                     file.kept()?;
                 }
                 sink.take(clear)?;
+                if self.pace.is_some() {
+                    // The wait may be long.
+                    file.grown()?;
+                    written = false;
+                }
                 self.paced(clear.len())
             });
             if written {
