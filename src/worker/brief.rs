@@ -5,7 +5,7 @@
 use super::data::Wish;
 use super::job::chunk;
 use super::line::{Drain, End, Line};
-use super::mover::{Growing, Produce, Work};
+use super::mover::{Growing, Produce, Work, still_as_long};
 use super::state::{Over, Session};
 use crate::sys::socket;
 use crate::sys::tree::Keeper;
@@ -109,6 +109,7 @@ impl Session {
         if at < last && end.saturating_sub(offset) <= PIECE as u64 {
             at = self.send_whole(line, &file, at, last);
         }
+        let copied = at == last;
         while at < last {
             let left = usize::try_from(last.saturating_sub(at)).unwrap_or(MOST);
             match nix::sys::sendfile::sendfile(line.socket(), &file, Some(&mut at), left) {
@@ -126,8 +127,12 @@ impl Session {
                 }
             }
         }
-        drop(file);
-        self.see_off(line, End::Done).map(Brief::Over)
+        if copied {
+            drop(file);
+            return self.see_off(line, End::Done).map(Brief::Over);
+        }
+        let ended = self.see_off(line, End::Done)?;
+        Ok(Brief::Over(still_as_long(&file, end, ended)))
     }
 
     /// Sends a file that is small enough to be copied with the end mark behind it, which costs one packet and not two; says up to where

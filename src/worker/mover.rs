@@ -9,7 +9,7 @@ use super::line::{Drain, End, Line, of_a_socket};
 use super::pace::Pace;
 use super::zip::{Deflater, Inflater, Zip};
 use crate::ftp::ascii::ToNetwork;
-use crate::sys::tree::Keeper;
+use crate::sys::tree::{Keeper, meta_of};
 use crate::sys::{fence, socket};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::errno::Errno;
@@ -272,6 +272,15 @@ impl Job {
     }
 }
 
+/// How a download by sendfile(2) has ended, whose file was to be so long: what lies on the line until the peer's kernel has it is the file's
+/// own memory, of which cutting it short wipes what is left of the last page.
+pub fn still_as_long(file: &OwnedFd, end: u64, ended: End) -> End {
+    if ended == End::Done && !meta_of(file).is_ok_and(|meta| meta.size >= end) {
+        return End::Network;
+    }
+    ended
+}
+
 /// What bytes of the line count as.
 #[derive(Debug, Clone, Copy)]
 enum Count {
@@ -312,7 +321,10 @@ impl Run<'_> {
                 sendfile: true,
                 keeper: _,
             } if self.guarded.is_none() && self.deflater.is_none() => {
-                self.sendfile(&file, offset, end)
+                return match self.sendfile(&file, offset, end) {
+                    Ok(()) => still_as_long(&file, end, self.close(End::Done)),
+                    Err(end) => end,
+                };
             }
             Work::Download {
                 file,

@@ -527,6 +527,36 @@ fn a_download_that_is_reset_is_no_success() {
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
 }
 
+/// What lies on the line is the file's own memory where sendfile(2) has put it there: what somebody cuts away meanwhile arrives as zeros.
+#[test]
+fn a_download_that_is_cut_short_on_the_line_is_no_success() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    if !host.ours() {
+        return; // The original does not look.
+    }
+    // One that takes no thread, and the data thread's.
+    for size in [40_000, 70_000] {
+        host.file("/home/alice/x", &pattern(size));
+        let mut c = Client::alice();
+        let listener = c.active();
+        let little = nix::sys::socket::sockopt::RcvBuf;
+        nix::sys::socket::setsockopt(&listener, little, &2304).unwrap();
+        c.send(b"RETR x\r\n");
+        let (mut data, _) = listener.accept().unwrap();
+        assert_eq!(c.reply().code(), "150");
+        // Heard once as much is on the line as fits.
+        c.says("NOOP", "200 NOOP ok.");
+        let file = std::fs::File::options().write(true).open("/home/alice/x");
+        file.unwrap().set_len(20_001).unwrap();
+        let mut got = Vec::new();
+        let _ = data.read_to_end(&mut got);
+        assert_ne!(got, pattern(size));
+        drop(data);
+        c.next("426 Failure writing network stream.");
+    }
+}
+
 #[test]
 fn a_download_that_is_closed_is_no_success() {
     let host = Host::new();
