@@ -382,7 +382,7 @@ fn before<'a>(
                 mut password,
                 rest,
             })) => match gate.login(&name, &mut password, journal) {
-                Decision::Granted(grant) => return grant_to(channel, grant, rest, tls),
+                Decision::Granted(grant) => return grant_to(channel, grant, rest, tls, journal),
                 Decision::Reply(reply) => reply,
             },
             Err(broken) => {
@@ -415,9 +415,15 @@ fn grant_to<'a>(
     grant: Box<Grant<'a>>,
     rest: wire::Handover,
     tls: Option<Secured>,
+    journal: &mut Journal,
 ) -> Option<Granted<'a>> {
     let (reply, worker) = if tls.is_some() {
-        let (theirs, worker) = stream_pair().ok()?;
+        let pair = stream_pair().map_err(|error| {
+            journal.note(format!("login ended: cannot start the session: {error}").as_bytes());
+            let shown = "cannot start the session".into();
+            let _ = channel.send(&BeforeLoginReply::Oops(shown));
+        });
+        let (theirs, worker) = pair.ok()?;
         (BeforeLoginReply::Carry { worker: theirs }, Some(worker))
     } else {
         (BeforeLoginReply::Granted, None)

@@ -249,6 +249,32 @@ fn no_descriptor_is_left() {
     assert_eq!(descriptors(server.pid()), open);
 }
 
+/// A session over TLS needs two more once a login holds: without them its client is told at once, and the log why. Without the mend it
+/// waited for five seconds, and then was told nothing.
+#[test]
+fn no_descriptor_is_left_for_a_login_over_tls() {
+    let host = Host::new();
+    certificate(&host);
+    let lines = format!("{ON}allow_anon_ssl=YES\nlocal_enable=NO\n");
+    let server = Server::start(&host, &lines);
+    let mut c = Ftps::upgrade(offer(BOTH, None));
+    c.says("USER ftp", "331 Please specify the password.");
+    let helper = wait("the helper", || {
+        let all = children(server.pid());
+        all.into_iter().find(|pid| !children(*pid).is_empty())
+    });
+    let done = Command::new("prlimit")
+        .args(["--pid", &helper.to_string(), "--nofile=3:4096"])
+        .status();
+    assert!(done.unwrap().success());
+    c.says("PASS x@", "500 OOPS: cannot start the session");
+    wait("the reason in the log", || {
+        let log = std::fs::read_to_string("/var/log/vsftpd.log").unwrap_or_default();
+        let why = "login ended: cannot start the session: Too many open files";
+        log.contains(why).then_some(())
+    });
+}
+
 /// No memory beyond what master has: whether sessions can be served or not, it lives.
 #[test]
 fn no_memory_is_left() {
