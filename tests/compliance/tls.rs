@@ -3,6 +3,7 @@
 use crate::support::log::VSFTPD;
 use crate::support::tls::{self, BOTH, Ftps, ON, TLS12, TLS13, clear_line, offer};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
+use rustls::CipherSuite;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
@@ -628,6 +629,56 @@ fn a_certificate_that_is_demanded_is_asked_for() {
     assert!(enters(Some(&good)) && !enters(Some(&own)) && !enters(None));
 }
 
+/// A client that is not asked for its certificate shows none (`ssl_request_cert`).
+#[test]
+fn certificates_that_are_not_asked_for() {
+    let host = Host::new();
+    let own = tls::pair();
+    for (lines, shown) in [("", true), ("ssl_request_cert=NO\n", false)] {
+        let _server = start(&host, &format!("debug_ssl=YES\n{lines}"));
+        let mut client = Ftps::alice(offer(TLS12, Some(&own)));
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+        client.says("QUIT", "221 Goodbye.");
+        logged(&host, ", reused, ");
+        let log = String::from_utf8(host.read(VSFTPD)).unwrap();
+        assert_eq!(log.contains(", no cert"), !shown, "{log}");
+        host.write(VSFTPD, "");
+    }
+}
+
+/// What `ssl_ciphers` does not name is not spoken; what it names first is liked best, whatever the client likes.
+#[test]
+fn suites_that_are_not_named() {
+    use rustls::CipherSuite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as SMALL,
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as LARGE,
+    };
+    let chosen = |known: &[CipherSuite]| {
+        let suite = || Ftps::alice(tls::offer_suites(TLS12, known)).suite();
+        std::panic::catch_unwind(suite).ok()
+    };
+    let host = Host::new();
+    {
+        let _server = start(&host, "");
+        assert_eq!(chosen(&[LARGE]), Some(LARGE));
+        assert_eq!(chosen(&[SMALL, LARGE]), Some(LARGE));
+        assert_eq!(chosen(&[SMALL]), None);
+    }
+    if !host.ours() {
+        return;
+    }
+    let (small, large) = (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+    );
+    for (first, second, liked) in [(small, large, SMALL), (large, small, LARGE)] {
+        let _server = start(&host, &format!("ssl_ciphers={first}:{second}\n"));
+        for known in [[SMALL, LARGE], [LARGE, SMALL]] {
+            assert_eq!(chosen(&known), Some(liked), "{first} {known:?}");
+        }
+    }
+}
+
 /// The original of Debian 12 does not know these options.
 #[test]
 fn versions_that_are_switched_off() {
@@ -843,6 +894,8 @@ fn unconfirmed_downloads() {
         drop(stream);
         let end = client.reply();
         assert!(end.starts_with(expected), "{lines}: {end}");
+        // A client that confirms it is believed.
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
         if lines.is_empty() && host.ours() {
             // Not even one that never closes.
             let stream = client.begin("RETR f");
