@@ -413,6 +413,13 @@ mod tests {
         };
         assert_eq!(letters(dir, dir, only_dele, free), "p");
         assert_eq!(letters(link, dir, only_dele, free), "dp");
+        let only_rmd = Rights {
+            remove: true,
+            ..Rights::default()
+        };
+        assert_eq!(letters(dir, dir, only_rmd, free), "dp");
+        assert_eq!(letters(link, dir, only_rmd, free), "p");
+        assert_eq!(letters(file, file, only_rmd, free), "");
         // Each right of the file system's is needed for what it is about.
         let without = |read, write, enter, detach| Access {
             read,

@@ -257,6 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn fractions_that_would_be_lost() {
+        for (arg, lost) in [
+            (&b"20200229112233.5 f"[..], true),
+            (b"20200229112233.05 f", true),
+            (b"20200229112233.50 f", true),
+            (b"20200229112233.00 f", false),
+            (b"20200229112233 f.5", false),
+            (b"20200229112233", false),
+            (b"20200229 f", false),
+        ] {
+            assert_eq!(has_fraction(arg), lost, "{}", arg.escape_ascii());
+        }
+    }
+
+    #[test]
     fn days_at_the_ends_of_years_and_centuries() {
         for (year, start) in [
             (1600, -135_140),

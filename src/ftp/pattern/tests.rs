@@ -154,6 +154,16 @@ fn no_pattern_is_slow() {
     assert!(!matches(&[b'a'; LONGEST + 1], &[b'a'; LONGEST + 1]));
 }
 
+#[test]
+fn what_a_pattern_may_cost() {
+    for cheap in ["a*b?", "{*.exe,*.com}", "{a,b}{a,b}{a,b}"] {
+        assert_eq!(Pattern::new(cheap.as_bytes()).cost(255), 0, "{cheap}");
+    }
+    let dear = Pattern::new("{a,b}".repeat(6).as_bytes());
+    assert_eq!(dear.cost(10), dear.states.len() * 10);
+    assert!(dear.states.len() > 24 && dear.cost(0) == 0);
+}
+
 /// The definition, for short texts.
 fn slow(pattern: &[u8], text: &[u8]) -> bool {
     match pattern.first() {

@@ -216,7 +216,7 @@ fn names() {
     check(
         "10.0.0.1",
         Some("ftp1.foo.edu"),
-        &["ftp1.*", "*1.foo.edu", "ftp?.foo.edu"],
+        &["ftp1.*", "*1.foo.edu", "ftp?.foo.edu", "????.???.???"],
         &["ftp2.*", "*2.foo.edu"],
     );
     // A name cannot pass for an address.
