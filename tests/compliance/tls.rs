@@ -383,6 +383,13 @@ fn without_reuse() {
         assert_eq!(bytes, b"hello world\n");
         client.next("226 Transfer complete.");
     }
+    // Uploads too, whose handshake the server ends where it is one of TLS 1.2: the client says nothing before that.
+    for versions in [TLS12, BOTH] {
+        client.config = Arc::new(offer(versions, None));
+        let end = client.store("STOR up", b"new");
+        assert_eq!(end, "226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/up"), b"new");
+    }
 }
 
 /// Clients that use each ticket once never run out of them.
@@ -496,7 +503,12 @@ fn application_protocols() {
         tls::handshake(&Arc::new(config), stream)
     };
     if host.ours() {
-        assert!(try_with(&[b"http/1.1", b"h2"]).is_err());
+        // The client is told why, on the connection itself (RFC 7301, 3.2).
+        let refused = try_with(&[b"http/1.1", b"h2"]).err().unwrap();
+        assert!(
+            refused.to_string().contains("NoApplicationProtocol"),
+            "{refused}"
+        );
         let both = try_with(&[b"h2", b"ftp"]).unwrap();
         assert_eq!(both.conn.alpn_protocol(), Some(b"ftp".as_slice()));
     }
