@@ -521,6 +521,11 @@ fn an_ordinary_user_serves_a_directory() {
     let _server = as_alice("anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n");
     let mut c = dial_2121().greeted();
     c.login("ftp");
+    // No process of it is any other of the user's to trace, or leaves its memory in a file (proc(5): what is not dumpable is root's).
+    for pid in Server::everything() {
+        let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
+        assert_eq!(owner, 0, "{pid}");
+    }
     c.script(&[
         ("PWD", "257 \"/\" is the current directory"),
         ("CWD ..", "250 Directory successfully changed."),
