@@ -717,9 +717,18 @@ fn reloading_keeps_sessions_and_applies_to_new_ones() {
     wait("the second banner again", || {
         (Client::dial().reply().text() == "220 second").then_some(())
     });
-    // A file that is wrong changes nothing.
-    fs::write(support::host::CONFIG, "no_such_option=YES\n").unwrap();
-    server.signal(Signal::SIGHUP);
-    old.says("NOOP", "200 NOOP ok.");
-    Client::dial().next("220 second");
+    // A file that is wrong changes nothing, be it by itself or for this host.
+    for wrong in ["no_such_option=YES\n", "secure_chroot_dir=/nonexistent\n"] {
+        let before = support::server::output().len();
+        let lines = format!("{text}ftpd_banner=third\n{wrong}");
+        fs::write(support::host::CONFIG, lines).unwrap();
+        server.signal(Signal::SIGHUP);
+        wait("the refusal", || {
+            support::server::output()[before..]
+                .contains("not reloaded, the old one stays")
+                .then_some(())
+        });
+        old.says("NOOP", "200 NOOP ok.");
+        Client::dial().next("220 second");
+    }
 }

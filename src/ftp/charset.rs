@@ -198,6 +198,9 @@ mod tests {
         assert_eq!(&*gbk.outward(b"100%{41}"), b"100%{25}{41}");
         assert_eq!(&*gbk.inward(b"100%{25}{41}"), b"100%{41}");
         assert_eq!(&*gbk.inward(b"%{} %{4} %{zz} %{41"), b"%{} %{4} %{zz} %{41");
+        assert_eq!(&*gbk.outward(b"50% {a}"), b"50% {a}");
+        assert_eq!(&*gbk.outward("中50% {a}".as_bytes()), b"\xd6\xd050% {a}");
+        assert_eq!(&*gbk.inward(b"%{+1} %{4g} %{g4}"), b"%{+1} %{4g} %{g4}");
         // UTF-8 that is no GBK passes as it is.
         assert_eq!(&*gbk.inward("é中".as_bytes()), "é中".as_bytes());
     }

@@ -225,7 +225,23 @@ mod tests {
     fn ranges() {
         assert_eq!(parse_rang(b"0 49"), Some(Some((0, 49))));
         assert_eq!(parse_rang(b"1 0"), Some(None));
-        for bad in [&b""[..], b"5", b"5 4", b"2 1", b"-1 5", b"0 x", b"0  5"] {
+        assert_eq!(parse_rang(b"5 5"), Some(Some((5, 5))));
+        let most = 999_999_999_999_999;
+        assert_eq!(
+            parse_rang(b"999999999999999 999999999999999"),
+            Some(Some((most, most)))
+        );
+        for bad in [
+            &b""[..],
+            b"5",
+            b"5 4",
+            b"2 1",
+            b"-1 5",
+            b"0 x",
+            b"0  5",
+            b"0 1000000000000000",
+            b"0000000000000000 5",
+        ] {
             assert_eq!(parse_rang(bad), None);
         }
     }
@@ -240,6 +256,21 @@ mod tests {
         assert_eq!(parse_x(b"\"a b\" 1 9"), [one(b"a b", 1, Some(9))]);
         assert_eq!(parse_x(b"\"a\"b\""), [one(b"a\"b", 0, None)]);
         assert_eq!(parse_x(b"a b"), [one(b"a b", 0, None)]);
+        // Too many numbers, or too long ones, are part of a name.
+        assert_eq!(parse_x(b"\"a\" 1 2 3")[0], one(b"\"a\" 1 2 3", 0, None));
+        let most = 999_999_999_999_999;
+        assert_eq!(
+            parse_x(b"a b 999999999999999 999999999999999")[1..],
+            [
+                one(b"a b", most, Some(most)),
+                one(b"a b 999999999999999", most, None)
+            ]
+        );
+        assert_eq!(
+            parse_x(b"a 0 1000000000000000"),
+            [one(b"a 0 1000000000000000", 0, None)]
+        );
+        assert_eq!(parse_x(b"a 1000000000000000 0").len(), 2);
         assert_eq!(
             parse_x(b"a 1 2"),
             [

@@ -370,6 +370,7 @@ mod tests {
         assert_eq!(of(Kind::Link(b"f")), "type=OS.unix=slink:f; x");
         assert_eq!(of(Kind::Link(b"a b")), "type=OS.unix=slink; x");
         assert_eq!(of(Kind::Link(b"a;b")), "type=OS.unix=slink; x");
+        assert_eq!(of(Kind::Link(b"")), "type=OS.unix=slink; x");
         assert_eq!(of(Kind::Above), "type=pdir; x");
         assert_eq!(of(Kind::Other), "type=OS.unix=other; x");
     }
@@ -412,6 +413,66 @@ mod tests {
         };
         assert_eq!(letters(dir, dir, only_dele, free), "p");
         assert_eq!(letters(link, dir, only_dele, free), "dp");
+        let only_rmd = Rights {
+            remove: true,
+            ..Rights::default()
+        };
+        assert_eq!(letters(dir, dir, only_rmd, free), "dp");
+        assert_eq!(letters(link, dir, only_rmd, free), "p");
+        assert_eq!(letters(file, file, only_rmd, free), "");
+        // Each right of the file system's is needed for what it is about.
+        let without = |read, write, enter, detach| Access {
+            read,
+            write,
+            enter,
+            detach,
+        };
+        for (access, of_file, of_directory) in [
+            (without(false, true, true, true), "adfw", "cdefmp"),
+            (without(true, false, true, true), "dfr", "defl"),
+            (without(true, true, false, true), "adfrw", "dfl"),
+            (without(true, true, true, false), "arw", "celmp"),
+        ] {
+            assert_eq!(letters(file, file, all, access), of_file);
+            assert_eq!(letters(dir, dir, all, access), of_directory);
+        }
+        let no_removal = Rights {
+            delete: false,
+            remove: false,
+            ..all
+        };
+        assert_eq!(letters(dir, dir, no_removal, free), "ceflm");
+        let other = Kind::Other;
+        assert_eq!(letters(other, other, all, free), "df");
+    }
+
+    #[test]
+    fn modes_and_times_at_their_ends() {
+        let mode = Selection::parse(b"UNIX.mode");
+        for (bits, want) in [
+            (0o7777, "0777"),
+            (0o124, "0124"),
+            (0o421, "0421"),
+            (0o7000, "0000"),
+        ] {
+            let facts = Facts {
+                mode: bits,
+                ..facts(Kind::File, b"")
+            };
+            assert_eq!(text(mode, &facts, b"x"), format!("UNIX.mode={want}; x"));
+        }
+        for (seconds, want) in [
+            (253_402_300_799, "99991231235959"),
+            (253_402_300_800, "99991231235959"),
+            (i64::MAX, "99991231235959"),
+            (-62_167_219_200, "00000101000000"),
+            (-62_167_219_201, "00000101000000"),
+            (i64::MIN, "00000101000000"),
+        ] {
+            let mut out = Vec::new();
+            stamp(&mut out, seconds);
+            assert_eq!(String::from_utf8(out).unwrap(), want, "{seconds}");
+        }
     }
 
     #[test]

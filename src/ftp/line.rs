@@ -341,6 +341,42 @@ mod tests {
     }
 
     #[test]
+    fn a_long_line_comes_whole_in_any_pieces() {
+        let text: Vec<u8> = (0..LINE_MAX - 2).map(|at| b'a' + (at % 26) as u8).collect();
+        let sent = [&text[..], b"\r\nNOOP\r\n"].concat();
+        for piece in [1, 511, 512, 513, 4094, 4095, 4096] {
+            let got = lines(&sent, piece);
+            assert_eq!(got, (vec![text.clone(), b"NOOP".to_vec()], false));
+        }
+        for length in [511, 512, 513] {
+            let mut buffer = LineBuffer::with(&text[..length]);
+            assert_eq!(buffer.rest(), &text[..length]);
+            feed(&mut buffer, b"\n");
+            assert_eq!(
+                buffer.next_line().unwrap().unwrap().bytes(),
+                &text[..length]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wiped_is_gone() {
+        let mut buffer = LineBuffer::with(b"NOOP\r\nPASS sec");
+        assert!(buffer.next_line().unwrap().is_some());
+        assert!(buffer.next_line().unwrap().is_none());
+        buffer.wipe();
+        assert!(buffer.rest().is_empty() && buffer.bytes.iter().all(|byte| *byte == 0));
+        feed(&mut buffer, b"A\nB\n");
+        for want in [b"A", b"B"] {
+            assert_eq!(buffer.next_line().unwrap().unwrap().bytes(), want);
+        }
+        // More than there was room for counts as the room.
+        buffer.wipe();
+        buffer.filled(usize::MAX);
+        assert_eq!(buffer.rest().len(), SHORT);
+    }
+
+    #[test]
     fn too_long_stays_too_long() {
         let mut buffer = LineBuffer::with(&[b'x'; LINE_MAX]);
         assert!(buffer.space().is_empty());

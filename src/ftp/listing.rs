@@ -163,7 +163,34 @@ mod tests {
                 &b" x"[..]
             )
         );
-        assert!(parse(b"--tR").0.needs_stat());
+        for (letter, one) in [
+            (
+                b"-t",
+                Options {
+                    by_time: true,
+                    ..none
+                },
+            ),
+            (
+                b"-R",
+                Options {
+                    recurse: true,
+                    ..none
+                },
+            ),
+            (
+                b"-F",
+                Options {
+                    suffix: true,
+                    ..none
+                },
+            ),
+            (b"-l", Options { long: true, ..none }),
+        ] {
+            assert_eq!(parse(letter).0, one);
+            assert!(one.needs_stat());
+        }
+        assert!(!parse(b"-ar").0.needs_stat() && parse(b"--tR").0.needs_stat());
     }
 
     #[test]
@@ -210,6 +237,16 @@ mod tests {
         assert!(
             !show(".hid", &plain, Some("*"), None, false)
                 && show(".", &all, Some("*"), None, false)
+        );
+        assert!(!show("..", &all, Some(".*"), None, false));
+        assert!(
+            show("ab", &plain, Some("a*"), None, false)
+                && !show("ba", &all, Some("a*"), None, false)
+                && !show(".b", &all, Some(".a*"), None, false)
+        );
+        // Only a rule with absolute parts looks at the directory.
+        assert!(
+            !show("x", &all, None, Some("x"), false) && show("x", &all, None, Some("d*"), false)
         );
         assert!(
             !show("a.mp3", &all, None, Some("{*.mp3,hide*}"), false)

@@ -96,8 +96,11 @@ mod tests {
     #[test]
     fn pairs() {
         let mut out = Vec::new();
-        pair(&mut out, 7);
-        pair(&mut out, 59);
-        assert_eq!(out, b"0759");
+        let mut want = String::new();
+        for value in 0..100 {
+            pair(&mut out, value);
+            want.push_str(&format!("{value:02}"));
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 }

@@ -291,6 +291,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_link_has_no_target_and_years_have_a_sign() {
+        let line = |mode, mtime| {
+            let entry = Entry {
+                target: Some(b"a.txt"),
+                ..entry("f", mode, 0, mtime)
+            };
+            [true, false].map(|suffix| long(&entry, suffix))
+        };
+        let ends = |lines: [String; 2], want: [&str; 2]| {
+            assert!(lines[0].ends_with(want[0]), "{lines:?}");
+            assert!(lines[1].ends_with(want[1]), "{lines:?}");
+        };
+        ends(line(0o100_644, NOW), [" 02:28 f\r\n"; 2]);
+        ends(line(0o040_755, NOW), [" 02:28 f/\r\n", " 02:28 f\r\n"]);
+        ends(line(0o120_777, NOW), [" 02:28 f -> a.txt\r\n"; 2]);
+        ends(line(0o100_644, -62_167_219_200), [" Jan 01  0 f\r\n"; 2]);
+        ends(line(0o100_644, -62_167_219_201), [" Dec 31  -1 f\r\n"; 2]);
+    }
+
+    #[test]
     fn the_age_where_the_year_begins() {
         let at = |age: i64| long(&entry("f", 0o100_644, 0, NOW - age), false).contains(':');
         assert!(at(0) && at(RECENT) && !at(RECENT + 1) && !at(-1));
@@ -331,6 +351,19 @@ mod tests {
             (0o140_755, "srwxr-xr-x"),
             (0o120_777, "lrwxrwxrwx"),
             (0, "?---------"),
+            // Each bit alone.
+            (0o100_400, "-r--------"),
+            (0o100_200, "--w-------"),
+            (0o100_100, "---x------"),
+            (0o100_040, "----r-----"),
+            (0o100_020, "-----w----"),
+            (0o100_010, "------x---"),
+            (0o100_004, "-------r--"),
+            (0o100_002, "--------w-"),
+            (0o100_001, "---------x"),
+            (0o104_000, "---S------"),
+            (0o102_000, "------S---"),
+            (0o101_000, "---------T"),
         ] {
             let mut out = Vec::new();
             permissions(&mut out, mode);
@@ -372,6 +405,12 @@ mod tests {
         assert_eq!(short("./", &entry("f", 0o100_644, 0, 0)), "./f\r\n");
         assert_eq!(short("dir", &entry("sub", 0o040_755, 0, 0)), "dir/sub/\r\n");
         assert_eq!(short("dir/", &entry("ln", 0o120_777, 0, 0)), "dir/ln@\r\n");
+        assert_eq!(prefix(b""), b"");
+        for mode in [0o100_644, 0o040_755, 0o120_777] {
+            let mut out = Vec::new();
+            short_line(&mut out, b"", &entry("n", mode, 0, 0), false);
+            assert_eq!(out, b"n\r\n");
+        }
         let mut out = Vec::new();
         heading(&mut out, b".", true);
         heading(&mut out, b"./dir", false);

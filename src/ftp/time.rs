@@ -206,6 +206,23 @@ mod tests {
             set_form(b"20200229112233.123 f"),
             Some((1_582_975_353, &b"f"[..]))
         );
+        for (stamp, seconds) in [
+            (&b"20200229112260"[..], 1_582_975_380),
+            (b"20000229", 951_782_400),
+            (b"20960229", 3_981_312_000),
+            (b"24000229", 13_574_563_200),
+            (b"99991231235959", 253_402_300_799),
+            (b"20200131", 1_580_428_800),
+            (b"20200430", 1_588_204_800),
+            (b"19700101", 0),
+        ] {
+            assert_eq!(
+                parse_stamp(stamp),
+                Some(seconds),
+                "{}",
+                stamp.escape_ascii()
+            );
+        }
         assert_eq!(set_form(b"20200229  f"), Some((1_582_934_400, &b" f"[..])));
         for no in [
             &b"f"[..],
@@ -215,6 +232,15 @@ mod tests {
             b"20200230 f",
             b"20201301 f",
             b"20200001 f",
+            b"20200100 f",
+            b"20200431 f",
+            b"20200132 f",
+            b"21000229 f",
+            b"20200229116000 f",
+            b"20200229112261 f",
+            b"20200229112233.1x f",
+            b"20200229112233.x1 f",
+            b"100000101 f",
             b"99999999 f",
             b"19691231 f",
             b"2020x229 f",
@@ -228,6 +254,51 @@ mod tests {
         ] {
             assert_eq!(set_form(no), None, "{}", no.escape_ascii());
         }
+    }
+
+    #[test]
+    fn fractions_that_would_be_lost() {
+        for (arg, lost) in [
+            (&b"20200229112233.5 f"[..], true),
+            (b"20200229112233.05 f", true),
+            (b"20200229112233.50 f", true),
+            (b"20200229112233.00 f", false),
+            (b"20200229112233 f.5", false),
+            (b"20200229112233", false),
+            (b"20200229 f", false),
+        ] {
+            assert_eq!(has_fraction(arg), lost, "{}", arg.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn days_at_the_ends_of_years_and_centuries() {
+        for (year, start) in [
+            (1600, -135_140),
+            (1900, -25_567),
+            (1970, 0),
+            (2000, 10_957),
+            (2001, 11_323),
+            (2100, 47_482),
+            (2101, 47_847),
+            (2400, 157_054),
+            (2401, 157_420),
+        ] {
+            assert_eq!(date(start), (year, 1, 1));
+            assert_eq!(date(start - 1), (year - 1, 12, 31));
+        }
+        // Four centuries, day by day.
+        let mut expected = (2000, 3, 1);
+        for day in 11_017..11_017 + 146_097 + 366 {
+            assert_eq!(date(day), expected);
+            let (year, month, day) = expected;
+            expected = match (month, day == days_in(year, month)) {
+                (_, false) => (year, month, day + 1),
+                (12, true) => (year + 1, 1, 1),
+                (_, true) => (year, month + 1, 1),
+            };
+        }
+        assert_eq!(expected, (2401, 3, 2));
     }
 
     proptest! {

@@ -94,3 +94,116 @@ pub struct Passive {
     /// The name that stands in the settings, if it is this address that replaces it.
     pub stands: Option<OsString>,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
+    use crate::config::Config;
+    use crate::sys::account::Account;
+    use nix::unistd::{Gid, Uid};
+
+    fn account(number: u32) -> Account {
+        Account {
+            name: "somebody".into(),
+            uid: Uid::from_raw(number),
+            gid: Gid::from_raw(number),
+            home: "/".into(),
+            shell: "/".into(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Settings that need every account.
+    fn all() -> Config {
+        Config {
+            ssl_enable: true,
+            anonymous_enable: true,
+            guest_enable: true,
+            chown_uploads: true,
+            key_user: Some("keeper".into()),
+            ftp_username: Some("anonymous".into()),
+            guest_username: Some("guest".into()),
+            chown_username: Some("heir".into()),
+            nopriv_user: Some("nobody".into()),
+            ..Config::default()
+        }
+    }
+
+    /// Which of the accounts there are, by their numbers.
+    fn left(now: &Config) -> Option<Vec<u32>> {
+        let number = |at: usize| Some(account(u32::try_from(at).unwrap()));
+        let names = Names {
+            nopriv: account(0),
+            others: [
+                number(KEEPER),
+                number(ANONYMOUS),
+                number(GUEST),
+                number(HEIR),
+            ],
+            passive: None,
+        };
+        let names = names.for_others(&all(), now)?;
+        let known = (0..6).filter_map(|at| names.by_option(at));
+        Some(known.map(|account| account.uid.as_raw()).collect())
+    }
+
+    #[test]
+    fn accounts_serve_settings_that_need_no_others() {
+        let all = all();
+        assert_eq!(left(&all), Some(vec![0, 1, 2, 3, 4]));
+        let no_guest = Config {
+            guest_enable: false,
+            guest_username: Some("other".into()),
+            ..all.clone()
+        };
+        assert_eq!(left(&no_guest), Some(vec![0, 1, 2, 4]));
+        let none = Config {
+            ssl_enable: false,
+            anonymous_enable: false,
+            guest_enable: false,
+            chown_uploads: false,
+            ..all
+        };
+        assert_eq!(left(&none), Some(vec![0]));
+    }
+
+    #[test]
+    fn another_account_is_looked_up() {
+        let other = || Some("other".into());
+        let changes: [fn(&mut Config, Option<std::ffi::OsString>); 6] = [
+            |config, other| config.nopriv_user = other,
+            |config, other| config.key_user = other,
+            |config, other| config.ftp_username = other,
+            |config, other| config.guest_username = other,
+            |config, other| config.chown_username = other,
+            |config, other| config.pasv_address = other,
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            let mut config = all();
+            change(&mut config, other());
+            assert_eq!(left(&config), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_an_ordinary_user_has_to_forgo() {
+        let ordinary = Config {
+            run_as_launching_user: true,
+            chown_uploads: false,
+            connect_from_port_20: false,
+            nopriv_user: Some("other".into()),
+            ..all()
+        };
+        // Everybody is who started it, whatever the settings name.
+        assert_eq!(left(&ordinary), Some(vec![0, 1, 2, 3, 4]));
+        for (chown_uploads, connect_from_port_20) in [(true, false), (false, true), (true, true)] {
+            let asks = Config {
+                chown_uploads,
+                connect_from_port_20,
+                ..ordinary.clone()
+            };
+            assert_eq!(left(&asks), None);
+        }
+    }
+}

@@ -206,3 +206,145 @@ impl ResolvesServerCert for Resolver {
         fits.or(keys.first()).map(|key| Arc::clone(key))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::{Asker, Identity, Resolver};
+    use crate::config::{Config, Hosts};
+    use crate::sys::socket;
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::server::{Acceptor, ResolvesServerCert};
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{
+        ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+        SupportedCipherSuite,
+    };
+    use std::sync::Arc;
+
+    const RSA: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256];
+    const ELLIPTIC: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP256_SHA256];
+    const BOTH: &[SignatureScheme] = &[
+        SignatureScheme::RSA_PSS_SHA256,
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+    ];
+
+    /// A client that checks signatures of these kinds.
+    #[derive(Debug)]
+    struct Kinds(&'static [SignatureScheme]);
+
+    impl ServerCertVerifier for Kinds {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Err(Error::DecryptError)
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::DecryptError)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::DecryptError)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.0.to_vec()
+        }
+    }
+
+    /// Suites whose name has one of these words; those of TLS 1.3 have none for a kind of key.
+    fn suites(words: &[&str]) -> Vec<SupportedCipherSuite> {
+        let mut suites = crate::tls::provider().cipher_suites;
+        suites.retain(|suite| {
+            let name = format!("{:?}", suite.suite());
+            words.iter().any(|word| name.starts_with(word))
+        });
+        assert!(!suites.is_empty());
+        suites
+    }
+
+    /// What a client that knows these suites and kinds of signatures is shown by a server with these.
+    fn shown(known: &[&str], kinds: &'static [SignatureScheme], served: &[&str]) -> Vec<u8> {
+        let (ours, _keyholder) = socket::message_pair().unwrap();
+        let asker = Arc::new(Asker::new(ours));
+        let identity = |name: &str, schemes: &[SignatureScheme]| Identity {
+            certificate: name.into(),
+            key: name.into(),
+            schemes: schemes.iter().map(|scheme| u16::from(*scheme)).collect(),
+            chain: vec![name.into()],
+        };
+        let identities = [identity("rsa", RSA), identity("elliptic", ELLIPTIC)];
+        let config = Config {
+            rsa_cert_file: Some("rsa".into()),
+            dsa_cert_file: Some("elliptic".into()),
+            ..Config::default()
+        };
+        let hosts = Arc::new(Hosts::default());
+        let resolver = Resolver::new(&identities, &asker, &config, &hosts, suites(served));
+        let mut provider = crate::tls::provider();
+        provider.cipher_suites = suites(known);
+        let both = [&TLS12, &TLS13];
+        let versions = if known.contains(&"TLS13") {
+            &both[..]
+        } else {
+            &both[..1]
+        };
+        let client = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Kinds(kinds)))
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut hello.as_slice()).unwrap();
+        let Ok(Some(accepted)) = acceptor.accept() else {
+            panic!("no hello");
+        };
+        let key = resolver.resolve(accepted.client_hello()).unwrap();
+        key.cert.first().unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_client_is_shown_what_it_can_use() {
+        let (all, rsa, elliptic) = (
+            &["TLS13", "TLS_ECDHE"][..],
+            &["TLS_ECDHE_RSA"][..],
+            &["TLS_ECDHE_ECDSA"][..],
+        );
+        // An elliptic curve's where both will do.
+        assert_eq!(shown(all, BOTH, all), b"elliptic");
+        assert_eq!(shown(rsa, BOTH, all), b"rsa");
+        assert_eq!(shown(elliptic, BOTH, all), b"elliptic");
+        // The kinds of signatures count too, and what is served.
+        assert_eq!(shown(all, RSA, all), b"rsa");
+        assert_eq!(shown(all, ELLIPTIC, all), b"elliptic");
+        assert_eq!(shown(all, BOTH, rsa), b"rsa");
+        assert_eq!(
+            shown(&["TLS13", "TLS_ECDHE_RSA"], BOTH, &["TLS_ECDHE"]),
+            b"rsa"
+        );
+        // Who can use none is shown one all the same: its own log says what is wrong with it.
+        assert_eq!(shown(elliptic, RSA, all), b"elliptic");
+    }
+}

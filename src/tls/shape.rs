@@ -74,6 +74,44 @@ mod tests {
     }
 
     #[test]
+    fn randoms_may_hold_blanks() {
+        let mut content = exchange(0x1d, &[1; 32]);
+        for end in [1, 32, 63] {
+            content[..end].fill(b' ');
+            assert!(is_handshake(&content), "{end}");
+        }
+    }
+
+    #[test]
+    fn blanks_are_all_blank() {
+        let server = b"TLS 1.3, server CertificateVerify\0";
+        for at in [0, 31, 63] {
+            let mut content = verify(server, 32);
+            content[at] = b'x';
+            assert!(!is_handshake(&content), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_point_is_one_of_its_group_and_as_long_as_it_says() {
+        let mut point = [1; 97];
+        point[0] = 4;
+        assert!(is_handshake(&exchange(0x18, &point)));
+        assert!(!is_handshake(&exchange(0x18, &[1; 97])));
+        for group in [0x16, 0x18, 0x1d, 0x1e, 0x1117] {
+            assert!(!is_handshake(&exchange(group, &point[..65])), "{group}");
+        }
+        let mut said = exchange(0x17, &point[..65]);
+        for length in [0, 32, 64, 66, 97] {
+            said[67] = length;
+            assert!(!is_handshake(&said), "{length}");
+        }
+        let mut explicit = exchange(0x1d, &[1; 32]);
+        explicit[64] = 1;
+        assert!(!is_handshake(&explicit));
+    }
+
+    #[test]
     fn nothing_else_passes() {
         let client = b"TLS 1.3, client CertificateVerify\0";
         let server = b"TLS 1.3, server CertificateVerify\0";

@@ -147,7 +147,7 @@ impl StoresServerSessions for Staged {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{LATER, Made, Sessions, Staged};
+    use super::{CONTROL, LATER, Made, Sessions, Staged};
     use rustls::server::StoresServerSessions;
     use std::sync::Arc;
 
@@ -164,6 +164,22 @@ mod tests {
         assert!(friend.put(vec![3], vec![30]) && base.find(&[3]).is_none());
         friend.commit();
         assert_eq!(base.find(&[3]).unwrap(), [30]);
+    }
+
+    #[test]
+    fn a_control_connection_leaves_no_more_than_it_may() {
+        let made = Made::default();
+        let kept = (0..100).filter(|number| made.put(vec![*number], vec![0]));
+        assert_eq!((kept.count(), made.take().len()), (CONTROL, CONTROL));
+    }
+
+    #[test]
+    fn who_need_not_prove_itself_gets_tickets() {
+        let base = Arc::new(Sessions::new(Vec::new()));
+        let anybody = Staged::new(Arc::clone(&base), false);
+        assert!(anybody.put(vec![2], vec![20]));
+        anybody.commit();
+        assert_eq!(base.find(&[2]).unwrap(), [20]);
     }
 
     #[test]

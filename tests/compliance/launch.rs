@@ -2,7 +2,7 @@
 //! (reference 2.6, 2.7, 11.4).
 
 use crate::support::host::{ALICE, CONFIG, PROGRAM};
-use crate::support::server::{BASE, listening};
+use crate::support::server::{BASE, listening, listening_on};
 use crate::support::{Client, Host, Server, tls, wait};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -208,6 +208,16 @@ fn systemd_passes_a_socket_for_implicit_tls() {
     let mut c = tls::Ftps::over(Arc::new(tls::offer(tls::BOTH, None)), stream);
     c.next("220 (vsFTPd 3.0.5)");
     c.login("alice");
+    // With SIGHUP too it opens none of its own beside them.
+    let lines = format!("{}implicit_listen_port=991\nftpd_banner=new\n", tls::ON);
+    fs::write(CONFIG, format!("{BASE}listen=NO\n{lines}")).unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+    wait("the new settings", || {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        (tls::clear_line(&mut client) == "220 new\r\n").then_some(())
+    });
+    assert!(!listening_on(991));
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -511,6 +521,11 @@ fn an_ordinary_user_serves_a_directory() {
     let _server = as_alice("anon_root=/home/alice/d\nanon_upload_enable=YES\nwrite_enable=YES\n");
     let mut c = dial_2121().greeted();
     c.login("ftp");
+    // No process of it is any other of the user's to trace, or leaves its memory in a file (proc(5): what is not dumpable is root's).
+    for pid in Server::everything() {
+        let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
+        assert_eq!(owner, 0, "{pid}");
+    }
     c.script(&[
         ("PWD", "257 \"/\" is the current directory"),
         ("CWD ..", "250 Directory successfully changed."),

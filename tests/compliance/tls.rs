@@ -3,6 +3,7 @@
 use crate::support::log::VSFTPD;
 use crate::support::tls::{self, BOTH, Ftps, ON, TLS12, TLS13, clear_line, offer};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
+use rustls::CipherSuite;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
@@ -373,7 +374,8 @@ fn without_reuse() {
     let host = Host::new();
     let _server = start(&host, "require_ssl_reuse=NO\n");
     let mut client = Ftps::alice(offer(BOTH, None));
-    for _ in 0..3 {
+    // More than a session may have handshakes signed that resumes.
+    for _ in 0..70 {
         let fresh = Arc::new(offer(BOTH, None));
         let mut stream = client.begin_with("RETR f", &fresh).unwrap();
         let mut bytes = Vec::new();
@@ -381,6 +383,13 @@ fn without_reuse() {
         tls::farewell(stream);
         assert_eq!(bytes, b"hello world\n");
         client.next("226 Transfer complete.");
+    }
+    // Uploads too, whose handshake the server ends where it is one of TLS 1.2: the client says nothing before that.
+    for versions in [TLS12, BOTH] {
+        client.config = Arc::new(offer(versions, None));
+        let end = client.store("STOR up", b"new");
+        assert_eq!(end, "226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/up"), b"new");
     }
 }
 
@@ -495,7 +504,12 @@ fn application_protocols() {
         tls::handshake(&Arc::new(config), stream)
     };
     if host.ours() {
-        assert!(try_with(&[b"http/1.1", b"h2"]).is_err());
+        // The client is told why, on the connection itself (RFC 7301, 3.2).
+        let refused = try_with(&[b"http/1.1", b"h2"]).err().unwrap();
+        assert!(
+            refused.to_string().contains("NoApplicationProtocol"),
+            "{refused}"
+        );
         let both = try_with(&[b"h2", b"ftp"]).unwrap();
         assert_eq!(both.conn.alpn_protocol(), Some(b"ftp".as_slice()));
     }
@@ -626,6 +640,56 @@ fn a_certificate_that_is_demanded_is_asked_for() {
     let valid = "validate_cert=YES\nca_certs_file=/etc/ca.pem\n";
     let _server = start(&host, &format!("{lines}{valid}"));
     assert!(enters(Some(&good)) && !enters(Some(&own)) && !enters(None));
+}
+
+/// A client that is not asked for its certificate shows none (`ssl_request_cert`).
+#[test]
+fn certificates_that_are_not_asked_for() {
+    let host = Host::new();
+    let own = tls::pair();
+    for (lines, shown) in [("", true), ("ssl_request_cert=NO\n", false)] {
+        let _server = start(&host, &format!("debug_ssl=YES\n{lines}"));
+        let mut client = Ftps::alice(offer(TLS12, Some(&own)));
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
+        client.says("QUIT", "221 Goodbye.");
+        logged(&host, ", reused, ");
+        let log = String::from_utf8(host.read(VSFTPD)).unwrap();
+        assert_eq!(log.contains(", no cert"), !shown, "{log}");
+        host.write(VSFTPD, "");
+    }
+}
+
+/// What `ssl_ciphers` does not name is not spoken; what it names first is liked best, whatever the client likes.
+#[test]
+fn suites_that_are_not_named() {
+    use rustls::CipherSuite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as SMALL,
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as LARGE,
+    };
+    let chosen = |known: &[CipherSuite]| {
+        let suite = || Ftps::alice(tls::offer_suites(TLS12, known)).suite();
+        std::panic::catch_unwind(suite).ok()
+    };
+    let host = Host::new();
+    {
+        let _server = start(&host, "");
+        assert_eq!(chosen(&[LARGE]), Some(LARGE));
+        assert_eq!(chosen(&[SMALL, LARGE]), Some(LARGE));
+        assert_eq!(chosen(&[SMALL]), None);
+    }
+    if !host.ours() {
+        return;
+    }
+    let (small, large) = (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+    );
+    for (first, second, liked) in [(small, large, SMALL), (large, small, LARGE)] {
+        let _server = start(&host, &format!("ssl_ciphers={first}:{second}\n"));
+        for known in [[SMALL, LARGE], [LARGE, SMALL]] {
+            assert_eq!(chosen(&known), Some(liked), "{first} {known:?}");
+        }
+    }
 }
 
 /// The original of Debian 12 does not know these options.
@@ -866,6 +930,8 @@ fn unconfirmed_downloads() {
         drop(stream);
         let end = client.reply();
         assert!(end.starts_with(expected), "{lines}: {end}");
+        // A client that confirms it is believed.
+        assert_eq!(client.fetch("RETR f"), b"hello world\n");
         if lines.is_empty() && host.ours() {
             // Not even one that never closes.
             let stream = client.begin("RETR f");

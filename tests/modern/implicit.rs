@@ -2,7 +2,7 @@
 
 use crate::support::host::CONFIG;
 use crate::support::server::{BASE, listening_on, output};
-use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
+use crate::support::tls::{BOTH, Ftps, ON, certificate, clear_line, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::Signal;
 use std::io::Write;
@@ -116,6 +116,15 @@ fn reload() {
     here(991).login("alice");
     early.login("alice");
     assert_eq!(early.fetch("RETR f"), b"hello world\n");
+    // The port stays open through a reload that is about something else.
+    let other = format!("{BASE}{ON}implicit_listen_port=991\nftpd_banner=new\n");
+    host.write(CONFIG, &other);
+    server.signal(Signal::SIGHUP);
+    wait("the new settings", || {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        (clear_line(&mut client) == "220 new\r\n").then_some(())
+    });
+    here(991).login("alice");
     let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 992)).unwrap();
     reload(992);
     wait("the refusal", || {

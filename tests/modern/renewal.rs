@@ -63,6 +63,20 @@ fn new_sessions_tell_the_new_address() {
     });
 }
 
+/// An interval that comes with SIGHUP counts from then on.
+#[test]
+fn an_interval_that_comes_later() {
+    let host = host("127.0.0.9");
+    let server = Server::start(&host, LINES);
+    assert_eq!(told(&mut Client::alice()), "127.0.0.9");
+    let lines = format!("{BASE}{LINES}pasv_addr_resolve_interval=1\n");
+    host.write(CONFIG, &lines);
+    server.signal(Signal::SIGHUP);
+    until_said("configuration and certificates read again");
+    moves(&host, "127.0.0.10");
+    until_told("127.0.0.10");
+}
+
 /// A name service that does not answer keeps nobody waiting, and SIGHUP gives its question up.
 #[test]
 fn nobody_waits_for_the_name_service() {

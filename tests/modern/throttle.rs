@@ -1,9 +1,11 @@
 //! login_fails_per_ip and ssl_handshakes_per_ip: what one address may do over all its connections.
 
 use crate::logged;
-use crate::support::server::output;
+use crate::support::host::CONFIG;
+use crate::support::server::{BASE, output};
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
 use crate::support::{Client, Host, Server, wait};
+use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,6 +54,30 @@ fn failed_logins_are_counted_over_connections() {
     let said = output();
     let line = "too many failed logins from 127.0.0.2: refused for a while (login_fails_per_ip)";
     assert_eq!(said.matches(line).count(), 1, "{said}");
+}
+
+/// A limit that SIGHUP raises frees who was refused; settings that leave it alone do not.
+#[test]
+fn a_raised_limit_frees() {
+    let host = Host::new();
+    let lines = "login_fails_per_ip=2\nlogin_fails_window=86400\n";
+    let server = Server::start(&host, lines);
+    for _ in 0..2 {
+        fails(&mut dial(2).greeted());
+    }
+    dial(2).next(FAILURES);
+    let reload = |lines: &str, greeting: &str| {
+        host.write(CONFIG, &format!("{BASE}{lines}ftpd_banner={greeting}\n"));
+        server.signal(Signal::SIGHUP);
+        let greeting = format!("220 {greeting}");
+        wait("the new settings", || {
+            (dial(3).reply().text() == greeting).then_some(())
+        });
+    };
+    reload(lines, "same");
+    dial(2).next(FAILURES);
+    reload("login_fails_per_ip=3\nlogin_fails_window=86400\n", "more");
+    dial(2).greeted().login("alice");
 }
 
 /// From half of the limit on every password is answered later, the right one too, and no guest's.

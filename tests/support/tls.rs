@@ -2,9 +2,11 @@
 
 use super::trust::Anything;
 use super::{DEADLINE, Host};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, StreamOwned, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, ClientConnection, HandshakeKind, StreamOwned,
+    SupportedProtocolVersion,
 };
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -52,7 +54,30 @@ pub const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// What a client offers; it shows a certificate if it has one.
 pub fn offer(versions: &[&'static SupportedProtocolVersion], own: Option<&Pair>) -> ClientConfig {
-    let provider = rustls::crypto::ring::default_provider();
+    offer_of(rustls::crypto::ring::default_provider(), versions, own)
+}
+
+/// A client that knows these suites alone, the one it likes best first.
+pub fn offer_suites(
+    versions: &[&'static SupportedProtocolVersion],
+    suites: &[CipherSuite],
+) -> ClientConfig {
+    let mut provider = rustls::crypto::ring::default_provider();
+    let place = |suite| suites.iter().position(|wanted| *wanted == suite);
+    provider
+        .cipher_suites
+        .retain(|suite| place(suite.suite()).is_some());
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| place(suite.suite()));
+    offer_of(provider, versions, None)
+}
+
+fn offer_of(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+    own: Option<&Pair>,
+) -> ClientConfig {
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
@@ -243,6 +268,12 @@ impl Ftps {
         stream.conn.read_tls(&mut record.as_slice()).unwrap();
         stream.conn.process_new_packets().unwrap_err();
         stream.conn.write_tls(&mut stream.sock).unwrap();
+    }
+
+    /// The suite that was chosen for the control connection.
+    pub fn suite(&self) -> CipherSuite {
+        let suite = self.input.get_ref().conn.negotiated_cipher_suite();
+        suite.unwrap().suite()
     }
 
     /// The control connection, below TLS.

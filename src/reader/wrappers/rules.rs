@@ -339,6 +339,11 @@ mod tests {
             fields("a: [b [::1]: x]"),
             Some(("a", " [b [::1]", Some(" x]")))
         );
+        // A bracket holds one word, and only a closed one hides a colon.
+        assert_eq!(fields("a: [b ::1]: x"), Some(("a", " [b ", Some(":1]: x"))));
+        assert_eq!(fields("a: [x[::1]: d"), Some(("a", " [x[::1]", Some(" d"))));
+        assert_eq!(fields("a: [: x]"), Some(("a", " [", Some(" x]"))));
+        assert_eq!(fields("[]: b"), Some(("[]", " b", None)));
         assert_eq!(fields(":"), Some(("", "", None)));
     }
 

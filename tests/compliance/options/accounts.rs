@@ -83,6 +83,30 @@ fn guest_username() {
     );
 }
 
+/// Guests and anonymous clients have all groups of the account they are.
+#[test]
+fn groups_of_guests() {
+    let (host, lines) = guests();
+    host.write(
+        "/etc/group",
+        "root:x:0:\nftp:x:105:\nbob:x:1002:\nshared:x:2000:bob,ftp\n",
+    );
+    for path in ["/home/bob/ours", "/srv/ftp/ours"] {
+        host.write(path, "of the group");
+        host.mode(path, 0o640);
+        std::os::unix::fs::chown(path, Some(0), Some(2000)).unwrap();
+    }
+    with(
+        &host,
+        &format!("{lines}anon_world_readable_only=NO\n"),
+        || {
+            for name in ["ann", "ftp"] {
+                assert_eq!(login(name, "x", IN).fetch("RETR ours"), b"of the group");
+            }
+        },
+    );
+}
+
 #[test]
 fn virtual_use_local_privs() {
     let (host, lines) = guests();

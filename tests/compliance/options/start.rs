@@ -27,6 +27,16 @@ fn open(address: &str) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
+/// How many sockets listen on this host, on whatever port.
+fn listeners() -> usize {
+    let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+    let texts = tables.map(|table| fs::read_to_string(table).unwrap());
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines
+        .filter(|line| line.split_whitespace().nth(3) == Some("0A"))
+        .count()
+}
+
 #[test]
 fn background() {
     let host = Host::new();
@@ -60,6 +70,7 @@ fn listen() {
     with(&host, "", || {
         assert!(open("127.0.0.1:21"));
         assert!(!open("[::1]:21"));
+        assert_eq!(listeners(), 1);
     });
     // NO, which is Debian's default: whoever starts it must hand it a connection. Where nothing is said ours takes the default of vsftpd's
     // own build, which files for other distributions count on: tests/modern/moved.rs.
@@ -80,6 +91,7 @@ fn listen_ipv6() {
     with(&host, "listen=NO\nlisten_ipv6=YES\n", || {
         assert!(open("[::1]:21"));
         assert!(open("127.0.0.1:21"));
+        assert_eq!(listeners(), 1);
         from("::1", "::1");
     });
     with(&host, "listen_ipv6=NO\n", || assert!(!open("[::1]:21")));
@@ -87,6 +99,14 @@ fn listen_ipv6() {
     assert_eq!(status.code(), Some(2));
     assert!(
         said.contains("run two copies of vsftpd for IPv4 and IPv6"),
+        "{said}"
+    );
+    // A port that is taken is no host without IPv6: nobody is served by IPv4 alone instead.
+    let _taken = TcpListener::bind("[::]:21").unwrap();
+    let (status, said) = Server::refused(&host, "listen=NO\nlisten_ipv6=YES\n");
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        said.contains("could not bind listening IPv6 socket"),
         "{said}"
     );
 }

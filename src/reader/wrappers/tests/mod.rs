@@ -238,7 +238,14 @@ fn half_a_rule_never_grants() {
         "127.0.0.1",
         None
     )));
-    assert!(granted(&tables(b"vsftpd: ALL", b"", "127.0.0.1", None)));
+    let half = tables(b"vsftpd: ALL", b"", "127.0.0.1", None);
+    assert!(
+        granted(&half)
+            && half
+                .notes
+                .iter()
+                .any(|note| note.contains("grants nothing"))
+    );
     assert!(!granted(&tables(
         b"vsftpd: ALL: deny",
         b"",
@@ -277,6 +284,13 @@ fn what_cannot_be_read_refuses() {
     // A directory for a file of patterns; one that is missing only never matches.
     place.write("deny", b"vsftpd: /tmp\n");
     refused("/tmp cannot be read");
+    // Which table it is, also where the one before has rules.
+    place.write("allow", b"sshd: ALL\n");
+    std::fs::remove_file(place.path("deny")).unwrap();
+    std::fs::create_dir(place.path("deny")).unwrap();
+    refused("/deny: cannot be read");
+    std::fs::remove_dir(place.path("deny")).unwrap();
+    std::fs::remove_file(place.path("allow")).unwrap();
     place.write("deny", b"vsftpd: /nonexistent\n");
     assert!(granted(&ask(
         &place,

@@ -94,6 +94,7 @@ fn options_that_are_ignored() {
     for text in [
         "rfc931",
         "rfc931 5",
+        "rfc931 1",
         "rfc931 +3",
         "nice",
         "nice -5",
@@ -171,8 +172,35 @@ fn options_that_refuse() {
         option("setenv V x:foo:setenv V y"),
         (false, Some("x".to_owned()), 1)
     );
+    for (length, good) in [(4096, true), (4097, false)] {
+        let (answer, value, notes) = option(&format!("setenv V {}", "x".repeat(length)));
+        assert_eq!(
+            (answer, value.is_some(), notes),
+            (good, good, usize::from(!good)),
+            "{length}"
+        );
+    }
     let long = format!("setenv V {}", "%a".repeat(3000));
     assert_eq!(option(&long), (false, None, 1));
+}
+
+#[test]
+fn the_log_says_what_to_write_instead() {
+    for (text, advice) in [
+        ("twist echo hi", "write deny instead"),
+        ("aclexec true", "nobody can say whether"),
+        ("umask 8", "its value is wrong"),
+        (":deny", "write \\: for a colon"),
+        ("/bin/echo x", "there is no such option"),
+        ("spawn true", "let a program that reads the log act on it"),
+    ] {
+        let rule = format!("ALL: ALL: {text}\n");
+        let decision = tables(rule.as_bytes(), b"", "127.0.0.1", None);
+        assert!(
+            decision.notes.iter().any(|note| note.contains(advice)),
+            "{text}: {decision:?}"
+        );
+    }
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn addresses_of_ipv6() {
         &[
             "[::1]/129",
             "[::2]/127",
+            "[::]",
             "::1",
             "[::1%lo]",
             "?:?",
@@ -211,6 +212,13 @@ fn names() {
         &["host", "HOST", "h*", "LOCAL", "KNOWN"],
         &[".foo.edu", "*.edu", "UNKNOWN"],
     );
+    // Digits alone make no pattern of addresses.
+    check(
+        "10.0.0.1",
+        Some("ftp1.foo.edu"),
+        &["ftp1.*", "*1.foo.edu", "ftp?.foo.edu", "????.???.???"],
+        &["ftp2.*", "*2.foo.edu"],
+    );
     // A name cannot pass for an address.
     check(
         "1.1.1.1",
@@ -249,6 +257,8 @@ fn a_name_must_have_the_address() {
         ("10.0.0.1", vec!["10.0.0.1"], "KNOWN", false),
         ("127.0.0.1", vec!["10.0.0.1"], "127.0.0.1", false),
         ("::1", vec!["10.0.0.1"], "PARANOID", true),
+        ("10.0.0.1.", vec!["10.0.0.1"], "KNOWN", false),
+        ("10.0.0", vec!["10.0.0.1"], "KNOWN", false),
     ] {
         place.write("allow", format!("ALL: {list}\n").as_bytes());
         let fake = Fake {
@@ -319,6 +329,10 @@ fn daemons() {
         ("@127.0.0.1", false),
         ("vsftpd@", false),
         ("vsftpd@@127.0.0.1", false),
+        // Another program's rule, also where the address it is reached at is ours.
+        ("sshd@127.0.0.1", false),
+        ("sshd@ALL", false),
+        ("ss*", false),
         ("ALL except vsftpd", false),
         ("sshd EXCEPT vsftpd vsftpd", false),
         ("EXCEPT vsftpd", false),
@@ -383,4 +397,52 @@ fn files_of_patterns() {
     place.write("list", b"::1\n");
     place.write("allow", format!("vsftpd: {list}\n").as_bytes());
     assert!(granted(&ask(&place, "::1", "::1", &Fake::default())));
+}
+
+#[test]
+fn wildcards_are_no_longer_than_names() {
+    let stars = |count| "*".repeat(count);
+    for (count, want) in [(1024, true), (1025, false)] {
+        assert_eq!(
+            matches(&format!("{}: ALL", stars(count)), "10.0.0.1", None),
+            want,
+            "a daemon's of {count}"
+        );
+        assert_eq!(
+            matches(&format!("ALL: {}", stars(count)), "10.0.0.1", None),
+            want,
+            "a host's of {count}"
+        );
+    }
+}
+
+#[test]
+fn files_of_patterns_are_bounded() {
+    let place = Place::new();
+    place.write("deny", b"ALL: ALL\n");
+    let asked = || ask(&place, "127.0.0.1", "127.0.0.1", &Fake::default());
+    // The first names the second and so on; the last is the only one that matches.
+    let chain = |length: usize| {
+        for number in 1..length {
+            let next = place.path(&format!("file{}", number + 1));
+            place.write(&format!("file{number}"), format!("{next}\n").as_bytes());
+        }
+        place.write(&format!("file{length}"), b"127.0.0.1\n");
+        let first = place.path("file1");
+        place.write("allow", format!("vsftpd: {first}\n").as_bytes());
+    };
+    chain(4);
+    assert!(granted(&asked()), "four deep");
+    chain(5);
+    assert!(!granted(&asked()), "five deep");
+    // One behind the other none is deep, but there are not to be too many.
+    let other = place.write("other", b"1.1.1.1\n");
+    for (count, want) in [(255, true), (256, false)] {
+        let last = place.write("last", b"127.0.0.1\n");
+        let list = format!("vsftpd: {}{last}\n", format!("{other} ").repeat(count));
+        place.write("allow", list.as_bytes());
+        let decision = asked();
+        assert_eq!(granted(&decision), want, "behind {count} others");
+        assert_eq!(decision.notes.is_empty(), want, "{decision:?}");
+    }
 }
