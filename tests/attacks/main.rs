@@ -20,6 +20,7 @@ mod bounds;
 mod cost;
 mod fault;
 mod kernel;
+mod modules;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
@@ -28,3 +29,5 @@ mod steps;
 mod stopped;
 #[cfg(target_arch = "x86_64")]
 mod taken;
+#[cfg(target_arch = "x86_64")]
+mod twins;

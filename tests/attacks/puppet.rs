@@ -45,6 +45,10 @@ impl Puppet {
         })
     }
 
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Whether nobody has ended it.
     pub fn is_alive(&self) -> bool {
         self.alive
