@@ -19,6 +19,7 @@ mod begin;
 mod bounds;
 mod cost;
 mod fault;
+mod hello;
 mod kernel;
 mod modules;
 mod places;
