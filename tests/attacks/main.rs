@@ -25,6 +25,7 @@ mod modules;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
+mod room;
 mod sessions;
 mod steps;
 mod stopped;
