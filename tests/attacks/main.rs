@@ -15,10 +15,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod around;
 mod begin;
 mod bounds;
 mod cost;
 mod fault;
+mod guess;
 mod hello;
 mod kernel;
 mod modules;
