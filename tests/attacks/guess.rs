@@ -246,10 +246,10 @@ fn one_network_of_many_addresses() {
         let made = Command::new("ip")
             .args(["-6", "route", "add", "local", network, "dev", "lo"])
             .output();
-        let Ok(true) = made.as_ref().map(|made| made.status.success()) else {
-            eprintln!("no such route can be made here: {made:?}");
+        // Without ip(8), or a kernel that can, the count itself is tried in src/master/roster.rs.
+        if !made.is_ok_and(|made| made.status.success()) {
             return;
-        };
+        }
     }
     std::fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").unwrap();
     let lines = "listen=NO\nlisten_ipv6=YES\nmax_per_ip=5\nlogin_fails_per_ip=4\nlogin_fails_window=86400\n";

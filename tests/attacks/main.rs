@@ -22,6 +22,8 @@ mod cost;
 mod fault;
 mod guess;
 mod hello;
+#[cfg(target_arch = "x86_64")]
+mod inside;
 mod kernel;
 mod modules;
 mod places;
@@ -31,6 +33,7 @@ mod room;
 mod sessions;
 mod steps;
 mod stopped;
+mod storm;
 #[cfg(target_arch = "x86_64")]
 mod taken;
 #[cfg(target_arch = "x86_64")]

@@ -63,6 +63,20 @@ impl Puppet {
         self.alive = false;
     }
 
+    /// Lets it go on, in a loop without an end.
+    pub fn spin(mut self) {
+        let place = (self.saved.rip - 2) as ptrace::AddressType;
+        let code = ptrace::read(self.pid, place).unwrap();
+        // `jmp` to itself, in this process's own copy of the page.
+        ptrace::write(self.pid, place, code & !0xFFFF | 0xFEEB).unwrap();
+        let mut set = self.saved;
+        set.rip -= 2;
+        set.orig_rax = u64::MAX;
+        ptrace::setregs(self.pid, set).unwrap();
+        ptrace::detach(self.pid, None).unwrap();
+        self.alive = false;
+    }
+
     /// Has the call be the next thing that it does.
     fn prepare(&mut self, number: i64, arguments: &[u64]) -> nix::Result<()> {
         assert!(self.alive);
