@@ -19,6 +19,7 @@ mod around;
 mod begin;
 mod bounds;
 mod cost;
+mod cut;
 mod fault;
 mod guess;
 mod hello;
@@ -38,3 +39,4 @@ mod storm;
 mod taken;
 #[cfg(target_arch = "x86_64")]
 mod twins;
+mod verbs;

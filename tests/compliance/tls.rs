@@ -45,8 +45,12 @@ fn under_tls() {
     let host = Host::new();
     let _server = start(&host, "");
     let mut client = Ftps::upgrade(offer(BOTH, None));
+    // Without a PBSZ before it, as in the original (RFC 4217 §9 asks for one).
+    client.says("PROT P", "200 PROT now Private.");
+    client.says("PBSZ 100000000000000000000", "200 PBSZ set to 0.");
     client.says("PBSZ 0", "200 PBSZ set to 0.");
     client.says("PROT S", "536 PROT not supported.");
+    client.says("PROT E", "536 PROT not supported.");
     client.says("PROT X", "504 PROT not recognized.");
     client.says("PROT C", "200 PROT now Clear.");
     client.says("AUTH TLS", "530 Please login with USER and PASS.");
@@ -300,6 +304,10 @@ fn injected_commands() {
         (b"USER evil\r\nPASS x\r\n", true),
         (b"\x16\x03\x01\x00\x20\x01", true),
     ] {
+        // The original waits long for the rest of a hello.
+        if !host.ours() && tail.starts_with(b"\x16") {
+            continue;
+        }
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
