@@ -124,6 +124,7 @@ fn null() -> OwnedFd {
     .unwrap()
 }
 
+/// Attacks B-140.
 #[test]
 fn every_tag_and_length_from_a_worker() {
     let config = Config::default();
@@ -200,7 +201,7 @@ fn surplus_and_missing_bytes_and_descriptors() {
     }
 }
 
-/// Only a regular file of the session's is given away, and nothing that was sent stays open.
+/// Only a regular file of the session's is given away, and nothing that was sent stays open (attacks B-144).
 #[test]
 fn every_kind_of_descriptor() {
     let config = Config::default();

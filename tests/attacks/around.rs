@@ -55,7 +55,7 @@ fn removed(path: &str) {
     let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
 }
 
-/// Settings of the server in a file that others can have written, or that has no end, keep it from starting; nobody waits.
+/// Settings of the server in a file that others can have written, or that has no end, keep it from starting; nobody waits (attacks B-123).
 #[test]
 fn settings_in_unfit_files() {
     let host = Host::new();
@@ -121,7 +121,7 @@ fn names_that_are_paths() {
     back_to_base(&server);
 }
 
-/// What a directory or the administrator has to say, in files that are none, have no end, or lead elsewhere.
+/// What a directory or the administrator has to say, in files that are none, have no end, or lead elsewhere (attacks B-125).
 #[test]
 fn texts_in_unfit_files() {
     const PLACE: &str = "/srv/ftp/pub/.message";
@@ -334,7 +334,7 @@ fn a_careless_launcher() {
     wait("the master to end", || master.try_wait().unwrap());
 }
 
-/// A process that crashes leaves no image of its memory, whatever limit the server was started with.
+/// A process that crashes leaves no image of its memory, whatever limit the server was started with (attacks B-129).
 #[test]
 fn no_cores() {
     let host = Host::new();
@@ -398,7 +398,7 @@ fn no_cores() {
 }
 
 /// Every descriptor of every process of a session would be closed by another program, and there are those that there should be, after each
-/// command as before.
+/// command as before (attacks B-138).
 #[test]
 fn descriptors_after_each_command() {
     let host = Host::new();
@@ -553,7 +553,7 @@ fn closing_on_exec(all: &[i32]) {
     }
 }
 
-/// Certificates that do not fit, again and again: the old ones are served, and nothing is left of the attempts.
+/// Certificates that do not fit, again and again: the old ones are served, and nothing is left of the attempts (attacks B-162).
 #[test]
 fn reloads_with_a_certificate_that_does_not_fit() {
     let host = Host::new();

@@ -67,7 +67,8 @@ fn uploads() {
     logged(&host, "FAIL UPLOAD", failed + 1);
 }
 
-/// A client sees by TLS's own word whether it has all: the end is announced when there is one, and never when the transfer was broken off.
+/// A client sees by TLS's own word whether it has all: the end is announced when there is one, and never when the transfer was broken off
+/// (attacks B-099).
 #[test]
 fn downloads() {
     let host = Host::new();

@@ -61,7 +61,7 @@ const NAMES: [&[u8]; 14] = [
     b"alice\0",
 ];
 
-/// Who may not enter is told the same, byte for byte, whatever the name and the password.
+/// Who may not enter is told the same, byte for byte, whatever the name and the password (attacks B-083).
 #[test]
 fn no_answer_tells_a_name() {
     let host = host();
@@ -119,7 +119,7 @@ fn times(users: &[&str], password: &str) -> Vec<Duration> {
 }
 
 /// What a check takes depends on the account; when the answer comes does not. Samples of a few dozen tell what is not told apart by less
-/// than a machine's own noise.
+/// than a machine's own noise (attacks B-084).
 #[test]
 fn no_time_tells_a_name() {
     let host = host();
@@ -160,7 +160,7 @@ fn no_time_tells_a_name() {
     back_to_base(&server);
 }
 
-/// Sessions that wait out the delay of a refusal keep nobody else waiting, have no process besides, and end.
+/// Sessions that wait out the delay of a refusal keep nobody else waiting, have no process besides, and end (attacks B-087).
 #[test]
 fn waiting_refusals_keep_nobody_waiting() {
     const WAITING: usize = 100;
@@ -198,7 +198,7 @@ fn waiting_refusals_keep_nobody_waiting() {
     back_to_base(&server);
 }
 
-/// Guesses for one name from three hundred addresses lock that user out nowhere else; those of one address only itself.
+/// Guesses for one name from three hundred addresses lock that user out nowhere else; those of one address only itself (attacks B-086).
 #[test]
 fn one_name_from_everywhere() {
     let host = Host::new();
@@ -237,7 +237,7 @@ fn one_name_from_everywhere() {
     back_to_base(&server);
 }
 
-/// A network of addresses of IPv6 is one source, for sessions and for failures; its neighbour is another.
+/// A network of addresses of IPv6 is one source, for sessions and for failures; its neighbour is another (attacks B-101).
 #[test]
 fn one_network_of_many_addresses() {
     let host = Host::new();
@@ -309,7 +309,7 @@ fn line(input: &mut BufReader<TcpStream>) -> String {
     line
 }
 
-/// A session has one user: neither a second USER nor REIN, also while bytes flow, gives it another's rights.
+/// A session has one user: neither a second USER nor REIN, also while bytes flow, gives it another's rights (attacks B-088).
 #[test]
 fn one_session_has_one_user() {
     let host = Host::new();
@@ -360,7 +360,7 @@ fn one_session_has_one_user() {
     back_to_base(&server);
 }
 
-/// A password of any size is refused and forgotten, and what is one is in no log.
+/// A password of any size is refused and forgotten, and what is one is in no log (attacks B-089).
 #[test]
 fn passwords_of_every_size() {
     let host = Host::new();

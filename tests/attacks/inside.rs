@@ -36,7 +36,7 @@ fn nowhere(pids: &[i32], secrets: &[&str]) {
     }
 }
 
-/// Names and passwords of others, which were read on the way to this session or belong to another one, are in none of its processes.
+/// Names and passwords of others, which were read on the way to this session or belong to another one, are in none of its processes (attacks B-139).
 #[test]
 fn others_names_and_passwords() {
     const LISTED: [&str; 3] = ["zyzzyva-listed", "quokka@mail.example", "wombat-jailed"];
@@ -93,7 +93,7 @@ fn others_names_and_passwords() {
     back_to_base(&server);
 }
 
-/// A worker that calculates for ever takes its user's share of the processor and nobody's session.
+/// A worker that calculates for ever takes its user's share of the processor and nobody's session (attacks B-148).
 #[test]
 fn a_worker_that_spins() {
     let host = Host::new();

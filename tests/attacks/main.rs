@@ -26,6 +26,7 @@ mod hello;
 #[cfg(target_arch = "x86_64")]
 mod inside;
 mod kernel;
+mod logs;
 mod modules;
 mod places;
 #[cfg(target_arch = "x86_64")]

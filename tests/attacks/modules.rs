@@ -181,7 +181,7 @@ fn bob() -> String {
     said
 }
 
-/// PAM_SUCCESS at every step is a login, and no other result at any of them (`_pam_types.h` has 0 to 31).
+/// PAM_SUCCESS at every step is a login, and no other result at any of them (`_pam_types.h` has 0 to 31) (attacks B-150).
 #[test]
 fn every_result_at_every_step() {
     let host = host();
@@ -258,7 +258,7 @@ fn what_modules_ask() {
     assert!(log.contains("no  230 Login successful."), "{log}");
 }
 
-/// Whatever a module does to its process, that login has an end, nobody else's is touched, and what ends a process is no yes.
+/// Whatever a module does to its process, that login has an end, nobody else's is touched, and what ends a process is no yes (attacks B-151).
 #[test]
 fn what_modules_do() {
     for kept in [true, false] {

@@ -59,7 +59,7 @@ fn is_beginning(bytes: &[u8], binary: bool) {
     }
 }
 
-/// Full from the first byte, or at any other; by little pieces and by large ones; in each type; with and without TLS.
+/// Full from the first byte, or at any other; by little pieces and by large ones; in each type; with and without TLS (attacks B-110).
 #[test]
 fn a_full_disk() {
     let host = tiny();
@@ -151,7 +151,7 @@ fn what_the_kernel_says_last() {
     back_to_base(&server);
 }
 
-/// One byte more than the user may have in a file: the upload has failed, and nothing else has.
+/// One byte more than the user may have in a file: the upload has failed, and nothing else has (attacks B-111).
 #[test]
 fn a_file_over_the_limit() {
     const MOST: usize = 3072;
@@ -182,7 +182,7 @@ fn a_file_over_the_limit() {
     back_to_base(&server);
 }
 
-/// Places that no file has.
+/// Places that no file has (attacks B-112).
 #[test]
 fn offsets_beyond_everything() {
     let host = Host::new();
@@ -239,7 +239,7 @@ fn offsets_beyond_everything() {
     back_to_base(&server);
 }
 
-/// SIZE in ASCII is what the disk says: nobody reads a tebibyte for it.
+/// SIZE in ASCII is what the disk says: nobody reads a tebibyte for it (attacks B-114).
 #[test]
 fn the_size_of_a_tebibyte() {
     let host = Host::new();
@@ -257,7 +257,7 @@ fn the_size_of_a_tebibyte() {
     back_to_base(&server);
 }
 
-/// Room that is asked for beforehand is not set aside.
+/// Room that is asked for beforehand is not set aside (attacks B-116).
 #[test]
 fn room_for_everything() {
     let host = tiny();
@@ -282,7 +282,7 @@ fn room_for_everything() {
     back_to_base(&server);
 }
 
-/// A byte a second, and as many as a number can say: ABOR is heard, and nobody else waits.
+/// A byte a second, and as many as a number can say: ABOR is heard, and nobody else waits (attacks B-117).
 #[test]
 fn rates_of_one_and_of_everything() {
     let host = Host::new();

@@ -91,7 +91,7 @@ fn short_sessions() {
     assert!(memory(server.pid()) - base.1 < 512);
 }
 
-/// Connections that are reset before they are accepted, or right behind that.
+/// Connections that are reset before they are accepted, or right behind that (attacks B-103).
 #[test]
 fn connections_that_are_reset() {
     let host = Host::new();
@@ -179,7 +179,7 @@ fn sessions_that_stand_still_everywhere() {
     Client::anonymous().says("NOOP", "200 NOOP ok.");
 }
 
-/// With name spaces for each session none is left behind, nor a mount.
+/// With name spaces for each session none is left behind, nor a mount (attacks B-106).
 #[test]
 fn name_spaces_for_each_session() {
     let host = Host::new();
@@ -219,7 +219,7 @@ fn name_spaces_for_each_session() {
 }
 
 /// The kernel gives a session's processes no memory, at the first call, the second, and so on: that session has an end, master and nursery
-/// live, and everybody is served when there is some again.
+/// live, and everybody is served when there is some again (attacks B-107).
 #[test]
 fn memory_that_fails_at_each_call() {
     let host = Host::new();
@@ -264,7 +264,8 @@ fn memory_that_fails_at_each_call() {
     Client::alice().says("QUIT", "221 Goodbye.");
 }
 
-/// More handshakes from one address than it may make in a minute: refused before they cost anything, and nobody else's session suffers.
+/// More handshakes from one address than it may make in a minute: refused before they cost anything, and nobody else's session suffers
+/// (attacks B-158).
 #[test]
 fn handshakes_by_the_hundred() {
     const MAY: usize = 30;

@@ -101,6 +101,7 @@ fn in_pairs(host: &Host, server: &Server, landlock: bool) {
     back_to_base(server);
 }
 
+/// Attacks B-132, B-134.
 #[test]
 fn without_the_filter() {
     let host = Host::new();

@@ -184,6 +184,7 @@ fn as_the_table_says(host: &Host, user: &str, lines: &str, taken: impl Fn(Does) 
     back_to_base(&server);
 }
 
+/// Attacks B-120.
 #[test]
 fn each_verb_for_each_user_under_each_switch() {
     let host = Host::new();

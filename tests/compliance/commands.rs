@@ -110,6 +110,7 @@ fn types() {
     ]);
 }
 
+/// Attacks B-122.
 #[test]
 fn modes_and_structures() {
     session(&[

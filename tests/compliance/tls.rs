@@ -24,6 +24,7 @@ fn logged(host: &Host, text: &str) {
     });
 }
 
+/// Attacks B-154.
 #[test]
 fn before_auth() {
     let host = Host::new();
@@ -617,6 +618,7 @@ fn garbage_and_slow_handshakes() {
     logged(&host, "the client took too long");
 }
 
+/// Attacks B-155.
 #[test]
 fn ccc_is_refused() {
     let host = Host::new();

@@ -15,6 +15,7 @@ fn mode(path: &str) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o7777
 }
 
+/// Attacks B-115.
 #[test]
 fn mfmt() {
     let host = Host::new();

@@ -118,6 +118,7 @@ impl Known {
     }
 }
 
+/// Attacks B-141.
 #[test]
 fn three_of_a_greeters_messages() {
     let prepared: Prepared = prepared(&[
@@ -233,7 +234,7 @@ fn three_of_a_workers_messages() {
     }
 }
 
-/// A client that does not answer is waited for by the worker, not by helper: it answers the next question at once.
+/// A client that does not answer is waited for by the worker, not by helper: it answers the next question at once (attacks B-146).
 #[test]
 fn a_connection_that_nobody_accepts() {
     let flags = SockFlag::SOCK_CLOEXEC;
