@@ -30,7 +30,7 @@ fn host() -> Host {
         ("empty", String::new(), "19000:0:99999:7:::"),
         (
             "slow",
-            hash.replace("rounds=1000", "rounds=400000"),
+            hash.replace("rounds=1000", "rounds=100000"),
             "19000:0:99999:7:::",
         ),
     ] {
@@ -154,7 +154,7 @@ fn no_time_tells_a_name() {
             "{kind}: {sample:?}"
         );
         let apart = (median(sample) - nosuch).abs();
-        // The slow hash alone takes more than ten times that here.
+        // The slow hash alone takes several times that.
         assert!(apart < 25_000, "{kind}: {apart} µs apart: {samples:?}");
     }
     back_to_base(&server);
