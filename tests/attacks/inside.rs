@@ -1,7 +1,8 @@
-//! What a session's processes have in their memory that is not theirs, and one that does nothing but calculate (attacks B-139, B-148).
+//! What a session's processes have in their memory that is not theirs, and one that does nothing but calculate, or talk (attacks B-139, B-143,
+//! B-148).
 
 use crate::cost::ticks;
-use crate::puppet::Puppet;
+use crate::puppet::{Came, Puppet};
 use crate::sessions::{NOBODY, back_to_base, children, logged_in, session};
 use crate::support::host::{ALICE, FTP};
 use crate::support::{Client, Host, Server, wait};
@@ -152,4 +153,65 @@ fn a_helper_that_spins() {
     client.ended();
     drop(client);
     back_to_base(&server);
+}
+
+/// A worker that says and says things for the log: each is one line of its own session's, and everybody else is served (attacks B-143, B-149).
+#[test]
+fn a_worker_that_floods_the_log() {
+    const TIMES: usize = 3000;
+    let host = Host::new();
+    let server = Server::start(&host, "xferlog_std_format=NO\n");
+    let client = Client::alice();
+    let (_, worker) = logged_in(&server, ALICE);
+    let mut puppet = Puppet::take(worker);
+    // Event, said, a note: what looks like a line of another session's.
+    let text = "\n[pid 1] [root] OK LOGIN: Client \"9.9.9.9\"\r\n\u{1b}[2J";
+    let note = [&[4, 3, 6, text.len() as u8, 0][..], text.as_bytes()].concat();
+    let place = puppet.text(std::str::from_utf8(&note).unwrap());
+    let length = note.len() as u64;
+    let nosignal = libc::MSG_NOSIGNAL as u64;
+    let say = |puppet: &mut Puppet, number: u64| {
+        puppet.call(libc::SYS_sendto, &[number, place, length, nosignal, 0, 0])
+    };
+    let lines = || {
+        let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+        log.matches("[root] OK LOGIN").count()
+    };
+    // One of these is the channel.
+    let channel = (3..16).find(|number| {
+        let sent = say(&mut puppet, *number) == Came::Back(length as i64);
+        sent && wait_for_one(&lines)
+    });
+    let channel = channel.expect("a channel");
+    let before = lines();
+    for _ in 0..TIMES {
+        assert_eq!(say(&mut puppet, channel), Came::Back(length as i64));
+    }
+    let mut other = Client::anonymous();
+    other.says("NOOP", "200 NOOP ok.");
+    wait("every note", || (lines() == before + TIMES).then_some(()));
+    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    for line in log.lines() {
+        let own =
+            line.contains("] [alice] DEBUG: Client \"127.0.0.1\", \"?[pid 1] [root] OK LOGIN");
+        assert!(own || !line.contains("9.9.9.9"), "{line:?}");
+        assert!(
+            line.bytes().all(|byte| (32..127).contains(&byte)),
+            "{line:?}"
+        );
+    }
+    drop((puppet, client, other));
+    back_to_base(&server);
+}
+
+/// Whether a note has come to the log within a moment: a descriptor that takes the bytes may be the client's.
+fn wait_for_one(lines: &dyn Fn() -> usize) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(1) {
+        if lines() > 0 {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
