@@ -216,6 +216,7 @@ fn logged_in(server: &Server, worker_uid: &str) -> (Seen, Seen) {
     })
 }
 
+/// Attacks B-131.
 #[test]
 fn the_master() {
     let host = Host::new();

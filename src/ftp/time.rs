@@ -223,6 +223,11 @@ mod tests {
                 stamp.escape_ascii()
             );
         }
+        let long = [&b"20200229112233."[..], &[b'9'; 4000], b" f"].concat();
+        assert_eq!(set_form(&long), Some((1_582_975_353, &b"f"[..])));
+        // A leap second (RFC 3659 §2.3), which clocks of the kind that are here count as the next one.
+        let leap = set_form(b"20161231235960 f");
+        assert_eq!(leap, Some((1_483_228_800, &b"f"[..])));
         assert_eq!(set_form(b"20200229  f"), Some((1_582_934_400, &b" f"[..])));
         for no in [
             &b"f"[..],
@@ -249,6 +254,11 @@ mod tests {
             b"20200229112233. f",
             b"20200229112233.x f",
             b"20200229240000 f",
+            // One second more than RFC 3659 has, a year of five digits, twenty digits, and the year before the first.
+            b"20161231235961 f",
+            b"100000101000000 f",
+            b"20200229112233445566 f",
+            b"00000101000000 f",
             b"2020022911223. f",
             b" 20200229 f",
         ] {

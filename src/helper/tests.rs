@@ -2,6 +2,7 @@
 //! descriptor, and noise (attacks B-140 to B-145).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod orders;
 mod secured;
 
 use super::after::{self, End, Facts};
@@ -123,6 +124,7 @@ fn null() -> OwnedFd {
     .unwrap()
 }
 
+/// Attacks B-140.
 #[test]
 fn every_tag_and_length_from_a_worker() {
     let config = Config::default();
@@ -178,7 +180,7 @@ fn surplus_and_missing_bytes_and_descriptors() {
     ];
     let file = null();
     let two = [file.as_raw_fd(), file.as_raw_fd()];
-    let many = [file.as_raw_fd(); 200];
+    let many = [file.as_raw_fd(); 253];
     for message in &messages {
         let takes_one = message.first() == Some(&5);
         for length in 0..=message.len() + 1 {
@@ -199,7 +201,7 @@ fn surplus_and_missing_bytes_and_descriptors() {
     }
 }
 
-/// Only a regular file of the session's is given away, and nothing that was sent stays open.
+/// Only a regular file of the session's is given away, and nothing that was sent stays open (attacks B-144).
 #[test]
 fn every_kind_of_descriptor() {
     let config = Config::default();
@@ -219,6 +221,12 @@ fn every_kind_of_descriptor() {
         socket,
         nix::sys::eventfd::EventFd::new().unwrap().into(),
         writer.into(),
+        // A terminal, and a process.
+        open("/dev/ptmx", flags | OFlag::O_NOCTTY, Mode::empty()).unwrap(),
+        crate::sys::process::watch(nix::unistd::getppid()).unwrap(),
+        nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC)
+            .unwrap()
+            .0,
     ];
     for (at, kind) in kinds.into_iter().enumerate() {
         // An heir that is not the owner: nothing is "already given".

@@ -168,6 +168,7 @@ mod tests {
         assert!(roster.0.is_empty());
     }
 
+    /// Attacks B-118.
     #[test]
     fn the_total_is_looked_at_first() {
         let counts = Counts {

@@ -199,6 +199,7 @@ mod tests {
     }
 
     proptest! {
+        /// Attacks B-149.
         #[test]
         fn one_event_one_line(bytes: Vec<u8>, user: Vec<u8>, count: u64, micros: u64) {
             let stamp = Stamp { user: Some(&user), ..stamp(None) };

@@ -18,7 +18,7 @@ const LINKS: usize = 8;
 
 /// Opens a log for appending, made 0600 when missing. A link in the last place is followed, and a FIFO or a terminal written, if it belongs to
 /// the user this runs as, who has put it there: a log on another disk, the standard output of a container. Those of others, and
-/// devices other than /dev/null, are refused (attacks B-124).
+/// devices other than /dev/null, are refused, and so is a file with another name where others can have made that (attacks B-124).
 ///
 /// # Errors
 /// The kernel's word, or `InvalidInput` for what is refused.
@@ -43,6 +43,10 @@ pub fn open(path: &OsStr) -> io::Result<File> {
         if !stream || !given && !is_own(&meta) {
             regular(&meta)?;
         }
+        if meta.st_nlink > 1 && others_write_beside(&place)? {
+            let text = "it has another name, and others may write to its directory";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         return Ok(file);
     }
     Err(Errno::ELOOP.into())
@@ -66,6 +70,15 @@ fn link(place: &Path) -> io::Result<OwnedFd> {
     }
     let text = "a symbolic link of somebody else";
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+/// Whether others may make names in the directory of this file: hard links, where the system does not keep them from it (proc(5),
+/// protected_hardlinks).
+fn others_write_beside(place: &Path) -> io::Result<bool> {
+    let parent = place.parent().filter(|parent| *parent != Path::new(""));
+    let meta = nix::sys::stat::stat(parent.unwrap_or(Path::new(".")))?;
+    let writable = Mode::S_IWGRP | Mode::S_IWOTH;
+    Ok(!is_own(&meta) || meta.st_mode & writable.bits() != 0)
 }
 
 fn is_own(meta: &FileStat) -> bool {

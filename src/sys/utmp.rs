@@ -123,6 +123,7 @@ mod tests {
         assert_eq!(record.entry.ut_pid, 4_194_304);
     }
 
+    /// Attacks B-128.
     #[test]
     fn what_is_too_long_is_cut_and_ends() {
         let record = Record::new(Pid::from_raw(1), &[b'u'; 300], &[b'h'; 300]);

@@ -335,8 +335,8 @@ pub fn obey(session: &mut Session, command: &Command) -> Flow {
     } else if verb == b"CCC" && session.data_side.is_some() {
         let (code, text) = CCC;
         session.reply(code, text);
-    } else if is_http(verb) {
-        session.reply(500, b"HTTP protocol commands not allowed.");
+    } else if let Some(text) = foreign(verb) {
+        session.reply(500, text);
         return Err(Over(1));
     } else {
         session.reply(500, b"Unknown command.");
@@ -385,10 +385,10 @@ pub fn usable(session: &Session, verb: &[u8]) -> bool {
     listed(session, verb) && find(verb).is_some_and(|row| permitted(session, row.gate, b""))
 }
 
-/// Verbs of HTTP (RFC 9110, RFC 5789, RFC 9113) and lines of its header: a browser tricked into speaking to us is hung up on before it says
-/// what was put into its mouth (attacks B-096).
-pub fn is_http(verb: &[u8]) -> bool {
-    verb.ends_with(b":")
+/// What a client is told that speaks another protocol: HTTP (RFC 9110, RFC 5789, RFC 9113) and lines of its header, SMTP, SSH, or TLS where
+/// it must be asked for. One that was tricked into speaking to us is hung up on before it says what was put into its mouth (attacks B-096).
+pub fn foreign(verb: &[u8]) -> Option<&'static [u8]> {
+    let http = verb.ends_with(b":")
         || matches!(
             verb,
             b"GET"
@@ -401,8 +401,21 @@ pub fn is_http(verb: &[u8]) -> bool {
                 | b"PATCH"
                 | b"TRACE"
                 | b"PRI"
-        )
+        );
+    let other = matches!(verb, b"EHLO" | b"HELO" | b"LHLO")
+        || verb.starts_with(b"SSH-")
+        || verb.starts_with(TLS);
+    if http {
+        Some(b"HTTP protocol commands not allowed.")
+    } else if other {
+        Some(b"This is an FTP server.")
+    } else {
+        None
+    }
 }
+
+/// How a connection under TLS begins: a record of a handshake (RFC 8446 §5.1).
+pub const TLS: &[u8] = b"\x16\x03";
 
 /// To whom FEAT speaks.
 #[derive(Clone, Copy)]

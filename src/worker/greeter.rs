@@ -211,24 +211,25 @@ impl Greeter<'_> {
                 self.reply(code, text);
                 Ok(())
             }
-            verb if commands::is_http(verb) => {
-                self.reply(500, b"HTTP protocol commands not allowed.");
-                Err(Exit(1))
-            }
             b"HOST" => self.host(&command.arg),
-            verb => {
-                self.wonder(verb);
-                self.bear()?;
-                self.reply(530, b"Please login with USER and PASS.");
-                Ok(())
-            }
+            verb => match commands::foreign(verb) {
+                Some(text) => {
+                    self.wonder(verb);
+                    self.reply(500, text);
+                    Err(Exit(1))
+                }
+                None => {
+                    self.bear()?;
+                    self.reply(530, b"Please login with USER and PASS.");
+                    Ok(())
+                }
+            },
         }
     }
 
     /// A client that takes this for a port of implicit TLS waits in vain.
     fn wonder(&mut self, verb: &[u8]) {
-        const TLS: &[u8] = b"\x16\x03";
-        if verb.starts_with(TLS) {
+        if verb.starts_with(commands::TLS) {
             self.note(
                 "the client begins with TLS: on this port it must ask for it (explicit, AUTH TLS); implicit_listen_port opens one that \
                  expects it from the first byte",
@@ -335,6 +336,7 @@ impl Greeter<'_> {
         }
         self.reply(234, b"Proceed with negotiation.");
         self.pend(None);
+        self.utf8 = false;
         self.secure()?;
         self.protect = protect;
         Ok(())

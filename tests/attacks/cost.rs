@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 /// Ticks of processor time a process has used.
-fn ticks(pid: i32) -> u64 {
+pub fn ticks(pid: i32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = text
         .rsplit_once(')')

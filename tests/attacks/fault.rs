@@ -46,6 +46,11 @@ impl Fault {
         Fault::attach(pid, call, &format!("error={error}"), &["-f"])
     }
 
+    /// In each of its threads, with this error, where the call is about this file.
+    pub fn of_file(pid: i32, call: &str, error: &str, path: &str) -> Fault {
+        Fault::attach(pid, call, &format!("error={error}"), &["-f", "-P", path])
+    }
+
     /// In this process and its children from now on the call is made, some seconds later.
     pub fn slow_below(pid: i32, call: &str) -> Fault {
         Fault::attach(pid, call, "delay_enter=3000000", &["-f"])

@@ -100,6 +100,7 @@ fn accept_that_fails_for_one_client() {
     back_to_base(&server);
 }
 
+/// Attacks B-109.
 #[test]
 fn no_process_can_be_made() {
     let host = Host::new();

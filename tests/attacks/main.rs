@@ -15,16 +15,29 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod around;
 mod begin;
 mod bounds;
 mod cost;
+mod cut;
 mod fault;
+mod guess;
+mod hello;
+#[cfg(target_arch = "x86_64")]
+mod inside;
 mod kernel;
+mod logs;
+mod modules;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
+mod room;
 mod sessions;
 mod steps;
 mod stopped;
+mod storm;
 #[cfg(target_arch = "x86_64")]
 mod taken;
+#[cfg(target_arch = "x86_64")]
+mod twins;
+mod verbs;

@@ -45,6 +45,10 @@ impl Puppet {
         })
     }
 
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Whether nobody has ended it.
     pub fn is_alive(&self) -> bool {
         self.alive
@@ -55,6 +59,20 @@ impl Puppet {
         let hour = self.words(&[3600, 0]);
         self.prepare(libc::SYS_clock_nanosleep, &[1, 0, hour, 0])
             .unwrap();
+        ptrace::detach(self.pid, None).unwrap();
+        self.alive = false;
+    }
+
+    /// Lets it go on, in a loop without an end.
+    pub fn spin(mut self) {
+        let place = (self.saved.rip - 2) as ptrace::AddressType;
+        let code = ptrace::read(self.pid, place).unwrap();
+        // `jmp` to itself, in this process's own copy of the page.
+        ptrace::write(self.pid, place, code & !0xFFFF | 0xFEEB).unwrap();
+        let mut set = self.saved;
+        set.rip -= 2;
+        set.orig_rax = u64::MAX;
+        ptrace::setregs(self.pid, set).unwrap();
         ptrace::detach(self.pid, None).unwrap();
         self.alive = false;
     }

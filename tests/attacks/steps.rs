@@ -26,6 +26,7 @@ fn gone(server: &Server, strace: &Fault) {
     });
 }
 
+/// Attacks B-136.
 #[test]
 fn before_the_greeting() {
     let host = Host::new();

@@ -89,6 +89,7 @@ fn each_ends_it(lines: &str, calls: &[(i64, Vec<u64>)], take: impl Fn(&Server) -
 
 const LOG: &str = "xferlog_std_format=NO\n";
 
+/// Attacks B-135.
 #[test]
 fn a_greeter() {
     let mut calls = worst();
@@ -109,6 +110,7 @@ fn a_greeter() {
     });
 }
 
+/// Attacks B-147.
 #[test]
 fn a_worker_that_may_write() {
     let mut calls = worst();
@@ -332,7 +334,7 @@ fn a_worker_has_no_threads_without_end() {
 }
 
 /// It has something to say again and again: the time that it has for a login does not begin anew with each.
-/// Helper would wait for it, and for nobody's end, for ever.
+/// Helper would wait for it, and for nobody's end, for ever (attacks B-145).
 #[test]
 fn a_greeter_that_takes_no_answers_is_ended() {
     let host = Host::new();
@@ -538,7 +540,7 @@ fn a_greeter_and_a_helper_have_no_files() {
     });
 }
 
-/// Where nothing filters their calls, greeter and worker reach no port all the same, nor any other process of their user.
+/// Where nothing filters their calls, greeter and worker reach no port all the same, nor any other process of their user (attacks B-133).
 #[test]
 fn nobody_is_spoken_to_without_the_filter() {
     const EPERM: Came = Came::Back(-1);

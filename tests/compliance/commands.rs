@@ -110,16 +110,19 @@ fn types() {
     ]);
 }
 
+/// Attacks B-122.
 #[test]
 fn modes_and_structures() {
     session(&[
         ("MODE S", "200 Mode set to S."),
         ("mode s", "200 Mode set to S."),
         ("MODE B", "504 Bad MODE command."),
+        ("MODE C", "504 Bad MODE command."),
         ("MODE Z", "504 Bad MODE command."),
         ("MODE", "504 Bad MODE command."),
         ("STRU F", "200 Structure set to F."),
         ("STRU R", "504 Bad STRU command."),
+        ("STRU P", "504 Bad STRU command."),
         ("STRU", "504 Bad STRU command."),
     ]);
 }

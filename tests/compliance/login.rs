@@ -498,7 +498,8 @@ fn http_after_login() {
     }
 }
 
-/// All its verbs, and the lines behind them; the original knows five, and serves what comes after the others (attacks B-096).
+/// All its verbs, and the lines behind them; the original knows five, and serves what comes after the others (attacks B-096). Nothing of what
+/// was said is said back.
 #[test]
 fn http_of_every_kind() {
     let host = Host::new();
@@ -521,6 +522,29 @@ fn http_of_every_kind() {
             c.closed();
         }
     }
+}
+
+/// What clients of other protocols say first, and what was put behind it (attacks B-096): the original goes on with that.
+#[test]
+fn other_protocols() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "");
+    for line in [
+        &b"EHLO mail.example.org"[..],
+        b"helo mail.example.org",
+        b"SSH-2.0-OpenSSH_9.2p1",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    ] {
+        for mut c in [Client::connect(), Client::alice()] {
+            c.send(&[line, b"\r\nUSER ftp\r\nPASS x\r\nMKD made\r\n"].concat());
+            c.next("500 This is an FTP server.");
+            c.closed();
+        }
+    }
+    assert!(!host.exists("/home/alice/made"));
 }
 
 #[test]

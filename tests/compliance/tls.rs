@@ -25,6 +25,7 @@ fn logged(host: &Host, text: &str) {
     });
 }
 
+/// Attacks B-154.
 #[test]
 fn before_auth() {
     let host = Host::new();
@@ -46,8 +47,12 @@ fn under_tls() {
     let host = Host::new();
     let _server = start(&host, "");
     let mut client = Ftps::upgrade(offer(BOTH, None));
+    // Without a PBSZ before it, as in the original (RFC 4217 §9 asks for one).
+    client.says("PROT P", "200 PROT now Private.");
+    client.says("PBSZ 100000000000000000000", "200 PBSZ set to 0.");
     client.says("PBSZ 0", "200 PBSZ set to 0.");
     client.says("PROT S", "536 PROT not supported.");
+    client.says("PROT E", "536 PROT not supported.");
     client.says("PROT X", "504 PROT not recognized.");
     client.says("PROT C", "200 PROT now Clear.");
     client.says("AUTH TLS", "530 Please login with USER and PASS.");
@@ -295,6 +300,31 @@ fn injected_commands() {
             logged(&host, "commands behind AUTH in clear");
         }
     }
+    // In a packet of its own, as soon as the server has seen AUTH, or behind its reply: then it is no TLS.
+    for (tail, waits) in [
+        (&b"USER evil\r\nPASS x\r\n"[..], false),
+        (b"USER evil\r\nPASS x\r\n", true),
+        (b"\x16\x03\x01\x00\x20\x01", true),
+    ] {
+        // The original waits long for the rest of a hello.
+        if !host.ours() && tail.starts_with(b"\x16") {
+            continue;
+        }
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        clear_line(&mut stream);
+        stream.write_all(b"AUTH TLS\r\n").unwrap();
+        if waits {
+            assert!(clear_line(&mut stream).starts_with("234 "));
+        }
+        stream.write_all(tail).unwrap();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains("331") && !said.contains("530"), "{said}");
+    }
 }
 
 /// A name given in clear is nobody's under TLS (attacks B-091): the original goes on with it.
@@ -313,6 +343,34 @@ fn what_was_said_before_is_forgotten() {
     assert!(clear_line(&mut stream).starts_with("234 "));
     let mut client = Ftps::over(Arc::new(offer(BOTH, None)), stream);
     client.says("PASS secret", "503 Login with USER first.");
+}
+
+/// So is the encoding of names: somebody between could have it be another than the client's, whose files would have other names then.
+#[test]
+fn an_encoding_said_before_is_forgotten() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    host.mkdir("/home/alice/\u{4e2d}\u{6587}", 1001);
+    let _server = start(&host, "client_charset=GBK\n");
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    clear_line(&mut stream);
+    stream.write_all(b"OPTS UTF8 ON\r\n").unwrap();
+    assert!(clear_line(&mut stream).starts_with("200 "));
+    stream
+        .write_all(b"PBSZ 0\r\nPROT P\r\nAUTH TLS\r\n")
+        .unwrap();
+    for code in ["503 ", "503 ", "234 "] {
+        assert!(clear_line(&mut stream).starts_with(code));
+    }
+    let mut client = Ftps::over(Arc::new(offer(BOTH, None)), stream);
+    client.login("alice");
+    client.send(b"CWD \xd6\xd0\xce\xc4\r\n");
+    client.next("250 Directory successfully changed.");
+    client.says("RETR f", "425 Use PORT or PASV first.");
+    let _waits = client.passive();
+    client.says("RETR f", "522 Data connections must be encrypted.");
 }
 
 /// A data connection that does not resume this session's TLS is refused, and the session goes on; the original ends it
@@ -574,6 +632,7 @@ fn garbage_and_slow_handshakes() {
     logged(&host, "the client took too long");
 }
 
+/// Attacks B-155.
 #[test]
 fn ccc_is_refused() {
     let host = Host::new();

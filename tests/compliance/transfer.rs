@@ -227,6 +227,7 @@ fn type_a_moves_raw_bytes_unless_enabled() {
     assert_eq!(host.read("/home/alice/up"), b"a\r\nb\n");
 }
 
+/// Attacks B-121.
 #[test]
 fn ascii_downloads() {
     let host = Host::new();

@@ -507,6 +507,7 @@ fn answer(query: &[u8]) -> Vec<u8> {
     reply
 }
 
+/// Attacks B-161.
 #[test]
 fn a_name_must_have_the_address() {
     let host = Host::new();

@@ -158,6 +158,7 @@ fn the_records_name_the_helper() {
     );
 }
 
+/// Attacks B-152.
 #[test]
 fn a_client_that_vanishes() {
     let host = host();

@@ -463,6 +463,7 @@ fn judge(said: &[u8], heard: &[u8], allowed: bool) {
         "500 Input line too long.",
         "500 Too many errors.",
         "500 HTTP ",
+        "500 This is an FTP server.",
         "500 OOPS: ",
         "530 Permission denied.",
     ];

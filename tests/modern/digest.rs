@@ -178,6 +178,7 @@ fn a_sum_waits_for_an_upload() {
     }
 }
 
+/// Attacks B-119.
 #[test]
 fn a_sum_is_paced_heard_and_aborted() {
     let host = Host::new();

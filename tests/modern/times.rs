@@ -15,6 +15,7 @@ fn mode(path: &str) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o7777
 }
 
+/// Attacks B-115.
 #[test]
 fn mfmt() {
     let host = Host::new();
@@ -28,6 +29,8 @@ fn mfmt() {
         "213 Modify=20200229112234; ~/a b",
     );
     assert_eq!(mtime("/home/alice/a b"), AT + 1);
+    // A leap second is the next one here, and that is what is told.
+    c.says("MFMT 20161231235960 a b", "213 Modify=20170101000000; a b");
     let bad = "501 MFMT needs a time YYYYMMDDHHMMSS and a name.";
     c.script(&[
         ("MFMT", bad),
@@ -39,6 +42,10 @@ fn mfmt() {
         ("MFMT 00000101000000 f", bad),
         ("MFMT 100000101000000 f", bad),
         ("MFMT 20201301000000 f", bad),
+        ("MFMT 20161231235961 f", bad),
+        ("MFMT 20200229112233445566 f", bad),
+        ("MFMT 2020022911223 f", bad),
+        ("MFMT -20200229112233 f", bad),
         ("MFMT 20200229112233. f", bad),
         ("MFMT 20200229112233 nowhere", NO_TIME),
         ("MFMT 20200229112233 d", NO_TIME),

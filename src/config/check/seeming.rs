@@ -138,6 +138,9 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
         .and_then(|entry| File::from(entry).metadata())
     {
         Ok(meta) if meta.is_dir() => Err("it is a directory".to_owned()),
+        Ok(meta) if meta.is_file() && meta.nlink() > 1 && others_write_beside(view, path) => {
+            Err("it has another name, and others may write to its directory".to_owned())
+        }
         Ok(meta) if meta.is_file() || is_null(&meta) => Ok(()),
         Ok(meta) if meta.uid() != view.runs_as() => {
             Err("it is a symbolic link or no regular file, and somebody else's".to_owned())
@@ -152,6 +155,14 @@ fn log(view: &dyn View, path: &Path) -> Result<(), String> {
         },
         Err(why) => Err(why.to_string()),
     }
+}
+
+/// As a session finds it: others may make names in the directory of this file.
+fn others_write_beside(view: &dyn View, path: &Path) -> bool {
+    let parent = path.parent().unwrap_or(path).join(".");
+    let meta = view.open(&parent, How::Entry).map(File::from);
+    meta.and_then(|parent| parent.metadata())
+        .is_ok_and(|meta| meta.uid() != view.runs_as() || meta.mode() & 0o022 != 0)
 }
 
 /// A FIFO, or what may be a terminal: those that stand for memory (mem(4), null(4), full(4)) are none.
