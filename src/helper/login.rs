@@ -379,7 +379,7 @@ fn acting_as(account: &Account, name: Vec<u8>) -> Verdict {
         uid: account.uid,
         gid: account.gid,
         groups: account.groups.clone(),
-        home: account.home.clone().into(),
+        home: account.home.clone(),
         extra: None,
         chroot: true,
         recorded: true,

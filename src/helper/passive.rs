@@ -48,7 +48,8 @@ impl Prepared {
 mod tests {
     use crate::config::{self, Source};
     use crate::helper::Prepared;
-    use crate::reader::{NO_ADDRESS, Passive};
+    use crate::reader::NO_ADDRESS;
+    use crate::wire::Passive;
     use std::ffi::OsStr;
     use std::net::Ipv4Addr;
 

@@ -405,7 +405,8 @@ fn a_greeter_has_done_nothing() {
     let mut forged = Encoder::default();
     done.encode(forged.tag(3));
     let mut name = Encoder::default();
-    Said::Pending(b"bob".to_vec()).encode(name.tag(3));
+    let pending = Said::Pending(b"bob".to_vec());
+    pending.encode(name.tag(3));
     let user = bytes(&BeforeLogin::User {
         name: b"bob".to_vec(),
     });

@@ -1,7 +1,7 @@
 //! Has settings read by the reader: opens for it what it names, and takes typed values and sentences; master and helper, as root.
 
 use super::Host;
-use super::known::{Names, OPTIONS, Passive};
+use super::known::{Names, OPTIONS};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
 use crate::config::{HostName, Hosts, How, Loaded, Own, Source, View};
@@ -13,7 +13,7 @@ use crate::sys::landlock::Reach;
 use crate::sys::process::{self, Ended, Errand};
 use crate::sys::seccomp::List;
 use crate::sys::socket;
-use crate::wire::{Authority, Channel, FromReader, Identity, ToReader};
+use crate::wire::{Authority, Channel, FromReader, Identity, Passive, ToReader};
 use caps::Capability;
 use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
@@ -300,7 +300,7 @@ pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, P
 /// The address that was found, which is there to be read, or none.
 pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
     match channel.receive() {
-        Ok(Some(FromReader::Passive((_, address, _)))) => address.to_str()?.parse().ok(),
+        Ok(Some(FromReader::Passive(found))) => found.address.to_str()?.parse().ok(),
         Ok(_) | Err(_) => None,
     }
 }
@@ -422,16 +422,14 @@ fn hear(
             FromReader::Account { number, account } => {
                 *found.accounts.get_mut(usize::from(number))? = Some(account);
             }
-            FromReader::Passive((name, address, stands)) => {
-                found.passive = Some(Passive {
-                    name,
-                    address,
-                    stands,
-                });
-            }
+            FromReader::Passive(passive) => found.passive = Some(passive),
             FromReader::File(path) => found.file = Some(OsString::from_vec(path)),
             FromReader::Provided => may = May::Nothing,
-            FromReader::Key((certificate, key, schemes)) => found.identities.push(Identity {
+            FromReader::Key {
+                certificate,
+                key,
+                schemes,
+            } => found.identities.push(Identity {
                 certificate,
                 key,
                 schemes,

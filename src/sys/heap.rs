@@ -12,7 +12,6 @@ mod tests;
 use dlmalloc::{Allocator, Dlmalloc};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, UnsafeCell};
-use std::ops::{Deref, DerefMut};
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,7 +44,7 @@ const STEP: usize = 4096;
 const GRAIN: usize = 512;
 
 /// The longest rest of a message, see [`Overflow`].
-const OVERFLOW: usize = 36 << 10;
+const OVERFLOW: usize = 100 << 10;
 
 /// Marks a stretch that was mapped for itself (the lowest bit is dlmalloc's).
 const MAPPED: u32 = 2;
@@ -335,29 +334,20 @@ static REST: Room<OVERFLOW> = Room(UnsafeCell::new([0; OVERFLOW]));
 /// Room for the rest of a long message, of which a process of a session has one: most messages are short, and never touch it. It is filled
 /// with zeros, and so it is left.
 #[derive(Debug)]
-pub struct Overflow(());
+pub struct Overflow(&'static mut [u8]);
 
 impl Overflow {
-    /// Borrows it; `None` where another has it, and outside of sessions.
-    pub fn borrow() -> Option<Self> {
-        let free = ANEW.begun.load(Ordering::Relaxed) && !ANEW.lent.swap(true, Ordering::Acquire);
-        free.then_some(Self(()))
+    /// Borrows it, if so much is wanted; `None` where it is less or another has it, and outside of sessions.
+    pub fn borrow(wanted: usize) -> Option<Self> {
+        let used = (1..=OVERFLOW).contains(&wanted) && ANEW.begun.load(Ordering::Relaxed);
+        let free = used && !ANEW.lent.swap(true, Ordering::Acquire);
+        // SAFETY: one value at a time is there, and it has all of it.
+        free.then(|| Self(unsafe { &mut *REST.0.get() }))
     }
-}
 
-impl Deref for Overflow {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: one value at a time is there, and it is borrowed.
-        unsafe { &*REST.0.get() }
-    }
-}
-
-impl DerefMut for Overflow {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and nobody else borrows it.
-        unsafe { &mut *REST.0.get() }
+    /// It.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.0
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::event::Event;
+use super::kinds::{File, Short, messages};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// From worker to helper.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub enum AfterLoginReply {
 impl Message for AfterLogin {
     const MAX: usize = Event::MAX + 1;
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         match self {
             Self::ListenPassive => {
                 out.tag(1);
@@ -72,9 +73,7 @@ impl Message for AfterLogin {
                 .short(to.port());
             }
             Self::Event(event) => event.encode(out.tag(4)),
-            Self::Chown { file: _ } => {
-                out.tag(5);
-            }
+            Self::Chown { file } => out.tag(5).attach(file.as_fd()),
             Self::Arrived => {
                 out.tag(6);
             }
@@ -108,52 +107,11 @@ impl Message for AfterLogin {
             _ => return Err(Malformed),
         })
     }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Chown { file } => Some(file.as_fd()),
-            Self::Arrived
-            | Self::ListenPassive
-            | Self::ConnectActive { port: _ }
-            | Self::ConnectForeign { to: _ }
-            | Self::Event(_) => None,
-        }
-    }
 }
 
-impl Message for AfterLoginReply {
-    const MAX: usize = 16;
-
-    fn encode(&self, out: &mut Encoder) {
-        match self {
-            Self::Listening { port, socket: _ } => out.tag(1).short(*port),
-            Self::Connecting { socket: _ } => out.tag(2),
-            Self::Unavailable => out.tag(3),
-            Self::Owned => out.tag(4),
-        };
-    }
-
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Ok(match from.byte()? {
-            1 => Self::Listening {
-                port: from.short()?,
-                socket: from.descriptor()?,
-            },
-            2 => Self::Connecting {
-                socket: from.descriptor()?,
-            },
-            3 => Self::Unavailable,
-            4 => Self::Owned,
-            _ => return Err(Malformed),
-        })
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Listening { port: _, socket } | Self::Connecting { socket } => {
-                Some(socket.as_fd())
-            }
-            Self::Owned | Self::Unavailable => None,
-        }
-    }
+messages! { AfterLoginReply, 3;
+    1 Listening { port: Short, socket: File };
+    2 Connecting { socket: File };
+    3 Unavailable;
+    4 Owned;
 }

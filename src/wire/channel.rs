@@ -50,7 +50,6 @@ impl std::fmt::Display for Broken {
 #[derive(Debug)]
 pub struct Channel<Out, In> {
     socket: OwnedFd,
-    out: Encoder,
     buffer: Vec<u8>,
     says: PhantomData<fn(Out) -> In>,
 }
@@ -60,7 +59,6 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     pub fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
-            out: Encoder::default(),
             buffer: Vec::new(),
             says: PhantomData,
         }
@@ -95,11 +93,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// # Errors
     /// The peer is gone.
     pub fn send(&mut self, message: &Out) -> Result<(), Broken> {
-        message.encode(&mut self.out);
-        let sent =
-            socket::send_message(self.socket.as_fd(), self.out.bytes(), message.descriptor());
-        self.out.wipe();
-        Ok(sent?)
+        Ok(post(self.socket.as_fd(), message)?)
     }
 
     /// Waits for one message; `None` when the peer has closed its end.
@@ -142,14 +136,14 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     }
 }
 
-/// Sends one message over a socket that many processes share.
+/// Sends one message over a socket, which many processes may share.
 ///
 /// # Errors
 /// Nobody hears, or there is no room for it and the socket does not block.
 pub fn post(on: BorrowedFd<'_>, message: &impl Message) -> io::Result<()> {
     let mut out = Encoder::default();
     message.encode(&mut out);
-    socket::send_message(on, out.bytes(), message.descriptor())
+    socket::send_message(on, out.bytes(), out.descriptor())
 }
 
 impl<Out, In> AsFd for Channel<Out, In> {

@@ -13,12 +13,25 @@ const TEXTS: Many<Words> = Many(MOST, Words(TEXT));
 
 /// Names or addresses, to be judged by whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found(pub Vec<Vec<u8>>);
+pub struct Found(Vec<Vec<u8>>);
+
+impl Found {
+    /// These, or the first ones.
+    pub fn new(mut texts: Vec<Vec<u8>>) -> Self {
+        texts.truncate(MOST.into());
+        Self(texts)
+    }
+
+    /// Them.
+    pub fn texts(self) -> Vec<Vec<u8>> {
+        self.0
+    }
+}
 
 impl Message for Found {
     const MAX: usize = MOST as usize * (TEXT + 2) + 3;
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         TEXTS.put(&self.0, out.tag(1));
     }
 

@@ -34,7 +34,7 @@ pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, ToKeyholder};
 pub use lookup::Found;
 pub use nursery::{Silence, ToAuth, ToNursery};
-pub use reader::{Authority, FromReader, Identity, ToReader};
+pub use reader::{Authority, FromReader, Identity, Passive, ToReader};
 pub use report::Report;
 pub use said::Said;
 pub use sign::{Sign, SignReply};

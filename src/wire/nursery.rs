@@ -24,7 +24,7 @@ pub enum Silence {}
 
 impl Message for Silence {
     const MAX: usize = 0;
-    fn encode(&self, _: &mut Encoder) {
+    fn encode<'a>(&'a self, _: &mut Encoder<'a>) {
         match *self {}
     }
     fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
@@ -90,7 +90,7 @@ mod tests {
             let mut out = Encoder::default();
             word.encode(&mut out);
             let mut from = Decoder::new(out.bytes(), None);
-            assert_eq!(ToAuth::decode(&mut from), Ok(word));
+            assert_eq!(ToAuth::decode(&mut from).as_ref(), Ok(&word));
             assert!(from.finished());
         }
     }

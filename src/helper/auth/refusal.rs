@@ -64,8 +64,8 @@ fn is_configured(service: &OsStr) -> bool {
 /// tell who is there.
 fn unlisted_shell(name: &[u8]) -> Option<String> {
     let account = account::find(name).ok().flatten();
-    let shell = account.as_ref().map(|account| account.shell.as_path());
-    let listed = shells::listed(shells::HOST, shell.unwrap_or(Path::new("")));
+    let shell = account.as_ref().map(|account| account.shell.as_os_str());
+    let listed = shells::listed(shells::HOST, shell.unwrap_or_default());
     let shell = shell?.display().to_string();
     matches!(listed, Ok(false)).then_some(shell)
 }
