@@ -11,6 +11,7 @@ use crate::config::{Config, ports};
 use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::socket::{self, Fuse};
+use crate::wire::is_crowded;
 use crate::wire::{
     AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
 };
@@ -261,7 +262,7 @@ fn answer(
         return Err(End::Broken);
     }
     let sent = match channel.send(reply) {
-        Err(why) if why.is_crowded() => {
+        Err(why) if is_crowded(&why) => {
             journal.note(
                 format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
                     .as_bytes(),

@@ -324,19 +324,10 @@ fn prepared(lines: &[&str]) -> Prepared {
 fn gate(prepared: &Prepared, theirs: OwnedFd) -> bool {
     let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
     let mut journal = Journal::silent(PEER.parse().unwrap());
-    let ways = super::Ways {
-        toll: super::toll::Toll::new(None, None),
-        nursery: super::ask::Nursery::new(None),
-    };
+    let toll = super::toll::Toll::new(None, None);
+    let mut gate = super::Gate::new(Held::Lent(prepared), &toll, None);
     let local = "127.0.0.1:21".parse().unwrap();
-    super::before(
-        Held::Lent(prepared),
-        local,
-        &mut journal,
-        &mut channel,
-        &ways,
-    )
-    .is_some()
+    super::before(&mut gate, local, &mut journal, &mut channel).is_some()
 }
 
 fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {

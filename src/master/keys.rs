@@ -9,7 +9,7 @@ use crate::sys::confine::Root;
 use crate::sys::seccomp::List;
 use crate::sys::socket;
 use crate::tls::{Secure, Settings};
-use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
+use crate::wire::{Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -92,7 +92,7 @@ impl Keys {
     /// Writes down what it has to say, once; false when it has gone.
     pub fn hear(&mut self) -> bool {
         match self.channel.receive() {
-            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             Ok(Some(FromKeyholder::Note(text))) => {
                 log::warn!("keyholder: {}", String::from_utf8_lossy(&text));
                 true
@@ -105,8 +105,7 @@ impl Keys {
     pub fn session(&mut self) -> Option<Secure> {
         let short = "sessions go without TLS; raise the limit of open files or memory";
         let signatures = self.signatures;
-        let given = socket::message_pair().map_err(Broken::from);
-        let given = given.and_then(|(keys, channel)| {
+        let given = socket::message_pair().and_then(|(keys, channel)| {
             let session = ToKeyholder::Session {
                 signatures,
                 channel,
@@ -120,7 +119,7 @@ impl Keys {
                 return Some(Secure { settings, keys });
             }
             // Its end is noticed in a moment.
-            Err(Broken::Io(error)) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Err(error) => {
                 let what = "the keyholder takes no session";
                 self.trouble.say(what, &error, short);

@@ -437,24 +437,6 @@ pub fn passed_descriptors() -> Vec<OwnedFd> {
         .collect()
 }
 
-/// The children of this process; none where the kernel does not list them.
-pub fn children() -> Vec<Pid> {
-    let own = std::process::id();
-    let text = std::fs::read_to_string(format!("/proc/self/task/{own}/children"));
-    text.unwrap_or_default()
-        .split_ascii_whitespace()
-        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
-        .collect()
-}
-
-/// Whether a process has any capability in effect (proc(5), status).
-pub fn is_capable(pid: Pid) -> Option<bool> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    let bits = u64::from_str_radix(line.trim(), 16).ok()?;
-    Some(bits != 0)
-}
-
 /// Whether this process has one thread, so that it may fork.
 pub fn single_threaded() -> bool {
     // Where /proc is absent there is nothing to check against.

@@ -3,6 +3,8 @@
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::event::Event;
 use super::kinds::{File, Short, messages};
+use nix::errno::Errno;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -52,6 +54,12 @@ pub enum AfterLoginReply {
     /// There is none: the range is exhausted, the port is forbidden, or the address did not answer; or the file is not
     /// given away. The log has the reason.
     Unavailable,
+}
+
+/// Whether the kernel does not take the descriptor, because processes of the sender's user have too many on their way (unix(7),
+/// ETOOMANYREFS): another time it may.
+pub fn is_crowded(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ETOOMANYREFS as i32)
 }
 
 impl Message for AfterLogin {

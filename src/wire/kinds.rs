@@ -1,8 +1,10 @@
 //! The kinds of fields that messages have, and the table in which a set of messages is written down once, for both directions; pure.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
+use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use zeroize::Zeroizing;
 
 /// How a field travels.
@@ -84,6 +86,19 @@ impl Kind for Text {
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Vec<u8>, Malformed> {
         from.text(self.0)
+    }
+}
+
+/// Bytes of the system's, at most so many.
+pub struct Os(pub usize);
+
+impl Kind for Os {
+    type Value = OsString;
+    fn put<'a>(&self, text: &'a OsString, out: &mut Encoder<'a>) {
+        out.text(text.as_bytes());
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<OsString, Malformed> {
+        from.text(self.0).map(OsString::from_vec)
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::codec::{Decoder, Encoder, Malformed};
 use super::kinds::{
-    self, Among, Byte, Flag, Id, Int, Kind, Long, Many, Maybe, Short, Text, Words, fields, messages,
+    self, Among, Byte, Flag, Id, Int, Kind, Long, Many, Maybe, Os, Short, Text, Words, fields,
+    messages,
 };
 use crate::config::value::Value;
 use crate::config::{How, Origin};
@@ -12,7 +13,7 @@ use nix::unistd::{Gid, Uid};
 use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -196,19 +197,6 @@ impl Kind for Shared {
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Arc<Path>, Malformed> {
         Ok(PathBuf::from(Os(PATH).take(from)?).into())
-    }
-}
-
-/// Bytes of the system's, at most so many.
-struct Os(usize);
-
-impl Kind for Os {
-    type Value = OsString;
-    fn put<'a>(&self, text: &'a OsString, out: &mut Encoder<'a>) {
-        out.text(text.as_bytes());
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<OsString, Malformed> {
-        from.text(self.0).map(OsString::from_vec)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::network::Networks;
 use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
+use crate::wire::is_crowded;
 use crate::wire::{AfterLogin, AfterLoginReply};
 use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -172,7 +173,7 @@ const APART: Duration = Duration::from_millis(10);
 pub fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
     let mut tries = TRIES;
     while let Err(broken) = session.channel.send(question) {
-        if !broken.is_crowded() {
+        if !is_crowded(&broken) {
             return Err(Over(1));
         }
         tries = tries.saturating_sub(1);
