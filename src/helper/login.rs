@@ -256,11 +256,14 @@ impl<'a, 't> Gate<'a, 't> {
             .userlist
             .get_or_insert_with(|| lists::read("cannot read user list file", path));
         let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
+        if list.contains(name) != config.userlist_deny {
+            return Ok(());
+        }
         let file = path.unwrap_or_default().to_string_lossy();
-        let (is, deny, cure) = match (list.contains(name), config.userlist_deny) {
-            (true, true) => ("is", "YES", "remove"),
-            (false, false) => ("is not", "NO", "add"),
-            (true, false) | (false, true) => return Ok(()),
+        let (is, deny, cure) = if config.userlist_deny {
+            ("is", "YES", "remove")
+        } else {
+            ("is not", "NO", "add")
         };
         Err(Refusal::Refused(format!(
             "the name {is} in userlist_file {file} and userlist_deny={deny}: {cure} it there"

@@ -314,21 +314,14 @@ fn heir_of(prepared: &Prepared, verdict: &worker::Verdict) -> Option<nix::unistd
     heir.filter(|_| verdict.rules == worker::Rules::Anonymous)
 }
 
-/// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
-fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
-    if let Some(fuse) = fuse {
-        fuse.blow();
-    }
-    std::mem::forget(accounting);
-    Over::Broken
-}
-
-/// The same before the session has begun, which its client is told.
+/// The session has not begun, which its client is told. The worker ends when this process has.
 fn break_off(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     if let Some(fuse) = fuse {
         fuse.blow_with(worker::CANNOT_START);
     }
-    abandon(accounting, None)
+    // It ends by itself, and is not waited for.
+    std::mem::forget(accounting);
+    Over::Broken
 }
 
 /// A login that holds, before the greeter has gone or stays.

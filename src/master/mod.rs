@@ -342,7 +342,6 @@ impl Master {
             // What it said last is still to be heard, while it is known whose session it was.
             self.hear_helpers();
             self.retired.retain(|retired| *retired != pid);
-            self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);
             let Some(address) = self.roster.left(pid) else {
                 continue;

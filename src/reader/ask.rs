@@ -288,13 +288,14 @@ pub fn filters_hold(who: Who) -> bool {
 }
 
 /// Has a reader look up which IPv4 address of a name is to be told, where `known` is told now; whoever asks waits on the channel for the
-/// answer, and ends the child.
+/// answer. The child ends with the channel.
 ///
 /// # Errors
 /// No child can be made.
-pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, Pid)> {
+pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<Ours> {
     // A resolver may do anything its modules want.
-    fork(who.unfenced(), |host| host.passive(name, known))
+    let (channel, _) = fork(who.unfenced(), |host| host.passive(name, known))?;
+    Ok(channel)
 }
 
 /// The address that was found, which is there to be read, or none.

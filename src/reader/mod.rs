@@ -21,6 +21,7 @@ pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
 use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::sys::confine;
 use crate::sys::kernel;
 use crate::sys::seccomp::{self, List};
 use crate::wire::{Channel, FromReader, Passive, ToReader};
@@ -28,7 +29,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -196,8 +197,9 @@ impl Host {
         self.tell(loaded, &changed, &[], &[])
     }
 
-    /// Looks up which address of a name is to be told.
+    /// Looks up which address of a name is to be told, for as long as somebody waits for it.
     fn passive(&self, name: &OsStr, known: &OsStr) -> io::Result<()> {
+        confine::die_with_peer(self.channel.borrow().as_fd())?;
         let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
         if let Some(address) = service::to_be_told(&name, &known) {
             self.say(&FromReader::Passive(Passive {

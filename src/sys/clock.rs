@@ -1,20 +1,17 @@
 //! Local time: the zone is read by master, so that no child ever opens a zone file in a jail (packages.md §7, attacks B-008).
 
+use super::stamps::Stamps;
 use nix::time::{ClockId, clock_gettime};
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 
 /// Where the host says which zone it is in (localtime(5)).
 const FILE: &str = "/etc/localtime";
-
-/// What tells one state of that file from another: where it lies, and when it was written.
-type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// The zone that children inherit.
 #[derive(Debug)]
 pub struct Zone {
     /// The file as it was read; nothing if TZ says which zone it is, for as long as the server runs.
-    file: Option<Stamp>,
+    file: Option<Stamps>,
 }
 
 impl Zone {
@@ -27,19 +24,17 @@ impl Zone {
 
     /// Reads the host's file again if it is another one now: a session has the zone of the time when it began.
     pub fn follow(&mut self) {
-        if let Some(read) = &mut self.file {
-            let now = stamp();
-            if now != *read {
-                *read = now;
-                set();
-            }
+        if let Some(read) = &mut self.file
+            && !read.hold()
+        {
+            *read = stamp();
+            set();
         }
     }
 }
 
-fn stamp() -> Stamp {
-    let meta = std::fs::metadata(FILE).ok()?;
-    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
+fn stamp() -> Stamps {
+    Stamps::of([FILE.into()])
 }
 
 fn set() {

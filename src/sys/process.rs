@@ -255,15 +255,12 @@ fn unblock_signals() {
 /// that forks another changes any, so that children have them without a call of their own.
 pub fn reset_signals() {
     for signal in Signal::iterator() {
-        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
-            continue;
-        }
         let handler = if matches!(signal, Signal::SIGPIPE | Signal::SIGXFSZ) {
             SigHandler::SigIgn
         } else {
             SigHandler::SigDfl
         };
-        // SAFETY: neither runs any code of ours.
+        // SAFETY: neither runs any code of ours. Of SIGKILL and SIGSTOP the kernel refuses a change.
         let _ = unsafe { nix::sys::signal::signal(signal, handler) };
     }
 }

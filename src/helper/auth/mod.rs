@@ -7,7 +7,6 @@ mod refusal;
 mod session;
 mod shadow;
 mod shells;
-mod stamps;
 
 use super::prepared::Prepared;
 use crate::reader::Who;

@@ -5,11 +5,11 @@
 //! file for each login. When a file that something was loaded from is no longer what it was, the nursery ends, and master starts
 //! another; a helper that asks meanwhile forks its own auth, as it does where there is no nursery.
 
-use super::stamps::Stamps;
 use super::{Asked, Asks, answer_by, died, refused};
 use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
+use crate::sys::stamps::Stamps;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
 use crate::wire::{Channel, Silence, ToNursery};
 use nix::poll::{PollFd, PollFlags};
