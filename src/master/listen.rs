@@ -139,7 +139,7 @@ fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
     };
     let text = written.as_deref().unwrap_or(any.as_ref());
     let text = text.to_string_lossy();
-    let bad = || format!("bad {option}: {text}, port {port}");
+    let bad = || format!("bad {option}: {text}");
     let (ip, link) = text
         .split_once('%')
         .map_or((&*text, None), |(ip, link)| (ip, Some(link)));

@@ -131,7 +131,7 @@ const fn heap(whose: Whose) -> Mutex<Dlmalloc<Stretch>> {
     Mutex::new(heap)
 }
 
-/// Has the C library's own heap, which is small, lie beside the libraries too: a page behind the end of the data stops its growth there
+/// Has the C library's own heap, which is small, lie beside the libraries: a page behind the end of the data stops its growth there
 /// (brk(2)), so that it maps its memory. For each process that is one table of pages less, or two.
 #[cfg(target_env = "gnu")]
 #[used]

@@ -42,3 +42,25 @@ impl Message for Found {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::{Found, MOST};
+    use crate::wire::{Decoder, Encoder, Message};
+
+    #[test]
+    fn of_too_many_the_first_are_told() {
+        for count in [0, 1, MOST, MOST + 8] {
+            let all: Vec<Vec<u8>> = (0..count).map(|n| n.to_string().into_bytes()).collect();
+            let told = Found::new(all.clone());
+            let mut out = Encoder::default();
+            told.encode(&mut out);
+            assert_eq!(
+                Found::decode(&mut Decoder::new(out.bytes(), None)).as_ref(),
+                Ok(&told)
+            );
+            assert_eq!(told.texts(), all[..usize::from(count.min(MOST))]);
+        }
+    }
+}

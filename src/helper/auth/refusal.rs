@@ -81,3 +81,29 @@ fn unlisted_shell(name: &[u8]) -> Option<String> {
     let shell = shell?.display().to_string();
     matches!(listed, Ok(false)).then_some(shell)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+    use crate::sys::pam::Refused;
+
+    #[test]
+    fn what_a_code_means_and_what_modules_have_said() {
+        for (meaning, heard, text) in [
+            (c"Authentication failure", "", "Authentication failure"),
+            (
+                c"Authentication failure",
+                "go away",
+                "Authentication failure - go away",
+            ),
+            (c"", "", "code 7"),
+            (c"", "go away", "code 7 - go away"),
+        ] {
+            let refused = Refused {
+                heard: heard.into(),
+                ..Refused::new("pam_authenticate", 7, meaning)
+            };
+            assert_eq!(said(&refused), text);
+        }
+    }
+}
