@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +69,12 @@ pub fn read(view: &dyn View, sources: &[Source]) -> (Loaded, Vec<Mistake>) {
 }
 
 impl Loaded {
+    /// Every row with its origin, in the table's order.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static Row, &Origin)> {
+        let unset = iter::repeat(&Origin::Default);
+        TABLE.iter().zip(self.origins.iter().chain(unset))
+    }
+
     /// These settings with a file read over them: the one for an address (`VSFTPD_LOAD_CONF`), any option of which counts, or
     /// the one of a single host or user, where only options of that scope do; the others in it come back as remarks.
     ///

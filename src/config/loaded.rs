@@ -1,11 +1,11 @@
 //! The settings that hold, and where each came from: what the reader hands over, and every other process goes by.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use super::hosts::Hosts;
-use super::options::{Config, Row, TABLE, position};
+use super::options::{Config, TABLE, position};
 use super::value::Value;
 
 /// One argument of the command line that makes settings, in the order they were given.
@@ -86,13 +86,6 @@ impl Loaded {
         row.put(Arc::make_mut(&mut self.config), value);
         *slot = origin;
         true
-    }
-
-    /// Every row with its origin, in the table's order.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static Row, &Origin)> {
-        TABLE
-            .iter()
-            .zip(self.origins.iter().chain(iter::repeat(&Origin::Default)))
     }
 }
 

@@ -6,13 +6,13 @@ use super::ends::{LAST_WORD, note_death};
 use super::journal::Journal;
 use super::ports::source;
 use super::prepared::Held;
-use super::{Over, abandon, heir, name_process};
+use super::{Over, heir, name_process};
 use crate::config::{Config, ports};
 use crate::sys::memory;
 use crate::sys::process;
 use crate::sys::socket::{self, Fuse};
 use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
+    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said, is_crowded,
 };
 use crate::worker::Class;
 use nix::poll::{PollFd, PollFlags};
@@ -26,6 +26,15 @@ const ENTERING: Duration = Duration::from_secs(60);
 
 /// and not less than this: a busy machine is no file system that hangs.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
+fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
+    if let Some(fuse) = fuse {
+        fuse.blow();
+    }
+    std::mem::forget(accounting);
+    Over::Broken
+}
 
 impl Accounting {
     /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
@@ -261,7 +270,7 @@ fn answer(
         return Err(End::Broken);
     }
     let sent = match channel.send(reply) {
-        Err(why) if why.is_crowded() => {
+        Err(why) if is_crowded(&why) => {
             journal.note(
                 format!("cannot hand over a data connection: {why}: processes of this user have too many on their way")
                     .as_bytes(),

@@ -7,12 +7,11 @@ use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
 use crate::sys::process;
 use crate::sys::socket;
-use crate::wire::{self, AuthReply, Broken, Channel, ToAuth, ToNursery};
+use crate::wire::{self, AuthReply, Channel, Question, ToAuth, ToNursery};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -22,10 +21,6 @@ const AUTH_LIMIT: Duration = Duration::from_secs(120);
 /// How long a nursery may take to have an auth read its question. One that was stopped, or hangs in the kernel, says nothing; an auth that
 /// it makes later finds nobody there, and ends.
 const BIRTH: Duration = Duration::from_secs(5);
-
-/// The way to the nursery, where there is one; all helpers share it, and each closes its own at login.
-#[derive(Debug, Clone, Copy)]
-pub struct Nursery<'a>(Option<&'a OwnedFd>);
 
 /// Helper's end of the channel to an auth.
 type Ours = Channel<ToAuth, AuthReply>;
@@ -91,58 +86,47 @@ impl From<Reason> for Refusal {
 /// Nobody has answered.
 pub fn ask(
     prepared: &Prepared,
-    nursery: Nursery<'_>,
+    nursery: Option<&OwnedFd>,
     name: &[u8],
     password: &mut Zeroizing<Vec<u8>>,
     rhost: &str,
 ) -> Answer {
     let config = prepared.config();
-    let service = config.pam_service_name.as_deref();
-    let question = |password: &Zeroizing<Vec<u8>>| ToAuth::Ask {
-        name: name.to_vec(),
-        password: password.clone(),
-        rhost: rhost.as_bytes().to_vec(),
-        service: service.map(|service| service.as_bytes().to_vec()),
-        session_support: config.session_support,
-        titled: config.setproctitle_enable,
+    let question = |password: &Zeroizing<Vec<u8>>| {
+        ToAuth::Ask(Question {
+            name: name.to_vec(),
+            password: password.clone(),
+            rhost: rhost.as_bytes().to_vec(),
+            service: config.pam_service_name.clone(),
+            session_support: config.session_support,
+            titled: config.setproctitle_enable,
+        })
     };
-    match nursery.ask(|| question(password)) {
+    match ask_nursery(nursery, || question(password)) {
         Some(answer) => answer,
         None => ask_child(prepared, password, question),
     }
 }
 
-impl<'a> Nursery<'a> {
-    /// Over this socket.
-    pub fn new(socket: Option<&'a OwnedFd>) -> Self {
-        Self(socket)
+/// Asks an auth of the nursery's, over the socket that all helpers share; `None` when there is none who could have answered.
+fn ask_nursery(nursery: Option<&OwnedFd>, question: impl FnOnce() -> ToAuth) -> Option<Answer> {
+    let nursery = nursery?;
+    let (mut ours, theirs) = Ours::pair().ok()?;
+    ours.send(&question()).ok()?;
+    let channel = theirs.into_descriptor();
+    // A nursery that is behind is not waited for: the socket does not block.
+    wire::post(nursery.as_fd(), &ToNursery::Auth { channel }).ok()?;
+    if !taken(&ours) {
+        return None;
     }
-
-    /// Closes the way to it: after login there is nothing to ask.
-    pub fn close(self) {
-        if let Some(socket) = self.0 {
-            process::close_inherited(socket);
-        }
-    }
-
-    /// Asks an auth of the nursery's; `None` when there is none who could have answered.
-    fn ask(self, question: impl FnOnce() -> ToAuth) -> Option<Answer> {
-        let nursery = self.0?;
-        let (mut ours, theirs) = Ours::pair().ok()?;
-        ours.send(&question()).ok()?;
-        let channel = theirs.into_descriptor();
-        // A nursery that is behind is not waited for: the socket does not block.
-        wire::post(nursery.as_fd(), &ToNursery::Auth { channel }).ok()?;
-        if !taken(&ours) {
-            return None;
-        }
-        match heard(&mut ours) {
-            Ok(Some(reply)) => Some(Ok(hold(reply, ours, None))),
-            // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
-            Ok(None) => None,
-            Err(Broken::Io(error)) if error.kind() != ErrorKind::TimedOut => None,
+    match heard(&mut ours) {
+        Ok(Some(reply)) => Some(Ok(hold(reply, ours, None))),
+        // An auth that ended by itself or was ended says so, or the nursery does. Nobody has: there was none, or the nursery is gone.
+        Ok(None) => None,
+        Err(error) => {
             // Of one that is late or speaks nonsense the channel is closed with this, and it dies of it.
-            Err(broken) => Some(Err(failed(broken).into())),
+            let its_own = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData);
+            its_own.then(|| Err(failed(error).into()))
         }
     }
 }
@@ -154,11 +138,11 @@ fn taken(channel: &Ours) -> bool {
 }
 
 /// The word of auth; `None` when it has gone without.
-fn heard(channel: &mut Ours) -> Result<Option<AuthReply>, Broken> {
+fn heard(channel: &mut Ours) -> io::Result<Option<AuthReply>> {
     let deadline = Instant::now().checked_add(AUTH_LIMIT);
     if !socket::readable(channel.as_fd(), deadline)? {
         let text = format!("no answer within {} s", AUTH_LIMIT.as_secs());
-        return Err(io::Error::new(ErrorKind::TimedOut, text).into());
+        return Err(io::Error::new(ErrorKind::TimedOut, text));
     }
     channel.receive()
 }

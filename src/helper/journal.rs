@@ -1,8 +1,9 @@
 //! Where a session's events are written: vsftpd.log, xferlog and syslog, with time, pid, user and address added here; helper.
 
 use crate::config::Config;
-use crate::record::{self, Access, Date, Kind, Line, Stamp};
-use crate::sys::{clock, logfile, syslog};
+use crate::record::{self, Access, Kind, Line, Stamp};
+use crate::sys::clock::{self, Date};
+use crate::sys::{logfile, syslog};
 use crate::wire::Said;
 use std::cell::OnceCell;
 use std::fmt::Display;
@@ -187,18 +188,10 @@ impl Journal {
 }
 
 /// Now, by the host's clock on the wall, and who it is.
-pub(super) fn stamp<'a>(pid: u32, user: Option<&'a [u8]>, address: &'a str) -> Stamp<'a> {
-    let now = clock::local(clock::now());
+pub(super) fn stamp<'a>(pid: u32, user: Option<&'a [u8]>, address: &'a str) -> Stamp<'a, Date> {
+    let date = Date(clock::local(clock::now()));
     Stamp {
-        date: Date {
-            year: now.tm_year.saturating_add(1900),
-            month: now.tm_mon,
-            day: now.tm_mday,
-            weekday: now.tm_wday,
-            hour: now.tm_hour,
-            minute: now.tm_min,
-            second: now.tm_sec,
-        },
+        date,
         pid,
         user,
         address,

@@ -1,6 +1,7 @@
 //! The lists of names and other small files the options point to, read as root; helper.
 
-use crate::sys::small;
+use crate::config::{How, Own, View};
+use crate::sys::{confine, small};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -31,7 +32,9 @@ pub fn read(what: &str, path: Option<&OsStr>) -> Result<List, String> {
 /// The original's text for `what` went wrong; and the reason, if it is one of ours.
 pub fn text(what: &str, path: Option<&OsStr>) -> Result<Vec<u8>, String> {
     let path = Path::new(path.unwrap_or_default());
-    let read = small::open(path).and_then(small::read);
+    let open = || Own.open(path, How::File);
+    let opened = open().or_else(|_| confine::with_search(open));
+    let read = opened.and_then(small::read);
     read.map_err(|why| {
         let ours = matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput);
         let why = if ours {

@@ -1,6 +1,6 @@
 //! Who may log in, and as what: every refusal, delay and count before a worker exists; helper, still root.
 
-use super::ask::{self, Accounting, Nursery};
+use super::ask::{self, Accounting};
 use super::auth;
 use super::journal::Journal;
 use super::lists;
@@ -14,6 +14,7 @@ use crate::sys::account::Account;
 use crate::wire::{AuthReply, BeforeLoginReply, Report};
 use crate::worker::{Class, Rules, Verdict};
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -22,14 +23,6 @@ use zeroize::Zeroizing;
 /// What the log gets when `session_support` finds no PAM.
 const UNACCOUNTED: &[u8] =
     b"session_support=YES, but libpam.so.0 is not installed: no PAM session and no login record";
-
-/// What is answered to a login.
-pub enum Decision<'a> {
-    /// It holds.
-    Granted(Box<Grant<'a>>),
-    /// It does not, or the session ends.
-    Reply(BeforeLoginReply),
-}
 
 /// A login that holds: what the worker will be, and the settings for this user.
 pub struct Grant<'a> {
@@ -56,25 +49,25 @@ type Checked = (Who, Option<Accounting>);
 pub struct Gate<'a, 't> {
     prepared: Held<'a>,
     toll: &'t Toll<'t>,
-    nursery: Nursery<'t>,
+    nursery: Option<&'t OwnedFd>,
     /// The settings before HOST, if it was said.
     base: Option<Held<'a>>,
     failures: u32,
-    /// Whether TLS protects the control connection, as the greeter says.
-    secured: bool,
+    /// Whether the handshake of the control connection has begun.
+    begun: bool,
     userlist: Option<Result<lists::List, String>>,
 }
 
 impl<'a, 't> Gate<'a, 't> {
     /// Nobody has tried yet.
-    pub fn new(prepared: Held<'a>, toll: &'t Toll<'t>, nursery: Nursery<'t>) -> Self {
+    pub fn new(prepared: Held<'a>, toll: &'t Toll<'t>, nursery: Option<&'t OwnedFd>) -> Self {
         Self {
             prepared,
             toll,
             nursery,
             base: None,
             failures: 0,
-            secured: false,
+            begun: false,
             userlist: None,
         }
     }
@@ -96,9 +89,13 @@ impl<'a, 't> Gate<'a, 't> {
         }
     }
 
-    /// The control connection is protected by TLS from now on.
-    pub fn secured(&mut self) {
-        self.secured = true;
+    /// The handshake of the control connection begins, which master is told; false when there was one already.
+    pub fn begins(&mut self) -> bool {
+        let first = !std::mem::replace(&mut self.begun, true);
+        if first {
+            self.toll.tell(Report::Handshake);
+        }
+        first
     }
 
     /// The settings before any HOST.
@@ -113,18 +110,23 @@ impl<'a, 't> Gate<'a, 't> {
         self.userlist = None;
     }
 
-    /// PASS: the whole decision. A login that does not hold leaves no session open.
+    /// PASS: the whole decision; `secured` is whether TLS protects the control connection, as the greeter says. A login that does not hold
+    /// leaves no session open.
+    ///
+    /// # Errors
+    /// It does not, or the session ends: the answer.
     pub fn login(
         &mut self,
         name: &[u8],
         password: &mut Zeroizing<Vec<u8>>,
+        secured: bool,
         journal: &mut Journal,
-    ) -> Decision<'a> {
+    ) -> Result<Box<Grant<'a>>, BeforeLoginReply> {
         let anonymous = self.config().anonymous_enable && is_anonymous(name);
-        if let Some(reason) = self.unprotected(anonymous) {
+        if let Some(reason) = self.unprotected(anonymous, secured) {
             // Greeter has refused that already, unless it is not what it was.
             journal.login_failed(name, reason);
-            return Decision::Reply(BeforeLoginReply::FailedLast);
+            return Err(BeforeLoginReply::FailedLast);
         }
         if !anonymous {
             // Whether the password is right: how long it takes tells nothing.
@@ -134,13 +136,13 @@ impl<'a, 't> Gate<'a, 't> {
         let checked = self.check(name, password, anonymous, journal.address());
         let known = checked.is_ok();
         match checked.and_then(|checked| self.enter(checked, journal)) {
-            Ok(grant) => Decision::Granted(Box::new(grant)),
+            Ok(grant) => Ok(Box::new(grant)),
             Err(Refusal::Refused(reason)) => {
                 // As it was typed, for anonymous clients too, and no password: it may be somebody's.
                 journal.login_failed(name, &reason);
                 // The time the check took is part of the wait: it depends on whether there is such a user (attacks B-084).
                 let delay = self.delay().saturating_sub(begun.elapsed());
-                Decision::Reply(if self.fails(!anonymous, delay) {
+                Err(if self.fails(!anonymous, delay) {
                     BeforeLoginReply::FailedLast
                 } else {
                     BeforeLoginReply::Failed
@@ -148,7 +150,7 @@ impl<'a, 't> Gate<'a, 't> {
             }
             Err(Refusal::Oops(text)) => {
                 let shown = if known { &text } else { public(&text) };
-                Decision::Reply(oops(&text, shown, journal))
+                Err(oops(&text, shown, journal))
             }
         }
     }
@@ -194,14 +196,14 @@ impl<'a, 't> Gate<'a, 't> {
     }
 
     /// Why this kind of login may not be protected as it is, or must be (reference §3.2, decisions 2 to 4).
-    fn unprotected(&self, anonymous: bool) -> Option<&'static str> {
+    fn unprotected(&self, anonymous: bool, secured: bool) -> Option<&'static str> {
         let config = self.config();
         let forced = if anonymous {
             config.force_anon_logins_ssl
         } else {
             config.force_local_logins_ssl
         };
-        match (anonymous, self.secured) {
+        match (anonymous, secured) {
             _ if !config.ssl_enable => None,
             (true, false) if forced => Some("force_anon_logins_ssl=YES and no TLS"),
             (false, false) if forced => Some("force_local_logins_ssl=YES and no TLS"),
@@ -254,11 +256,14 @@ impl<'a, 't> Gate<'a, 't> {
             .userlist
             .get_or_insert_with(|| lists::read("cannot read user list file", path));
         let list = list.as_ref().map_err(|text| Refusal::Oops(text.clone()))?;
+        if list.contains(name) != config.userlist_deny {
+            return Ok(());
+        }
         let file = path.unwrap_or_default().to_string_lossy();
-        let (is, deny, cure) = match (list.contains(name), config.userlist_deny) {
-            (true, true) => ("is", "YES", "remove"),
-            (false, false) => ("is not", "NO", "add"),
-            (true, false) | (false, true) => return Ok(()),
+        let (is, deny, cure) = if config.userlist_deny {
+            ("is", "YES", "remove")
+        } else {
+            ("is not", "NO", "add")
         };
         Err(Refusal::Refused(format!(
             "the name {is} in userlist_file {file} and userlist_deny={deny}: {cure} it there"
@@ -379,7 +384,7 @@ fn acting_as(account: &Account, name: Vec<u8>) -> Verdict {
         uid: account.uid,
         gid: account.gid,
         groups: account.groups.clone(),
-        home: account.home.clone().into(),
+        home: account.home.clone(),
         extra: None,
         chroot: true,
         recorded: true,

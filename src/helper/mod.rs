@@ -25,14 +25,12 @@ mod rights;
 #[cfg(test)]
 mod tests;
 mod toll;
-mod ways;
 
 pub use arrival::{BUSY, Counts, Refused, decides, limited};
 #[cfg(test)]
 pub use arrival::{FULL, FULL_FOR_ADDRESS, TOO_MANY_FAILURES, TOO_MANY_HANDSHAKES};
 pub use auth::nursery;
 pub use likely::likely_lists;
-use prepared::Held;
 pub use prepared::{Prepared, TOO_LATE, filters};
 
 use crate::config::Config;
@@ -54,7 +52,7 @@ use after::{After, Carrier};
 use ask::Accounting;
 use ends::{LAST_WORD, note_death};
 use journal::Journal;
-use login::{Decision, Gate, Grant};
+use login::{Gate, Grant};
 use nix::unistd::Pid;
 use patience::Patience;
 use rights::{before_login, empty_root, give_up, unbind};
@@ -62,7 +60,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
-use ways::Ways;
+use toll::Toll;
 
 /// How many TLS sessions a control connection leaves to be resumed.
 const RESUMABLE: usize = 8;
@@ -123,7 +121,6 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
     heap::begin_wiping();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let _ = nix::sys::prctl::set_dumpable(false);
-    let ways = Ways::of(&session);
     let Session {
         prepared,
         secure,
@@ -131,10 +128,11 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         peer,
         local,
         counts,
-        reports: _,
-        nursery: _,
+        reports,
+        nursery,
         load_conf,
     } = session;
+    let toll = Toll::new(reports, counts);
     let arrival = arrival::examine(prepared, peer, local, counts, load_conf);
     let config = arrival.prepared.config();
     let opened = Journal::open(config, peer, journal::PATIENCE);
@@ -164,8 +162,11 @@ fn serve(session: Session<'_>) -> Result<(), Over> {
         clients: counts.map(|counts| counts.all),
         secure: secure.filter(|_| config.ssl_enable),
     };
-    let entry = log_in(arrival.prepared, &client, greeting, &mut journal, &ways)?;
-    ways.close();
+    let gate = Gate::new(arrival.prepared, &toll, nursery);
+    let entry = log_in(gate, &client, greeting, &mut journal)?;
+    // After login there is nothing to tell or to ask.
+    let shared = [reports, nursery].into_iter().flatten();
+    shared.for_each(process::close_inherited);
     after_login(entry, client, &mut journal)
 }
 
@@ -188,26 +189,26 @@ struct Entry<'a> {
 /// Has a greeter talk to the client until a login holds.
 #[inline(never)]
 fn log_in<'a>(
-    prepared: Held<'a>,
+    mut gate: Gate<'a, '_>,
     client: &Client,
     greeting: Greeting,
     journal: &mut Journal,
-    ways: &Ways<'_>,
 ) -> Result<Entry<'a>, Over> {
-    let lowered = confine::lower_effective(&before_login(&prepared));
+    let prepared = gate.base();
+    let lowered = confine::lower_effective(&before_login(prepared));
     lowered.map_err(fail(journal, "cannot lower capabilities"))?;
     if !prepared.config().local_enable {
-        unbind(&prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
+        unbind(prepared).map_err(fail(journal, "cannot shorten the bounding set"))?;
     }
     let empty = prepared.secure_chroot();
     let empty = empty.inspect_err(|_| client.socket.last_word(NO_ROOT));
     let empty = empty.map_err(fail(journal, "cannot open secure_chroot_dir"))?;
     // Before the client can know that it is connected: what it does next is logged behind that.
     journal.connect();
-    let forked = fork_greeter(&prepared, client, &empty, greeting);
+    let forked = fork_greeter(prepared, client, &empty, greeting);
     let forked = forked.inspect_err(|_| client.socket.last_word(BUSY));
     let (mut channel, greeter) = forked.map_err(fail(journal, "cannot start a greeter"))?;
-    let Some(granted) = before(prepared, client.local, journal, &mut channel, ways) else {
+    let Some(granted) = before(&mut gate, client.local, journal, &mut channel) else {
         let ended = end_of(greeter, channel, |said| journal.said(said));
         note_death("greeter", ended, journal);
         return Err(Over::Early);
@@ -313,21 +314,14 @@ fn heir_of(prepared: &Prepared, verdict: &worker::Verdict) -> Option<nix::unistd
     heir.filter(|_| verdict.rules == worker::Rules::Anonymous)
 }
 
-/// The worker ends when this process has, which therefore waits for nobody: auth ends by itself.
-fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
-    if let Some(fuse) = fuse {
-        fuse.blow();
-    }
-    std::mem::forget(accounting);
-    Over::Broken
-}
-
-/// The same before the session has begun, which its client is told.
+/// The session has not begun, which its client is told. The worker ends when this process has.
 fn break_off(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
     if let Some(fuse) = fuse {
         fuse.blow_with(worker::CANNOT_START);
     }
-    abandon(accounting, None)
+    // It ends by itself, and is not waited for.
+    std::mem::forget(accounting);
+    Over::Broken
 }
 
 /// A login that holds, before the greeter has gone or stays.
@@ -339,13 +333,11 @@ struct Granted<'a> {
 
 /// Answers the greeter until a login holds; `None` when the client has gone or has had its last chance.
 fn before<'a>(
-    prepared: Held<'a>,
+    gate: &mut Gate<'a, '_>,
     local: SocketAddr,
     journal: &mut Journal,
     channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
-    ways: &Ways<'_>,
 ) -> Option<Granted<'a>> {
-    let mut gate = Gate::new(prepared, &ways.toll, ways.nursery);
     let mut tls: Option<Secured> = None;
     let mut patience = Patience::new(gate.base().config());
     loop {
@@ -356,10 +348,9 @@ fn before<'a>(
                 continue;
             }
             Ok(Some(BeforeLogin::User { name })) => gate.user(&name, journal),
-            Ok(Some(BeforeLogin::Securing)) if ways.toll.begins() => continue,
+            Ok(Some(BeforeLogin::Securing)) if gate.begins() => continue,
             Ok(Some(BeforeLogin::Host { name })) => gate.host(&name, local.ip(), journal)?,
             Ok(Some(BeforeLogin::Secured { certificate })) if tls.is_none() => {
-                gate.secured();
                 tls = Some(Secured {
                     certificate,
                     ..Secured::default()
@@ -381,9 +372,9 @@ fn before<'a>(
                 name,
                 mut password,
                 rest,
-            })) => match gate.login(&name, &mut password, journal) {
-                Decision::Granted(grant) => return grant_to(channel, grant, rest, tls, journal),
-                Decision::Reply(reply) => reply,
+            })) => match gate.login(&name, &mut password, tls.is_some(), journal) {
+                Ok(grant) => return grant_to(channel, grant, rest, tls, journal),
+                Err(reply) => reply,
             },
             Err(broken) => {
                 journal.note(format!("greeter: {broken}; session ended").as_bytes());

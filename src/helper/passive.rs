@@ -2,7 +2,6 @@
 
 use super::prepared::Prepared;
 use crate::reader::{self, NO_ADDRESS, Ours};
-use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ impl Prepared {
     ///
     /// # Errors
     /// No child can be made.
-    pub fn ask_passive(&self) -> std::io::Result<(Ours, Pid)> {
+    pub fn ask_passive(&self) -> std::io::Result<Ours> {
         let known = self.names.passive.as_ref().map(|passive| &*passive.address);
         let name = self.passive_name().unwrap_or_default();
         reader::ask_passive(self.reader(), name, known.unwrap_or_default())
@@ -48,7 +47,8 @@ impl Prepared {
 mod tests {
     use crate::config::{self, Source};
     use crate::helper::Prepared;
-    use crate::reader::{NO_ADDRESS, Passive};
+    use crate::reader::NO_ADDRESS;
+    use crate::wire::Passive;
     use std::ffi::OsStr;
     use std::net::Ipv4Addr;
 

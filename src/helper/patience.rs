@@ -4,8 +4,9 @@ use super::journal::Journal;
 use crate::config::Config;
 use crate::sys::socket;
 use crate::tls::HANDSHAKE;
-use crate::wire::{BeforeLogin, BeforeLoginReply, Broken, Channel};
+use crate::wire::{BeforeLogin, BeforeLoginReply, Channel};
 use crate::worker::login_limit;
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,7 @@ impl Patience {
         &self,
         channel: &mut Channel<BeforeLoginReply, BeforeLogin>,
         journal: &mut Journal,
-    ) -> Option<Result<Option<BeforeLogin>, Broken>> {
+    ) -> Option<io::Result<Option<BeforeLogin>>> {
         let late = self.until.is_some_and(|until| Instant::now() >= until);
         // What the kernel has to say is heard from it when the message is taken.
         if !late && socket::readable(channel.as_fd(), self.until).unwrap_or(true) {

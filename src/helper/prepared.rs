@@ -122,8 +122,14 @@ impl Prepared {
     }
 
     /// Whom the keyholder becomes.
-    pub fn keeper(&self) -> &Account {
-        self.account(KEEPER).unwrap_or(&self.names.nopriv)
+    pub fn keeper(&self) -> Who {
+        let account = self.account(KEEPER).unwrap_or(&self.names.nopriv);
+        let (uid, gid) = (account.uid, account.gid);
+        Who {
+            uid,
+            gid,
+            ..self.reader()
+        }
     }
 
     /// The account that an option names, if one is needed: [`reader::ANONYMOUS`] and the like.

@@ -332,19 +332,10 @@ fn prepared(lines: &[&str]) -> Prepared {
 fn gate(prepared: &Prepared, theirs: OwnedFd) -> bool {
     let mut channel = Channel::<BeforeLoginReply, BeforeLogin>::new(theirs);
     let mut journal = Journal::silent(PEER.parse().unwrap());
-    let ways = super::Ways {
-        toll: super::toll::Toll::new(None, None),
-        nursery: super::ask::Nursery::new(None),
-    };
+    let toll = super::toll::Toll::new(None, None);
+    let mut gate = super::Gate::new(Held::Lent(prepared), &toll, None);
     let local = "127.0.0.1:21".parse().unwrap();
-    super::before(
-        Held::Lent(prepared),
-        local,
-        &mut journal,
-        &mut channel,
-        &ways,
-    )
-    .is_some()
+    super::before(&mut gate, local, &mut journal, &mut channel).is_some()
 }
 
 fn against_gate(prepared: &Prepared, shots: &[Shot<'_>]) -> Played<bool> {
@@ -413,7 +404,8 @@ fn a_greeter_has_done_nothing() {
     let mut forged = Encoder::default();
     done.encode(forged.tag(3));
     let mut name = Encoder::default();
-    Said::Pending(b"bob".to_vec()).encode(name.tag(3));
+    let pending = Said::Pending(b"bob".to_vec());
+    pending.encode(name.tag(3));
     let user = bytes(&BeforeLogin::User {
         name: b"bob".to_vec(),
     });

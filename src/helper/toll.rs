@@ -2,9 +2,7 @@
 
 use super::arrival::Counts;
 use crate::config::Config;
-use crate::sys::process;
 use crate::wire::{self, Report};
-use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -16,7 +14,6 @@ const MOST: Duration = Duration::from_secs(5);
 pub struct Toll<'a> {
     master: Option<&'a OwnedFd>,
     failed: u32,
-    begun: Cell<bool>,
 }
 
 impl<'a> Toll<'a> {
@@ -25,17 +22,7 @@ impl<'a> Toll<'a> {
         Self {
             master,
             failed: counts.map_or(0, |counts| counts.failed),
-            begun: Cell::new(false),
         }
-    }
-
-    /// The handshake of the control connection begins: tells master; false when there was one already.
-    pub fn begins(&self) -> bool {
-        let first = !self.begun.replace(true);
-        if first {
-            self.tell(Report::Handshake);
-        }
-        first
     }
 
     /// Tells master. If it does not hear, the session goes on all the same.
@@ -62,13 +49,6 @@ impl<'a> Toll<'a> {
     /// Whether this source may try no more, so that this session ends.
     pub fn exhausted(&self, config: &Config, own: u32) -> bool {
         config.login_fails_per_ip > 0 && self.all(own) >= config.login_fails_per_ip
-    }
-
-    /// Closes the way to master: after login there is nothing to tell.
-    pub fn close(self) {
-        if let Some(master) = self.master {
-            process::close_inherited(master);
-        }
     }
 
     fn all(&self, own: u32) -> u32 {

@@ -4,7 +4,7 @@
 use super::Telling;
 use super::files::{Authorities, Opened};
 use super::load::{Unusable, read};
-use crate::wire::FromReader;
+use crate::wire::{Authority, FromReader};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -27,10 +27,11 @@ pub fn tell(authorities: Authorities, telling: &mut Telling<'_>) -> Result<(), U
         }
     };
     for anchor in roots.roots {
-        let constraints = anchor.name_constraints.map(|names| names.to_vec());
-        let key = anchor.subject_public_key_info.to_vec();
-        let authority = (anchor.subject.to_vec(), key, constraints);
-        telling.say(&FromReader::Authority(authority))?;
+        telling.say(&FromReader::Authority(Authority {
+            name: anchor.subject.to_vec(),
+            key: anchor.subject_public_key_info.to_vec(),
+            limits: anchor.name_constraints.map(|names| names.to_vec()),
+        }))?;
     }
     Ok(())
 }

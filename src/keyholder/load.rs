@@ -170,7 +170,12 @@ fn report(
         certified.key.choose_scheme(&[scheme]).is_some()
     };
     let schemes = SCHEMES.into_iter().filter(known).collect();
-    telling.say(&FromReader::Key((pair.certificate, pair.key, schemes)))?;
+    let (certificate, key) = (pair.certificate, pair.key);
+    telling.say(&FromReader::Key {
+        certificate,
+        key,
+        schemes,
+    })?;
     for certificate in &certified.cert {
         telling.say(&FromReader::Certificate(certificate.to_vec()))?;
     }

@@ -19,9 +19,7 @@ use crate::config::Loaded;
 use crate::sys::confine::{Confined, Failure};
 use crate::sys::{socket, title};
 use crate::tls::is_handshake;
-use crate::wire::{
-    Broken, Channel, FromKeyholder, FromReader, Sign, SignReply, ToKeyholder, ToReader,
-};
+use crate::wire::{Channel, FromKeyholder, FromReader, Sign, SignReply, ToKeyholder, ToReader};
 use load::Unusable;
 use nix::poll::{PollFd, PollFlags};
 use rustls::SignatureScheme;
@@ -157,7 +155,7 @@ fn admit(master: &mut Master, sessions: &mut Vec<Session>) -> bool {
                     });
                 }
             }
-            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => return true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
             // A descriptor there was no room for: that session goes without, and the next may find room.
             Err(broken) => {
                 let note = format!("a session has no signatures: {broken}");

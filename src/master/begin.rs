@@ -40,23 +40,28 @@ pub struct Herald {
 /// # Errors
 /// Why it does not.
 pub fn begin(pid_file: Option<OsString>, background: bool) -> Result<Begun, Refusal> {
-    let mut launcher = None;
+    let mut herald = Herald {
+        pid_file: None,
+        launcher: None,
+    };
     if background {
-        match detach(pid_file.as_deref())? {
-            Side::Launcher(status) => return Ok(Begun::Over(status)),
-            Side::Server(end) => launcher = Some(end),
+        let failed = |error: std::io::Error| format!("cannot fork: {error}");
+        let (reads, writes) = std::io::pipe().map_err(failed)?;
+        if let ForkResult::Parent { child } = process::fork_server().map_err(failed)? {
+            drop(writes);
+            // It may be interrupted.
+            let _ = SigSet::empty().thread_set_mask();
+            return hear(reads, child, pid_file.as_deref()).map(Begun::Over);
         }
+        let _ = nix::unistd::setsid();
+        herald.launcher = Some(writes);
     }
-    let written = pid_file.as_ref().map(|path| write_pid(path, Pid::this()));
-    let mut herald = Herald { pid_file, launcher };
-    match written.transpose() {
-        Ok(_) => Ok(Begun::Server(herald)),
-        Err(refusal) => {
-            // Whatever is there is not this one's.
-            herald.pid_file = None;
-            herald.fails(refusal).map(Begun::Over)
-        }
+    if let Some(Err(refusal)) = pid_file.as_ref().map(|path| write_pid(path, Pid::this())) {
+        // Whatever is there is not this one's.
+        return herald.fails(refusal).map(Begun::Over);
     }
+    herald.pid_file = pid_file;
+    Ok(Begun::Server(herald))
 }
 
 impl Herald {
@@ -90,32 +95,6 @@ impl Herald {
 /// False if whoever launched this has gone.
 fn tell(mut launcher: PipeWriter, text: &[u8]) -> bool {
     launcher.write_all(text).is_ok()
-}
-
-/// Which of two processes this is.
-enum Side {
-    /// The server, and its way to the process that launched it.
-    Server(PipeWriter),
-    /// That process, which is done, and its exit status.
-    Launcher(i32),
-}
-
-/// Forks the background server; the process that launched it waits here.
-fn detach(pid_file: Option<&OsStr>) -> Result<Side, Refusal> {
-    let failed = |error: std::io::Error| format!("cannot fork: {error}");
-    let (reads, writes) = std::io::pipe().map_err(failed)?;
-    match process::fork_server().map_err(failed)? {
-        ForkResult::Parent { child } => {
-            drop(writes);
-            // It may be interrupted.
-            let _ = SigSet::empty().thread_set_mask();
-            hear(reads, child, pid_file).map(Side::Launcher)
-        }
-        ForkResult::Child => {
-            let _ = nix::unistd::setsid();
-            Ok(Side::Server(writes))
-        }
-    }
 }
 
 /// Waits for the server's word, and gives the exit status; one that has died without any has not put its files in order.

@@ -9,7 +9,7 @@ use crate::sys::confine::Root;
 use crate::sys::seccomp::List;
 use crate::sys::socket;
 use crate::tls::{Secure, Settings};
-use crate::wire::{Broken, Channel, FromKeyholder, ToKeyholder};
+use crate::wire::{Channel, FromKeyholder, ToKeyholder};
 use nix::unistd::Pid;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -38,7 +38,8 @@ pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
     if !loaded.config.ssl_enable {
         return Ok(Vec::new());
     }
-    let (found, _) = reader::attend(fork(loaded, None), May::Open, loaded, false);
+    let forked = fork(loaded, Who::nobody().fenced(), None);
+    let (found, _) = reader::attend(forked, May::Open, loaded, false);
     found.good.then_some(found.remarks).ok_or(found.mistakes)
 }
 
@@ -56,7 +57,7 @@ impl Keys {
             let text = format!("cannot open secure_chroot_dir: {error}");
             vec![loaded.mistake("ssl_enable", text)]
         })?;
-        let forked = fork(loaded, Some((prepared, &empty)));
+        let forked = fork(loaded, prepared.keeper(), Some(&empty));
         let (found, stayed) = reader::attend(forked, May::Open, loaded, true);
         for remark in &found.remarks {
             log::warn!("{remark}");
@@ -92,7 +93,7 @@ impl Keys {
     /// Writes down what it has to say, once; false when it has gone.
     pub fn hear(&mut self) -> bool {
         match self.channel.receive() {
-            Err(Broken::Io(error)) if error.kind() == ErrorKind::WouldBlock => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             Ok(Some(FromKeyholder::Note(text))) => {
                 log::warn!("keyholder: {}", String::from_utf8_lossy(&text));
                 true
@@ -105,8 +106,7 @@ impl Keys {
     pub fn session(&mut self) -> Option<Secure> {
         let short = "sessions go without TLS; raise the limit of open files or memory";
         let signatures = self.signatures;
-        let given = socket::message_pair().map_err(Broken::from);
-        let given = given.and_then(|(keys, channel)| {
+        let given = socket::message_pair().and_then(|(keys, channel)| {
             let session = ToKeyholder::Session {
                 signatures,
                 channel,
@@ -120,7 +120,7 @@ impl Keys {
                 return Some(Secure { settings, keys });
             }
             // Its end is noticed in a moment.
-            Err(Broken::Io(error)) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Err(error) => {
                 let what = "the keyholder takes no session";
                 self.trouble.say(what, &error, short);
@@ -130,24 +130,15 @@ impl Keys {
     }
 }
 
-fn fork(loaded: &Loaded, serve: Option<(&Prepared, &OwnedFd)>) -> std::io::Result<(Ours, Pid)> {
-    let keep = serve.map(|(_, empty)| empty.as_raw_fd());
+fn fork(loaded: &Loaded, who: Who, empty: Option<&OwnedFd>) -> std::io::Result<(Ours, Pid)> {
+    let keep = empty.map(AsRawFd::as_raw_fd);
     Ours::fork(keep.as_slice(), |channel| {
-        let who = match serve {
-            Some((prepared, _)) => Who {
-                uid: prepared.keeper().uid,
-                gid: prepared.keeper().gid,
-                ..prepared.reader()
-            },
-            None => Who::nobody().fenced(),
-        };
         // It outlives master: sessions go on, and may still need it.
         let fences = || who.fences(List::Keyholder);
         let mut plan = who.plan(keyholder::LIMITS, &fences, None);
-        if let (Root::Host, Some((_, empty))) = (&plan.root, serve) {
+        if let (Root::Host, Some(empty)) = (&plan.root, empty) {
             plan.root = Root::Directory(empty.as_fd());
         }
-        let empty = serve.map(|(_, empty)| empty);
         keyholder::run(loaded, &plan, empty, channel)
     })
 }

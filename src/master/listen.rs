@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::sys::{process, socket};
 use nix::errno::Errno;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// The listening sockets, and whether this program has made them itself.
 #[derive(Debug)]
@@ -132,26 +132,21 @@ fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
 }
 
 fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
-    let port = u16::try_from(port).map_err(|_| format!("port {port} is above 65535"))?;
-    if config.listen_ipv6 {
-        let text = config.listen_address6.as_deref().unwrap_or("::".as_ref());
-        let text = text.to_string_lossy();
-        let bad = || format!("bad listen_address6: {text}");
-        let (ip, scope) = match text.split_once('%') {
-            Some((ip, name)) => (ip, nix::net::if_::if_nametoindex(name).map_err(|_| bad())?),
-            None => (&*text, 0),
-        };
-        let ip = ip.parse().map_err(|_| bad())?;
-        Ok(SocketAddrV6::new(ip, port, 0, scope).into())
+    let (option, written, any) = if config.listen_ipv6 {
+        ("listen_address6", &config.listen_address6, "::")
     } else {
-        let text = config
-            .listen_address
-            .as_deref()
-            .unwrap_or("0.0.0.0".as_ref());
-        let text = text.to_string_lossy();
-        let ip: Ipv4Addr = text
-            .parse()
-            .map_err(|_| format!("bad listen_address: {text}"))?;
-        Ok(SocketAddr::new(ip.into(), port))
+        ("listen_address", &config.listen_address, "0.0.0.0")
+    };
+    let text = written.as_deref().unwrap_or(any.as_ref());
+    let text = text.to_string_lossy();
+    let bad = || format!("bad {option}: {text}");
+    let (ip, link) = text
+        .split_once('%')
+        .map_or((&*text, None), |(ip, link)| (ip, Some(link)));
+    let ip = ip.parse().map_err(|_| bad())?;
+    let mut at = SocketAddr::new(ip, u16::try_from(port).map_err(|_| bad())?);
+    if let (SocketAddr::V6(at), Some(link)) = (&mut at, link) {
+        at.set_scope_id(nix::net::if_::if_nametoindex(link).map_err(|_| bad())?);
     }
+    Ok(at)
 }

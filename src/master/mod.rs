@@ -13,7 +13,6 @@ mod renewal;
 mod report;
 mod reports;
 mod roster;
-mod strays;
 mod trouble;
 
 pub use launch::Inherited;
@@ -40,7 +39,7 @@ use launch::Service;
 use ledger::Ledger;
 use listen::Listeners;
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use nursery::Nursery;
@@ -339,12 +338,10 @@ impl Master {
     /// Books out sessions that have ended; one that ended badly may have left a process.
     #[inline(never)]
     fn reap(&mut self) {
-        let mut left_some = Vec::new();
         while let Some((pid, ended)) = process::reap() {
             // What it said last is still to be heard, while it is known whose session it was.
             self.hear_helpers();
             self.retired.retain(|retired| *retired != pid);
-            self.renewal.left(pid);
             self.nursery.left(pid, ended, &self.prepared);
             let Some(address) = self.roster.left(pid) else {
                 continue;
@@ -353,13 +350,12 @@ impl Master {
                 // Nobody else is left to say it.
                 let why = format!("its helper was killed by signal {signal}");
                 log::error!("a session of {address} was ended: {why}");
-                left_some.push(pid);
-            } else if ended == Ended::Exited(helper::LEFT_ONE) {
-                left_some.push(pid);
+            } else if ended != Ended::Exited(helper::LEFT_ONE) {
+                continue;
             }
-        }
-        if !left_some.is_empty() {
-            strays::end(&left_some);
+            // Its processes are of one group, which no list of system calls has one to leave, while a worker may call itself what it likes. An
+            // auth that has a PAM session to close is of its own, and ends by itself.
+            let _ = killpg(pid, Signal::SIGKILL);
         }
     }
 

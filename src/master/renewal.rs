@@ -2,8 +2,6 @@
 
 use crate::helper::Prepared;
 use crate::reader::{self, Ours};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -14,24 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Renewal {
     due: Option<Instant>,
-    asked: Option<Asked>,
+    /// The child's, which ends with it.
+    asked: Option<Ours>,
     /// The last answer was none, which was said.
     failing: bool,
-}
-
-#[derive(Debug)]
-struct Asked {
-    channel: Ours,
-    /// Until it has been waited for.
-    child: Option<Pid>,
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if let Some(child) = self.child {
-            let _ = kill(child, Signal::SIGKILL);
-        }
-    }
 }
 
 impl Renewal {
@@ -51,19 +35,12 @@ impl Renewal {
 
     /// What is to be waited on for an answer.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.asked.as_ref().map(|asked| asked.channel.as_fd())
+        self.asked.as_ref().map(Ours::as_fd)
     }
 
     /// When it is to be looked after at the latest.
     pub fn until(&self) -> Option<Instant> {
         self.due
-    }
-
-    /// A child was waited for, which may have been this one's.
-    pub fn left(&mut self, pid: Pid) {
-        if let Some(asked) = &mut self.asked {
-            asked.child = asked.child.filter(|child| *child != pid);
-        }
     }
 
     /// Asks if it is time, takes an answer if there is one, and gives up one that does not come.
@@ -73,12 +50,11 @@ impl Renewal {
             return;
         }
         let result = match (self.asked.take(), answered) {
-            (Some(mut asked), true) => prepared.answer_passive(reader::passive(&mut asked.channel)),
+            (Some(mut asked), true) => prepared.answer_passive(reader::passive(&mut asked)),
             (Some(_), false) => Err("the name service does not answer".to_owned()),
             (None, _) => match prepared.ask_passive() {
-                Ok((channel, child)) => {
-                    let child = Some(child);
-                    self.asked = Some(Asked { channel, child });
+                Ok(channel) => {
+                    self.asked = Some(channel);
                     self.due = Instant::now().checked_add(PATIENCE);
                     return;
                 }

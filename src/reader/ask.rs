@@ -1,7 +1,7 @@
 //! Has settings read by the reader: opens for it what it names, and takes typed values and sentences; master and helper, as root.
 
 use super::Host;
-use super::known::{Names, OPTIONS, Passive};
+use super::known::{Names, OPTIONS};
 use super::names::{Occasion, gather};
 use crate::config::options::Scope;
 use crate::config::{HostName, Hosts, How, Loaded, Own, Source, View};
@@ -13,7 +13,7 @@ use crate::sys::landlock::Reach;
 use crate::sys::process::{self, Ended, Errand};
 use crate::sys::seccomp::List;
 use crate::sys::socket;
-use crate::wire::{Authority, Channel, FromReader, Identity, ToReader};
+use crate::wire::{Authority, Channel, FromReader, Identity, Passive, ToReader};
 use caps::Capability;
 use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Pid, Uid, getgid, getuid};
@@ -288,19 +288,20 @@ pub fn filters_hold(who: Who) -> bool {
 }
 
 /// Has a reader look up which IPv4 address of a name is to be told, where `known` is told now; whoever asks waits on the channel for the
-/// answer, and ends the child.
+/// answer. The child ends with the channel.
 ///
 /// # Errors
 /// No child can be made.
-pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<(Ours, Pid)> {
+pub fn ask_passive(who: Who, name: &OsStr, known: &OsStr) -> io::Result<Ours> {
     // A resolver may do anything its modules want.
-    fork(who.unfenced(), |host| host.passive(name, known))
+    let (channel, _) = fork(who.unfenced(), |host| host.passive(name, known))?;
+    Ok(channel)
 }
 
 /// The address that was found, which is there to be read, or none.
 pub fn passive(channel: &mut Ours) -> Option<Ipv4Addr> {
     match channel.receive() {
-        Ok(Some(FromReader::Passive((_, address, _)))) => address.to_str()?.parse().ok(),
+        Ok(Some(FromReader::Passive(found))) => found.address.to_str()?.parse().ok(),
         Ok(_) | Err(_) => None,
     }
 }
@@ -422,16 +423,14 @@ fn hear(
             FromReader::Account { number, account } => {
                 *found.accounts.get_mut(usize::from(number))? = Some(account);
             }
-            FromReader::Passive((name, address, stands)) => {
-                found.passive = Some(Passive {
-                    name,
-                    address,
-                    stands,
-                });
-            }
+            FromReader::Passive(passive) => found.passive = Some(passive),
             FromReader::File(path) => found.file = Some(OsString::from_vec(path)),
             FromReader::Provided => may = May::Nothing,
-            FromReader::Key((certificate, key, schemes)) => found.identities.push(Identity {
+            FromReader::Key {
+                certificate,
+                key,
+                schemes,
+            } => found.identities.push(Identity {
                 certificate,
                 key,
                 schemes,

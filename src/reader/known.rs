@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::sys::account::Account;
-use std::ffi::{OsStr, OsString};
+use crate::wire::Passive;
+use std::ffi::OsStr;
 
 /// The options that name accounts.
 pub const OPTIONS: [&str; 5] = [
@@ -82,17 +83,6 @@ impl Names {
             Some(number) => self.others.get(number)?.as_ref(),
         }
     }
-}
-
-/// A name and what it was replaced by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passive {
-    /// The name whose address it is.
-    pub name: OsString,
-    /// The address.
-    pub address: OsString,
-    /// The name that stands in the settings, if it is this address that replaces it.
-    pub stands: Option<OsString>,
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl System {
             let plan = self.0.plan(LIMITS, &Fences::default, Some(parent));
             if confine::confine(&plan).is_ok() {
                 let found = look_up().into_iter().map(String::into_bytes).collect();
-                let _ = channel.send(&Found(found));
+                let _ = channel.send(&Found::new(found));
             }
             0
         })?;
@@ -62,7 +62,7 @@ impl Question {
 
     pub(super) fn texts(&mut self) -> Vec<String> {
         let found = self.channel.receive().ok().flatten();
-        let texts = found.map_or_else(Vec::new, |Found(texts)| texts);
+        let texts = found.map_or_else(Vec::new, Found::texts);
         let texts = texts.into_iter().map(String::from_utf8);
         texts.filter_map(Result::ok).collect()
     }

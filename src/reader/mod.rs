@@ -13,8 +13,6 @@ pub use ask::{
     Fenced, May, Ours, Who, ask_passive, attend, check, compile, filters_hold, judge, load,
     modules, names, overlay, passive,
 };
-#[cfg(test)]
-pub use known::Passive;
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
 use lookup::System;
 pub use names::{NO_ADDRESS, Occasion};
@@ -23,14 +21,15 @@ pub use wrappers::fuzz;
 
 use crate::config::options::Scope;
 use crate::config::{self, How, Loaded, Mistake, Origin, Source, View};
+use crate::sys::confine;
 use crate::sys::kernel;
 use crate::sys::seccomp::{self, List};
-use crate::wire::{Channel, FromReader, ToReader};
+use crate::wire::{Channel, FromReader, Passive, ToReader};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -193,18 +192,21 @@ impl Host {
             }
         }
         if let Some(passive) = names.passive {
-            let facts = (passive.name, passive.address, passive.stands);
-            self.say(&FromReader::Passive(facts))?;
+            self.say(&FromReader::Passive(passive))?;
         }
         self.tell(loaded, &changed, &[], &[])
     }
 
-    /// Looks up which address of a name is to be told.
+    /// Looks up which address of a name is to be told, for as long as somebody waits for it.
     fn passive(&self, name: &OsStr, known: &OsStr) -> io::Result<()> {
+        confine::die_with_peer(self.channel.borrow().as_fd())?;
         let (name, known) = (name.to_string_lossy(), known.to_string_lossy());
         if let Some(address) = service::to_be_told(&name, &known) {
-            let facts = (name.into_owned().into(), address.into(), None);
-            self.say(&FromReader::Passive(facts))?;
+            self.say(&FromReader::Passive(Passive {
+                name: name.into_owned().into(),
+                address: address.into(),
+                stands: None,
+            }))?;
         }
         self.say(&FromReader::Done(true))
     }

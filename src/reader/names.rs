@@ -2,9 +2,10 @@
 
 use super::System;
 use super::ask::Who;
-use super::known::{Names, OPTIONS, Passive, needed};
+use super::known::{Names, OPTIONS, needed};
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
+use crate::wire::Passive;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
@@ -102,7 +103,7 @@ fn find(option: &str, name: &OsStr) -> Result<Account, String> {
 fn launched(config: &Config, passive: Option<Passive>) -> Names {
     let own = launching_user();
     let anonymous = Account {
-        home: public_directory(config, &own).into(),
+        home: public_directory(config, &own),
         name: config.ftp_username.clone().unwrap_or_default(),
         ..own.clone()
     };
@@ -142,7 +143,6 @@ fn public_directory(config: &Config, own: &Account) -> OsString {
     let ftp = config.ftp_username.as_deref().unwrap_or_default();
     let home = account::find(ftp.as_bytes()).ok().flatten();
     home.map_or_else(|| own.home.clone(), |account| account.home)
-        .into()
 }
 
 /// Replaces a host name in `pasv_address` by its first IPv4 address, if `pasv_addr_resolve` asks for that; gives both.

@@ -1,20 +1,18 @@
 //! The lines of vsftpd.log, xferlog and syslog, made of what a session reported; pure, runs in helper.
 
-pub mod date;
 pub mod deed;
 pub mod escape;
 pub mod vsftpd_log;
 pub mod xferlog;
 
-pub use date::Date;
 pub use deed::{Deed, Moved};
 pub use vsftpd_log::{is_warning, syslog_line, vsftpd_line};
 pub use xferlog::{Access, Transfer, xferlog_line};
 
 /// When, where and for whom a line is written. All of it is the helper's own knowledge.
 #[derive(Debug, Clone, Copy)]
-pub struct Stamp<'a> {
-    /// Local time.
+pub struct Stamp<'a, Date> {
+    /// Local time, as it is shown.
     pub date: Date,
     /// The process that speaks to the client.
     pub pid: u32,

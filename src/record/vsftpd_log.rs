@@ -1,17 +1,18 @@
 //! The form of vsftpd.log and of syslog (reference §7.2, §7.4); runs in helper.
 
 use super::{Kind, Line, Stamp, escape};
+use std::fmt::Display;
 use std::io::Write;
 
 /// Appends a line of vsftpd.log, LF included.
-pub fn vsftpd_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
+pub fn vsftpd_line(stamp: &Stamp<'_, impl Display>, line: &Line, out: &mut Vec<u8>) {
     append(out, format_args!("{} [pid {}] ", stamp.date, stamp.pid));
     syslog_line(stamp, line, out);
     out.push(b'\n');
 }
 
 /// Appends the text for syslog: the same without date, pid and LF, which syslog adds itself.
-pub fn syslog_line(stamp: &Stamp<'_>, line: &Line, out: &mut Vec<u8>) {
+pub fn syslog_line(stamp: &Stamp<'_, impl Display>, line: &Line, out: &mut Vec<u8>) {
     if let Some(user) = stamp.user {
         out.push(b'[');
         escape::bracketed(out, user);
@@ -62,15 +63,14 @@ pub(super) fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     clippy::cast_sign_loss
 )]
 mod tests {
-    use super::super::date::SAMPLE;
     use super::super::{Deed, Moved};
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn stamp(user: Option<&'static str>) -> Stamp<'static> {
+    fn stamp(user: Option<&'static str>) -> Stamp<'static, &'static str> {
         Stamp {
-            date: SAMPLE,
+            date: "Tue Nov 24 02:27:35 2026",
             pid: 5118,
             user: user.map(str::as_bytes),
             address: "127.0.0.1",

@@ -2,6 +2,7 @@
 
 use super::vsftpd_log::append;
 use super::{Stamp, escape};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// The field `access-mode`.
@@ -37,7 +38,7 @@ pub struct Transfer<'a> {
 }
 
 /// Appends a line of the transfer log, LF included: 18 fields, whatever the names hold.
-pub fn xferlog_line(stamp: &Stamp<'_>, transfer: &Transfer<'_>, out: &mut Vec<u8>) {
+pub fn xferlog_line(stamp: &Stamp<'_, impl Display>, transfer: &Transfer<'_>, out: &mut Vec<u8>) {
     let seconds = transfer.elapsed.as_secs().max(1);
     append(
         out,
@@ -75,13 +76,12 @@ pub fn xferlog_line(stamp: &Stamp<'_>, transfer: &Transfer<'_>, out: &mut Vec<u8
     clippy::cast_sign_loss
 )]
 mod tests {
-    use super::super::date::SAMPLE;
     use super::*;
     use proptest::prelude::*;
 
     fn written(user: &[u8], transfer: &Transfer<'_>) -> String {
         let stamp = Stamp {
-            date: SAMPLE,
+            date: "Tue Nov 24 02:27:35 2026",
             pid: 1,
             user: Some(user),
             address: "127.0.0.1",

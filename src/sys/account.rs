@@ -4,7 +4,6 @@ use nix::unistd::{Gid, Uid};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use users::os::unix::UserExt;
 
 /// The longest name looked up: longer ones are no account's anywhere.
@@ -20,9 +19,9 @@ pub struct Account {
     /// Its primary group.
     pub gid: Gid,
     /// Its home directory.
-    pub home: PathBuf,
+    pub home: OsString,
     /// Its login shell.
-    pub shell: PathBuf,
+    pub shell: OsString,
     /// All its groups; empty until [`groups`] fills it in.
     pub groups: Vec<Gid>,
 }
@@ -41,8 +40,8 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
                 name: user.name().to_owned(),
                 uid: Uid::from_raw(user.uid()),
                 gid: Gid::from_raw(user.primary_group_id()),
-                home: user.home_dir().to_owned(),
-                shell: user.shell().to_owned(),
+                home: user.home_dir().into(),
+                shell: user.shell().into(),
                 groups: Vec::new(),
             }),
         );
@@ -52,8 +51,8 @@ pub fn find(name: &[u8]) -> io::Result<Option<Account>> {
         name: user.name.into(),
         uid: user.uid,
         gid: user.gid,
-        home: user.dir,
-        shell: user.shell,
+        home: user.dir.into(),
+        shell: user.shell.into(),
         groups: Vec::new(),
     }))
 }

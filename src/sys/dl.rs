@@ -66,16 +66,14 @@ fn unopened(name: &CStr, said: &str) -> Unopened {
 
 /// The address of a symbol, which the caller must give its right type.
 pub fn symbol(library: Library, name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: the handle came from dlopen and is never closed; the name ends in NUL.
+    // SAFETY: the handle came from dlopen and is never closed, or is that of what is there at start; the name ends in NUL.
     let address = unsafe { libc::dlsym(library.0, name.as_ptr()) };
     (!address.is_null()).then_some(address)
 }
 
 /// The address of a symbol of what was loaded at start, such as the C library, which the caller must give its right type.
 pub fn own(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: the name ends in NUL; nothing is opened.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!address.is_null()).then_some(address)
+    symbol(Library(libc::RTLD_DEFAULT), name)
 }
 
 /// Whether a library has been opened that may have registered handlers.

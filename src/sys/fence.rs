@@ -46,6 +46,7 @@ impl Wanted {
         Fences {
             reach: Some(reach).filter(|_| self.files),
             calls: Some(list).filter(|_| self.calls),
+            tasks: None,
         }
     }
 }
@@ -57,6 +58,8 @@ pub struct Fences<'a> {
     pub reach: Option<Reach<'a>>,
     /// The system calls it may make.
     pub calls: Option<List>,
+    /// How many tasks its user may have, all processes together, if that is limited.
+    pub tasks: Option<u64>,
 }
 
 /// The last steps: from here on this process makes the calls of its list and no others.
@@ -77,6 +80,9 @@ pub(super) fn stand(plan: &Plan<'_>) -> Result<Confined, Failure> {
         root_is_writable: root_is_writable(),
     };
     let fences = (plan.fences)();
+    if let Some(tasks) = fences.tasks {
+        limit(Resource::RLIMIT_NPROC, tasks).step("setrlimit")?;
+    }
     if let Some(reach) = fences.reach {
         landlock::restrict(reach).step("Landlock")?;
     }

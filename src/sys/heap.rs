@@ -12,12 +12,11 @@ mod tests;
 use dlmalloc::{Allocator, Dlmalloc};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, UnsafeCell};
-use std::ops::{Deref, DerefMut};
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What master's heap and that of buffers begin with: address space beside the libraries, of which only what is used is memory.
+/// What master's heap and that of buffers begin with, of which only what is used is memory.
 const ROOM: [usize; 2] = [160 << 10, 192 << 10];
 
 /// What the heap of small pieces begins with.
@@ -45,7 +44,7 @@ const STEP: usize = 4096;
 const GRAIN: usize = 512;
 
 /// The longest rest of a message, see [`Overflow`].
-const OVERFLOW: usize = 36 << 10;
+const OVERFLOW: usize = 100 << 10;
 
 /// Marks a stretch that was mapped for itself (the lowest bit is dlmalloc's).
 const MAPPED: u32 = 2;
@@ -81,7 +80,7 @@ struct Anew {
 #[repr(C, align(16))]
 struct Room<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: whoever hands them out sees to it that nobody has what another has: the heap of small pieces, and `Overflow::borrow`.
+// SAFETY: whoever hands them out sees to it that nobody has what another has: the heaps, and `Overflow::borrow`.
 unsafe impl<const SIZE: usize> Sync for Room<SIZE> {}
 
 static ANEW: Anew = Anew {
@@ -102,7 +101,19 @@ enum Whose {
     Buffers,
 }
 
-/// What belongs to master's heap: begin and end of each stretch.
+/// The first stretches of master and of buffers, in pages of their own.
+#[repr(C, align(4096))]
+struct Beginnings {
+    masters: Room<{ ROOM[0] }>,
+    buffers: Room<{ ROOM[1] }>,
+}
+
+static BEGINNINGS: Beginnings = Beginnings {
+    masters: Room(UnsafeCell::new([0; ROOM[0]])),
+    buffers: Room(UnsafeCell::new([0; ROOM[1]])),
+};
+
+/// What belongs to master's heap besides: begin and end of each further stretch.
 static OLD: [(AtomicUsize, AtomicUsize); STRETCHES] =
     [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; STRETCHES];
 
@@ -120,7 +131,7 @@ const fn heap(whose: Whose) -> Mutex<Dlmalloc<Stretch>> {
     Mutex::new(heap)
 }
 
-/// Has the C library's own heap, which is small, lie beside the libraries too: a page behind the end of the data stops its growth there
+/// Has the C library's own heap, which is small, lie beside the libraries: a page behind the end of the data stops its growth there
 /// (brk(2)), so that it maps its memory. For each process that is one table of pages less, or two.
 #[cfg(target_env = "gnu")]
 #[used]
@@ -216,10 +227,11 @@ fn of(layout: Layout) -> MutexGuard<'static, Dlmalloc<Stretch>> {
 #[inline(always)]
 fn inherited(piece: *mut u8) -> bool {
     let read = |word: &AtomicUsize| word.load(Ordering::Relaxed);
-    let stretches = OLD.iter().map(|(begin, end)| read(begin)..read(end));
+    let first = (&raw const BEGINNINGS.masters).addr();
+    let further = OLD.iter().map(|(begin, end)| read(begin)..read(end));
     ANEW.begun.load(Ordering::Relaxed)
-        && stretches
-            .take_while(|stretch| !stretch.is_empty())
+        && std::iter::once(first..first.wrapping_add(ROOM[0]))
+            .chain(further.take_while(|stretch| !stretch.is_empty()))
             .any(|stretch| stretch.contains(&piece.addr()))
 }
 
@@ -319,45 +331,31 @@ fn found(mapping: *mut libc::c_void) -> *mut u8 {
 #[derive(Debug)]
 struct Stretch {
     whose: Whose,
-    /// Where the first one begins; zero before it is there.
-    begin: Cell<usize>,
-    /// How much of it is in use.
+    /// How much of the first one is in use.
     used: Cell<usize>,
     /// How many there are beside it.
     more: Cell<usize>,
 }
-
-/// Where the first stretches of master and of buffers begin, in one mapping.
-static BEGIN: AtomicUsize = AtomicUsize::new(0);
 
 static REST: Room<OVERFLOW> = Room(UnsafeCell::new([0; OVERFLOW]));
 
 /// Room for the rest of a long message, of which a process of a session has one: most messages are short, and never touch it. It is filled
 /// with zeros, and so it is left.
 #[derive(Debug)]
-pub struct Overflow(());
+pub struct Overflow(&'static mut [u8]);
 
 impl Overflow {
-    /// Borrows it; `None` where another has it, and outside of sessions.
-    pub fn borrow() -> Option<Self> {
-        let free = ANEW.begun.load(Ordering::Relaxed) && !ANEW.lent.swap(true, Ordering::Acquire);
-        free.then_some(Self(()))
+    /// Borrows it, if so much is wanted; `None` where it is less or another has it, and outside of sessions.
+    pub fn borrow(wanted: usize) -> Option<Self> {
+        let used = (1..=OVERFLOW).contains(&wanted) && ANEW.begun.load(Ordering::Relaxed);
+        let free = used && !ANEW.lent.swap(true, Ordering::Acquire);
+        // SAFETY: one value at a time is there, and it has all of it.
+        free.then(|| Self(unsafe { &mut *REST.0.get() }))
     }
-}
 
-impl Deref for Overflow {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        // SAFETY: one value at a time is there, and it is borrowed.
-        unsafe { &*REST.0.get() }
-    }
-}
-
-impl DerefMut for Overflow {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and nobody else borrows it.
-        unsafe { &mut *REST.0.get() }
+    /// It.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.0
     }
 }
 
@@ -371,62 +369,43 @@ impl Stretch {
     const fn new(whose: Whose) -> Self {
         Self {
             whose,
-            begin: Cell::new(0),
             used: Cell::new(0),
             more: Cell::new(0),
         }
     }
 
-    /// How long the first one is.
-    fn room(&self) -> usize {
+    /// Where the first one begins, and how long it is.
+    fn first(&self) -> (*mut u8, usize) {
         let [masters, buffers] = ROOM;
         match self.whose {
-            Whose::Master => masters,
-            Whose::Small => SMALL,
-            Whose::Buffers => buffers,
+            Whose::Master => (BEGINNINGS.masters.0.get().cast(), masters),
+            Whose::Small => (ANEW.room.0.get().cast(), SMALL),
+            Whose::Buffers => (BEGINNINGS.buffers.0.get().cast(), buffers),
         }
     }
 
     /// Where it ends.
     fn limit(&self) -> usize {
-        self.begin.get().wrapping_add(self.room())
-    }
-
-    /// Maps the first stretches, or finds this one; zero if there is no memory.
-    fn begin(&self) -> usize {
-        if self.begin.get() == 0 {
-            let [masters, buffers] = ROOM;
-            let begin = match self.whose {
-                Whose::Master => {
-                    let first = map(masters + buffers).expose_provenance();
-                    BEGIN.store(first, Ordering::Relaxed);
-                    note(0, first, masters);
-                    first
-                }
-                Whose::Small => ANEW.room.0.get().expose_provenance(),
-                Whose::Buffers => match BEGIN.load(Ordering::Relaxed) {
-                    0 => 0,
-                    first => first.wrapping_add(masters),
-                },
-            };
-            self.begin.set(begin);
-        }
-        self.begin.get()
+        let (begin, room) = self.first();
+        begin.addr().wrapping_add(room)
     }
 
     /// A mapping of its own. Master's are noted, each is larger than the one before, and they stay.
     fn another(&self, size: usize) -> (*mut u8, usize, u32) {
-        let count = self.more.get().saturating_add(1);
-        let masters = self.whose == Whose::Master;
-        let doubled = if masters { count.min(6) } else { 0 };
-        let size = size.next_multiple_of(MORE << doubled);
-        if masters && count >= STRETCHES {
-            return (null_mut(), 0, 0);
+        if self.whose != Whose::Master {
+            let size = size.next_multiple_of(MORE);
+            return (map(size), size, MAPPED);
         }
+        let count = self.more.get();
+        let size = size.next_multiple_of(MORE << count.saturating_add(1).min(6));
+        let Some((from, to)) = OLD.get(count) else {
+            return (null_mut(), 0, 0);
+        };
         let begin = map(size);
-        if masters && !begin.is_null() {
-            note(count, begin.addr(), size);
-            self.more.set(count);
+        if !begin.is_null() {
+            from.store(begin.addr(), Ordering::Relaxed);
+            to.store(begin.addr().wrapping_add(size), Ordering::Relaxed);
+            self.more.set(count.saturating_add(1));
         }
         (begin, size, MAPPED)
     }
@@ -434,8 +413,8 @@ impl Stretch {
     /// Gives up a mapping, or its end; master's stay, and so does what lies within the first stretch. Of a page of which a part is still in
     /// use the rest is left unused.
     fn unmap(&self, from: *mut u8, end: usize) -> bool {
-        let first = self.begin.get();
-        if self.whose == Whose::Master || (first..self.limit()).contains(&from.addr()) {
+        let (first, _) = self.first();
+        if self.whose == Whose::Master || (first.addr()..self.limit()).contains(&from.addr()) {
             return false;
         }
         let whole = from.wrapping_add(from.align_offset(page()));
@@ -446,32 +425,21 @@ impl Stretch {
 
     /// How much of the first stretch is in use without its end, which is from there to here; `None` if that is not its end.
     fn without(&self, from: usize, end: usize) -> Option<usize> {
-        let begin = Some(self.begin.get()).filter(|begin| *begin != 0)?;
-        let left = from.checked_sub(begin)?;
-        (end.checked_sub(begin)? == self.used.get()).then_some(left)
-    }
-}
-
-fn note(place: usize, begin: usize, size: usize) {
-    if let Some((from, to)) = OLD.get(place) {
-        from.store(begin, Ordering::Relaxed);
-        to.store(begin.wrapping_add(size), Ordering::Relaxed);
+        let (begin, _) = self.first();
+        let left = from.checked_sub(begin.addr())?;
+        (end.checked_sub(begin.addr())? == self.used.get()).then_some(left)
     }
 }
 
 // SAFETY: a stretch is handed out once, in pieces that follow each other, and what was given back may be handed out again.
 unsafe impl Allocator for Stretch {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
-        let (begin, used) = (self.begin(), self.used.get());
-        if begin == 0 || size > self.room().saturating_sub(used) {
+        let ((begin, room), used) = (self.first(), self.used.get());
+        if size > room.saturating_sub(used) {
             return self.another(size);
         }
         self.used.set(used.wrapping_add(size));
-        (
-            ptr::with_exposed_provenance_mut(begin.wrapping_add(used)),
-            size,
-            0,
-        )
+        (begin.wrapping_add(used), size, 0)
     }
 
     fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {

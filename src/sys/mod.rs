@@ -26,6 +26,7 @@ pub mod schedule;
 pub mod seccomp;
 pub mod small;
 pub mod socket;
+pub mod stamps;
 pub mod syslog;
 pub mod title;
 pub mod tree;

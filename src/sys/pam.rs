@@ -5,7 +5,6 @@
 pub mod fuzz;
 
 use super::dl::{self, Unopened};
-use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
@@ -106,15 +105,22 @@ pub struct Refused {
     pub step: &'static str,
     /// Its code (`_pam_types.h`).
     pub code: i32,
-    /// What the library says the code means, and what modules have said.
-    pub text: String,
+    /// What the library says the code means; empty where it says nothing.
+    pub meaning: &'static CStr,
+    /// What modules have said.
+    pub heard: Vec<u8>,
 }
 
 impl Refused {
     /// At this step.
-    pub fn new(step: &'static str, code: i32, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { step, code, text }
+    pub fn new(step: &'static str, code: i32, meaning: &'static CStr) -> Self {
+        let heard = Vec::new();
+        Self {
+            step,
+            code,
+            meaning,
+            heard,
+        }
     }
 }
 
@@ -184,13 +190,13 @@ impl Pam {
         service: &[u8],
         user: &[u8],
         password: &[u8],
-        rhost: &str,
+        rhost: &[u8],
     ) -> Result<Login<'_>, Refused> {
         let text = |bytes: &[u8]| {
-            let nul = |_| Refused::new("pam_start", SYSTEM_ERR, "a NUL byte in a name");
+            let nul = |_| Refused::new("pam_start", SYSTEM_ERR, c"a NUL byte in a name");
             CString::new(bytes).map_err(nul)
         };
-        let (service, user, rhost) = (text(service)?, text(user)?, text(rhost.as_bytes())?);
+        let (service, user, rhost) = (text(service)?, text(user)?, text(rhost)?);
         let mut dialogue = Box::new(Dialogue {
             begun: Instant::now(),
             password: Zeroizing::new(password.to_vec()),
@@ -207,7 +213,7 @@ impl Pam {
         // ends the handle before it goes.
         let code = unsafe { (self.start)(service.as_ptr(), user.as_ptr(), said, place) };
         if code != SUCCESS || handle.is_null() {
-            return Err(Refused::new("pam_start", code, "cannot start"));
+            return Err(Refused::new("pam_start", code, c"cannot start"));
         }
         let mut login = Login {
             pam: self,
@@ -291,7 +297,7 @@ impl Login<'_> {
         let code = unsafe { (self.pam.get_item)(self.handle, PAM_USER, &raw mut item) };
         self.check("pam_get_item", code)?;
         if item.is_null() {
-            return Err(Refused::new("pam_get_item", code, "no user"));
+            return Err(Refused::new("pam_get_item", code, c"no user"));
         }
         // SAFETY: PAM_USER is a string that ends in NUL and lives until the item is set again.
         Ok(unsafe { CStr::from_ptr(item.cast()) }.to_bytes().to_vec())
@@ -305,12 +311,10 @@ impl Login<'_> {
         // SAFETY: the handle is live; the result is a static string or null.
         let said = unsafe { (self.pam.strerror)(self.handle, code) };
         // SAFETY: where it is not null it is a string that ends in NUL.
-        let text = (!said.is_null()).then(|| unsafe { CStr::from_ptr(said) }.to_string_lossy());
-        let mut text = text.map_or_else(|| format!("code {code}"), Cow::into_owned);
-        if !self.dialogue.heard.is_empty() {
-            text = text + " - " + &String::from_utf8_lossy(&self.dialogue.heard);
-        }
-        Err(Refused::new(step, code, text))
+        let meaning = (!said.is_null()).then(|| unsafe { CStr::from_ptr(said) });
+        let heard = std::mem::take(&mut self.dialogue.heard);
+        let refused = Refused::new(step, code, meaning.unwrap_or_default());
+        Err(Refused { heard, ..refused })
     }
 }
 

@@ -255,15 +255,12 @@ fn unblock_signals() {
 /// that forks another changes any, so that children have them without a call of their own.
 pub fn reset_signals() {
     for signal in Signal::iterator() {
-        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
-            continue;
-        }
         let handler = if matches!(signal, Signal::SIGPIPE | Signal::SIGXFSZ) {
             SigHandler::SigIgn
         } else {
             SigHandler::SigDfl
         };
-        // SAFETY: neither runs any code of ours.
+        // SAFETY: neither runs any code of ours. Of SIGKILL and SIGSTOP the kernel refuses a change.
         let _ = unsafe { nix::sys::signal::signal(signal, handler) };
     }
 }
@@ -435,24 +432,6 @@ pub fn passed_descriptors() -> Vec<OwnedFd> {
             open.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
         })
         .collect()
-}
-
-/// The children of this process; none where the kernel does not list them.
-pub fn children() -> Vec<Pid> {
-    let own = std::process::id();
-    let text = std::fs::read_to_string(format!("/proc/self/task/{own}/children"));
-    text.unwrap_or_default()
-        .split_ascii_whitespace()
-        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
-        .collect()
-}
-
-/// Whether a process has any capability in effect (proc(5), status).
-pub fn is_capable(pid: Pid) -> Option<bool> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    let bits = u64::from_str_radix(line.trim(), 16).ok()?;
-    Some(bits != 0)
 }
 
 /// Whether this process has one thread, so that it may fork.

@@ -1,29 +1,12 @@
-//! Small files of the administrator's, opened by a process that may and read as a whole; helper before login, reader.
+//! Small files of the administrator's, read as a whole; helper before login, reader.
 
-use super::{confine, logfile};
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use super::logfile;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 /// The longest; a longer one is an error: the original silently reads the first 100000 bytes only.
 const LONGEST: u64 = 1 << 20;
-
-/// Opens it, whatever it is.
-///
-/// # Errors
-/// The kernel's word.
-pub fn open(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let open = || nix::fcntl::open(path, flags, Mode::empty());
-    Ok(match open() {
-        Err(Errno::EACCES) => confine::with_search(open)?,
-        opened => opened?,
-    })
-}
 
 /// Reads it as it is.
 ///

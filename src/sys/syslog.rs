@@ -69,9 +69,6 @@ impl Syslog {
 
     /// Whether the daemon has taken the line, or there is none that could.
     fn put(&mut self, level: u8, text: &[u8]) -> bool {
-        if self.socket.is_err() {
-            return true;
-        }
         let priority = FACILITY | level;
         self.buffer.clear();
         // Writing to a Vec cannot fail.

@@ -34,12 +34,11 @@ impl Verifier {
         authorities: &[Authority],
         config: &Config,
     ) -> Result<Self, Error> {
-        let anchors = authorities.iter().map(|(subject, key, constraints)| {
-            let constraints = constraints.as_deref();
+        let anchors = authorities.iter().map(|authority| {
             let anchor = TrustAnchor {
-                subject: Der::from(subject.as_slice()),
-                subject_public_key_info: Der::from(key.as_slice()),
-                name_constraints: constraints.map(Der::from),
+                subject: Der::from(authority.name.as_slice()),
+                subject_public_key_info: Der::from(authority.key.as_slice()),
+                name_constraints: authority.limits.as_deref().map(Der::from),
             };
             anchor.to_owned()
         });

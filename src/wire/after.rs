@@ -2,8 +2,11 @@
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use super::event::Event;
+use super::kinds::{File, Short, messages};
+use nix::errno::Errno;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// From worker to helper.
 #[derive(Debug)]
@@ -53,10 +56,16 @@ pub enum AfterLoginReply {
     Unavailable,
 }
 
+/// Whether the kernel does not take the descriptor, because processes of the sender's user have too many on their way (unix(7),
+/// ETOOMANYREFS): another time it may.
+pub fn is_crowded(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ETOOMANYREFS as i32)
+}
+
 impl Message for AfterLogin {
     const MAX: usize = Event::MAX + 1;
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         match self {
             Self::ListenPassive => {
                 out.tag(1);
@@ -72,9 +81,7 @@ impl Message for AfterLogin {
                 .short(to.port());
             }
             Self::Event(event) => event.encode(out.tag(4)),
-            Self::Chown { file: _ } => {
-                out.tag(5);
-            }
+            Self::Chown { file } => out.tag(5).attach(file.as_fd()),
             Self::Arrived => {
                 out.tag(6);
             }
@@ -108,52 +115,11 @@ impl Message for AfterLogin {
             _ => return Err(Malformed),
         })
     }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Chown { file } => Some(file.as_fd()),
-            Self::Arrived
-            | Self::ListenPassive
-            | Self::ConnectActive { port: _ }
-            | Self::ConnectForeign { to: _ }
-            | Self::Event(_) => None,
-        }
-    }
 }
 
-impl Message for AfterLoginReply {
-    const MAX: usize = 16;
-
-    fn encode(&self, out: &mut Encoder) {
-        match self {
-            Self::Listening { port, socket: _ } => out.tag(1).short(*port),
-            Self::Connecting { socket: _ } => out.tag(2),
-            Self::Unavailable => out.tag(3),
-            Self::Owned => out.tag(4),
-        };
-    }
-
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        Ok(match from.byte()? {
-            1 => Self::Listening {
-                port: from.short()?,
-                socket: from.descriptor()?,
-            },
-            2 => Self::Connecting {
-                socket: from.descriptor()?,
-            },
-            3 => Self::Unavailable,
-            4 => Self::Owned,
-            _ => return Err(Malformed),
-        })
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Listening { port: _, socket } | Self::Connecting { socket } => {
-                Some(socket.as_fd())
-            }
-            Self::Owned | Self::Unavailable => None,
-        }
-    }
+messages! { AfterLoginReply, 3;
+    1 Listening { port: Short, socket: File };
+    2 Connecting { socket: File };
+    3 Unavailable;
+    4 Owned;
 }

@@ -37,7 +37,7 @@ struct Bound;
 
 impl Kind for Bound {
     type Value = Limit;
-    fn put(&self, limit: &Limit, out: &mut Encoder) {
+    fn put<'a>(&self, limit: &'a Limit, out: &mut Encoder<'a>) {
         out.byte(limit.which).long(limit.soft).long(limit.hard);
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Limit, Malformed> {

@@ -1,7 +1,7 @@
 //! What greeter may ask of helper before anyone is logged in, and what helper answers.
 
 use super::codec::{Decoder, Encoder, Malformed};
-use super::kinds::{Among, File, Kind, Maybe, Secret, Text, Words, messages};
+use super::kinds::{Among, File, Flag, Kind, Maybe, Secret, Text, Words, fields, messages};
 use super::said::Said;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
@@ -131,18 +131,7 @@ messages! { BeforeLoginReply, BANNER + 4;
     10 NoHost;
 }
 
-struct Rest;
-
-impl Kind for Rest {
-    type Value = Handover;
-    fn put(&self, rest: &Handover, out: &mut Encoder) {
-        out.text(&rest.unread).flag(rest.utf8).flag(rest.protect);
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Handover, Malformed> {
-        Ok(Handover {
-            unread: from.text(LINE)?,
-            utf8: from.flag()?,
-            protect: from.flag()?,
-        })
-    }
+fields! {
+    /// What the worker goes on from.
+    Rest Handover { unread: Text(LINE), utf8: Flag, protect: Flag }
 }

@@ -2,47 +2,18 @@
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
 use crate::sys::{process, socket};
-use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// Why nothing more can be said or heard.
-#[derive(Debug)]
-pub enum Broken {
+impl From<Malformed> for io::Error {
     /// The peer sent what is no message of this phase: end the session, answer nothing.
-    Malformed,
-    /// The kernel's word.
-    Io(io::Error),
-}
-
-impl Broken {
-    /// Whether the kernel does not take the descriptor, because processes of the sender's user have too many on their way (unix(7),
-    /// ETOOMANYREFS): another time it may.
-    pub fn is_crowded(&self) -> bool {
-        matches!(self, Self::Io(why) if why.raw_os_error() == Some(Errno::ETOOMANYREFS as i32))
-    }
-}
-
-impl From<Malformed> for Broken {
     fn from(_: Malformed) -> Self {
-        Self::Malformed
-    }
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("a message that does not belong here"),
-            Self::Io(error) => error.fmt(f),
-        }
+        Self::new(
+            io::ErrorKind::InvalidData,
+            "a message that does not belong here",
+        )
     }
 }
 
@@ -50,7 +21,6 @@ impl std::fmt::Display for Broken {
 #[derive(Debug)]
 pub struct Channel<Out, In> {
     socket: OwnedFd,
-    out: Encoder,
     buffer: Vec<u8>,
     says: PhantomData<fn(Out) -> In>,
 }
@@ -60,7 +30,6 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     pub fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
-            out: Encoder::default(),
             buffer: Vec::new(),
             says: PhantomData,
         }
@@ -94,19 +63,15 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     ///
     /// # Errors
     /// The peer is gone.
-    pub fn send(&mut self, message: &Out) -> Result<(), Broken> {
-        message.encode(&mut self.out);
-        let sent =
-            socket::send_message(self.socket.as_fd(), self.out.bytes(), message.descriptor());
-        self.out.wipe();
-        Ok(sent?)
+    pub fn send(&mut self, message: &Out) -> io::Result<()> {
+        post(self.socket.as_fd(), message)
     }
 
     /// Waits for one message; `None` when the peer has closed its end.
     ///
     /// # Errors
     /// Anything that is not exactly one message of this set.
-    pub fn receive(&mut self) -> Result<Option<In>, Broken> {
+    pub fn receive(&mut self) -> io::Result<Option<In>> {
         // One byte more than the longest message: a datagram that fills it was too long.
         let most = In::MAX.saturating_add(1);
         let descriptor = socket::receive_message(self.socket.as_fd(), &mut self.buffer, most)?;
@@ -114,7 +79,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
             return Ok(None);
         }
         if self.buffer.len() > In::MAX {
-            return Err(Broken::Malformed);
+            return Err(Malformed.into());
         }
         let mut decoder = Decoder::new(&self.buffer, descriptor);
         let message = In::decode(&mut decoder)?;
@@ -124,11 +89,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
             // The next one is short again.
             self.buffer = Vec::new();
         }
-        if finished {
-            Ok(Some(message))
-        } else {
-            Err(Broken::Malformed)
-        }
+        let message = finished.then_some(message).ok_or(Malformed)?;
+        Ok(Some(message))
     }
 
     /// Whether the peer has taken all that it was sent. One that asks for more before is none of ours, and would be waited for at some time.
@@ -142,14 +104,14 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     }
 }
 
-/// Sends one message over a socket that many processes share.
+/// Sends one message over a socket, which many processes may share.
 ///
 /// # Errors
 /// Nobody hears, or there is no room for it and the socket does not block.
 pub fn post(on: BorrowedFd<'_>, message: &impl Message) -> io::Result<()> {
     let mut out = Encoder::default();
     message.encode(&mut out);
-    socket::send_message(on, out.bytes(), message.descriptor())
+    socket::send_message(on, out.bytes(), out.descriptor())
 }
 
 impl<Out, In> AsFd for Channel<Out, In> {

@@ -1,6 +1,7 @@
 //! The total, bounded encoding of message fields; pure, linked into every process that holds a channel.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use zeroize::Zeroizing;
 
 /// A datagram that is not a message of the expected set: the session that sent it is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,26 +11,23 @@ pub struct Malformed;
 pub trait Message: Sized {
     /// The longest datagram of this set, in bytes; a longer one is refused before it is looked at.
     const MAX: usize;
-    /// Appends the tag and the fields.
-    fn encode(&self, out: &mut Encoder);
+    /// Appends the tag and the fields, and has the message's descriptor travel along.
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>);
     /// Reads the tag and the fields; takes the descriptor out of the decoder if this message has one.
     ///
     /// # Errors
     /// An unknown tag, a field that is too short or out of range. What is left over afterwards is checked by the channel.
     fn decode(from: &mut Decoder<'_>) -> Result<Self, Malformed>;
-    /// The descriptor that travels with the message.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
 }
 
-/// Builds one datagram.
+/// Builds one datagram; it is wiped when it goes, because a password may be in it.
 #[derive(Debug, Default)]
-pub struct Encoder {
-    bytes: Vec<u8>,
+pub struct Encoder<'a> {
+    bytes: Zeroizing<Vec<u8>>,
+    descriptor: Option<BorrowedFd<'a>>,
 }
 
-impl Encoder {
+impl<'a> Encoder<'a> {
     /// Begins a message, or one that is a part of another.
     pub fn tag(&mut self, tag: u8) -> &mut Self {
         self.byte(tag)
@@ -73,14 +71,19 @@ impl Encoder {
         self
     }
 
+    /// Has this descriptor travel along; there is one for each message at most.
+    pub fn attach(&mut self, descriptor: BorrowedFd<'a>) {
+        self.descriptor = Some(descriptor);
+    }
+
     /// The datagram so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Overwrites the buffer, because a password may have passed through it.
-    pub fn wipe(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.bytes);
+    /// What travels along.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'a>> {
+        self.descriptor
     }
 }
 

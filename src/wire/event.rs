@@ -73,7 +73,7 @@ impl Event {
     pub const MAX: usize = TEXT + 32;
 
     /// Appends the event to a datagram.
-    pub fn encode(&self, out: &mut Encoder) {
+    pub fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         match self {
             Self::Transfer {
                 direction,

@@ -1,8 +1,10 @@
 //! The kinds of fields that messages have, and the table in which a set of messages is written down once, for both directions; pure.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
+use std::ffi::OsString;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use zeroize::Zeroizing;
 
 /// How a field travels.
@@ -10,16 +12,12 @@ pub trait Kind {
     /// What it is.
     type Value;
     /// Appends it.
-    fn put(&self, value: &Self::Value, out: &mut Encoder);
+    fn put<'a>(&self, value: &'a Self::Value, out: &mut Encoder<'a>);
     /// Reads it.
     ///
     /// # Errors
     /// It is too short, or out of range.
     fn take(&self, from: &mut Decoder<'_>) -> Result<Self::Value, Malformed>;
-    /// The descriptor that it is.
-    fn lend<'a>(&self, _: &'a Self::Value) -> Option<BorrowedFd<'a>> {
-        None
-    }
 }
 
 /// Implements [`Message`]: the longest datagram of the set, then tag, name and fields of each message.
@@ -29,7 +27,7 @@ macro_rules! messages {
         impl $crate::wire::codec::Message for $set {
             const MAX: usize = $most;
 
-            fn encode(&self, out: &mut $crate::wire::codec::Encoder) {
+            fn encode<'a>(&'a self, out: &mut $crate::wire::codec::Encoder<'a>) {
                 match self {
                     $( messages!(@with $name value $( { $( $field ),+ } )? $( ( $only ) )?) => {
                         out.tag($tag);
@@ -49,14 +47,6 @@ macro_rules! messages {
                     _ => return Err($crate::wire::codec::Malformed),
                 })
             }
-
-            fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-                match self {
-                    $( messages!(@with $name value $( { $( $field ),+ } )? $( ( $only ) )?) => None
-                        $( $( .or($crate::wire::kinds::Kind::lend(&$kind, $field)) )+ )?
-                        $( .or($crate::wire::kinds::Kind::lend(&$only, value)) )?, )+
-                }
-            }
         }
     };
     (@with $name:ident $value:ident { $( $field:ident ),+ }) => { Self::$name { $( $field ),+ } };
@@ -66,16 +56,49 @@ macro_rules! messages {
 
 pub(super) use messages;
 
+/// A kind for what is its fields, one behind the other.
+macro_rules! fields {
+    ($( #[doc = $doc:literal] $name:ident $value:ty { $( $field:ident: $kind:expr ),+ } )+) => { $(
+        #[doc = $doc]
+        pub(super) struct $name;
+
+        impl Kind for $name {
+            type Value = $value;
+            fn put<'a>(&self, value: &'a $value, out: &mut Encoder<'a>) {
+                $( $kind.put(&value.$field, out); )+
+            }
+            fn take(&self, from: &mut Decoder<'_>) -> Result<$value, Malformed> {
+                Ok(Self::Value { $( $field: $kind.take(from)? ),+ })
+            }
+        }
+    )+ };
+}
+
+pub(super) use fields;
+
 /// Bytes, at most so many: what is longer is refused by who gets it.
 pub struct Text(pub usize);
 
 impl Kind for Text {
     type Value = Vec<u8>;
-    fn put(&self, value: &Vec<u8>, out: &mut Encoder) {
+    fn put<'a>(&self, value: &'a Vec<u8>, out: &mut Encoder<'a>) {
         out.text(value);
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Vec<u8>, Malformed> {
         from.text(self.0)
+    }
+}
+
+/// Bytes of the system's, at most so many.
+pub struct Os(pub usize);
+
+impl Kind for Os {
+    type Value = OsString;
+    fn put<'a>(&self, text: &'a OsString, out: &mut Encoder<'a>) {
+        out.text(text.as_bytes());
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<OsString, Malformed> {
+        from.text(self.0).map(OsString::from_vec)
     }
 }
 
@@ -84,7 +107,7 @@ pub struct Words(pub usize);
 
 impl Kind for Words {
     type Value = Vec<u8>;
-    fn put(&self, value: &Vec<u8>, out: &mut Encoder) {
+    fn put<'a>(&self, value: &'a Vec<u8>, out: &mut Encoder<'a>) {
         out.text(value.get(..self.0).unwrap_or(value));
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Vec<u8>, Malformed> {
@@ -97,7 +120,7 @@ pub struct Secret(pub usize);
 
 impl Kind for Secret {
     type Value = Zeroizing<Vec<u8>>;
-    fn put(&self, value: &Zeroizing<Vec<u8>>, out: &mut Encoder) {
+    fn put<'a>(&self, value: &'a Zeroizing<Vec<u8>>, out: &mut Encoder<'a>) {
         Text(self.0).put(value, out);
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Zeroizing<Vec<u8>>, Malformed> {
@@ -110,7 +133,7 @@ pub struct Maybe<K>(pub K);
 
 impl<K: Kind> Kind for Maybe<K> {
     type Value = Option<K::Value>;
-    fn put(&self, value: &Option<K::Value>, out: &mut Encoder) {
+    fn put<'a>(&self, value: &'a Option<K::Value>, out: &mut Encoder<'a>) {
         out.flag(value.is_some());
         value.iter().for_each(|value| self.0.put(value, out));
     }
@@ -119,16 +142,14 @@ impl<K: Kind> Kind for Maybe<K> {
     }
 }
 
-/// Several, at most so many; more are left out.
+/// Several, at most so many: more are refused by who gets them.
 pub struct Many<K>(pub u16, pub K);
 
 impl<K: Kind> Kind for Many<K> {
     type Value = Vec<K::Value>;
-    fn put(&self, value: &Vec<K::Value>, out: &mut Encoder) {
-        let count = u16::try_from(value.len()).unwrap_or(u16::MAX).min(self.0);
-        out.short(count);
-        let some = value.iter().take(count.into());
-        some.for_each(|value| self.1.put(value, out));
+    fn put<'a>(&self, value: &'a Vec<K::Value>, out: &mut Encoder<'a>) {
+        out.short(u16::try_from(value.len()).unwrap_or(u16::MAX));
+        value.iter().for_each(|value| self.1.put(value, out));
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<Vec<K::Value>, Malformed> {
         let count = Some(from.short()?).filter(|count| *count <= self.0);
@@ -137,25 +158,12 @@ impl<K: Kind> Kind for Many<K> {
     }
 }
 
-/// Three things that belong together.
-impl<A: Kind, B: Kind, C: Kind> Kind for (A, B, C) {
-    type Value = (A::Value, B::Value, C::Value);
-    fn put(&self, (a, b, c): &Self::Value, out: &mut Encoder) {
-        self.0.put(a, out);
-        self.1.put(b, out);
-        self.2.put(c, out);
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Self::Value, Malformed> {
-        Ok((self.0.take(from)?, self.1.take(from)?, self.2.take(from)?))
-    }
-}
-
 /// One of another set of messages.
 pub struct Among<M>(pub PhantomData<M>);
 
 impl<M: Message> Kind for Among<M> {
     type Value = M;
-    fn put(&self, value: &M, out: &mut Encoder) {
+    fn put<'a>(&self, value: &'a M, out: &mut Encoder<'a>) {
         value.encode(out);
     }
     fn take(&self, from: &mut Decoder<'_>) -> Result<M, Malformed> {
@@ -168,12 +176,24 @@ pub struct File;
 
 impl Kind for File {
     type Value = OwnedFd;
-    fn put(&self, _: &OwnedFd, _: &mut Encoder) {}
+    fn put<'a>(&self, value: &'a OwnedFd, out: &mut Encoder<'a>) {
+        out.attach(value.as_fd());
+    }
     fn take(&self, from: &mut Decoder<'_>) -> Result<OwnedFd, Malformed> {
         from.descriptor()
     }
-    fn lend<'a>(&self, value: &'a OwnedFd) -> Option<BorrowedFd<'a>> {
-        Some(value.as_fd())
+}
+
+/// A number of the system's that has a type of its own: how it is made, and read.
+pub struct Id<T>(pub fn(u32) -> T, pub fn(T) -> u32);
+
+impl<T: Copy> Kind for Id<T> {
+    type Value = T;
+    fn put<'a>(&self, value: &'a T, out: &mut Encoder<'a>) {
+        out.int((self.1)(*value));
+    }
+    fn take(&self, from: &mut Decoder<'_>) -> Result<T, Malformed> {
+        from.int().map(self.0)
     }
 }
 
@@ -185,7 +205,7 @@ macro_rules! plain {
 
         impl Kind for $name {
             type Value = $value;
-            fn put(&self, value: &$value, out: &mut Encoder) {
+            fn put<'a>(&self, value: &'a $value, out: &mut Encoder<'a>) {
                 out.$method(*value);
             }
             fn take(&self, from: &mut Decoder<'_>) -> Result<$value, Malformed> {

@@ -21,10 +21,10 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-pub use after::{AfterLogin, AfterLoginReply};
+pub use after::{AfterLogin, AfterLoginReply, is_crowded};
 pub use auth::AuthReply;
 pub use before::{BeforeLogin, BeforeLoginReply, Handover, SESSION};
-pub use channel::{Broken, Channel, post};
+pub use channel::{Channel, post};
 #[allow(unused_imports)] // Tests and measurements encode by themselves.
 pub use codec::Encoder;
 #[cfg(test)]
@@ -33,8 +33,8 @@ pub use codec::{Decoder, Message};
 pub use event::{Change, Direction, Event, Outcome};
 pub use keys::{FromKeyholder, ToKeyholder};
 pub use lookup::Found;
-pub use nursery::{Silence, ToAuth, ToNursery};
-pub use reader::{Authority, FromReader, Identity, ToReader};
+pub use nursery::{Question, Silence, ToAuth, ToNursery};
+pub use reader::{Authority, FromReader, Identity, Passive, ToReader};
 pub use report::Report;
 pub use said::Said;
 pub use sign::{Sign, SignReply};

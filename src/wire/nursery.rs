@@ -1,7 +1,8 @@
 //! How helper gets an auth: what it says to the nursery, and to the auth that the nursery forks.
 
 use super::codec::{Decoder, Encoder, Malformed, Message};
-use super::kinds::{File, Flag, Maybe, Secret, Text, messages};
+use super::kinds::{File, Flag, Kind, Maybe, Os, Secret, Text, fields, messages};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
@@ -24,7 +25,7 @@ pub enum Silence {}
 
 impl Message for Silence {
     const MAX: usize = 0;
-    fn encode(&self, _: &mut Encoder) {
+    fn encode<'a>(&'a self, _: &mut Encoder<'a>) {
         match *self {}
     }
     fn decode(_: &mut Decoder<'_>) -> Result<Self, Malformed> {
@@ -32,24 +33,28 @@ impl Message for Silence {
     }
 }
 
+/// What auth is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The name given.
+    pub name: Vec<u8>,
+    /// The password given; wiped in a process where it outlives the check.
+    pub password: Zeroizing<Vec<u8>>,
+    /// The client's numeric address.
+    pub rhost: Vec<u8>,
+    /// `pam_service_name`; none if it is empty.
+    pub service: Option<OsString>,
+    /// `session_support`.
+    pub session_support: bool,
+    /// `setproctitle_enable`.
+    pub titled: bool,
+}
+
 /// From helper to auth.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToAuth {
     /// The question; it waits in the channel before auth is there.
-    Ask {
-        /// The name given.
-        name: Vec<u8>,
-        /// The password given.
-        password: Zeroizing<Vec<u8>>,
-        /// The client's numeric address.
-        rhost: Vec<u8>,
-        /// `pam_service_name`; none if it is empty.
-        service: Option<Vec<u8>>,
-        /// `session_support`.
-        session_support: bool,
-        /// `setproctitle_enable`.
-        titled: bool,
-    },
+    Ask(Question),
     /// The session that auth accounts for is over. That helper's end is closed says the same.
     Over,
 }
@@ -59,28 +64,35 @@ messages! { ToNursery, 1;
 }
 
 messages! { ToAuth, 4 * TEXT + 16;
-    1 Ask {
-        name: Text(TEXT), password: Secret(TEXT), rhost: Text(TEXT), service: Maybe(Text(TEXT)), session_support: Flag, titled: Flag
-    };
+    1 Ask(Asks);
     2 Over;
+}
+
+fields! {
+    /// A question.
+    Asks Question {
+        name: Text(TEXT), password: Secret(TEXT), rhost: Text(TEXT), service: Maybe(Os(TEXT)), session_support: Flag, titled: Flag
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{ToAuth, ToNursery};
+    use super::{Question, ToAuth, ToNursery};
     use crate::wire::{Decoder, Encoder, Malformed, Message};
     use zeroize::Zeroizing;
 
     #[test]
     fn every_word_comes_back() {
-        let question = |service: Option<&str>, flag| ToAuth::Ask {
-            name: b"alice".to_vec(),
-            password: Zeroizing::new(b"secret".to_vec()),
-            rhost: b"192.0.2.1".to_vec(),
-            service: service.map(|service| service.as_bytes().to_vec()),
-            session_support: flag,
-            titled: !flag,
+        let question = |service: Option<&str>, flag| {
+            ToAuth::Ask(Question {
+                name: b"alice".to_vec(),
+                password: Zeroizing::new(b"secret".to_vec()),
+                rhost: b"192.0.2.1".to_vec(),
+                service: service.map(Into::into),
+                session_support: flag,
+                titled: !flag,
+            })
         };
         for word in [
             question(Some("vsftpd"), true),
@@ -90,7 +102,7 @@ mod tests {
             let mut out = Encoder::default();
             word.encode(&mut out);
             let mut from = Decoder::new(out.bytes(), None);
-            assert_eq!(ToAuth::decode(&mut from), Ok(word));
+            assert_eq!(ToAuth::decode(&mut from).as_ref(), Ok(&word));
             assert!(from.finished());
         }
     }

@@ -3,7 +3,8 @@
 
 use super::codec::{Decoder, Encoder, Malformed};
 use super::kinds::{
-    self, Among, Byte, Flag, Int, Kind, Long, Many, Maybe, Short, Text, Words, messages,
+    self, Among, Byte, Flag, Id, Int, Kind, Long, Many, Maybe, Os, Short, Text, Words, fields,
+    messages,
 };
 use crate::config::value::Value;
 use crate::config::{How, Origin};
@@ -12,7 +13,7 @@ use nix::unistd::{Gid, Uid};
 use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,9 +49,27 @@ pub struct Identity {
     pub chain: Vec<Vec<u8>>,
 }
 
-/// What clients' certificates may be held against, of one certificate in `ca_certs_file`: its name, its key, and which names it may vouch for,
-/// if that is limited.
-pub type Authority = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+/// What clients' certificates may be held against, of one certificate in `ca_certs_file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Which names it may vouch for, if that is limited.
+    pub limits: Option<Vec<u8>>,
+}
+
+/// A host name in `pasv_address` and what it was replaced by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passive {
+    /// The name whose address it is.
+    pub name: OsString,
+    /// The address.
+    pub address: OsString,
+    /// The name that stands in the settings, if it is this address that replaces it.
+    pub stands: Option<OsString>,
+}
 
 /// From the reader to who forked it.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +104,7 @@ pub enum FromReader {
         account: Account,
     },
     /// A host name in `pasv_address`, its address, and the name that stands in the settings.
-    Passive((OsString, OsString, Option<OsString>)),
+    Passive(Passive),
     /// What `ssl_ciphers` comes to, as TLS numbers them; what no TLS here has counts for nothing.
     Suites(Vec<u16>),
     /// The file of settings for a client.
@@ -99,8 +118,15 @@ pub enum FromReader {
     },
     /// All files are there that are needed: none is opened for this process any more. It has read none.
     Provided,
-    /// A key of the keyholder's: the file of its certificate, its own, and its schemes; its certificates follow.
-    Key((OsString, OsString, Vec<u16>)),
+    /// A key of the keyholder's; its certificates follow.
+    Key {
+        /// The file of its certificate.
+        certificate: OsString,
+        /// Its own.
+        key: OsString,
+        /// Its schemes.
+        schemes: Vec<u16>,
+    },
     /// A certificate of the key before, the server's own first.
     Certificate(Vec<u8>),
     /// One of the authorities.
@@ -129,11 +155,11 @@ messages! { FromReader, 3 * CERTIFICATE + 8;
     8 File(Text(PATH));
     10 Suites(Many(SUITES, Short));
     11 Program { place: Short, words: Many(STEPS, Long) };
-    9 Passive((Os(PATH), Os(PATH), Maybe(Os(PATH))));
+    9 Passive(Facts);
     12 Provided;
-    13 Key((Os(PATH), Os(PATH), Many(SCHEMES, Short)));
+    13 Key { certificate: Os(PATH), key: Os(PATH), schemes: Many(SCHEMES, Short) };
     14 Certificate(Text(CERTIFICATE));
-    15 Authority((Text(CERTIFICATE), Text(CERTIFICATE), Maybe(Text(CERTIFICATE))));
+    15 Authority(Anchor);
 }
 
 messages! { ToReader, 6;
@@ -165,7 +191,7 @@ struct Shared;
 
 impl Kind for Shared {
     type Value = Arc<Path>;
-    fn put(&self, file: &Arc<Path>, out: &mut Encoder) {
+    fn put<'a>(&self, file: &'a Arc<Path>, out: &mut Encoder<'a>) {
         let file = file.as_os_str().as_bytes();
         out.text(file.get(..PATH).unwrap_or(file));
     }
@@ -174,50 +200,19 @@ impl Kind for Shared {
     }
 }
 
-/// Bytes of the system's, at most so many.
-struct Os(usize);
+const USER: Id<Uid> = Id(Uid::from_raw, Uid::as_raw);
+const GROUP: Id<Gid> = Id(Gid::from_raw, Gid::as_raw);
 
-impl Kind for Os {
-    type Value = OsString;
-    fn put(&self, text: &OsString, out: &mut Encoder) {
-        out.text(text.as_bytes());
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<OsString, Malformed> {
-        from.text(self.0).map(OsString::from_vec)
-    }
+fields! {
+    /// An account. One with too many groups is refused.
+    Person Account { name: Os(PATH), uid: USER, gid: GROUP, home: Os(PATH), shell: Os(PATH), groups: Many(GROUPS, GROUP) }
+    /// An address and its name.
+    Facts Passive { name: Os(PATH), address: Os(PATH), stands: Maybe(Os(PATH)) }
+    /// An authority.
+    Anchor Authority { name: Text(CERTIFICATE), key: Text(CERTIFICATE), limits: Maybe(Text(CERTIFICATE)) }
 }
-
-/// An account.
-pub(super) struct Person;
 
 impl Person {
     /// How long it can be.
     pub(super) const MAX: usize = 3 * (2 + PATH) + 2 + 4 * GROUPS as usize + 8;
-}
-
-impl Kind for Person {
-    type Value = Account;
-    fn put(&self, account: &Account, out: &mut Encoder) {
-        let (home, shell) = (account.home.as_os_str(), account.shell.as_os_str());
-        for text in [account.name.as_os_str(), home, shell] {
-            out.text(text.as_bytes());
-        }
-        let groups = account.groups.iter().map(|gid| gid.as_raw()).collect();
-        // All of them: too many are refused.
-        Many(u16::MAX, Int).put(&groups, out);
-        out.int(account.uid.as_raw()).int(account.gid.as_raw());
-    }
-    fn take(&self, from: &mut Decoder<'_>) -> Result<Account, Malformed> {
-        let mut text = || Os(PATH).take(from);
-        let (name, home, shell) = (text()?, text()?.into(), text()?.into());
-        let groups = Many(GROUPS, Int).take(from)?.into_iter();
-        Ok(Account {
-            name,
-            home,
-            shell,
-            groups: groups.map(Gid::from_raw).collect(),
-            uid: Uid::from_raw(from.int()?),
-            gid: Gid::from_raw(from.int()?),
-        })
-    }
 }

@@ -31,7 +31,7 @@ pub enum SignReply {
 impl Message for Sign {
     const MAX: usize = CONTENT + 7;
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode<'a>(&'a self, out: &mut Encoder<'a>) {
         out.tag(1)
             .short(self.key)
             .short(self.scheme)

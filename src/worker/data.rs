@@ -7,7 +7,7 @@ use crate::config::network::Networks;
 use crate::ftp::address::{self, EprtError, Epsv};
 use crate::ftp::line::{Command, Line};
 use crate::sys::socket;
-use crate::wire::{AfterLogin, AfterLoginReply};
+use crate::wire::{AfterLogin, AfterLoginReply, is_crowded};
 use nix::poll::{PollFd, PollFlags};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -172,7 +172,7 @@ const APART: Duration = Duration::from_millis(10);
 pub fn ask(session: &mut Session, question: &AfterLogin) -> Result<AfterLoginReply, Over> {
     let mut tries = TRIES;
     while let Err(broken) = session.channel.send(question) {
-        if !broken.is_crowded() {
+        if !is_crowded(&broken) {
             return Err(Over(1));
         }
         tries = tries.saturating_sub(1);

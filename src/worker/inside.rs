@@ -51,7 +51,25 @@ pub fn fences<'a>(
         },
         Err(_) => Reach::Nothing { connects: false },
     };
-    wanted.fences(List::Worker { rights, names }, reach)
+    Fences {
+        tasks: tasks(config),
+        ..wanted.fences(List::Worker { rights, names }, reach)
+    }
+}
+
+/// Tasks of the same user that are no session's, beyond those that there are now.
+const OTHERS: u64 = 512;
+
+/// How many tasks the user may have. The filter lets the data thread be started, and cannot count: who has taken a worker over before its
+/// first long transfer could start threads until the host or the service has no room for one. The kernel counts them by user, all sessions
+/// together, with two for each.
+fn tasks(config: &Config) -> Option<u64> {
+    let now = nix::sys::sysinfo::sysinfo().ok()?.process_count();
+    let sessions = u64::from(config.max_clients).saturating_mul(2);
+    let tasks = u64::from(now)
+        .saturating_add(sessions)
+        .saturating_add(OTHERS);
+    (sessions > 0).then_some(tasks)
 }
 
 /// Has the C library load the modules of the name service, which is done once, before it could not any more.

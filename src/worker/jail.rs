@@ -37,23 +37,6 @@ pub struct Arrived {
 /// That, or the one that cannot be entered.
 pub type Reached = Result<Arrived, (OsString, Errno)>;
 
-/// Tasks of the same user that are no session's, beyond those that there are now.
-const OTHERS: u64 = 512;
-
-/// Those, and how many tasks the user may have. The filter lets the data thread be started, and cannot count: who has taken a worker over
-/// before its first long transfer could start threads until the host or the service has no room for one. The kernel counts them by user,
-/// all sessions together, with two for each.
-fn limits(config: &Config) -> Vec<(Resource, u64)> {
-    let mut all = LIMITS.to_vec();
-    let now = nix::sys::sysinfo::sysinfo().map(|info| u64::from(info.process_count()));
-    if let (Ok(now), most @ 1..) = (now, u64::from(config.max_clients)) {
-        let sessions = most.saturating_mul(2);
-        let tasks = now.saturating_add(sessions).saturating_add(OTHERS);
-        all.push((Resource::RLIMIT_NPROC, tasks));
-    }
-    all
-}
-
 /// Enters the directories of the verdict and gives up all rights but the user's, whether that has worked or not.
 ///
 /// # Errors
@@ -77,7 +60,7 @@ pub fn enter(
         gid: verdict.gid,
         groups: &verdict.groups,
         keep: &[],
-        limits: &limits(config),
+        limits: LIMITS,
         isolation: wanted.isolation,
         parent: Some(helper),
         fences: &|| fences(config, verdict, wanted, &reached),

@@ -66,7 +66,7 @@ impl Names {
             None => account::find(user)
                 .ok()
                 .flatten()
-                .map(|account| account.home.into_os_string().into_vec()),
+                .map(|account| account.home.into_vec()),
         }
     }
 }

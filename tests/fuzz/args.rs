@@ -5,7 +5,7 @@ use crate::ftp::charset::Charset;
 use crate::ftp::facts::Selection;
 use crate::ftp::lang::Language;
 use crate::ftp::{ascii, digest, mfxx, time, verb};
-use crate::record::{Date, Deed, Kind, Line, Stamp, syslog_line, vsftpd_line};
+use crate::record::{Deed, Kind, Line, Stamp, syslog_line, vsftpd_line};
 use crate::tls;
 
 /// The first byte says what the rest is.
@@ -137,15 +137,7 @@ fn charset(arg: &[u8]) {
 /// One event is one line of printable text in every log.
 fn logs(arg: &[u8]) {
     let stamp = Stamp {
-        date: Date {
-            year: 2027,
-            month: 0,
-            day: 15,
-            weekday: 5,
-            hour: 8,
-            minute: 0,
-            second: 0,
-        },
+        date: "Fri Jan 15 08:00:00 2027",
         pid: 7,
         user: Some(arg),
         address: "192.0.2.1",

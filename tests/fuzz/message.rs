@@ -16,9 +16,9 @@ pub fn reads<M: Message>(bytes: &[u8]) -> bool {
         if !from.finished() {
             continue;
         }
-        assert_eq!(message.descriptor().is_some(), with);
         let mut out = Encoder::default();
         message.encode(&mut out);
+        assert_eq!(out.descriptor().is_some(), with);
         assert_eq!(out.bytes(), bytes);
         assert!(
             bytes.len() <= M::MAX,

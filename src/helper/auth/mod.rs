@@ -7,7 +7,6 @@ mod refusal;
 mod session;
 mod shadow;
 mod shells;
-mod stamps;
 
 use super::prepared::Prepared;
 use crate::reader::Who;
@@ -16,14 +15,11 @@ use crate::sys::confine::{self, Fences};
 use crate::sys::pam::{Pam, Refused};
 use crate::sys::process::{self, Ended};
 use crate::sys::title;
-use crate::wire::{AuthReply, Channel, ToAuth};
+use crate::wire::{AuthReply, Channel, Question, ToAuth};
 use nix::sys::resource::Resource;
 use nix::unistd::Pid;
-use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::os::unix::ffi::OsStringExt;
-use zeroize::Zeroizing;
 
 /// The longest name and password that are checked (reference §0.1).
 const LONGEST: usize = 128;
@@ -95,22 +91,14 @@ pub fn acceptable(name: &[u8], password: &[u8]) -> Result<(), Reason> {
     Err(Reason::new(reason))
 }
 
-/// What auth is asked.
+/// What auth is asked, and by whom.
 pub struct Asked {
-    /// The name given.
-    pub name: Vec<u8>,
-    /// The password given; wiped in this process when it outlives the check.
-    pub password: Zeroizing<Vec<u8>>,
-    /// The client's numeric address.
-    pub rhost: String,
+    /// The question.
+    pub question: Question,
     /// Whom auth becomes when it needs no right any more.
     pub who: Who,
     /// Who asks: its number is the session's in logs and records.
     pub helper: Pid,
-    /// `pam_service_name`.
-    pub service: Option<OsString>,
-    /// `session_support`.
-    pub session_support: bool,
 }
 
 /// The end of the channel at which an auth is asked.
@@ -119,27 +107,15 @@ type Asks = Channel<AuthReply, ToAuth>;
 impl Asked {
     /// The question of this helper; `None` if it is none.
     fn hear(channel: &mut Asks, who: Who, helper: Pid) -> Option<Self> {
-        let Ok(Some(ToAuth::Ask {
-            name,
-            password,
-            rhost,
-            service,
-            session_support,
-            titled,
-        })) = channel.receive()
-        else {
+        let Ok(Some(ToAuth::Ask(question))) = channel.receive() else {
             return None;
         };
-        let rhost = String::from_utf8(rhost).ok()?;
-        title::set(titled, &format!("{rhost}: connected"));
+        let rhost = String::from_utf8_lossy(&question.rhost);
+        title::set(question.titled, &format!("{rhost}: connected"));
         Some(Self {
-            name,
-            password,
-            rhost,
+            question,
             who,
             helper,
-            service: service.map(OsString::from_vec),
-            session_support,
         })
     }
 }
@@ -181,8 +157,8 @@ fn explain(asked: &Asked, refusal: Refused) -> Reason {
 
 /// The same where PAM is there.
 fn answer_by(library: &Pam, asked: Asked, mut channel: Asks) {
-    match pam::check(library, &asked) {
-        Ok((name, login)) if asked.session_support => {
+    match pam::check(library, &asked.question) {
+        Ok((name, login)) if asked.question.session_support => {
             session::keep(login, identity(name), asked, channel);
         }
         Ok((name, login)) => {

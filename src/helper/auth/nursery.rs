@@ -5,13 +5,13 @@
 //! file for each login. When a file that something was loaded from is no longer what it was, the nursery ends, and master starts
 //! another; a helper that asks meanwhile forks its own auth, as it does where there is no nursery.
 
-use super::stamps::Stamps;
 use super::{Asked, Asks, answer_by, died, refused};
 use crate::helper::Prepared;
 use crate::reader::{self, Who};
 use crate::sys::pam::Pam;
+use crate::sys::stamps::Stamps;
 use crate::sys::{confine, dl, heap, oom, process, socket, title};
-use crate::wire::{Broken, Channel, Silence, ToNursery};
+use crate::wire::{Channel, Silence, ToNursery};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
@@ -190,9 +190,8 @@ impl Nursery {
                 Ok(Some(ToNursery::Auth { channel: _ })) => return OUTDATED,
                 Ok(None) => asked = false,
                 // What is no request, or has lost its descriptor on the way: whoever sent it forks by itself.
-                Err(Broken::Malformed) => {}
-                Err(Broken::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {}
-                Err(Broken::Io(_)) => return BROKEN,
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {}
+                Err(_) => return BROKEN,
             }
         }
         OVER

@@ -15,8 +15,9 @@ const MODULE_UNKNOWN: i32 = 28;
 
 /// What PAM's refusal means here, and what is known about the cure.
 pub fn reason(asked: &Asked, refused: Refused) -> Reason {
-    let Refused { step, code, text } = refused;
-    let Some(service) = asked.service.as_deref() else {
+    let text = said(&refused);
+    let (step, code) = (refused.step, refused.code);
+    let Some(service) = asked.question.service.as_deref() else {
         return Reason::new(
             "pam_service_name is empty: set it to the name of a file in /etc/pam.d",
         );
@@ -43,13 +44,24 @@ pub fn reason(asked: &Asked, refused: Refused) -> Reason {
     // PAM does not say which module it was.
     if step == "pam_authenticate"
         && code == AUTH_ERR
-        && let Some(shell) = unlisted_shell(&asked.name)
+        && let Some(shell) = unlisted_shell(&asked.question.name)
     {
         reason.push_str(&format!(
             "; the shell of this account, {shell}, is not in /etc/shells, as pam_shells demands"
         ));
     }
     Reason::new(reason)
+}
+
+/// What the library says the code means, and what modules have said.
+fn said(refused: &Refused) -> String {
+    let meaning = match refused.meaning.to_string_lossy() {
+        meaning if meaning.is_empty() => format!("code {}", refused.code),
+        meaning => meaning.into_owned(),
+    };
+    let heard = String::from_utf8_lossy(&refused.heard);
+    let between = if heard.is_empty() { "" } else { " - " };
+    meaning + between + &heard
 }
 
 /// Whether the host has a file of that service, as far as can be seen.
@@ -64,8 +76,34 @@ fn is_configured(service: &OsStr) -> bool {
 /// tell who is there.
 fn unlisted_shell(name: &[u8]) -> Option<String> {
     let account = account::find(name).ok().flatten();
-    let shell = account.as_ref().map(|account| account.shell.as_path());
-    let listed = shells::listed(shells::HOST, shell.unwrap_or(Path::new("")));
+    let shell = account.as_ref().map(|account| account.shell.as_os_str());
+    let listed = shells::listed(shells::HOST, shell.unwrap_or_default());
     let shell = shell?.display().to_string();
     matches!(listed, Ok(false)).then_some(shell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+    use crate::sys::pam::Refused;
+
+    #[test]
+    fn what_a_code_means_and_what_modules_have_said() {
+        for (meaning, heard, text) in [
+            (c"Authentication failure", "", "Authentication failure"),
+            (
+                c"Authentication failure",
+                "go away",
+                "Authentication failure - go away",
+            ),
+            (c"", "", "code 7"),
+            (c"", "go away", "code 7 - go away"),
+        ] {
+            let refused = Refused {
+                heard: heard.into(),
+                ..Refused::new("pam_authenticate", 7, meaning)
+            };
+            assert_eq!(said(&refused), text);
+        }
+    }
 }

@@ -37,8 +37,8 @@ pub fn keep(mut login: Login<'_>, mut reply: AuthReply, mut asked: Asked, mut ch
         return say(&mut channel, unable(&explain(&asked, refusal)));
     }
     login.forget_password();
-    asked.password.zeroize();
-    let mut record = Record::new(asked.helper, name, asked.rhost.as_bytes());
+    asked.question.password.zeroize();
+    let mut record = Record::new(asked.helper, name, &asked.question.rhost);
     record.begin(clock::now());
     *session = Some(limits::changed(&before));
     // Before anybody can know that the session is there.

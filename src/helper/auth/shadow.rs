@@ -5,7 +5,7 @@ use crate::sys::account;
 use crate::sys::clock;
 use crate::sys::crypt::Crypt;
 use crate::sys::names;
-use crate::wire::AuthReply;
+use crate::wire::{AuthReply, Question};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -18,7 +18,7 @@ const DAY: i64 = 86_400;
 
 /// Checks a password by what stands in that file; what auth says of it.
 pub fn reply(shadow: io::Result<File>, asked: &Asked, check_shell: bool) -> AuthReply {
-    let Asked { name, password, .. } = asked;
+    let Question { name, password, .. } = &asked.question;
     check(shadow, shells::HOST, name, password, check_shell).map_or_else(refused, identity)
 }
 

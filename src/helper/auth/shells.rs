@@ -1,10 +1,10 @@
 //! The login shells of the host; auth.
 
 use super::Reason;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// shells(5).
 pub const HOST: &str = "/etc/shells";
@@ -16,9 +16,9 @@ const LONGEST: u64 = 16 << 20;
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn listed(shells: &str, shell: &Path) -> Result<bool, Reason> {
+pub fn listed(shells: &str, shell: &OsStr) -> Result<bool, Reason> {
     let text = read(shells, File::open(shells))?;
-    let shell = shell.as_os_str().as_bytes();
+    let shell = shell.as_bytes();
     let shell = if shell.is_empty() { b"/bin/sh" } else { shell };
     Ok(text
         .split(|byte| *byte == b'\n')

@@ -1,6 +1,6 @@
 //! One end of the connection: its address, and its name when a pattern asks for it, believed only after a second look-up; reader.
 
-use crate::sys::small;
+use crate::config::{How, Own, View};
 use std::cell::OnceCell;
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ pub trait Resolver {
     fn addresses(&self, name: &str) -> Vec<IpAddr>;
     /// Opens a table, or a file of patterns.
     fn open(&self, path: &Path) -> io::Result<OwnedFd> {
-        small::open(path)
+        Own.open(path, How::File)
     }
 }
 

@@ -269,13 +269,15 @@ fn a_sessions_state_and_its_first_pieces_are_one_page() {
 #[test]
 fn the_overflow_is_lent_to_one_and_is_no_page_of_master() {
     holds(|| {
-        let none = Overflow::borrow().is_none();
+        let none = Overflow::borrow(OVERFLOW).is_none();
         begin_anew();
-        let mut first = Overflow::borrow().unwrap();
-        let second = Overflow::borrow().is_none();
-        first[OVERFLOW - 1] = 1;
+        let mut first = Overflow::borrow(OVERFLOW).unwrap();
+        let second = Overflow::borrow(OVERFLOW).is_none();
+        assert!(Overflow::borrow(0).is_none() && Overflow::borrow(OVERFLOW + 1).is_none());
+        first.room()[OVERFLOW - 1] = 1;
         drop(first);
-        let again = Overflow::borrow().unwrap();
+        let mut again = Overflow::borrow(OVERFLOW).unwrap();
+        let again = again.room();
         none && second && again.len() == OVERFLOW && again[OVERFLOW - 1] == 1
     });
 }

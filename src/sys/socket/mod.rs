@@ -105,41 +105,19 @@ pub fn send_message(
     descriptor: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
     let iov = [IoSlice::new(bytes)];
-    let raw: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
-    let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() {
-        &rights[..0]
-    } else {
-        &rights[..]
-    };
+    let raw = descriptor.map(|descriptor| [descriptor.as_raw_fd()]);
+    let control = raw.as_ref().map(|raw| ControlMessage::ScmRights(raw));
     loop {
-        match socket::sendmsg::<()>(on.as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None) {
+        match socket::sendmsg::<()>(
+            on.as_raw_fd(),
+            &iov,
+            control.as_slice(),
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Room for what a message has beyond that.
-enum Far {
-    Lent(heap::Overflow),
-    Own(Vec<u8>),
-}
-
-impl Far {
-    fn with_room(bytes: usize) -> Self {
-        let wanted = (bytes > 0).then(heap::Overflow::borrow).flatten();
-        match wanted.filter(|lent| lent.len() >= bytes) {
-            Some(lent) => Self::Lent(lent),
-            None => Self::Own(Vec::with_capacity(bytes)),
-        }
-    }
-
-    fn begin(&mut self) -> *mut u8 {
-        match self {
-            Self::Lent(lent) => lent.as_mut_ptr(),
-            Self::Own(own) => own.as_mut_ptr(),
         }
     }
 }
@@ -157,26 +135,29 @@ pub fn receive_message(
     into: &mut Vec<u8>,
     most: usize,
 ) -> io::Result<Option<OwnedFd>> {
+    // Nothing is cleared beforehand: memory that no datagram reaches is never touched.
     let near = most.min(NEAR);
     into.clear();
-    if into.capacity() < near {
-        *into = Vec::with_capacity(near);
-    }
-    // Nothing is cleared beforehand: memory that no datagram reaches is never touched.
+    into.reserve_exact(near);
     let rest = most.saturating_sub(near);
-    let mut far = Far::with_room(rest);
-    let far = far.begin();
-    // SAFETY: a header of zeros is a valid value of that plain C struct: no kind of message.
-    let mut space: Rights = unsafe { std::mem::zeroed() };
+    let (mut lent, mut own) = (heap::Overflow::borrow(rest), Vec::new());
+    let far = match &mut lent {
+        Some(lent) => lent.room().as_mut_ptr(),
+        None => {
+            own.reserve_exact(rest);
+            own.as_mut_ptr()
+        }
+    };
     let place = |begin: *mut u8, length| libc::iovec {
         iov_base: begin.cast(),
         iov_len: length,
     };
     let mut iov = [place(into.as_mut_ptr(), near), place(far, rest)];
+    let mut space = Rights::default();
     // SAFETY: a msghdr of zeros is a valid value of that plain C struct: no name, no buffers.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = iov.as_mut_ptr();
-    message.msg_iovlen = length(1 + usize::from(rest > 0));
+    message.msg_iovlen = length(iov.len());
     message.msg_control = (&raw mut space).cast();
     // Room for one descriptor: a second one is cut off by the kernel, which the flag below reports.
     message.msg_controllen = length(Rights::LENGTH);
@@ -200,17 +181,20 @@ pub fn receive_message(
         into.extend_from_slice(more);
         zeroize::Zeroize::zeroize(more);
     }
-    let descriptor = space.take(message.msg_controllen >= length(Rights::LENGTH));
+    let descriptor = space.take();
     if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(descriptor)
 }
 
-/// One control message with one descriptor (cmsg(3)).
+/// One control message with one descriptor (cmsg(3)), as the kernel fills it in.
 #[repr(C)]
+#[derive(Default)]
 struct Rights {
-    header: libc::cmsghdr,
+    length: usize,
+    level: libc::c_int,
+    kind: libc::c_int,
     descriptor: libc::c_int,
 }
 
@@ -219,16 +203,15 @@ impl Rights {
     const LENGTH: usize = std::mem::offset_of!(Self, descriptor) + size_of::<libc::c_int>();
 
     /// The descriptor, if the kernel has filled the message with one.
-    fn take(self, filled: bool) -> Option<OwnedFd> {
-        let is_rights = self.header.cmsg_level == libc::SOL_SOCKET
-            && self.header.cmsg_type == libc::SCM_RIGHTS
-            && self.header.cmsg_len == length(Self::LENGTH);
+    fn take(self) -> Option<OwnedFd> {
+        let found = (self.length, self.level, self.kind);
+        let filled = found == (Self::LENGTH, libc::SOL_SOCKET, libc::SCM_RIGHTS);
         // SAFETY: the kernel has just installed this descriptor for this process and nothing else knows it.
-        (filled && is_rights).then(|| unsafe { OwnedFd::from_raw_fd(self.descriptor) })
+        filled.then(|| unsafe { OwnedFd::from_raw_fd(self.descriptor) })
     }
 }
 
-/// A length as this C library declares it in `msghdr` and `cmsghdr`: the widths differ.
+/// A length as this C library declares it in `msghdr`: the widths differ.
 fn length<T: TryFrom<usize> + Default>(bytes: usize) -> T {
     T::try_from(bytes).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Whether the files that libraries and modules were loaded from are still what they were; nursery.
+//! Whether files that something was loaded from are still what they were: libraries and modules, for the nursery; the host's time zone, for
+//! master.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
