@@ -90,7 +90,7 @@ impl After<'_> {
     /// Serves the worker until the session is over and its processes have ended.
     pub fn see_through(
         self,
-        channel: Channel<AfterLoginReply, AfterLogin>,
+        mut channel: Channel<AfterLoginReply, AfterLogin>,
         journal: &mut Journal,
     ) -> Result<(), Over> {
         let Self {
@@ -103,6 +103,8 @@ impl After<'_> {
         } = self;
         journal.settled(class, prepared.config());
         name_process(&prepared, journal, &format!("/{}: helper", self.name));
+        // One that is gone is noticed next.
+        let _ = channel.send(&AfterLoginReply::Ready);
         let fuse = see_in(prepared.config(), channel.as_fd(), fuse, journal);
         let fuse = fuse.filter(|_| self.alone);
         let facts = Facts {

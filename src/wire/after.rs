@@ -37,6 +37,8 @@ pub enum AfterLogin {
 /// From helper to worker.
 #[derive(Debug)]
 pub enum AfterLoginReply {
+    /// The first word, which nobody has asked for: helper has given up its rights, and the user may be served.
+    Ready,
     /// A socket that listens.
     Listening {
         /// The port clients are told for it.
@@ -122,4 +124,5 @@ messages! { AfterLoginReply, 3;
     2 Connecting { socket: File };
     3 Unavailable;
     4 Owned;
+    5 Ready;
 }

@@ -134,7 +134,9 @@ fn listen(session: &mut Session) -> Result<Option<u16>, Over> {
             session.reply(425, b"Failed to establish connection.");
             Ok(None)
         }
-        AfterLoginReply::Connecting { socket: _ } | AfterLoginReply::Owned => Err(Over(1)),
+        AfterLoginReply::Connecting { socket: _ }
+        | AfterLoginReply::Owned
+        | AfterLoginReply::Ready => Err(Over(1)),
     }
 }
 
@@ -278,7 +280,9 @@ impl Session {
                 self.reply(425, b"Failed to establish connection.");
                 return Ok(None);
             }
-            AfterLoginReply::Listening { port: _, socket: _ } | AfterLoginReply::Owned => {
+            AfterLoginReply::Listening { port: _, socket: _ }
+            | AfterLoginReply::Owned
+            | AfterLoginReply::Ready => {
                 return Err(Over(1));
             }
         };

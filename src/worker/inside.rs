@@ -91,8 +91,13 @@ pub fn live(
 ) -> i32 {
     match settle(config, &verdict, confined, reached) {
         Ok(jail) => {
-            // If it is gone, the first command finds out.
-            let _ = channel.send(&AfterLogin::Arrived);
+            // Whom a user has logged in to has no rights any more when that user is told so.
+            let ready = channel
+                .send(&AfterLogin::Arrived)
+                .and_then(|()| channel.receive());
+            if !matches!(ready, Ok(Some(AfterLoginReply::Ready))) {
+                return 1;
+            }
             state::Session::new(config, client, verdict, jail, channel, handover).serve()
         }
         Err(oops) => turn_away(&oops, &client, &mut channel),

@@ -359,7 +359,8 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
         AfterLoginReply::Owned => Ok(true),
         AfterLoginReply::Unavailable => Ok(false),
         AfterLoginReply::Listening { port: _, socket: _ }
-        | AfterLoginReply::Connecting { socket: _ } => Err(Over(1)),
+        | AfterLoginReply::Connecting { socket: _ }
+        | AfterLoginReply::Ready => Err(Over(1)),
     }
 }
 

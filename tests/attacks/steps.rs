@@ -1,7 +1,7 @@
 //! Steps of confinement that fail, one after the other: the session is refused each time and the server goes on (attacks A27, B-136).
 
 use crate::fault::Fault;
-use crate::sessions::{NOBODY, back_to_base, session};
+use crate::sessions::{NOBODY, back_to_base, session, status};
 use crate::support::host::{CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening};
 use crate::support::{Client, Host, Server, wait};
@@ -24,6 +24,33 @@ fn gone(server: &Server, strace: &Fault) {
             .all(|pid| *pid == server.pid() || *pid == strace)
             .then_some(())
     });
+}
+
+/// Attacks B-131: who reads 230 finds nobody with rights left, not a moment later: helper is held up here as it gives them up.
+#[test]
+fn a_login_is_told_when_helper_has_no_rights() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let mut c = Client::connect();
+    let (helper, _) = session(&server, NOBODY);
+    let strace = Fault::late(helper, "setresuid");
+    c.login("alice");
+    assert_eq!(
+        status(helper, "Uid").as_deref(),
+        Some("65534\t65534\t65534\t65534")
+    );
+    assert_eq!(
+        status(helper, "CapEff").as_deref(),
+        Some("0000000000000000")
+    );
+    assert_eq!(
+        status(helper, "CapBnd").as_deref(),
+        Some("0000000000000000")
+    );
+    assert_eq!(status(helper, "Seccomp").as_deref(), Some("2"));
+    drop(strace);
+    drop(c);
+    back_to_base(&server);
 }
 
 /// Attacks B-136.
