@@ -273,6 +273,24 @@ fn telnet_bytes_and_nul() {
     assert!(host.exists("/home/alice/n\nl"));
 }
 
+/// Urgent bytes stay where they were sent, before a login too: without the mend they were lost there (attacks B-053).
+#[test]
+fn commands_of_urgent_bytes() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::connect();
+    for (command, expected) in [
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "230 Login successful."),
+        ("NOOP", "200 NOOP ok."),
+    ] {
+        for byte in command.bytes().chain(*b"\r\n") {
+            c.urgent(&[byte]);
+        }
+        c.next(expected);
+    }
+}
+
 #[test]
 fn byte_255_is_doubled_in_replies_only() {
     let host = Host::new();
