@@ -16,15 +16,25 @@
 mod support;
 
 mod begin;
+mod bounce;
 mod bounds;
+mod channels;
 mod cost;
+mod cuts;
 mod fault;
+mod homes;
 mod kernel;
+mod oracle;
+mod paths;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod puppet;
 mod sessions;
+
+mod special;
+mod spelling;
 mod steps;
 mod stopped;
+mod swaps;
 #[cfg(target_arch = "x86_64")]
 mod taken;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What is wrong with it.
@@ -22,6 +22,8 @@ pub enum Fault {
     Mute,
     /// The same, and once the question was read from the kernel not even the end of the process ends that.
     Deaf,
+    /// It says something else about a file each time it is asked, and sends what was not asked for.
+    Lying,
 }
 
 /// The file system, until it is dropped.
@@ -124,6 +126,11 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
             (LOOKUP | MKNOD | UNLINK, Fault::Reluctant) => change(kind, about, files),
             _ => 0,
         };
+        let error = if kind == READ && fault == Fault::Lying && unique & 4 == 0 {
+            libc::EIO
+        } else {
+            error
+        };
         let text = (error == 0).then(|| answer(kind, node, about, fault));
         let (error, text) = match text {
             None => (error, vec![]),
@@ -204,6 +211,7 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
                 .collect()
         }
         READDIR => Vec::new(),
+        READ if fault == Fault::Lying => vec![b'x'; 10],
         _ => return None,
     })
 }
@@ -223,9 +231,28 @@ fn entry(next: u64, name: &str) -> Vec<u8> {
 
 /// `struct fuse_attr`.
 fn attributes(node: u64, fault: Fault) -> Vec<u8> {
-    let mode = if node == ROOT { 0o40777 } else { 0o100_666 };
+    /// How often it was asked.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let lies = [
+        0o100_666, 0o40777, 0o10666, 0o120_777, 0o140_666, 0o20666, 0, 0o100_666,
+    ];
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed) as usize;
+    let mode = match fault {
+        _ if node == ROOT => 0o40777,
+        Fault::Lying => lies[asked % lies.len()],
+        Fault::Endless
+        | Fault::Silent
+        | Fault::Restless
+        | Fault::Reluctant
+        | Fault::Mute
+        | Fault::Deaf => 0o100_666,
+    };
     let mut attributes = Vec::new();
-    let size = if fault == Fault::Reluctant { 0 } else { 100 };
+    let size = match fault {
+        Fault::Reluctant => 0,
+        Fault::Lying => [0, 100, u64::MAX, 1 << 63][asked % 4],
+        Fault::Endless | Fault::Silent | Fault::Restless | Fault::Mute | Fault::Deaf => 100,
+    };
     for word in [node, size, 1, 0, 0, 0] {
         attributes.extend_from_slice(&word.to_ne_bytes());
     }
