@@ -24,6 +24,7 @@ mod cuts;
 mod fault;
 mod homes;
 mod kernel;
+mod lists;
 mod oracle;
 mod paths;
 mod places;
@@ -38,3 +39,4 @@ mod stopped;
 mod swaps;
 #[cfg(target_arch = "x86_64")]
 mod taken;
+mod text;
