@@ -4,6 +4,7 @@ use crate::oracle::{all_is_well, whole};
 use crate::sessions::{children, descriptors, logged_in};
 use crate::support::client::connect_from;
 use crate::support::host::ALICE;
+use crate::support::server::output;
 use crate::support::{Client, Host, Server, wait};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -294,6 +295,14 @@ fn transfers_between_two_servers() {
         ("pasv_promiscuous=YES\nport_promiscuous=YES\n", true, true),
     ] {
         let server = Server::start(&host, &format!("{lines}accept_timeout=1\n"));
+        // Who allows it is told what that means (attacks B-041).
+        let told = |option: &str| output().contains(&format!("{option}_promiscuous=YES lets "));
+        assert_eq!(
+            (told("pasv"), told("port")),
+            (passive, active),
+            "{}",
+            output()
+        );
         let mut c = Client::alice();
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, c.epsv()));
         let mut foreign = connect_from("127.0.0.2".parse().unwrap(), at);
