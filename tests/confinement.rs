@@ -580,6 +580,7 @@ fn killing_the_helper_after_login() {
     );
 }
 
+/// attacks B-051.
 #[test]
 fn killing_the_worker_during_an_upload() {
     kill_one(
@@ -593,6 +594,7 @@ fn killing_the_worker_during_an_upload() {
     );
 }
 
+/// attacks B-051.
 #[test]
 fn killing_the_helper_during_an_upload() {
     kill_one(
@@ -619,6 +621,7 @@ fn killing_one_session_leaves_the_other() {
     assert_eq!(second.store("STOR x", b"still here").code(), "226");
 }
 
+/// attacks B-051.
 #[test]
 fn clients_that_leave_leave_nothing() {
     let host = Host::new();
@@ -639,6 +642,7 @@ fn clients_that_leave_leave_nothing() {
     });
 }
 
+/// attacks B-050.
 #[test]
 fn an_interrupted_upload_is_not_taken_for_complete() {
     let host = Host::new();

@@ -142,6 +142,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// attacks B-035.
     #[test]
     fn port_good_and_bad() {
         assert_eq!(
@@ -183,6 +184,7 @@ mod tests {
         assert_eq!(parse_port(&[b'1'; 4000]), Err(BadPort));
     }
 
+    /// attacks B-034, B-035.
     #[test]
     fn eprt_good() {
         let v4 = Ok("127.0.0.1:5000".parse().unwrap());
@@ -208,6 +210,7 @@ mod tests {
         );
     }
 
+    /// attacks B-035.
     #[test]
     fn eprt_bad() {
         for arg in [
@@ -283,6 +286,7 @@ mod tests {
     }
 
     proptest! {
+        /// attacks B-035.
         #[test]
         fn any_bytes(arg: Vec<u8>, v6: bool) {
             let _ = (parse_port(&arg), parse_eprt(&arg, v6), parse_epsv(&arg));

@@ -307,6 +307,7 @@ mod tests {
         }
     }
 
+    /// attacks B-072.
     #[test]
     fn line_ends() {
         let (got, long) = lines(
@@ -328,6 +329,7 @@ mod tests {
         );
     }
 
+    /// attacks B-071.
     #[test]
     fn the_longest_line_and_one_more() {
         let mut ok = vec![b'A'; LINE_MAX - 2];
@@ -340,6 +342,7 @@ mod tests {
         }
     }
 
+    /// attacks B-071.
     #[test]
     fn too_long_stays_too_long() {
         let mut buffer = LineBuffer::with(&[b'x'; LINE_MAX]);
@@ -374,6 +377,7 @@ mod tests {
         Command::parse(line).map(|command| (command.verb.clone(), command.arg.clone()))
     }
 
+    /// attacks B-073.
     #[test]
     fn commands() {
         assert_eq!(split(b""), None);
@@ -391,6 +395,7 @@ mod tests {
         );
     }
 
+    /// attacks B-076.
     #[test]
     fn abort_behind_telnet_bytes() {
         for yes in [

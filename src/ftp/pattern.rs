@@ -521,6 +521,7 @@ mod tests {
         assert!(!denies(b"{*.exe,}", b"/", Some(b"/")));
     }
 
+    /// attacks B-020, B-023.
     #[test]
     fn no_pattern_is_slow() {
         let name = [b'a'; 255];

@@ -174,7 +174,7 @@ fn two_thousand_sessions_and_a_flood() {
 }
 
 /// B-102: whatever is said, a login must be done within three times `idle_session_timeout`: wrong passwords and new names win no time,
-/// nor does the handshake of TLS, nor what is said under it.
+/// nor does the handshake of TLS, nor what is said under it (attacks B-055).
 #[test]
 fn no_login_takes_for_ever() {
     let host = Host::new();

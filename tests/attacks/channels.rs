@@ -284,7 +284,7 @@ fn an_active_connection_that_stalls() {
 }
 
 /// Transfers between two servers go only where both ends of the options allow them, and what would make a server TLS's client is unknown
-/// (attacks B-058).
+/// (attacks B-058, B-041).
 #[test]
 fn transfers_between_two_servers() {
     let host = Host::new();

@@ -133,11 +133,13 @@ fn sweep(secured: bool) {
     drop(server);
 }
 
+/// attacks B-050.
 #[test]
 fn transfers_cut_at_any_byte() {
     sweep(false);
 }
 
+/// attacks B-050.
 #[test]
 fn transfers_cut_at_any_byte_under_tls() {
     sweep(true);

@@ -259,6 +259,7 @@ fn unknown_commands() {
     }
 }
 
+/// attacks B-072, B-074.
 #[test]
 fn telnet_bytes_and_nul() {
     let host = Host::new();
@@ -291,6 +292,7 @@ fn commands_of_urgent_bytes() {
     }
 }
 
+/// attacks B-074.
 #[test]
 fn byte_255_is_doubled_in_replies_only() {
     let host = Host::new();
@@ -305,6 +307,7 @@ fn byte_255_is_doubled_in_replies_only() {
     assert!(names.ends_with(b"\xff\r\n"), "{names:?}");
 }
 
+/// attacks B-067.
 #[test]
 fn quotes_are_doubled() {
     session(&[
@@ -314,6 +317,7 @@ fn quotes_are_doubled() {
     ]);
 }
 
+/// attacks B-072.
 #[test]
 fn line_ends() {
     let host = Host::new();
@@ -356,6 +360,7 @@ fn many_commands_at_once() {
     }
 }
 
+/// attacks B-070.
 #[test]
 fn the_longest_line() {
     let host = Host::new();
@@ -369,6 +374,7 @@ fn the_longest_line() {
     c.closed();
 }
 
+/// attacks B-070.
 #[test]
 fn the_longest_line_before_login() {
     let host = Host::new();

@@ -291,7 +291,7 @@ fn settings_of_a_single_user_that_are_wrong() {
     c.ended();
 }
 
-/// Reference 10.1, 17.
+/// Reference 10.1, 17 (attacks B-033, B-041).
 #[test]
 fn port_promiscuous_with_a_low_port_and_from_port_20() {
     let host = Host::new();
@@ -314,7 +314,7 @@ fn port_promiscuous_with_a_low_port_and_from_port_20() {
     assert_eq!(c.reply().code(), "150");
 }
 
-/// Not a weakness: /dev/null is how people say "none", and ours must not take it for a device.
+/// Not a weakness: /dev/null is how people say "none", and ours must not take it for a device (attacks B-061).
 #[test]
 fn null_is_an_empty_file() {
     let host = Host::new();
@@ -358,6 +358,7 @@ fn an_upload_that_waited_for_another_replaces_it() {
     assert_eq!(host.read("/home/alice/x"), b"bbb");
 }
 
+/// attacks B-016.
 #[test]
 fn a_download_that_waited_for_an_upload_gets_all_of_it() {
     let host = Host::new();
@@ -406,6 +407,7 @@ fn an_upload_that_fails_takes_nobody_elses_file_away() {
 }
 
 /// With `lock_upload_files=NO` two may write to one file. Who comes last replaces it, and who fails takes nothing away that is not his.
+/// See attacks B-016.
 #[test]
 fn uploads_that_do_not_wait_for_each_other() {
     let host = Host::new();
