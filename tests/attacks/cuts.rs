@@ -6,10 +6,10 @@ use crate::support::client::ends_with_a_reset;
 use crate::support::host::ALICE;
 use crate::support::tls::{self, BOTH, Ftps, TLS12, TLS13, farewell, offer};
 use crate::support::{Client, Host, Server, wait};
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsRawFd;
 
 /// Which end of which connection.
@@ -61,9 +61,23 @@ fn workers(uid: u32) -> Vec<i32> {
 }
 
 /// One transfer, cut there; what was said of it, if anybody is left to hear that.
-fn cut(mut c: Talk, command: &str, at: usize, how: Cut, text: &[u8]) -> Option<String> {
+fn cut(
+    mut c: Talk,
+    (command, active): (&str, bool),
+    at: usize,
+    how: Cut,
+    text: &[u8],
+) -> Option<String> {
     let up = command.starts_with(['S', 'A']);
-    let mut stretch = c.begin(command);
+    let mut stretch = if active {
+        c.begin_actively(command)
+    } else {
+        c.begin(command)
+    };
+    if !up {
+        // What has come to the client's kernel has arrived: less than is left.
+        setsockopt(stretch.socket(), sockopt::RcvBuf, &(64 << 10)).unwrap();
+    }
     move_some(&mut stretch, up, at, text);
     match how {
         Cut::End => {
@@ -93,28 +107,40 @@ fn cut(mut c: Talk, command: &str, at: usize, how: Cut, text: &[u8]) -> Option<S
     Some(c.reply())
 }
 
+/// Passive and active, over IPv4 and IPv6, in turns: of the points of each way to cut each has each.
+fn way(number: usize) -> (IpAddr, bool) {
+    let six = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    let four = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    ([four, six][number / 2 % 2], number % 2 == 1)
+}
+
 /// A success is told if and only if every byte has gone over: an upload in clear that ends as one does is whole, whatever it was meant to be,
 /// and under TLS only one whose end was announced (attacks B-050).
 fn sweep(secured: bool) {
     let host = Host::new();
     let text = text();
     host.file("/home/alice/big", &text);
+    host.mkdir("/home/alice/large", ALICE);
+    for number in 0..2500 {
+        host.file(&format!("/home/alice/large/{number:0200}"), b"");
+    }
     tls::certificate(&host);
     let lines = if secured { tls::ON } else { "" };
-    let server = Server::start(&host, &format!("{lines}delete_failed_uploads=YES\n"));
+    let lines = format!("{lines}delete_failed_uploads=YES\nlisten=NO\nlisten_ipv6=YES\n");
+    let server = Server::start(&host, &lines);
     let idle = Server::processes();
     let offers = [TLS12, TLS13].map(|versions| offer(versions, None));
-    for (number, at) in POINTS.into_iter().enumerate() {
+    let mut number = 0;
+    for at in POINTS {
         for how in [Cut::End, Cut::Reset, Cut::Control, Cut::Worker] {
-            for command in ["STOR new", "APPE new", "STOU new", "RETR big"] {
+            for command in ["STOR new", "APPE new", "STOU new", "RETR big", "LIST large"] {
+                number += 1;
                 let _ = std::fs::remove_file("/home/alice/new");
-                let c = if secured {
-                    Talk::Secure(Box::new(Ftps::alice(offers[number % 2].clone())))
-                } else {
-                    Talk::Clear(Client::alice())
-                };
-                let said = cut(c, command, at, how, &text);
-                let whole = command != "RETR big" && how == Cut::End && !secured;
+                let (address, active) = way(number);
+                let c = Talk::alice(address, secured.then(|| offers[number / 4 % 2].clone()));
+                let said = cut(c, (command, active), at, how, &text);
+                let up = command.ends_with("new");
+                let whole = up && how == Cut::End && !secured;
                 if let Some(said) = said {
                     let expected = if whole { "226" } else { "42" };
                     assert!(said.starts_with(expected), "{command} {at} {how:?}: {said}");
@@ -124,7 +150,7 @@ fn sweep(secured: bool) {
                 }
                 settled(&idle);
                 // What nobody has told to be whole is gone, unless who would have removed it was killed.
-                if !whole && how != Cut::Worker && command != "RETR big" {
+                if !whole && how != Cut::Worker && up {
                     assert!(!host.exists("/home/alice/new"), "{command} {at} {how:?}");
                 }
             }

@@ -1,12 +1,15 @@
 //! What must hold after every attack (attacks B.0) beside what `sessions` sees: files outside that nobody touches, logs of whole lines.
 
 use crate::sessions::back_to_base;
-use crate::support::tls::{Ftps, Stream};
-use crate::support::{Client, Data, Host, Server, log, wait};
+use crate::support::tls::{Ftps, Stream, handshake};
+use crate::support::{Client, DEADLINE, Data, Host, Server, log, wait};
 use nix::sys::stat::Mode;
+use rustls::ClientConfig;
 use std::io::Read;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 /// Each verb that takes a path, with the place for it.
 pub const VERBS: [&str; 20] = [
@@ -167,6 +170,47 @@ impl Talk {
             Talk::Clear(c) => Stretch::Clear(c.begin(command).1),
             Talk::Secure(c) => Stretch::Secure(Box::new(c.begin(command))),
         }
+    }
+
+    /// The same over a connection that the server makes.
+    #[track_caller]
+    pub fn begin_actively(&mut self, command: &str) -> Stretch {
+        let here = match self {
+            Talk::Clear(c) => c.stream().local_addr(),
+            Talk::Secure(c) => c.socket().local_addr(),
+        };
+        let listener = TcpListener::bind((here.unwrap().ip(), 0)).unwrap();
+        let at = listener.local_addr().unwrap();
+        let kind = if at.is_ipv4() { 1 } else { 2 };
+        let said = self.cmd(&format!("EPRT |{kind}|{}|{}|", at.ip(), at.port()));
+        assert!(said.starts_with("200 "), "{said}");
+        self.send(format!("{command}\r\n").as_bytes());
+        let (stream, _) = listener.accept().unwrap();
+        let said = self.reply();
+        assert!(said.starts_with("150 "), "{command}: {said}");
+        match self {
+            Talk::Clear(_) => {
+                stream.set_read_timeout(Some(DEADLINE)).unwrap();
+                Stretch::Clear(Data { stream })
+            }
+            Talk::Secure(c) => Stretch::Secure(Box::new(handshake(&c.config, stream).unwrap())),
+        }
+    }
+
+    /// Alice's session to this address of the server's.
+    pub fn alice(server: IpAddr, secured: Option<ClientConfig>) -> Talk {
+        let mut clear = Client::dial_from(server, server).greeted();
+        let Some(config) = secured else {
+            clear.login("alice");
+            return Talk::Clear(clear);
+        };
+        assert_eq!(clear.cmd("AUTH TLS").code(), "234");
+        let stream = clear.stream().try_clone().unwrap();
+        let mut c = Ftps::over(Arc::new(config), stream);
+        c.login("alice");
+        c.says("PBSZ 0", "200 PBSZ set to 0.");
+        c.says("PROT P", "200 PROT now Private.");
+        Talk::Secure(Box::new(c))
     }
 }
 
