@@ -1,13 +1,15 @@
 //! Data connections that are taken, crowded, predicted, used up, or given up by peers that are gone (attacks B-042 to B-049, B-058, B-059).
 
-use crate::oracle::{all_is_well, whole};
+use crate::oracle::{all_is_well, settled, whole};
 use crate::sessions::{children, descriptors, logged_in};
 use crate::support::client::connect_from;
 use crate::support::host::ALICE;
 use crate::support::server::output;
+use crate::support::tls::{self, Ftps, TLS12, TLS13, offer};
 use crate::support::{Client, Host, Server, wait};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const NO_CONNECTION: &str = "425 Failed to establish connection.";
@@ -19,7 +21,9 @@ fn a_stranger_before_the_client() {
     let host = Host::new();
     let server = Server::start(&host, "");
     let mut c = Client::alice();
-    for command in ["STOR new", "APPE new", "STOU new", "RETR f", "LIST", "MLSD"] {
+    for command in [
+        "STOR new", "APPE new", "STOU new", "STOR f", "APPE f", "STOU f", "RETR f", "LIST", "MLSD",
+    ] {
         for strangers in [1, 2] {
             let _ = std::fs::remove_file("/home/alice/new");
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, c.epsv()));
@@ -44,14 +48,54 @@ fn a_stranger_before_the_client() {
             }
             let empty = std::fs::metadata("/home/alice/new").map_or(0, |meta| meta.len()) == 0;
             assert!(empty, "{command}");
+            assert_eq!(host.read("/home/alice/f"), b"hello world\n", "{command}");
         }
         // With another connection the client is served.
         let (last, bytes) = whole(&mut c, command, b"mine");
         assert!(last.starts_with("226"), "{command}: {last}");
-        assert_eq!(bytes.is_empty(), command.ends_with("new"), "{command}");
+        assert_eq!(
+            bytes.is_empty(),
+            command.starts_with(['S', 'A']),
+            "{command}"
+        );
+        host.file("/home/alice/f", b"hello world\n");
     }
     drop(c);
     all_is_well(&server);
+}
+
+/// The same from the client's own address, under TLS: who does not resume the session's TLS has no byte stored and gets none, and the file that was
+/// to be replaced is as it was (attacks B-043).
+#[test]
+fn a_stranger_at_the_clients_address() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let _server = Server::start(&host, tls::ON);
+    let idle = Server::processes();
+    for versions in [TLS12, TLS13] {
+        let mut c = Ftps::alice(offer(versions, None));
+        let stranger = Arc::new(offer(versions, None));
+        for command in [
+            "STOR f", "APPE f", "STOU f", "STOR new", "RETR f", "LIST", "MLSD",
+        ] {
+            let mut bytes = Vec::new();
+            if let Ok(mut stream) = c.begin_with(command, &stranger) {
+                let _ = stream.write_all(b"stolen");
+                let _ = stream.flush();
+                let _ = stream.read_to_end(&mut bytes);
+            }
+            assert!(bytes.is_empty(), "{command}: {bytes:?}");
+            let said = c.reply();
+            assert!(said.starts_with("522 "), "{command}: {said}");
+            assert_eq!(host.read("/home/alice/f"), b"hello world\n", "{command}");
+            // It is made before anybody connects, as in the original.
+            let size = std::fs::metadata("/home/alice/new").map_or(0, |meta| meta.len());
+            assert_eq!(size, 0, "{command}");
+        }
+        assert_eq!(c.fetch("RETR f"), b"hello world\n");
+        drop(c);
+        settled(&idle);
+    }
 }
 
 /// Ports are spread evenly over their range and do not follow from one another (attacks B-044). The bounds are those of one run in a
@@ -369,6 +413,55 @@ fn peers_that_are_gone_without_a_word() {
     link("up");
     drop((
         greeted, idle, up, upload, down, download, waiting, active, listener,
+    ));
+    all_is_well(&server);
+}
+
+/// Each timeout ends what it is for at its time, not before and not much after, all at once (attacks B-055).
+#[test]
+fn each_timeout_at_its_time() {
+    let host = Host::new();
+    std::fs::File::create("/home/alice/huge")
+        .unwrap()
+        .set_len(50_000_000)
+        .unwrap();
+    let lines =
+        "idle_session_timeout=3\ndata_connection_timeout=3\naccept_timeout=3\nconnect_timeout=3\n";
+    let server = Server::start(&host, lines);
+    let (deaf, _queue) = deaf();
+    let at = deaf.local_addr().unwrap().port();
+    let begin = Instant::now();
+    let mut greeted = Client::connect();
+    let mut idle = Client::alice();
+    let mut up = Client::alice();
+    let (_, upload) = up.begin("STOR new");
+    let mut down = Client::alice();
+    let (_, download) = down.begin("RETR huge");
+    let mut accepting = Client::alice();
+    accepting.epsv();
+    accepting.send(b"LIST\r\n");
+    let mut connecting = Client::alice();
+    let say = format!("PORT 127,0,0,1,{},{}", at >> 8, at & 255);
+    assert_eq!(connecting.cmd(&say).code(), "200");
+    connecting.send(b"LIST\r\n");
+    let ready = begin.elapsed();
+    for (c, expected) in [
+        (&mut accepting, NO_CONNECTION),
+        (&mut connecting, NO_CONNECTION),
+        (&mut greeted, "421 Timeout."),
+        (&mut idle, "421 Timeout."),
+        (&mut up, "421 Data timeout. Reconnect. Sorry."),
+        (&mut down, "421 Data timeout. Reconnect. Sorry."),
+    ] {
+        c.next(expected);
+        let after = begin.elapsed();
+        assert!(after >= Duration::from_secs(3), "{expected}: {after:?}");
+        // A busy machine has a second for itself, beside what it took to begin.
+        let latest = ready + Duration::from_secs(5);
+        assert!(after < latest, "{expected}: {after:?} of {ready:?}");
+    }
+    drop((
+        upload, download, accepting, connecting, greeted, idle, up, down,
     ));
     all_is_well(&server);
 }

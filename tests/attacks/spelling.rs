@@ -282,6 +282,21 @@ fn modes_that_are_none() {
             "{given}: {said} {now:o}"
         );
     }
+    for (given, got) in [
+        ("4755", 0o755),
+        ("6777", 0o777),
+        ("99999", 0),
+        ("-1", 0),
+        ("0640", 0o640),
+    ] {
+        let said = c.cmd(&format!("MFF UNIX.mode={given}; f")).text();
+        let now = mode("/home/alice/f");
+        assert!(
+            now == got || said.starts_with('5'),
+            "{given}: {said} {now:o}"
+        );
+        assert_eq!(now & 0o7000, 0, "{given}: {said}");
+    }
     c.says("SITE CHMOD 4711 d", "200 SITE CHMOD command ok.");
     assert_eq!(mode("/home/alice/d"), 0o711);
     c.says("SITE CHMOD 600 lnk", "200 SITE CHMOD command ok.");

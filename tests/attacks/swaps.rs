@@ -222,3 +222,49 @@ fn renames_of_two_sessions() {
     assert_eq!(host.read(&format!("/home/alice/{name}")), b"hello world\n");
     all_is_well(&server);
 }
+
+/// Two sessions write one file at the same time, and others read it: with the lock it is one upload or the other, or both behind each other; without
+/// it every byte is one of theirs, and no success is told of less than was sent (attacks B-016).
+#[test]
+fn two_sessions_and_one_file() {
+    const LENGTH: usize = 3 << 20;
+    let host = Host::new();
+    for (lines, locked) in [
+        ("", true),
+        ("lock_upload_files=NO\n", false),
+        ("atomic_uploads=YES\n", true),
+    ] {
+        let server = Server::start(&host, lines);
+        for verb in ["STOR", "APPE"] {
+            let _ = fs::remove_file("/home/alice/both");
+            let told = std::thread::scope(|scope| {
+                let runs = [b'a', b'b'].map(|byte| {
+                    let mut c = Client::alice();
+                    scope
+                        .spawn(move || c.store(&format!("{verb} both"), &vec![byte; LENGTH]).text())
+                });
+                let mut c = Client::alice();
+                let reads = scope.spawn(move || {
+                    for _ in 0..5 {
+                        let (_, bytes) = crate::oracle::whole(&mut c, "RETR both", b"");
+                        assert!(bytes.iter().all(|byte| [0, b'a', b'b'].contains(byte)));
+                    }
+                });
+                reads.join().unwrap();
+                runs.map(|run| run.join().unwrap())
+            });
+            assert!(
+                told.iter().all(|text| text.starts_with("226")),
+                "{lines}{verb}: {told:?}"
+            );
+            let bytes = host.read("/home/alice/both");
+            let all = if verb == "APPE" { 2 * LENGTH } else { LENGTH };
+            assert_eq!(bytes.len(), all, "{lines}{verb}");
+            let changes = bytes.windows(2).filter(|two| two[0] != two[1]).count();
+            let most = usize::from(verb == "APPE");
+            assert!(!locked || changes <= most, "{lines}{verb}: {changes}");
+            assert!(bytes.iter().all(|byte| [b'a', b'b'].contains(byte)));
+        }
+        all_is_well(&server);
+    }
+}
