@@ -364,9 +364,15 @@ fn stat_during_every_transfer() {
 /// B-056).
 #[test]
 fn unique_names_of_many() {
+    for lines in ["", "atomic_uploads=YES\n"] {
+        unique_names(lines);
+    }
+}
+
+fn unique_names(lines: &str) {
     const EACH: usize = 12;
     let host = Host::new();
-    let server = Server::start(&host, "max_per_ip=0\n");
+    let server = Server::start(&host, &format!("max_per_ip=0\n{lines}"));
     let names = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..16)
             .map(|who| {

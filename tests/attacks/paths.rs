@@ -1,7 +1,7 @@
 //! Ways out of a jail by paths, links and what is moved, through whole sessions (attacks B.1).
 
 use crate::oracle::{Canary, VERBS, all_is_well, happened, settled, watch, watched, whole};
-use crate::support::host::{ALICE, bind, tmpfs};
+use crate::support::host::{ALICE, FTP, bind, tmpfs};
 use crate::support::tls::{self, BOTH, Ftps, offer};
 use crate::support::{Client, Host, Server};
 use nix::mount::{MntFlags, umount2};
@@ -22,7 +22,7 @@ fn nothing_of_the_host(said: &str, bytes: &[u8], command: &str) {
     }
 }
 
-/// Every verb with every way to say "up" stays below the root (attacks B-001).
+/// Every verb with every way to say "up" stays below the root, of a user's jail as of the guests' area (attacks B-001).
 #[test]
 fn dots_in_every_verb() {
     let host = Host::new();
@@ -30,40 +30,54 @@ fn dots_in_every_verb() {
     host.mode("/home/x", 0o666);
     host.mode("/home", 0o777);
     let canary = Canary::new(&host);
-    let server = Server::start(&host, JAIL);
-    let mut c = Client::alice();
-    let many = "../".repeat(1000);
-    for up in [
-        "../",
-        "a/../../",
-        "/../",
-        "....//",
-        "..\\",
-        "%2e%2e/",
-        "//..//",
-        "./.././../",
-        &many,
-    ] {
-        for target in ["x", "home/x", "srv/canary/open", "etc/passwd"] {
-            for verb in VERBS {
-                c.says("CWD /d", "250 Directory successfully changed.");
-                if verb == "RNTO @" {
-                    let _ = whole(&mut c, "STOR y", b"mine");
-                    c.says("RNFR y", "350 Ready for RNTO.");
+    host.mkdir("/srv/ftp/d", FTP);
+    let guests = "anon_upload_enable=YES\nanon_mkdir_write_enable=YES\nanon_other_write_enable=YES\nanon_world_readable_only=NO\n";
+    let server = Server::start(&host, &format!("{JAIL}{guests}"));
+    for mut c in [Client::alice(), Client::anonymous()] {
+        let many = "../".repeat(1000);
+        for up in [
+            "../",
+            "a/../../",
+            "/../",
+            "....//",
+            "..\\",
+            "%2e%2e/",
+            "//..//",
+            "./.././../",
+            &many,
+        ] {
+            for target in [
+                "x",
+                "home/x",
+                "srv/canary/open",
+                "canary/open",
+                "etc/passwd",
+            ] {
+                for verb in VERBS {
+                    below(&mut c, verb, &format!("{up}{target}"));
                 }
-                let command = verb.replace('@', &format!("{up}{target}"));
-                let (said, bytes) = whole(&mut c, &command, b"mine");
-                assert!(said.starts_with(['2', '3', '5']), "{command}: {said}");
-                nothing_of_the_host(&said, &bytes, &command);
-                assert!(!c.cmd("PWD").text().contains(".."), "{command}");
             }
         }
     }
     canary.untouched();
     assert_eq!(host.read("/home/x"), b"outside");
     assert_eq!(fs::read_dir("/home").unwrap().count(), 3);
-    drop(c);
+    assert_eq!(fs::read_dir("/srv").unwrap().count(), 2);
     all_is_well(&server);
+}
+
+/// One verb with one path from a directory of the root's: answered, and nothing of the host in it.
+fn below(c: &mut Client, verb: &str, path: &str) {
+    c.says("CWD /d", "250 Directory successfully changed.");
+    if verb == "RNTO @" {
+        let _ = whole(c, "STOR y", b"mine");
+        c.says("RNFR y", "350 Ready for RNTO.");
+    }
+    let command = verb.replace('@', path);
+    let (said, bytes) = whole(c, &command, b"mine");
+    assert!(said.starts_with(['2', '3', '5']), "{command}: {said}");
+    nothing_of_the_host(&said, &bytes, &command);
+    assert!(!c.cmd("PWD").text().contains(".."), "{command}");
 }
 
 /// Links to the outside, and through those of /proc that lead to what they show, are refused by every verb that follows links; one to a

@@ -101,62 +101,52 @@ fn devices() {
     all_is_well(&server);
 }
 
-/// Whatever error a file system answers a change or a look with, no client is told that it was done (attacks B-068).
-#[test]
-fn errors_of_every_call() {
+/// The errors that file systems have.
+const ERRORS: [&str; 8] = [
+    "EPERM",
+    "EDQUOT",
+    "EROFS",
+    "ETXTBSY",
+    "ENAMETOOLONG",
+    "ELOOP",
+    "EISDIR",
+    "EIO",
+];
+
+/// Every one of these calls of a worker's fails with every error, in the middle of these commands: none is told to be done, and alice's file is as it
+/// was, unless it is `lost`: an upload that fails on its way has emptied what it replaces.
+fn errors(lines: &str, calls: &[(&str, &[&str])], lost: &str) {
     let host = Host::new();
     // A call that strace answers itself has a number that no filter lets pass.
-    let server = Server::start(&host, "seccomp_sandbox=NO\n");
-    for (call, commands) in [
-        (
-            "openat2",
-            &["RETR f", "STOR f", "APPE f", "CWD d", "MKD d/x", "HASH f"][..],
-        ),
-        ("mkdirat", &["MKD new"]),
-        ("unlinkat", &["DELE f", "RMD empty"]),
-        ("renameat,renameat2", &["RNTO moved"]),
-        ("ftruncate", &["STOR f"]),
-        ("fchmodat,fchmod,?fchmodat2", &["SITE CHMOD 600 f"]),
-        ("utimensat", &["MFMT 20200101000000 f"]),
-        ("getdents64", &["MLSD"]),
-        ("write,splice,pwrite64", &["STOR f", "APPE f"]),
-        ("fstat,newfstatat,statx", &["SIZE f", "MDTM f", "RNFR f"]),
-    ] {
-        for error in [
-            "EPERM",
-            "EDQUOT",
-            "EROFS",
-            "ETXTBSY",
-            "ENAMETOOLONG",
-            "ELOOP",
-            "EISDIR",
-            "EIO",
-        ] {
+    let server = Server::start(&host, &format!("seccomp_sandbox=NO\n{lines}"));
+    let worker = || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let [worker] = children(helper)[..] else {
+            return None;
+        };
+        Some(worker)
+    };
+    for (call, commands) in calls {
+        for error in ERRORS {
             let mut c = Client::alice();
-            let worker = wait("the worker", || {
-                let [helper] = children(server.pid())[..] else {
-                    return None;
-                };
-                let [worker] = children(helper)[..] else {
-                    return None;
-                };
-                Some(worker)
-            });
+            let worker = wait("the worker", worker);
             c.says("TYPE I", "200 Switching to Binary mode.");
-            for command in commands {
+            for command in *commands {
                 if command.starts_with("RNTO") {
                     c.says("RNFR f", "350 Ready for RNTO.");
                 }
                 let fault = Fault::threads(worker, call, error);
                 let (said, bytes) = whole(&mut c, command, b"other");
+                drop(fault);
                 // A link on the way is that: it is walked part by part then, and entered by other calls.
                 if (error, *command) == ("ELOOP", "CWD d") {
                     continue;
                 }
                 // Where strace does not know fchmodat2(2) the mode is changed by it, truly.
-                if said.starts_with("200")
-                    && std::fs::metadata("/home/alice/f").unwrap().mode() & 0o777 == 0o600
-                {
+                let mode = std::fs::metadata("/home/alice/f").unwrap().mode() & 0o777;
+                if said.starts_with("200") && mode == 0o600 {
                     host.mode("/home/alice/f", 0o644);
                     continue;
                 }
@@ -165,22 +155,57 @@ fn errors_of_every_call() {
                     "{call} {error} {command}: {said}"
                 );
                 assert!(bytes.is_empty(), "{call} {error} {command}");
-                drop(fault);
             }
             drop(c);
             wait("the session to go", || {
                 children(server.pid()).is_empty().then_some(())
             });
-            // An upload that fails on its way has emptied what it replaces.
-            if call != "write,splice,pwrite64" {
-                assert_eq!(
-                    host.read("/home/alice/f"),
-                    b"hello world\n",
-                    "{call} {error}"
-                );
-            }
+            let kept = host.read("/home/alice/f") == b"hello world\n";
+            assert!(kept || *call == lost, "{call} {error}");
             host.file("/home/alice/f", b"hello world\n");
         }
     }
     all_is_well(&server);
+}
+
+const WRITE: &str = "write,splice,pwrite64";
+
+/// Whatever error a file system answers a change or a look with, no client is told that it was done (attacks B-068).
+#[test]
+fn errors_of_every_call() {
+    errors(
+        "",
+        &[
+            (
+                "openat2",
+                &["RETR f", "STOR f", "APPE f", "CWD d", "MKD d/x", "HASH f"],
+            ),
+            ("mkdirat", &["MKD new"]),
+            ("unlinkat", &["DELE f", "RMD empty"]),
+            ("renameat,renameat2", &["RNTO moved"]),
+            ("ftruncate", &["STOR f"]),
+            ("fchmodat,fchmod,?fchmodat2", &["SITE CHMOD 600 f"]),
+            ("utimensat", &["MFMT 20200101000000 f"]),
+            ("getdents64", &["MLSD"]),
+            (WRITE, &["STOR f", "APPE f"]),
+            ("fstat,newfstatat,statx", &["SIZE f", "MDTM f", "RNFR f"]),
+        ],
+        WRITE,
+    );
+}
+
+/// The same of uploads that are to be whole or not at all, and on the disk (attacks B-068).
+#[test]
+fn errors_of_atomic_uploads() {
+    errors(
+        "atomic_uploads=YES\nfsync_uploads=YES\n",
+        &[
+            ("openat2", &["STOR f", "STOU f"]),
+            ("renameat,renameat2", &["STOR f", "STOR new"]),
+            ("fsync,fdatasync", &["STOR f", "STOR new"]),
+            (WRITE, &["STOR f", "STOR new"]),
+            ("fstat,newfstatat,statx", &["STOR f"]),
+        ],
+        "",
+    );
 }

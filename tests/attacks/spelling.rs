@@ -122,6 +122,40 @@ fn denied_and_hidden_by_another_name() {
     all_is_well(&server);
 }
 
+/// A rule is about the names that the disk has, whatever code page a client says them in (attacks B-009, B-015).
+#[test]
+fn denied_in_a_code_page() {
+    let host = Host::new();
+    host.file("/home/alice/\u{6587}\u{4ef6}1", b"hush");
+    let server = Server::start(&host, "client_charset=GBK\ndeny_file={\u{6587}\u{4ef6}*}\n");
+    let mut c = Client::alice();
+    // The same two letters in GBK; said in UTF-8 they are other ones there.
+    let name = b"\xce\xc4\xbc\xfe1";
+    for verb in [
+        "SIZE",
+        "MDTM",
+        "DELE",
+        "RNFR",
+        "MLST",
+        "HASH",
+        "MKD",
+        "CWD",
+        "SITE CHMOD 644",
+    ] {
+        c.send(&[verb.as_bytes(), b" ", name, b"\r\n"].concat());
+        assert_eq!(c.reply().code(), "550", "{verb}");
+    }
+    for verb in ["RETR", "STOR", "APPE", "STOU"] {
+        let _data = c.passive();
+        c.send(&[verb.as_bytes(), b" ", name, b"\r\n"].concat());
+        c.next(DENIED);
+    }
+    c.refused("RETR \u{6587}\u{4ef6}1", "550 Failed to open file.");
+    assert_eq!(host.read("/home/alice/\u{6587}\u{4ef6}1"), b"hush");
+    drop(c);
+    all_is_well(&server);
+}
+
 /// Names at and over the limit, and a depth that no path can say in whole, built step by step (attacks B-012).
 #[test]
 fn lengths_and_depth() {

@@ -81,10 +81,9 @@ fn an_upload_whose_name_changes() {
 fn an_upload_swapped_when_it_is_given_away() {
     let host = Host::new();
     let canary = Canary::new(&host);
-    let server = Server::start(
-        &host,
-        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nchown_upload_mode=0640\n",
-    );
+    let lines =
+        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nchown_upload_mode=0640\n";
+    let server = Server::start(&host, lines);
     let owner = |path: &str| {
         let meta = fs::symlink_metadata(path).unwrap();
         (meta.uid(), meta.mode() & 0o777)
