@@ -318,6 +318,34 @@ fn nothing_stays_of_what_was_refused() {
     settled(&idle);
 }
 
+/// What a proxy would say first is a command that is none: nobody gets another address by it, for PORT or in the log (attacks B-038).
+#[test]
+fn a_proxys_header_is_no_address() {
+    let host = networked();
+    let server = Server::start(&host, "");
+    let binary =
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x0a\x09\x09\x02\x0a\x09\x09\x01\x9c\x40\x00\x15";
+    for header in [&b"PROXY TCP4 10.9.9.2 10.9.9.1 40000 21\r\n"[..], binary] {
+        let c = Client::dial_from(OWN.into(), OWN.into()).greeted();
+        let mut stream = c.stream();
+        stream.write_all(header).unwrap();
+        let _ =
+            stream.write_all(b"\r\nUSER alice\r\nPASS secret\r\nPORT 10,9,9,2,40,40\r\nQUIT\r\n");
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!said.contains("200 "), "{said}");
+        assert!(said.starts_with("5") || said.starts_with("221"), "{said}");
+    }
+    let log = host.read("/var/log/vsftpd.log");
+    let log = String::from_utf8(log).unwrap();
+    assert!(
+        log.contains("\"10.9.9.1\"") && !log.contains("10.9.9.2\""),
+        "{log}"
+    );
+    all_is_well(&server);
+}
+
 /// On an active connection too the server is TLS's server: it says nothing first, and what another server says is no handshake (attacks
 /// B-040).
 #[test]

@@ -295,7 +295,7 @@ fn deaf() -> (TcpListener, Vec<TcpStream>) {
 #[test]
 fn an_active_connection_that_stalls() {
     let host = Host::new();
-    let server = Server::start(&host, "connect_timeout=2\n");
+    let server = Server::start(&host, "connect_timeout=4\n");
     let (listener, _queue) = deaf();
     let at = listener.local_addr().unwrap().port();
     let say = format!("PORT 127,0,0,1,{},{}\r\n", at >> 8, at & 255);
@@ -308,7 +308,7 @@ fn an_active_connection_that_stalls() {
         c.next("226 ABOR successful.");
         c.next("200 NOOP ok.");
         assert!(
-            begin.elapsed() < Duration::from_millis(1500),
+            begin.elapsed() < Duration::from_secs(3),
             "{:?}",
             begin.elapsed()
         );
@@ -319,7 +319,7 @@ fn an_active_connection_that_stalls() {
     let begin = Instant::now();
     c.next(NO_CONNECTION);
     assert!(
-        (1900..4000).contains(&begin.elapsed().as_millis()),
+        (3900..9000).contains(&begin.elapsed().as_millis()),
         "{:?}",
         begin.elapsed()
     );

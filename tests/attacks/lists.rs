@@ -59,7 +59,7 @@ fn costly_patterns_from_many_sessions() {
         longest = longest.max(begin.elapsed());
     }
     // Two processors for thirty-one, in a debug build.
-    assert!(longest < Duration::from_secs(3), "{longest:?}");
+    assert!(longest < Duration::from_secs(10), "{longest:?}");
     for c in &mut attackers {
         for _ in 0..3 {
             let reply = c.reply();

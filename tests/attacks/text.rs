@@ -530,3 +530,40 @@ fn words_in_excess() {
     drop(c);
     all_is_well(&server);
 }
+
+/// Under TLS a line is as long as in clear, and eleven words that are none are enough there too (attacks B-070, B-071, B-081).
+#[test]
+fn lines_without_an_end_under_tls() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let _server = Server::start(&host, tls::ON);
+    let idle = Server::processes();
+    for login in [false, true] {
+        for (length, tail) in [
+            (4095, "\r\nDELE f\r\n"),
+            (4096, "DELE f\r\n"),
+            (20_000, "\r\nDELE f\r\n"),
+        ] {
+            let mut c = Ftps::upgrade(offer(BOTH, None));
+            if login {
+                c.login("alice");
+            }
+            let stream = c.input.get_mut();
+            let _ = stream.write_all(format!("{}{tail}", "A".repeat(length)).as_bytes());
+            let _ = stream.flush();
+            c.next(LONG);
+            let mut rest = Vec::new();
+            let _ = c.input.read_to_end(&mut rest);
+            assert!(rest.is_empty(), "{}", rest.escape_ascii());
+        }
+    }
+    let mut c = Ftps::upgrade(offer(BOTH, None));
+    for _ in 0..10 {
+        c.says("XYZZ", PLEASE);
+    }
+    assert!(c.cmd("XYZZ").starts_with("500 "));
+    assert_eq!(c.reply(), "");
+    assert!(host.exists("/home/alice/f"));
+    drop(c);
+    settled(&idle);
+}

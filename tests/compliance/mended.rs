@@ -43,6 +43,7 @@ fn recursion_asks_the_rules_again() {
 }
 
 /// Reference 10.1, 7: what a client says of a pattern that allows, as the name of a directory or in a name, lets nothing through; nor does a link.
+/// See attacks B-009.
 #[test]
 fn a_pattern_that_allows_sees_where_a_path_leads() {
     let host = Host::new();
