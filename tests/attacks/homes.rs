@@ -235,40 +235,55 @@ fn a_file_system_that_lies() {
     let host = Host::new();
     let canary = Canary::new(&host);
     host.mkdir("/home/alice/odd", ALICE);
-    let server = Server::start(&host, &format!("{JAIL}ls_recurse_enable=YES\n"));
-    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Lying) else {
-        return;
-    };
-    let mut c = Client::alice();
-    for _ in 0..30 {
-        for verb in [
-            "RETR",
-            "STOR",
-            "APPE",
-            "SIZE",
-            "MDTM",
-            "MLST",
-            "HASH",
-            "CWD",
-            "LIST -a",
-            "LIST -R",
-            "NLST",
-            "MLSD",
-            "DELE",
-            "RMD",
-            "RNFR",
-            "SITE CHMOD 644",
-            "STAT",
-        ] {
-            let (said, bytes) = whole(&mut c, &format!("{verb} odd/x"), b"mine");
-            assert!(said.starts_with(['2', '3', '4', '5']), "{verb}: {said}");
-            assert!(bytes.len() < 4096, "{verb}: {}", bytes.len());
-            c.says("CWD /", "250 Directory successfully changed.");
+    let all = "atomic_uploads=YES\nfsync_uploads=YES\nascii_download_enable=YES\nascii_upload_enable=YES\ndelete_failed_uploads=YES\n\
+               use_sendfile=NO\n";
+    for (lines, before) in [
+        ("", "REST 0"),
+        ("", "REST 5"),
+        (all, "TYPE A"),
+        (all, "REST 9000000000000000000"),
+    ] {
+        let server = Server::start(&host, &format!("{JAIL}ls_recurse_enable=YES\n{lines}"));
+        let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Lying) else {
+            return;
+        };
+        let mut c = Client::alice();
+        for _ in 0..10 {
+            for verb in [
+                "RETR",
+                "STOR",
+                "APPE",
+                "STOU",
+                "SIZE",
+                "MDTM",
+                "MLST",
+                "HASH",
+                "XCRC",
+                "CWD",
+                "LIST -a",
+                "LIST -R",
+                "NLST",
+                "MLSD",
+                "DELE",
+                "RMD",
+                "RNFR",
+                "RNTO",
+                "SITE CHMOD 644",
+                "MFMT 20200101000000",
+                "STAT",
+                "AVBL",
+            ] {
+                c.cmd(before);
+                let (said, bytes) = whole(&mut c, &format!("{verb} odd/x"), b"mine");
+                assert!(said.starts_with(['2', '3', '4', '5']), "{verb}: {said}");
+                assert!(bytes.len() < 4096, "{verb}: {}", bytes.len());
+                c.says("CWD /", "250 Directory successfully changed.");
+            }
         }
+        drop((c, odd));
+        all_is_well(&server);
     }
     canary.untouched();
-    drop(c);
-    all_is_well(&server);
 }
 
 /// The server in a container whose filter answers openat2(2) with this error (seccomp(2)): the filters of its sessions stand below it.

@@ -45,16 +45,24 @@ pub struct Files {
 const ROOT: u64 = 1;
 const FILE: u64 = 2;
 
+/// How often one that is [`Fault::Lying`] was asked.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 /// Questions (linux/fuse.h).
 const LOOKUP: u32 = 1;
 const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
+const SETATTR: u32 = 4;
+const READLINK: u32 = 5;
 const MKNOD: u32 = 8;
 const UNLINK: u32 = 10;
 const OPEN: u32 = 14;
 const READ: u32 = 15;
+const WRITE: u32 = 16;
 const STATFS: u32 = 17;
 const INIT: u32 = 26;
+/// Those that are answered by nothing more than that it was done: RMDIR, RENAME, RELEASE, FSYNC, FLUSH, RELEASEDIR.
+const DONE: [u32; 6] = [11, 12, 18, 20, 25, 29];
 const OPENDIR: u32 = 27;
 const READDIR: u32 = 28;
 const INTERRUPT: u32 = 36;
@@ -195,6 +203,28 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
         ]),
         GETATTR => [words(&[0; 4]), attributes(node, fault)].concat(),
         UNLINK => Vec::new(),
+        SETATTR if fault == Fault::Lying => [words(&[0; 4]), attributes(node, fault)].concat(),
+        READLINK if fault == Fault::Lying => b"../../../srv/canary/open".to_vec(),
+        // More or less than was given.
+        WRITE if fault == Fault::Lying => {
+            let given = u32::from_ne_bytes(about[16..20].try_into().unwrap());
+            words(&[given / 2 + 1, 0])
+        }
+        kind if fault == Fault::Lying && DONE.contains(&kind) => Vec::new(),
+        LOOKUP | MKNOD if fault == Fault::Lying => {
+            let another = FILE + ASKED.load(Ordering::Relaxed);
+            let head = [another, 0, 0, 0, 0];
+            head.iter()
+                .flat_map(|word| word.to_ne_bytes())
+                .chain(attributes(another, fault))
+                .collect()
+        }
+        READDIR if fault == Fault::Lying => {
+            let offset = u64::from_ne_bytes(about[8..16].try_into().unwrap());
+            (offset..3)
+                .flat_map(|at| entry(at + 1, &format!("n{:09}", at % 2)))
+                .collect()
+        }
         LOOKUP | MKNOD => [FILE, 0, 0, 0, 0]
             .iter()
             .flat_map(|word| word.to_ne_bytes())
@@ -231,15 +261,15 @@ fn entry(next: u64, name: &str) -> Vec<u8> {
 
 /// `struct fuse_attr`.
 fn attributes(node: u64, fault: Fault) -> Vec<u8> {
-    /// How often it was asked.
-    static ASKED: AtomicU64 = AtomicU64::new(0);
+    // A node keeps its kind; a name is another node each time.
     let lies = [
-        0o100_666, 0o40777, 0o10666, 0o120_777, 0o140_666, 0o20666, 0, 0o100_666,
+        0o100_666, 0o40777, 0o100_666, 0o10666, 0o100_666, 0o120_777, 0o100_666, 0o140_666,
+        0o100_666, 0o20666, 0,
     ];
     let asked = ASKED.fetch_add(1, Ordering::Relaxed) as usize;
     let mode = match fault {
         _ if node == ROOT => 0o40777,
-        Fault::Lying => lies[asked % lies.len()],
+        Fault::Lying => lies[node as usize % lies.len()],
         Fault::Endless
         | Fault::Silent
         | Fault::Restless
@@ -250,7 +280,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
     let mut attributes = Vec::new();
     let size = match fault {
         Fault::Reluctant => 0,
-        Fault::Lying => [0, 100, u64::MAX, 1 << 63][asked % 4],
+        Fault::Lying => [0, 100, i64::MAX as u64, 1 << 40][asked % 4],
         Fault::Endless | Fault::Silent | Fault::Restless | Fault::Mute | Fault::Deaf => 100,
     };
     for word in [node, size, 1, 0, 0, 0] {
