@@ -1,5 +1,5 @@
 //! An adversary's tests, by the numbers of the catalogue of attacks: taken-over processes, steps of confinement that fail, kills at any
-//! moment, and clients that want to cost as much as they can. Ours only.
+//! moment, and clients that want to cost as much as they can, or to get by a path, a name, an address or a byte what is not theirs. Ours only.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -153,6 +153,31 @@ fn odd_ends_and_blanks() {
         c.send(&[b"PASS ", password, b"\r\n"].concat());
         assert_eq!(c.reply().code(), "530", "{}", password.escape_ascii());
     }
+    // Whose password ends in a blank says it, and none else does.
+    let hash = std::process::Command::new("openssl")
+        .args(["passwd", "-6", "secret "])
+        .output()
+        .unwrap();
+    let hash = String::from_utf8(hash.stdout).unwrap();
+    let shadow = fs::read_to_string("/etc/shadow").unwrap();
+    fs::write(
+        "/etc/shadow",
+        format!(
+            "{}bob:{}:19000::::::\n",
+            shadow.replace("bob:", "old:"),
+            hash.trim_end()
+        ),
+    )
+    .unwrap();
+    for (password, code) in [("secret", "530"), ("secret  ", "530"), ("secret ", "230")] {
+        let mut c = Client::connect();
+        c.says("USER bob", "331 Please specify the password.");
+        assert_eq!(
+            c.cmd(&format!("PASS {password}")).code(),
+            code,
+            "{password:?}"
+        );
+    }
     c.send(b"USER alice\nPASS secret\n");
     assert_eq!((c.reply().code(), c.reply().code()), ("331", "230"));
     c.send(b"NOOP\rNOOP\r\n");
