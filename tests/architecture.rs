@@ -382,6 +382,25 @@ fn texts(root: &Path) -> String {
     tests
 }
 
+/// What is wrong with a row of a table whose last cell names tests, fuzz targets, or files.
+fn wrong_with(row: &str, known: &str, root: &Path) -> Vec<String> {
+    let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+    let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+    let missing = named.iter().filter(|name| match name.split_once(' ') {
+        Some(("fuzz", target)) => !root.join("tests/fuzz/seeds").join(target).is_dir(),
+        _ if name.contains('/') => !root.join(name).exists(),
+        _ => {
+            let last = name.rsplit([' ', ':']).next().unwrap();
+            !known.contains(&format!("fn {last}(")) && !known.contains(&format!(" {last}: "))
+        }
+    });
+    let mut mistakes: Vec<String> = missing.map(|name| format!("{name} is not there")).collect();
+    if named.is_empty() && !cell.starts_with("does not apply: ") {
+        mistakes.push(format!("no test: {row}"));
+    }
+    mistakes
+}
+
 /// The table of SECURITY.md names tests and fuzz targets that exist.
 #[test]
 fn every_hole_has_its_test() {
@@ -389,29 +408,29 @@ fn every_hole_has_its_test() {
     let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let (_, table) = text.split_once("### Classes of holes").unwrap();
     let known = texts(root);
-    let rows: Vec<&str> = table
-        .lines()
-        .filter(|line| line.starts_with("| "))
-        .collect();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let rows: Vec<&str> = rows.collect();
     assert!(rows.len() > 50, "{} rows", rows.len());
-    let mut mistakes = Vec::new();
-    for row in rows.iter().skip(1) {
-        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
-        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
-        let missing = named.iter().filter(|name| match name.split_once(' ') {
-            Some(("fuzz", target)) => !root.join("tests/fuzz/seeds").join(target).is_dir(),
-            _ if name.contains('/') => !root.join(name).exists(),
-            _ => {
-                let last = name.rsplit([' ', ':']).next().unwrap();
-                !known.contains(&format!("fn {last}(")) && !known.contains(&format!(" {last}: "))
-            }
-        });
-        mistakes.extend(missing.map(|name| format!("{name} is not there")));
-        if named.is_empty() {
-            mistakes.push(format!("no test: {row}"));
-        }
-    }
-    report(mistakes);
+    let wrong = rows.iter().flat_map(|row| wrong_with(row, &known, root));
+    report(wrong.collect());
+}
+
+/// The catalogue of attacks has each number once, with tests that exist, or a reason.
+#[test]
+fn every_attack_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("tests/attacks/catalogue.md")).unwrap();
+    let known = texts(root);
+    let rows: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("| B-"))
+        .collect();
+    let number = |row: &&str| row[4..7].parse().unwrap();
+    let mut numbers: Vec<u16> = rows.iter().map(number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=162).collect::<Vec<_>>());
+    let wrong = rows.iter().flat_map(|row| wrong_with(row, &known, root));
+    report(wrong.collect());
 }
 
 /// vsftpd(8) decides about each of the 54 known weaknesses of the original, and what is mended has a test that exists.

@@ -581,6 +581,7 @@ fn killing_the_helper_after_login() {
     );
 }
 
+/// attacks B-051.
 #[test]
 fn killing_the_worker_during_an_upload() {
     kill_one(
@@ -594,6 +595,7 @@ fn killing_the_worker_during_an_upload() {
     );
 }
 
+/// attacks B-051.
 #[test]
 fn killing_the_helper_during_an_upload() {
     kill_one(
@@ -620,6 +622,7 @@ fn killing_one_session_leaves_the_other() {
     assert_eq!(second.store("STOR x", b"still here").code(), "226");
 }
 
+/// attacks B-051.
 #[test]
 fn clients_that_leave_leave_nothing() {
     let host = Host::new();
@@ -640,6 +643,7 @@ fn clients_that_leave_leave_nothing() {
     });
 }
 
+/// attacks B-050.
 #[test]
 fn an_interrupted_upload_is_not_taken_for_complete() {
     let host = Host::new();

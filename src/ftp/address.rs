@@ -41,7 +41,7 @@ pub fn parse_port(arg: &[u8]) -> Result<SocketAddrV4, BadPort> {
     let mut next = || {
         let value = fields
             .next()
-            .and_then(|text| number::parse(text.trim_ascii(), 3))
+            .and_then(|text| number::parse(without_blanks(text), 3))
             .ok_or(BadPort)?;
         u8::try_from(value).map_err(|_| BadPort)
     };
@@ -52,6 +52,14 @@ pub fn parse_port(arg: &[u8]) -> Result<SocketAddrV4, BadPort> {
     } else {
         Ok(SocketAddrV4::new(ip, port))
     }
+}
+
+/// Without the blanks around it; what else is white, as the line end that a zero byte stands for, is no part of a number (attacks B-035).
+fn without_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] | [rest @ .., b' '] = text {
+        text = rest;
+    }
+    text
 }
 
 /// Reads `|protocol|address|port|` (RFC 2428 §2). Only `|` is a delimiter, a scope behind `%` is dropped and the last delimiter
@@ -134,6 +142,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// attacks B-035.
     #[test]
     fn port_good_and_bad() {
         assert_eq!(
@@ -166,12 +175,16 @@ mod tests {
             b"127.0.0.1,2,2",
             b"127,0,0,0001,2,2",
             b"127,0,0,\xd9\xa1,2,2",
+            b"127\n,0,0,1,2,2",
+            b"127,0,0,1,2,2\r",
+            b"127,\t0,0,1,2,2",
         ] {
             assert_eq!(parse_port(bad), Err(BadPort), "{}", bad.escape_ascii());
         }
         assert_eq!(parse_port(&[b'1'; 4000]), Err(BadPort));
     }
 
+    /// attacks B-034, B-035.
     #[test]
     fn eprt_good() {
         let v4 = Ok("127.0.0.1:5000".parse().unwrap());
@@ -201,6 +214,7 @@ mod tests {
         );
     }
 
+    /// attacks B-035.
     #[test]
     fn eprt_bad() {
         for arg in [
@@ -277,6 +291,7 @@ mod tests {
     }
 
     proptest! {
+        /// attacks B-035.
         #[test]
         fn any_bytes(arg: Vec<u8>, v6: bool) {
             let _ = (parse_port(&arg), parse_eprt(&arg, v6), parse_epsv(&arg));

@@ -307,6 +307,7 @@ mod tests {
         }
     }
 
+    /// attacks B-072.
     #[test]
     fn line_ends() {
         let (got, long) = lines(
@@ -328,6 +329,7 @@ mod tests {
         );
     }
 
+    /// attacks B-071.
     #[test]
     fn the_longest_line_and_one_more() {
         let mut ok = vec![b'A'; LINE_MAX - 2];
@@ -340,6 +342,7 @@ mod tests {
         }
     }
 
+    /// attacks B-071.
     #[test]
     fn a_long_line_comes_whole_in_any_pieces() {
         let text: Vec<u8> = (0..LINE_MAX - 2).map(|at| b'a' + (at % 26) as u8).collect();
@@ -410,6 +413,7 @@ mod tests {
         Command::parse(line).map(|command| (command.verb.clone(), command.arg.clone()))
     }
 
+    /// attacks B-073.
     #[test]
     fn commands() {
         assert_eq!(split(b""), None);
@@ -427,6 +431,7 @@ mod tests {
         );
     }
 
+    /// attacks B-076.
     #[test]
     fn abort_behind_telnet_bytes() {
         for yes in [

@@ -128,6 +128,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// attacks B-027.
     #[test]
     fn arguments() {
         let parse = Options::parse;

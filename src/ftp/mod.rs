@@ -13,6 +13,7 @@ pub mod number;
 pub mod pattern;
 pub mod reply;
 pub mod row;
+mod rule;
 pub mod shelf;
 pub mod time;
 pub mod verb;

@@ -31,7 +31,7 @@ enum State {
 
 /// Which texts a run of the machine may begin with; see [`Pattern::denies`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begin {
+pub(super) enum Begin {
     Anyhow,
     AtSlash,
     NotAtSlash,
@@ -40,7 +40,7 @@ enum Begin {
 /// A pattern made ready. Matching takes at most (states × bytes) steps, whatever the pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    source: Vec<u8>,
+    pub(super) source: Vec<u8>,
     states: Vec<State>,
     /// The patterns without alternatives that it stands for, if they are few.
     plains: Vec<Vec<State>>,
@@ -84,31 +84,12 @@ impl Pattern {
         self.fits(text, Begin::Anyhow)
     }
 
-    /// Whether a `deny_file`-like rule holds for a command's argument: its text is part of the raw argument, or it matches what
-    /// the argument leads to. `resolved` is that file's absolute virtual path, none if its directory does not resolve.
-    /// What begins with `/`, be it the pattern or a leading alternative, is held against the whole path, everything else
-    /// against the path's last part (reference §5.8, the distributions' rule since CVE-2015-1419).
-    #[must_use]
-    pub fn denies(&self, arg: &[u8], resolved: Option<&[u8]>) -> bool {
-        contains(arg, &self.source) || resolved.is_some_and(|path| self.fits_path(path))
-    }
-
     /// Whether any part of the pattern begins with `/`, so that a bare name does not decide.
     pub fn is_absolute(&self) -> bool {
         self.absolute
     }
 
-    fn fits_path(&self, path: &[u8]) -> bool {
-        // The root has no last part; it stands for itself, so that an empty alternative does not deny it.
-        let last = path
-            .rsplit(|byte| *byte == b'/')
-            .next()
-            .filter(|last| !last.is_empty())
-            .unwrap_or(path);
-        self.fits(path, Begin::AtSlash) || self.fits(last, Begin::NotAtSlash)
-    }
-
-    fn fits(&self, text: &[u8], begin: Begin) -> bool {
+    pub(super) fn fits(&self, text: &[u8], begin: Begin) -> bool {
         if self.plains.is_empty() {
             return self.run(text, begin);
         }
@@ -379,11 +360,6 @@ fn plain(states: &[State], text: &[u8]) -> bool {
             Some(_) | None => return false,
         }
     }
-}
-
-/// Whether `part` occurs in `text`; nothing occurs nowhere.
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(out, b"211-Features:\r\n SIZE\r\n211 End\r\n");
     }
 
+    /// attacks B-067.
     #[test]
     fn a_hostile_directory_in_pwd() {
         // Seen from the original for a directory `e FF g LF h CR i " q`: "257 "/e\xff\xffg\0h\ri""q" ...", the CR bare.
@@ -100,6 +101,7 @@ mod tests {
     }
 
     proptest! {
+        /// attacks B-067.
         #[test]
         fn one_line_stays_one_line(text: Vec<u8>) {
             let mut out = Vec::new();

@@ -371,6 +371,7 @@ mod tests {
         }
     }
 
+    /// attacks B-028.
     #[test]
     fn extremes_stay_one_line() {
         let odd = Entry {

@@ -41,6 +41,7 @@ mod tests {
     use nix::unistd::Uid;
     use std::os::unix::fs::MetadataExt;
 
+    /// attacks B-006.
     #[test]
     fn only_the_sessions_own_regular_file() {
         let (ftp, heir) = (Uid::from_raw(102), Uid::from_raw(1002));

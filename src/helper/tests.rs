@@ -201,7 +201,7 @@ fn surplus_and_missing_bytes_and_descriptors() {
     }
 }
 
-/// Only a regular file of the session's is given away, and nothing that was sent stays open (attacks B-144).
+/// Only a regular file of the session's is given away, and nothing that was sent stays open (attacks B-006, B-144).
 #[test]
 fn every_kind_of_descriptor() {
     let config = Config::default();
@@ -247,6 +247,7 @@ fn every_kind_of_descriptor() {
     std::fs::remove_file(&path).unwrap();
 }
 
+/// attacks B-033, B-039.
 #[test]
 fn ports_and_addresses_that_are_not_for_a_worker() {
     let config = Config::default();

@@ -54,6 +54,8 @@ impl Inherited {
     fn service(self) -> Option<Service> {
         let mut listeners = Vec::new();
         for found in self.all {
+            // What is no socket fails at the next step.
+            let _ = socket::urgent_in_line(found.as_fd());
             if listens(&found) {
                 // It may have been passed blocking; a connection that goes away must not hold the server.
                 if found.set_nonblocking(true).is_ok() {

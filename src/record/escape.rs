@@ -66,6 +66,7 @@ mod tests {
     }
 
     proptest! {
+        /// attacks B-077.
         #[test]
         fn only_printable_bytes_come_out(text: Vec<u8>) {
             let mut out = Vec::new();

@@ -187,6 +187,7 @@ mod tests {
         )));
     }
 
+    /// attacks B-079.
     #[test]
     fn syslog_has_no_head() {
         let mut out = Vec::new();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     proptest! {
-        /// Attacks B-149.
+        /// Attacks B-077, B-149.
         #[test]
         fn one_event_one_line(bytes: Vec<u8>, user: Vec<u8>, count: u64, micros: u64) {
             let stamp = Stamp { user: Some(&user), ..stamp(None) };

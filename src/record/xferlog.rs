@@ -104,6 +104,7 @@ mod tests {
         }
     }
 
+    /// attacks B-078.
     #[test]
     fn as_the_original() {
         assert_eq!(
@@ -133,6 +134,7 @@ mod tests {
     }
 
     proptest! {
+        /// attacks B-078.
         #[test]
         fn always_eighteen_fields(path in proptest::collection::vec(any::<u8>(), 1..50), user: Vec<u8>, real: bool) {
             let access = if real { Access::Real } else { Access::Anonymous };

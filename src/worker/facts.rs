@@ -387,10 +387,10 @@ impl Lister {
         let through = |access| self.tree.may(&root, &whole, access);
         let may: &dyn Fn(Access) -> bool = if leads { &through } else { may };
         let real = resolved.as_deref().unwrap_or(&whole);
-        let fits = |pattern: &Pattern| pattern.denies(name, Some(real));
-        if self.deny.as_ref().is_some_and(fits) {
+        if (self.deny.as_ref()).is_some_and(|pattern| pattern.denies(name, Some(real))) {
             return;
         }
+        let fits = |pattern: &Pattern| pattern.allows(Some(real));
         let mut rights = self.rights;
         if self.uploads.as_ref().is_some_and(|only| !fits(only)) {
             (rights.append, rights.replace) = (false, false);

@@ -276,7 +276,7 @@ impl<'a> Drain<'a> {
 mod tests {
     use super::{Errno, of_a_socket};
 
-    /// What disks and servers of files answer is no failure of the network.
+    /// What disks and servers of files answer is no failure of the network (attacks B-068).
     #[test]
     fn errors_of_files_and_of_sockets() {
         for error in [Errno::EIO, Errno::ESTALE, Errno::EACCES, Errno::ENODATA] {

@@ -423,17 +423,13 @@ impl Session {
         let Some(pattern) = &self.deny else {
             return false;
         };
-        let denied = self.matches(pattern, arg);
+        let path = self.tree.canonical(&self.cwd, arg);
+        let denied = pattern.denies(arg, path.as_deref());
         if denied {
             self.forbidden(arg, "deny_file");
             self.reply(550, b"Permission denied.");
         }
         denied
-    }
-
-    /// Whether a name pattern of the options matches the argument.
-    pub fn matches(&self, pattern: &Pattern, arg: &[u8]) -> bool {
-        pattern.denies(arg, self.tree.canonical(&self.cwd, arg).as_deref())
     }
 }
 

@@ -407,7 +407,8 @@ impl Session {
     /// Whether `upload_file` or `download_file` lets the name pass; says 550 if not.
     pub fn wanted(&mut self, option: &str, value: Option<std::ffi::OsString>, path: &[u8]) -> bool {
         let Some(text) = value else { return true };
-        let fits = self.matches(&Pattern::new(text.as_bytes()), path);
+        let leads = self.tree.canonical(&self.cwd, path);
+        let fits = Pattern::new(text.as_bytes()).allows(leads.as_deref());
         if !fits {
             self.forbidden(path, option);
             self.reply(550, b"Permission denied.");

@@ -174,7 +174,7 @@ fn two_thousand_sessions_and_a_flood() {
 }
 
 /// B-102: whatever is said, a login must be done within three times `idle_session_timeout`: wrong passwords and new names win no time,
-/// nor does the handshake of TLS, nor what is said under it.
+/// nor does the handshake of TLS, nor what is said under it (attacks B-055).
 #[test]
 fn no_login_takes_for_ever() {
     let host = Host::new();
@@ -283,4 +283,47 @@ fn two_hundred_reloads() {
     let now = memory(server.pid());
     assert!(now - before.0 < 1024, "{} kB became {now}", before.0);
     assert_eq!(descriptors(server.pid()), before.1);
+}
+
+/// Where the time of day is asked for: what is shown, logged or compared with times of files and accounts.
+const TIME_OF_DAY: [&str; 10] = [
+    "sys/clock.rs",
+    "sys/seccomp/lists.rs",
+    "worker/list.rs",
+    "worker/change.rs",
+    "master/mod.rs",
+    "keyholder/load.rs",
+    "helper/journal.rs",
+    "helper/auth/shadow.rs",
+    "helper/auth/session.rs",
+    "helper/auth/stamps.rs",
+];
+
+/// Nothing is waited for by the time of day, which somebody may set: every other source knows the monotonic clock alone, and those that know
+/// it have no deadline by it (attacks B-055). The clock of this machine is nobody's to set for a test.
+#[test]
+fn no_wait_goes_by_the_time_of_day() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut open = vec![root.clone()];
+    let mut looked = 0;
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+            // Its times are those of files that were changed while it was forked.
+            if TIME_OF_DAY.contains(&name) || name == "helper/auth/nursery.rs" {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for word in ["SystemTime", "CLOCK_REALTIME", "clock::now", "gettimeofday"] {
+                assert!(!text.contains(word), "{name}: {word}");
+            }
+            looked += 1;
+        }
+    }
+    assert!(looked > 150, "{looked}");
 }

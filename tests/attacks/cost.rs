@@ -145,7 +145,7 @@ fn a_long_session() {
     back_to_base(&server);
 }
 
-/// B-102: who sends a byte now and then is hung up on as one who sends nothing, and who never logs in as well.
+/// B-102: who sends a byte now and then is hung up on as one who sends nothing, and who never logs in as well (attacks B-070).
 #[test]
 fn slow_clients() {
     let host = Host::new();
@@ -341,6 +341,7 @@ fn nobody_waits_for_who_has_gone() {
 }
 
 /// A line without an end ends the session in the middle of a transfer too, and the transfer with it: its client is not waited for.
+/// See attacks B-070.
 #[test]
 fn a_line_without_an_end_during_a_transfer() {
     let host = Host::new();

@@ -48,7 +48,7 @@ fn files_of_the_kernel() {
     back_to_base(&server);
 }
 
-/// B-018, B-022, B-026: a directory without an end is read until the client says ABOR or leaves, and hears NOOP meanwhile.
+/// B-018, B-022, B-026: a directory without an end is read until the client says ABOR or leaves, and hears NOOP meanwhile (attacks B-025).
 #[test]
 fn a_directory_that_never_ends() {
     let host = Host::new();
@@ -71,6 +71,7 @@ fn a_directory_that_never_ends() {
 }
 
 /// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
+/// See attacks B-018.
 #[test]
 fn a_home_that_does_not_answer() {
     let host = Host::new();
@@ -198,7 +199,7 @@ fn there(pid: i32) -> bool {
 }
 
 /// A file system that makes files and does not let them be opened: STOU took what it had made itself for somebody else's, and made the
-/// next, ten thousand in all.
+/// next, ten thousand in all (attacks B-056).
 #[test]
 fn a_file_that_is_never_opened() {
     let host = Host::new();
@@ -259,7 +260,7 @@ impl Drop for Thin {
 }
 
 /// What the kernel has taken and could not bring to disk is known by the end of a long upload, and is no success, whether the disk is to
-/// hold all of it by then or not: without the mend close(2) was the last to be asked, and it does not say.
+/// hold all of it by then or not: without the mend close(2) was the last to be asked, and it does not say (attacks B-068).
 #[test]
 fn a_disk_that_loses_what_it_has_taken() {
     let host = Host::new();

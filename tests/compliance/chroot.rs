@@ -24,6 +24,7 @@ fn lands(user: &str, directory: &str) -> Client {
     c
 }
 
+/// attacks B-014.
 #[test]
 fn a_writable_root_is_refused() {
     let host = Host::new();
@@ -31,6 +32,7 @@ fn a_writable_root_is_refused() {
     refused("alice", WRITABLE);
 }
 
+/// attacks B-001.
 #[test]
 fn allow_writeable_chroot() {
     let host = Host::new();
@@ -59,6 +61,7 @@ fn a_home_that_is_not_writable_is_accepted() {
     lands("alice", "/").says("MKD x", "550 Create directory operation failed.");
 }
 
+/// attacks B-002.
 #[test]
 fn links_do_not_leave_the_jail() {
     let host = Host::new();
@@ -151,6 +154,7 @@ fn local_root_names_the_user() {
     refused("bob", "500 OOPS: cannot change directory:/srv/web/bob");
 }
 
+/// attacks B-003.
 #[test]
 fn a_missing_home_refuses() {
     let host = Host::new();
@@ -161,6 +165,7 @@ fn a_missing_home_refuses() {
     );
 }
 
+/// attacks B-003.
 #[test]
 fn passwd_chroot_splits_the_home() {
     let host = Host::new();
@@ -202,6 +207,7 @@ fn anon_root() {
     assert_eq!(lands("anonymous", "/").names("NLST"), ["file", "priv"]);
 }
 
+/// attacks B-014.
 #[test]
 fn a_writable_anonymous_root_is_refused() {
     let host = Host::new();

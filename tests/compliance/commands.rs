@@ -262,6 +262,7 @@ fn unknown_commands() {
     }
 }
 
+/// attacks B-072, B-074.
 #[test]
 fn telnet_bytes_and_nul() {
     let host = Host::new();
@@ -276,6 +277,25 @@ fn telnet_bytes_and_nul() {
     assert!(host.exists("/home/alice/n\nl"));
 }
 
+/// Urgent bytes stay where they were sent, before a login too: without the mend they were lost there (attacks B-053).
+#[test]
+fn commands_of_urgent_bytes() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::connect();
+    for (command, expected) in [
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "230 Login successful."),
+        ("NOOP", "200 NOOP ok."),
+    ] {
+        for byte in command.bytes().chain(*b"\r\n") {
+            c.urgent(&[byte]);
+        }
+        c.next(expected);
+    }
+}
+
+/// attacks B-074.
 #[test]
 fn byte_255_is_doubled_in_replies_only() {
     let host = Host::new();
@@ -290,6 +310,7 @@ fn byte_255_is_doubled_in_replies_only() {
     assert!(names.ends_with(b"\xff\r\n"), "{names:?}");
 }
 
+/// attacks B-067.
 #[test]
 fn quotes_are_doubled() {
     session(&[
@@ -299,6 +320,7 @@ fn quotes_are_doubled() {
     ]);
 }
 
+/// attacks B-072.
 #[test]
 fn line_ends() {
     let host = Host::new();
@@ -341,6 +363,7 @@ fn many_commands_at_once() {
     }
 }
 
+/// attacks B-070.
 #[test]
 fn the_longest_line() {
     let host = Host::new();
@@ -354,6 +377,7 @@ fn the_longest_line() {
     c.closed();
 }
 
+/// attacks B-070.
 #[test]
 fn the_longest_line_before_login() {
     let host = Host::new();

@@ -39,6 +39,7 @@ fn a_passive_transfer_over_pasv() {
     c.next("226 Transfer complete.");
 }
 
+/// attacks B-030.
 #[test]
 fn port_commands() {
     let host = Host::new();
@@ -60,6 +61,7 @@ fn port_commands() {
     ]);
 }
 
+/// attacks B-031.
 #[test]
 fn eprt_commands() {
     let host = Host::new();
@@ -80,6 +82,7 @@ fn eprt_commands() {
     ]);
 }
 
+/// attacks B-037.
 #[test]
 fn epsv_all() {
     let host = Host::new();
@@ -174,6 +177,7 @@ fn nobody_listens() {
     ]);
 }
 
+/// attacks B-047.
 #[test]
 fn pasv_discards_port_and_port_discards_pasv() {
     let host = Host::new();
@@ -190,6 +194,7 @@ fn pasv_discards_port_and_port_discards_pasv() {
     );
 }
 
+/// attacks B-042.
 #[test]
 fn a_stranger_may_not_take_the_data_connection() {
     let host = Host::new();
@@ -273,6 +278,7 @@ fn one_passive_port_serves_many_transfers() {
     }
 }
 
+/// attacks B-048.
 #[test]
 fn an_exhausted_range() {
     let host = Host::new();
@@ -315,6 +321,7 @@ fn accept_timeout() {
     ]);
 }
 
+/// attacks B-031.
 #[test]
 fn ipv6_sessions() {
     let host = Host::new();
@@ -349,7 +356,7 @@ fn active_ipv6_comes_from_port_20() {
     );
 }
 
-/// Such an address is nothing without the interface it belongs to (RFC 4007).
+/// Such an address is nothing without the interface it belongs to (RFC 4007) (attacks B-031).
 #[test]
 fn link_local_addresses() {
     let host = Host::new();
@@ -382,6 +389,7 @@ fn link_local_addresses() {
     c.next("226 Transfer complete.");
 }
 
+/// attacks B-034.
 #[test]
 fn ipv4_on_a_dual_stack_listener() {
     let host = Host::new();

@@ -144,6 +144,7 @@ fn making_directories() {
     ]);
 }
 
+/// attacks B-069.
 #[test]
 fn removing_directories() {
     let gone = "250 Remove directory operation successful.";
@@ -161,6 +162,7 @@ fn removing_directories() {
     ]);
 }
 
+/// attacks B-069.
 #[test]
 fn deleting() {
     let host = session(&[
@@ -175,6 +177,7 @@ fn deleting() {
     assert!(host.exists("/home/alice/f") && !host.exists("/home/alice/lnk"));
 }
 
+/// attacks B-011.
 #[test]
 fn renaming() {
     let host = session(&[
@@ -211,6 +214,7 @@ fn rename_from_a_second_time_replaces() {
     assert!(host.exists("/home/alice/f") && !host.exists("/home/alice/asc"));
 }
 
+/// attacks B-065.
 #[test]
 fn site_commands() {
     let host = session(&[
@@ -245,6 +249,7 @@ fn site_commands() {
     );
 }
 
+/// attacks B-066.
 #[test]
 fn site_umask() {
     let host = Host::new();
@@ -434,6 +439,7 @@ fn anonymous_reads_more_if_told_so() {
     assert_eq!(Client::anonymous().fetch("RETR pub/priv"), b"no");
 }
 
+/// attacks B-009.
 #[test]
 fn deny_file_covers_every_command() {
     let host = Host::new();
@@ -564,6 +570,7 @@ fn hide_file_and_the_directory_itself() {
     }
 }
 
+/// attacks B-009.
 #[test]
 fn hide_file_hides_but_serves() {
     let host = Host::new();
@@ -608,6 +615,7 @@ fn gates_closed() {
     assert_eq!(c.cmd("STAT").code(), "211");
 }
 
+/// attacks B-066.
 #[test]
 fn umask_and_mode_of_uploads() {
     let host = Host::new();

@@ -40,11 +40,20 @@ fn inetd_with(lines: &str, arguments: &[&str]) -> (Client, Child) {
     (client, child)
 }
 
+/// A command before login whose every byte is urgent, which must stay in the stream however the connection has come here (attacks B-053).
+fn urgently(c: &mut Client) {
+    for byte in b"NOOP\r\n" {
+        c.urgent(&[*byte]);
+    }
+    c.next("530 Please login with USER and PASS.");
+}
+
 #[test]
 fn inetd_serves_one_connection() {
     let host = Host::new();
     let (client, mut child) = inetd("");
     let mut c = client.greeted();
+    urgently(&mut c);
     c.login("alice");
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
     let status = c.cmd("STAT").text();
@@ -185,6 +194,7 @@ fn systemd_passes_listening_sockets() {
     let sockets = [high(four), high(six)];
     let mut child = passed(&sockets, "");
     Client::alice().says("NOOP", "200 NOOP ok.");
+    urgently(&mut Client::connect6());
     Client::connect6().says("QUIT", "221 Goodbye.");
     drop(sockets);
     child.kill().unwrap();
@@ -231,6 +241,7 @@ fn systemd_passes_a_connection() {
     let (client, socket) = accepted();
     let mut child = passed(&[high(socket)], "");
     let mut c = client.greeted();
+    urgently(&mut c);
     c.login("alice");
     c.says("QUIT", "221 Goodbye.");
     assert_eq!(child.wait().unwrap().code(), Some(0));

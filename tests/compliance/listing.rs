@@ -240,6 +240,7 @@ fn permissions_and_kinds() {
     assert_eq!(listed, expected);
 }
 
+/// attacks B-028.
 #[test]
 fn dates_old_recent_and_to_come() {
     let host = Host::new();
@@ -267,6 +268,7 @@ fn dates_old_recent_and_to_come() {
     assert_eq!(Client::alice().names("LIST empty"), expected);
 }
 
+/// attacks B-028.
 #[test]
 fn large_sizes_and_ids_widen_the_line() {
     let host = Host::new();
@@ -424,6 +426,7 @@ fn lists_in_ascii_type_too() {
     assert_eq!(c.names("NLST"), NAMES);
 }
 
+/// attacks B-064.
 #[test]
 fn bytes_in_names_are_bytes() {
     use std::os::unix::ffi::OsStrExt;

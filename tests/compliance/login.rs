@@ -426,6 +426,7 @@ fn before_login_little_is_served() {
     }
 }
 
+/// attacks B-082.
 #[test]
 fn features_and_options_before_login() {
     let host = Host::new();
@@ -443,6 +444,7 @@ fn features_and_options_before_login() {
     ]);
 }
 
+/// attacks B-081.
 #[test]
 fn the_eleventh_bad_command_ends_the_session() {
     let host = Host::new();
@@ -626,6 +628,7 @@ fn too_many_clients() {
     );
 }
 
+/// attacks B-021.
 #[test]
 fn too_many_from_one_address() {
     let host = Host::new();

@@ -286,6 +286,7 @@ fn no_password_is_logged() {
     assert!(!text.contains("hush") && !text.contains("secret"), "{text}");
 }
 
+/// attacks B-077.
 #[test]
 fn a_name_cannot_forge_a_line() {
     let host = Host::new();
@@ -301,6 +302,7 @@ fn a_name_cannot_forge_a_line() {
     );
 }
 
+/// attacks B-077.
 #[test]
 fn a_login_name_cannot_forge_a_line() {
     if !crate::support::ours() {

@@ -42,6 +42,54 @@ fn recursion_asks_the_rules_again() {
     assert_eq!(shown("denied"), !host.ours(), "{names:?}");
 }
 
+/// Reference 10.1, 7: what a client says of a pattern that allows, as the name of a directory or in a name, lets nothing through; nor does a link.
+/// See attacks B-009.
+#[test]
+fn a_pattern_that_allows_sees_where_a_path_leads() {
+    let host = Host::new();
+    host.mkdir("/home/alice/{*.txt}", 1001);
+    host.file("/home/alice/a.txt", b"text");
+    std::os::unix::fs::symlink("f", "/home/alice/l.txt").unwrap();
+    std::os::unix::fs::symlink("a.txt", "/home/alice/l.bin").unwrap();
+    let _server = Server::start(&host, "upload_file={*.txt}\ndownload_file={*.txt}\n");
+    let mut c = Client::alice();
+    let denied = "550 Permission denied.";
+    for path in [
+        "{*.txt}/../f",
+        "{*.txt}/../d/1",
+        "l.txt",
+        "./{*.txt}/..//asc",
+    ] {
+        if host.ours() {
+            c.refused(&format!("RETR {path}"), denied);
+            c.says(&format!("HASH {path}"), denied);
+        } else if !path.starts_with('l') {
+            c.fetch(&format!("RETR {path}"));
+        }
+    }
+    for path in ["{*.txt}/../new", "{*.txt}/new", "x{*.txt}.bin", "l.txt"] {
+        for verb in ["STOR", "APPE", "STOU"] {
+            if host.ours() {
+                c.refused(&format!("{verb} {path}"), denied);
+            } else if !path.starts_with('l') {
+                assert_eq!(c.store(&format!("{verb} {path}"), b"x").code(), "226");
+            }
+        }
+    }
+    assert_eq!(c.fetch("RETR {*.txt}/../a.txt"), b"text");
+    if host.ours() {
+        assert_eq!(c.fetch("RETR l.bin"), b"text");
+        assert_eq!(c.store("STOR {*.txt}/new.txt", b"x").code(), "226");
+        let mut may = |name: &str, right: char| {
+            let facts = c.cmd(&format!("MLST {name}")).text();
+            let (_, rights) = facts.split_once("perm=").unwrap();
+            rights.split(';').next().unwrap().contains(right)
+        };
+        assert!(!may("f", 'r') && !may("f", 'w') && !may("l.txt", 'r'));
+        assert!(may("a.txt", 'r') && may("a.txt", 'w') && may("l.bin", 'r'));
+    }
+}
+
 /// Reference 10.1, 14.
 #[test]
 fn a_stranger_learns_no_file_name() {
@@ -291,7 +339,7 @@ fn settings_of_a_single_user_that_are_wrong() {
     c.ended();
 }
 
-/// Reference 10.1, 17.
+/// Reference 10.1, 17 (attacks B-033, B-041).
 #[test]
 fn port_promiscuous_with_a_low_port_and_from_port_20() {
     let host = Host::new();
@@ -314,7 +362,7 @@ fn port_promiscuous_with_a_low_port_and_from_port_20() {
     assert_eq!(c.reply().code(), "150");
 }
 
-/// Not a weakness: /dev/null is how people say "none", and ours must not take it for a device.
+/// Not a weakness: /dev/null is how people say "none", and ours must not take it for a device (attacks B-061).
 #[test]
 fn null_is_an_empty_file() {
     let host = Host::new();
@@ -358,6 +406,7 @@ fn an_upload_that_waited_for_another_replaces_it() {
     assert_eq!(host.read("/home/alice/x"), b"bbb");
 }
 
+/// attacks B-016.
 #[test]
 fn a_download_that_waited_for_an_upload_gets_all_of_it() {
     let host = Host::new();
@@ -406,6 +455,7 @@ fn an_upload_that_fails_takes_nobody_elses_file_away() {
 }
 
 /// With `lock_upload_files=NO` two may write to one file. Who comes last replaces it, and who fails takes nothing away that is not his.
+/// See attacks B-016.
 #[test]
 fn uploads_that_do_not_wait_for_each_other() {
     let host = Host::new();

@@ -120,6 +120,7 @@ fn transfers() {
     }
 }
 
+/// attacks B-040.
 #[test]
 fn active_mode() {
     let host = Host::new();
@@ -374,7 +375,7 @@ fn an_encoding_said_before_is_forgotten() {
 }
 
 /// A data connection that does not resume this session's TLS is refused, and the session goes on; the original ends it
-/// (reference §10, 21).
+/// (reference §10, 21) (attacks B-043).
 #[test]
 fn strangers() {
     for versions in [TLS12, TLS13] {
@@ -404,6 +405,7 @@ fn strangers() {
 }
 
 /// A session of another control connection, even of the same user, is a stranger's (reference §10, 3): the original takes it.
+/// See attacks B-043.
 #[test]
 fn another_sessions_tickets() {
     for versions in [TLS12, TLS13] {
@@ -517,7 +519,7 @@ fn rates_and_stalls() {
     c.next("421 Data timeout. Reconnect. Sorry.");
 }
 
-/// An upload whose end is not announced may be cut off (attacks B-098).
+/// An upload whose end is not announced may be cut off (attacks B-098, B-050).
 #[test]
 fn cut_off_uploads() {
     for (lines, expected) in [("", "426 "), ("strict_ssl_read_eof=NO\n", "226 ")] {
@@ -899,7 +901,7 @@ fn an_upload_that_is_cut_short_while_it_waits_is_no_success() {
     client.next("451 Failure writing to local file.");
 }
 
-/// ABOR is heard while bytes flow, though there are no urgent bytes in TLS (reference §10, 34): 3.0.5 hears it afterwards.
+/// ABOR is heard while bytes flow, though there are no urgent bytes in TLS (reference §10, 34): 3.0.5 hears it afterwards (attacks B-052).
 #[test]
 fn abor_during_a_transfer() {
     let host = Host::new();

@@ -84,6 +84,7 @@ fn a_large_upload() {
     assert!(host.read("/home/alice/big") == bytes);
 }
 
+/// attacks B-060, B-062.
 #[test]
 fn what_cannot_be_downloaded() {
     let host = Host::new();
@@ -175,6 +176,7 @@ fn resuming_a_download() {
     assert_eq!(c.fetch("RETR f"), b"");
 }
 
+/// attacks B-057.
 #[test]
 fn a_failed_download_consumes_the_offset() {
     let host = Host::new();
@@ -185,6 +187,7 @@ fn a_failed_download_consumes_the_offset() {
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
 }
 
+/// attacks B-057.
 #[test]
 fn other_commands_keep_the_offset() {
     let host = Host::new();
@@ -342,6 +345,7 @@ fn an_upload_through_a_link_writes_its_target() {
     assert_eq!(host.read("/home/alice/f"), b"via");
 }
 
+/// attacks B-062.
 #[test]
 fn what_cannot_be_uploaded() {
     let host = Host::new();
@@ -362,6 +366,7 @@ fn what_cannot_be_uploaded() {
     assert_eq!(host.read("/home/alice/other"), b"secret");
 }
 
+/// attacks B-057.
 #[test]
 fn an_offset_overwrites_the_middle() {
     let host = Host::new();
@@ -390,6 +395,7 @@ fn an_offset_overwrites_the_middle() {
     assert_eq!(host.read("/home/alice/new"), b"45");
 }
 
+/// attacks B-056.
 #[test]
 fn unique_names() {
     let host = Host::new();
@@ -440,6 +446,7 @@ fn failed_uploads_are_deleted_if_told_so() {
     assert!(host.exists("/home/alice/tiny/y"));
 }
 
+/// attacks B-050.
 #[test]
 fn an_upload_that_is_reset_is_no_success() {
     let host = Host::new();
@@ -512,6 +519,7 @@ fn an_upload_that_is_cut_short_is_no_success() {
     }
 }
 
+/// attacks B-050.
 #[test]
 fn a_download_that_is_reset_is_no_success() {
     let host = Host::new();
@@ -874,6 +882,7 @@ fn abor_that_comes_with_its_transfer() {
     c.next("225 No transfer to ABOR.");
 }
 
+/// attacks B-052, B-076.
 #[test]
 fn abor_as_urgent_data_stops_a_download() {
     let host = Host::new();
@@ -931,6 +940,7 @@ fn abor_as_urgent_data_stops_an_upload() {
     c.says("ABOR", "225 No transfer to ABOR.");
 }
 
+/// attacks B-054.
 #[test]
 fn the_session_is_answered_during_a_transfer() {
     let host = Host::new();
@@ -965,6 +975,7 @@ fn quit_during_a_transfer_lets_it_finish() {
     assert_eq!(host.read("/home/alice/x"), b"abc");
 }
 
+/// attacks B-017.
 #[test]
 fn a_directory_that_vanishes() {
     let host = Host::new();

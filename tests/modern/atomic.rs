@@ -232,6 +232,7 @@ fn rights_are_those_of_a_write() {
     assert_eq!(host.read(&format!("/home/alice/{long}")), b"long");
 }
 
+/// attacks B-016.
 #[test]
 fn two_sessions_and_one_name() {
     let host = Host::new();
@@ -384,7 +385,7 @@ fn off_by_default_and_synced_if_told_so() {
 }
 
 /// With `fsync_uploads` no upload is told complete whose bytes the file system will not promise to keep, atomic or in place. Files of
-/// mqueue(7) can be opened and closed, and do not know fsync(2).
+/// mqueue(7) can be opened and closed, and do not know fsync(2) (attacks B-068).
 #[test]
 fn what_cannot_be_synced_is_no_success() {
     for atomic in ["", ON] {

@@ -180,6 +180,7 @@ fn kinds(host: &Host) -> BTreeMap<&'static str, String> {
     names.into_iter().map(|name| (name, path(name))).collect()
 }
 
+/// attacks B-028.
 #[test]
 fn lists_of_every_kind() {
     let host = Host::new();

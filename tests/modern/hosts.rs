@@ -39,6 +39,7 @@ fn without_the_option_there_is_none() {
     }
 }
 
+/// attacks B-082.
 #[test]
 fn replies() {
     let host = host(&[

@@ -137,7 +137,7 @@ fn store(c: &mut Client, name: &[u8], bytes: &[u8]) {
 }
 
 /// Each byte that a name may hold, first, inside and last, through every command that takes or shows names. Byte 255 is said once, as
-/// the original takes it; only replies say it twice (RFC 854).
+/// the original takes it; only replies say it twice (RFC 854) (attacks B-015, B-064).
 #[test]
 fn every_byte_there_and_back() {
     let host = Host::new();

@@ -56,7 +56,7 @@ fn machine_lists_take_no_patterns_and_no_options() {
     ]);
 }
 
-/// A name of any bytes makes no line of its own: not in replies, not in listings.
+/// A name of any bytes makes no line of its own: not in replies, not in listings (attacks B-067).
 #[test]
 fn no_reply_and_no_listing_is_split() {
     let host = Host::new();

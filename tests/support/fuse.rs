@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What is wrong with it.
@@ -22,6 +22,8 @@ pub enum Fault {
     Mute,
     /// The same, whoever writes one too, and once the question was read from the kernel not even the end of the process ends that.
     Deaf,
+    /// It says something else about a file each time it is asked, and sends what was not asked for.
+    Lying,
 }
 
 /// The file system, until it is dropped.
@@ -43,10 +45,15 @@ pub struct Files {
 const ROOT: u64 = 1;
 const FILE: u64 = 2;
 
+/// How often one that is [`Fault::Lying`] was asked.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 /// Questions (linux/fuse.h).
 const LOOKUP: u32 = 1;
 const FORGET: u32 = 2;
 const GETATTR: u32 = 3;
+const SETATTR: u32 = 4;
+const READLINK: u32 = 5;
 const MKNOD: u32 = 8;
 const UNLINK: u32 = 10;
 const OPEN: u32 = 14;
@@ -54,6 +61,8 @@ const READ: u32 = 15;
 const WRITE: u32 = 16;
 const STATFS: u32 = 17;
 const INIT: u32 = 26;
+/// Those that are answered by nothing more than that it was done: RMDIR, RENAME, RELEASE, FSYNC, FLUSH, RELEASEDIR.
+const DONE: [u32; 6] = [11, 12, 18, 20, 25, 29];
 const OPENDIR: u32 = 27;
 const READDIR: u32 = 28;
 const INTERRUPT: u32 = 36;
@@ -129,6 +138,11 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
             (LOOKUP | MKNOD | UNLINK, Fault::Reluctant) => change(kind, about, files),
             _ => 0,
         };
+        let error = if kind == READ && fault == Fault::Lying && unique & 4 == 0 {
+            libc::EIO
+        } else {
+            error
+        };
         let text = (error == 0).then(|| answer(kind, node, about, fault));
         let (error, text) = match text {
             None => (error, vec![]),
@@ -193,6 +207,28 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
         ]),
         GETATTR => [words(&[0; 4]), attributes(node, fault)].concat(),
         UNLINK => Vec::new(),
+        SETATTR if fault == Fault::Lying => [words(&[0; 4]), attributes(node, fault)].concat(),
+        READLINK if fault == Fault::Lying => b"../../../srv/canary/open".to_vec(),
+        // More or less than was given.
+        WRITE if fault == Fault::Lying => {
+            let given = u32::from_ne_bytes(about[16..20].try_into().unwrap());
+            words(&[given / 2 + 1, 0])
+        }
+        kind if fault == Fault::Lying && DONE.contains(&kind) => Vec::new(),
+        LOOKUP | MKNOD if fault == Fault::Lying => {
+            let another = FILE + ASKED.load(Ordering::Relaxed);
+            let head = [another, 0, 0, 0, 0];
+            head.iter()
+                .flat_map(|word| word.to_ne_bytes())
+                .chain(attributes(another, fault))
+                .collect()
+        }
+        READDIR if fault == Fault::Lying => {
+            let offset = u64::from_ne_bytes(about[8..16].try_into().unwrap());
+            (offset..3)
+                .flat_map(|at| entry(at + 1, &format!("n{:09}", at % 2)))
+                .collect()
+        }
         LOOKUP | MKNOD => [FILE, 0, 0, 0, 0]
             .iter()
             .flat_map(|word| word.to_ne_bytes())
@@ -209,6 +245,7 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
                 .collect()
         }
         READDIR => Vec::new(),
+        READ if fault == Fault::Lying => vec![b'x'; 10],
         _ => return None,
     })
 }
@@ -228,9 +265,28 @@ fn entry(next: u64, name: &str) -> Vec<u8> {
 
 /// `struct fuse_attr`.
 fn attributes(node: u64, fault: Fault) -> Vec<u8> {
-    let mode = if node == ROOT { 0o40777 } else { 0o100_666 };
+    // A node keeps its kind; a name is another node each time.
+    let lies = [
+        0o100_666, 0o40777, 0o100_666, 0o10666, 0o100_666, 0o120_777, 0o100_666, 0o140_666,
+        0o100_666, 0o20666, 0,
+    ];
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed) as usize;
+    let mode = match fault {
+        _ if node == ROOT => 0o40777,
+        Fault::Lying => lies[node as usize % lies.len()],
+        Fault::Endless
+        | Fault::Silent
+        | Fault::Restless
+        | Fault::Reluctant
+        | Fault::Mute
+        | Fault::Deaf => 0o100_666,
+    };
     let mut attributes = Vec::new();
-    let size = if fault == Fault::Reluctant { 0 } else { 100 };
+    let size = match fault {
+        Fault::Reluctant => 0,
+        Fault::Lying => [0, 100, i64::MAX as u64, 1 << 40][asked % 4],
+        Fault::Endless | Fault::Silent | Fault::Restless | Fault::Mute | Fault::Deaf => 100,
+    };
     for word in [node, size, 1, 0, 0, 0] {
         attributes.extend_from_slice(&word.to_ne_bytes());
     }

@@ -16,7 +16,7 @@ use super::loaded::{Loaded, Mistake, Origin};
 use super::options::{Config, Standing, TABLE};
 use super::text::shown;
 use super::view::{How, View};
-use network::{addresses, listening, networks, passive_mode, ports};
+use network::{addresses, listening, networks, passive_mode, ports, promiscuous};
 
 /// The longest list or text that a session reads.
 const LONGEST_LIST: u64 = 1 << 20;
@@ -69,6 +69,7 @@ pub fn remarks(view: &dyn View, loaded: &Loaded) -> Vec<Mistake> {
     certificates(&mut found);
     launching(view, &mut found);
     passive_mode(&mut found);
+    promiscuous(&mut found);
     jails::jails(view, &mut found);
     lists(view, &mut found);
     seeming::seeming(view, &mut found);

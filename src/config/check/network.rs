@@ -110,6 +110,29 @@ pub(super) fn passive_mode(found: &mut Found<'_>) {
     }
 }
 
+/// Options that open what nothing else closes (attacks B-041).
+pub(super) fn promiscuous(found: &mut Found<'_>) {
+    let config = found.config();
+    for (name, allowed, text) in [
+        (
+            "port_promiscuous",
+            config.port_promiscuous && config.port_enable,
+            "port_promiscuous=YES lets clients have this server connect to any other host, as it would itself; leave it at NO \
+             unless transfers between two servers are wanted",
+        ),
+        (
+            "pasv_promiscuous",
+            config.pasv_promiscuous && config.pasv_enable,
+            "pasv_promiscuous=YES lets anybody who finds the port take or give data in a client's place; leave it at NO unless \
+             transfers between two servers are wanted, or clients whose data comes from another address",
+        ),
+    ] {
+        if allowed {
+            found.add(&[name], text.to_owned());
+        }
+    }
+}
+
 pub(super) fn ports(found: &mut Found<'_>) {
     let (range, from) = (
         passive(found.config()),

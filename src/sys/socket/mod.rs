@@ -223,11 +223,21 @@ fn length<T: TryFrom<usize> + Default>(bytes: usize) -> T {
 pub fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpListener::bind(at)?;
     socket.set_nonblocking(true)?;
+    urgent_in_line(socket.as_fd())?;
     // Instead of the library's 128. The kernel caps it at net.core.somaxconn; the original's 32 loses bursts. A number above the C
     // library's SOMAXCONN, 128 with musl, is not taken here; the largest is.
     let backlog = Backlog::new(1024).unwrap_or(Backlog::MAXALLOWABLE);
     socket::listen(&socket, backlog)?;
     Ok(socket)
+}
+
+/// Leaves a client's urgent bytes where they were sent, before login too (attacks B-053). Connections have it from what they were accepted
+/// from, which costs them nothing.
+///
+/// # Errors
+/// Not a socket.
+pub fn urgent_in_line(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, sockopt::OobInline, &true)?)
 }
 
 /// Whether the socket takes connections.

@@ -196,6 +196,7 @@ fn pasv_addr_resolve() {
     }
 }
 
+/// attacks B-042, B-058.
 #[test]
 fn pasv_promiscuous() {
     let host = Host::new();
@@ -240,6 +241,7 @@ fn port_enable() {
     });
 }
 
+/// attacks B-041, B-058.
 #[test]
 fn port_promiscuous() {
     let host = Host::new();
@@ -311,6 +313,7 @@ fn ftp_data_port() {
     });
 }
 
+/// attacks B-055.
 #[test]
 fn accept_timeout() {
     let host = Host::new();
@@ -356,6 +359,7 @@ fn deaf() -> (TcpListener, Vec<TcpStream>) {
     (listener, queue)
 }
 
+/// attacks B-049, B-055.
 #[test]
 fn connect_timeout() {
     let host = Host::new();
@@ -376,6 +380,7 @@ fn connect_timeout() {
     });
 }
 
+/// attacks B-055.
 #[test]
 fn data_connection_timeout() {
     let host = Host::new();
@@ -400,6 +405,7 @@ fn data_connection_timeout() {
     assert_eq!(host.read("/home/alice/x"), b"late");
 }
 
+/// attacks B-055.
 #[test]
 fn idle_session_timeout() {
     let host = Host::new();

@@ -160,6 +160,7 @@ fn anon_world_readable_only() {
     });
 }
 
+/// attacks B-066.
 #[test]
 fn anon_umask() {
     let host = Host::new();
@@ -184,6 +185,7 @@ fn anon_umask() {
     }
 }
 
+/// attacks B-066.
 #[test]
 fn local_umask() {
     let host = Host::new();
@@ -205,6 +207,7 @@ fn local_umask() {
     });
 }
 
+/// attacks B-066.
 #[test]
 fn file_open_mode() {
     let host = Host::new();
@@ -303,6 +306,7 @@ fn whole(kind: libc::c_int) -> libc::flock {
     }
 }
 
+/// attacks B-016.
 #[test]
 fn lock_upload_files() {
     let host = Host::new();

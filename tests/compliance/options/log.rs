@@ -196,6 +196,7 @@ fn a_system_log_that_is_started_anew_before_login() {
     });
 }
 
+/// attacks B-079.
 #[test]
 fn syslog_enable() {
     let host = Host::new();
@@ -335,7 +336,7 @@ fn refusals_stop_nobody() {
 }
 
 /// A daemon that takes nothing, as one that was stopped, stops neither a session of ours nor master, and what it has missed is told when it
-/// takes lines again; the original waits for ever.
+/// takes lines again; the original waits for ever (attacks B-079).
 #[test]
 fn a_system_log_that_takes_nothing() {
     let host = Host::new();

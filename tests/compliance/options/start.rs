@@ -337,6 +337,7 @@ fn called(wanted: &str) {
     });
 }
 
+/// attacks B-080.
 #[test]
 fn setproctitle_enable() {
     let host = Host::new();

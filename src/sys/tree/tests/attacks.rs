@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// attacks B-001.
+/// attacks B-001, B-019.
 #[test]
 fn dots_stay_below_the_root() {
     let scene = Scene::new();
@@ -56,7 +56,7 @@ fn dots_stay_below_the_root() {
     assert_eq!(fs::read_dir(&scene.0).unwrap().count(), 3);
 }
 
-/// attacks B-002.
+/// attacks B-002, B-019.
 #[test]
 fn links_lead_within_the_root_only() {
     let scene = Scene::new();
@@ -94,7 +94,7 @@ fn links_lead_within_the_root_only() {
     }
 }
 
-/// attacks B-002: with /proc below the root.
+/// attacks B-002, B-063: with /proc below the root.
 #[test]
 fn magic_links_are_refused() {
     let kernel = Tree::open("/").unwrap();
@@ -125,7 +125,7 @@ fn magic_links_are_refused() {
     }
 }
 
-/// attacks B-004.
+/// attacks B-004, B-019.
 #[test]
 fn a_link_in_each_component_leads_nowhere() {
     for at in 0..5 {
@@ -161,7 +161,7 @@ fn a_link_in_each_component_leads_nowhere() {
     }
 }
 
-/// attacks B-004: a directory and a link to the outside take turns under one name.
+/// attacks B-004, B-019: a directory and a link to the outside take turns under one name.
 #[test]
 fn a_storm_of_renames_leads_nowhere() {
     let scene = Scene::new();
@@ -213,7 +213,7 @@ fn a_storm_of_renames_leads_nowhere() {
     );
 }
 
-/// attacks B-007.
+/// attacks B-007, B-019.
 #[test]
 fn a_directory_moved_out_is_gone() {
     let scene = Scene::new();

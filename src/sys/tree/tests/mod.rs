@@ -427,6 +427,7 @@ fn lists_a_directory() {
     }
 }
 
+/// attacks B-060.
 #[test]
 fn reads_small_files_only() {
     let scene = Scene::new();
@@ -445,6 +446,7 @@ fn reads_small_files_only() {
     }
 }
 
+/// attacks B-012.
 #[test]
 fn long_names_and_paths() {
     let scene = Scene::new();

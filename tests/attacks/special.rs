@@ -1,0 +1,211 @@
+//! What is no ordinary file, and file systems that answer with errors (attacks B.4).
+
+use crate::fault::Fault;
+use crate::oracle::{all_is_well, whole};
+use crate::sessions::children;
+use crate::support::host::ALICE;
+use crate::support::{Client, Host, Server, wait};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+/// A FIFO, with somebody at its other end and without, a socket, a directory: refused at once by everything that would open it, and as they
+/// were afterwards (attacks B-060, B-062).
+#[test]
+fn fifos_sockets_and_directories() {
+    let host = Host::new();
+    for name in ["fifo", "held"] {
+        let path = format!("/home/alice/{name}");
+        nix::unistd::mkfifo(path.as_str(), Mode::from_bits_truncate(0o666)).unwrap();
+        host.own(&path, ALICE);
+    }
+    // Both ends: nobody would wait who opens it.
+    let _held = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/home/alice/held")
+        .unwrap();
+    let _socket = UnixListener::bind("/home/alice/socket").unwrap();
+    host.own("/home/alice/socket", ALICE);
+    for (link, to) in [
+        ("l1", "fifo"),
+        ("l2", "held"),
+        ("l3", "socket"),
+        ("l4", "d"),
+    ] {
+        symlink(to, format!("/home/alice/{link}")).unwrap();
+    }
+    for lines in [
+        "",
+        "atomic_uploads=YES\n",
+        "lock_upload_files=NO\ndelete_failed_uploads=YES\n",
+    ] {
+        let server = Server::start(&host, lines);
+        let mut c = Client::alice();
+        let begin = Instant::now();
+        for path in ["fifo", "held", "socket", "d", "l1", "l2", "l3", "l4"] {
+            for verb in ["RETR", "STOR", "APPE", "SIZE", "HASH", "XCRC"] {
+                let (said, bytes) = whole(&mut c, &format!("{verb} {path}"), b"mine");
+                assert!(said.starts_with("55"), "{lines}{verb} {path}: {said}");
+                assert!(bytes.is_empty());
+            }
+            let (said, _) = whole(&mut c, &format!("MDTM {path}"), b"");
+            assert!(said.starts_with(['2', '5']), "{path}: {said}");
+            assert_eq!(c.cmd(&format!("MLST {path}")).code(), "250");
+        }
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        let kind = |name: &str| {
+            std::fs::symlink_metadata(format!("/home/alice/{name}"))
+                .unwrap()
+                .file_type()
+        };
+        assert!(kind("fifo").is_fifo() && kind("held").is_fifo());
+        assert!(kind("socket").is_socket() && kind("l1").is_symlink());
+        drop(c);
+        all_is_well(&server);
+    }
+}
+
+/// Devices that an administrator has left in a jail are neither read nor written, however endless they are (attacks B-061).
+#[test]
+fn devices() {
+    let host = Host::new();
+    let nodes = [
+        ("zero", 1, 5),
+        ("random", 1, 8),
+        ("mem", 1, 1),
+        ("tty", 5, 0),
+        ("console", 5, 1),
+        ("full", 1, 7),
+    ];
+    for (name, major, minor) in nodes {
+        let path = format!("/home/alice/{name}");
+        let bits = Mode::from_bits_truncate(0o666);
+        if mknod(path.as_str(), SFlag::S_IFCHR, bits, makedev(major, minor)).is_err() {
+            return; // A container that may make none.
+        }
+        host.mode(&path, 0o666);
+        host.own(&path, ALICE);
+    }
+    let server = Server::start(&host, "chroot_local_user=YES\nallow_writeable_chroot=YES\n");
+    let mut c = Client::alice();
+    for (name, _, _) in nodes {
+        for verb in ["RETR", "STOR", "APPE", "SIZE", "HASH"] {
+            let (said, bytes) = whole(&mut c, &format!("{verb} {name}"), b"mine");
+            assert!(said.starts_with("55"), "{verb} {name}: {said}");
+            assert!(bytes.is_empty());
+        }
+    }
+    drop(c);
+    all_is_well(&server);
+}
+
+/// The errors that file systems have.
+const ERRORS: [&str; 8] = [
+    "EPERM",
+    "EDQUOT",
+    "EROFS",
+    "ETXTBSY",
+    "ENAMETOOLONG",
+    "ELOOP",
+    "EISDIR",
+    "EIO",
+];
+
+/// Every one of these calls of a worker's fails with every error, in the middle of these commands: none is told to be done, and alice's file is as it
+/// was, unless it is `lost`: an upload that fails on its way has emptied what it replaces.
+fn errors(lines: &str, calls: &[(&str, &[&str])], lost: &str) {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, &format!("seccomp_sandbox=NO\n{lines}"));
+    let worker = || {
+        let [helper] = children(server.pid())[..] else {
+            return None;
+        };
+        let [worker] = children(helper)[..] else {
+            return None;
+        };
+        Some(worker)
+    };
+    for (call, commands) in calls {
+        for error in ERRORS {
+            let mut c = Client::alice();
+            let worker = wait("the worker", worker);
+            c.says("TYPE I", "200 Switching to Binary mode.");
+            for command in *commands {
+                if command.starts_with("RNTO") {
+                    c.says("RNFR f", "350 Ready for RNTO.");
+                }
+                let fault = Fault::threads(worker, call, error);
+                let (said, bytes) = whole(&mut c, command, b"other");
+                drop(fault);
+                // A link on the way is that: it is walked part by part then, and entered by other calls.
+                if (error, *command) == ("ELOOP", "CWD d") {
+                    continue;
+                }
+                // Where strace does not know fchmodat2(2) the mode is changed by it, truly.
+                let mode = std::fs::metadata("/home/alice/f").unwrap().mode() & 0o777;
+                if said.starts_with("200") && mode == 0o600 {
+                    host.mode("/home/alice/f", 0o644);
+                    continue;
+                }
+                assert!(
+                    said.starts_with(['4', '5']),
+                    "{call} {error} {command}: {said}"
+                );
+                assert!(bytes.is_empty(), "{call} {error} {command}");
+            }
+            drop(c);
+            wait("the session to go", || {
+                children(server.pid()).is_empty().then_some(())
+            });
+            let kept = host.read("/home/alice/f") == b"hello world\n";
+            assert!(kept || *call == lost, "{call} {error}");
+            host.file("/home/alice/f", b"hello world\n");
+        }
+    }
+    all_is_well(&server);
+}
+
+const WRITE: &str = "write,splice,pwrite64";
+
+/// Whatever error a file system answers a change or a look with, no client is told that it was done (attacks B-068).
+#[test]
+fn errors_of_every_call() {
+    errors(
+        "",
+        &[
+            (
+                "openat2",
+                &["RETR f", "STOR f", "APPE f", "CWD d", "MKD d/x", "HASH f"],
+            ),
+            ("mkdirat", &["MKD new"]),
+            ("unlinkat", &["DELE f", "RMD empty"]),
+            ("renameat,renameat2", &["RNTO moved"]),
+            ("ftruncate", &["STOR f"]),
+            ("fchmodat,fchmod,?fchmodat2", &["SITE CHMOD 600 f"]),
+            ("utimensat", &["MFMT 20200101000000 f"]),
+            ("getdents64", &["MLSD"]),
+            (WRITE, &["STOR f", "APPE f"]),
+            ("fstat,newfstatat,statx", &["SIZE f", "MDTM f", "RNFR f"]),
+        ],
+        WRITE,
+    );
+}
+
+/// The same of uploads that are to be whole or not at all, and on the disk (attacks B-068).
+#[test]
+fn errors_of_atomic_uploads() {
+    errors(
+        "atomic_uploads=YES\nfsync_uploads=YES\n",
+        &[
+            ("openat2", &["STOR f", "STOU f"]),
+            ("renameat,renameat2", &["STOR f", "STOR new"]),
+            ("fsync,fdatasync", &["STOR f", "STOR new"]),
+            (WRITE, &["STOR f", "STOR new"]),
+            ("fstat,newfstatat,statx", &["STOR f"]),
+        ],
+        "",
+    );
+}
