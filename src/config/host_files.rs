@@ -10,9 +10,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// More names than a server is reached by.
-const MOST: usize = 1000;
-
 impl Hosts {
     /// Reads the files of `host_config_dir` over these settings.
     ///
@@ -52,8 +49,11 @@ impl Hosts {
                 )));
                 continue;
             };
-            if found.len() >= MOST {
-                mistakes.push(wrong(format!("host_config_dir has more than {MOST} files")));
+            if found.len() >= Self::MOST {
+                mistakes.push(wrong(format!(
+                    "host_config_dir has more than {} files",
+                    Self::MOST
+                )));
                 break;
             }
             match settings(view, base, &path) {

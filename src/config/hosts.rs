@@ -63,6 +63,9 @@ fn is_label(label: &str) -> bool {
 pub struct Hosts(BTreeMap<HostName, Loaded>);
 
 impl Hosts {
+    /// More names than a server is reached by.
+    pub const MOST: usize = 1000;
+
     /// The settings of a name.
     pub fn get(&self, name: &HostName) -> Option<&Loaded> {
         self.0.get(name)

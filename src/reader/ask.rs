@@ -39,6 +39,10 @@ const NEEDED: &[Capability] = &[
 /// How long a reader may take, name service and all: master serves nobody else meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many bytes a reader may say, which are kept here: one that was taken over by what it reads is not to use up the memory of its master.
+/// The settings of thousands of hosts are less.
+const MOST: usize = 16 << 20;
+
 const LIMITS: &[(Resource, u64)] = &[
     (Resource::RLIMIT_FSIZE, 0),
     (Resource::RLIMIT_CORE, 0),
@@ -389,7 +393,7 @@ fn opened(path: &[u8], how: How) -> ToReader {
     }
 }
 
-/// Nothing if it says what it may not, or ends, or does not speak.
+/// Nothing if it says what it may not, or too much, or ends, or does not speak.
 fn hear(
     channel: &mut Ours,
     speaks: impl Fn(BorrowedFd<'_>) -> bool,
@@ -397,7 +401,7 @@ fn hear(
     found: &mut Found,
 ) -> Option<()> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    while speaks(channel.as_fd()) {
+    while channel.heard() <= MOST && speaks(channel.as_fd()) {
         match channel.receive().ok()?? {
             FromReader::Open { path, how } if may == May::Open => {
                 channel.send(&opened(&path, how)).ok()?;
@@ -409,6 +413,7 @@ fn hear(
                 return None;
             }
             FromReader::Host(name) => {
+                (found.hosts.len() < Hosts::MOST).then_some(())?;
                 let loaded = found.loaded.clone();
                 found.hosts.push((HostName::parse(&name)?, loaded));
             }
@@ -450,10 +455,10 @@ fn hear(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Found, May, Ours, hear};
+    use super::{Found, MOST, May, Ours, hear};
     use crate::config::options::{TABLE, position};
     use crate::config::value::Value;
-    use crate::config::{How, Loaded, Origin};
+    use crate::config::{Hosts, How, Loaded, Origin};
     use crate::sys::kernel;
     use crate::sys::seccomp::List;
     use crate::wire::{FromReader, ToReader};
@@ -536,6 +541,43 @@ mod tests {
         // There are no more lists than that.
         let none = u16::try_from(kernel::LISTS).unwrap();
         assert!(!heard(May::Compile, &[program(none), done()]).0);
+    }
+
+    #[test]
+    fn who_says_too_much_is_not_heard_out() {
+        let remark = || FromReader::Remark(vec![b'x'; 10_000]);
+        let (mut ours, mut theirs) = Ours::pair().unwrap();
+        let speaker = std::thread::spawn(move || {
+            let mut said = 0_usize;
+            while said <= 2 * MOST && theirs.send(&remark()).is_ok() {
+                said += 10_000;
+            }
+            said
+        });
+        let mut found = Found::nothing(&Loaded::default());
+        assert!(hear(&mut ours, |_| true, May::Nothing, &mut found).is_none());
+        drop(ours);
+        let kept: usize = found.remarks.iter().map(String::len).sum();
+        assert!((MOST - 20_000..=MOST + 10_000).contains(&kept), "{kept}");
+        assert!(speaker.join().unwrap() <= 2 * MOST);
+    }
+
+    #[test]
+    fn there_are_only_so_many_hosts() {
+        for count in [Hosts::MOST, Hosts::MOST + 1] {
+            let (mut ours, mut theirs) = Ours::pair().unwrap();
+            let speaker = std::thread::spawn(move || {
+                let names = (0..count).map(|n| FromReader::Host(format!("h{n}").into_bytes()));
+                let mut all = names.chain([FromReader::Done(true)]);
+                all.all(|said| theirs.send(&said).is_ok())
+            });
+            let mut found = Found::nothing(&Loaded::default());
+            let heard = hear(&mut ours, |_| true, May::Nothing, &mut found);
+            drop(ours);
+            let _ = speaker.join();
+            assert_eq!(heard.is_some(), count == Hosts::MOST);
+            assert_eq!(found.hosts.len(), Hosts::MOST);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl From<Malformed> for io::Error {
 pub struct Channel<Out, In> {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    heard: usize,
     says: PhantomData<fn(Out) -> In>,
 }
 
@@ -31,6 +32,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         Self {
             socket,
             buffer: Vec::new(),
+            heard: 0,
             says: PhantomData,
         }
     }
@@ -81,6 +83,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         if self.buffer.len() > In::MAX {
             return Err(Malformed.into());
         }
+        self.heard = self.heard.saturating_add(self.buffer.len());
         let mut decoder = Decoder::new(&self.buffer, descriptor);
         let message = In::decode(&mut decoder)?;
         let finished = decoder.finished();
@@ -91,6 +94,11 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         }
         let message = finished.then_some(message).ok_or(Malformed)?;
         Ok(Some(message))
+    }
+
+    /// How many bytes the peer has said.
+    pub fn heard(&self) -> usize {
+        self.heard
     }
 
     /// Whether the peer has taken all that it was sent. One that asks for more before is none of ours, and would be waited for at some time.

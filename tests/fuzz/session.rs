@@ -344,7 +344,6 @@ fn after<'scope>(
     peer: u8,
 ) {
     let unavailable = peer & 0x80 != 0;
-    let _ = channel.send(&AfterLoginReply::Ready);
     while let Some(message) = channel.receive().expect("a message of worker's") {
         let reply = match message {
             AfterLogin::Arrived => continue,
