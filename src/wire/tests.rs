@@ -6,8 +6,8 @@
 mod message;
 
 use super::{
-    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, Decoder, Encoder,
-    FromReader, Report, ToAuth, ToNursery, ToReader,
+    AfterLogin, AfterLoginReply, AuthReply, BeforeLogin, BeforeLoginReply, Channel, Decoder,
+    Encoder, FromReader, Report, ToAuth, ToNursery, ToReader,
 };
 use message::reads;
 use proptest::prelude::*;
@@ -85,4 +85,16 @@ fn texts_have_their_bounds() {
         let taken = Decoder::new(out.bytes(), None).text(4);
         assert_eq!(taken.is_ok(), fits, "{length}");
     }
+}
+
+/// A worker that cannot begin says why and goes, without having heard that it may.
+#[test]
+fn what_was_said_last_is_heard() {
+    let (mut ours, mut theirs) = Channel::<AfterLoginReply, AfterLogin>::pair().unwrap();
+    ours.send(&AfterLoginReply::Ready).unwrap();
+    theirs.send(&AfterLogin::ListenPassive).unwrap();
+    drop(theirs);
+    let heard = ours.receive().unwrap();
+    assert!(matches!(heard, Some(AfterLogin::ListenPassive)));
+    assert!(ours.receive().unwrap().is_none());
 }

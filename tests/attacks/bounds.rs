@@ -296,7 +296,7 @@ const TIME_OF_DAY: [&str; 10] = [
     "helper/journal.rs",
     "helper/auth/shadow.rs",
     "helper/auth/session.rs",
-    "helper/auth/stamps.rs",
+    "sys/stamps.rs",
 ];
 
 /// Nothing is waited for by the time of day, which somebody may set: every other source knows the monotonic clock alone, and those that know

@@ -167,8 +167,8 @@ pub fn receive_message(
             unsafe { libc::recvmsg(on.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
         match Errno::result(count) {
             Ok(count) => break usize::try_from(count).unwrap_or(0),
-            Err(Errno::EINTR) => {}
-            Err(Errno::ECONNRESET) => return Ok(None),
+            // One that has gone without hearing all is told of once; what it has said before lies behind that.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(error) => return Err(error.into()),
         }
     };
