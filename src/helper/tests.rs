@@ -84,7 +84,8 @@ fn play<R: Send>(shots: &[Shot<'_>], serve: impl FnOnce(OwnedFd) -> R + Send) ->
     })
 }
 
-fn against_helper(config: &Config, heir: Option<Uid>, shots: &[Shot<'_>]) -> Played<End> {
+/// Helper after login, over this end.
+fn serve(config: &Config, heir: Option<Uid>, theirs: OwnedFd) -> End {
     let peer: SocketAddr = PEER.parse().unwrap();
     let facts = Facts {
         config,
@@ -93,10 +94,12 @@ fn against_helper(config: &Config, heir: Option<Uid>, shots: &[Shot<'_>]) -> Pla
         session: nix::unistd::geteuid(),
         heir,
     };
-    let played = play(shots, |theirs| {
-        let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
-        after::serve(&facts, channel, None, &mut Journal::silent(peer))
-    });
+    let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
+    after::serve(&facts, channel, None, &mut Journal::silent(peer))
+}
+
+fn against_helper(config: &Config, heir: Option<Uid>, shots: &[Shot<'_>]) -> Played<End> {
+    let played = play(shots, |theirs| serve(config, heir, theirs));
     for reply in &played.replies {
         assert!(matches!(reply.first(), Some(1..=4)), "{reply:?}");
     }

@@ -208,66 +208,35 @@ impl ResolvesServerCert for Resolver {
 }
 
 #[cfg(test)]
+#[path = "../../tests/support/trust.rs"]
+mod trust;
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
+    use super::trust::Anything;
     use super::{Asker, Identity, Resolver};
     use crate::config::{Config, Hosts};
     use crate::sys::socket;
-    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::crypto::WebPkiSupportedAlgorithms;
+    use rustls::pki_types::{ServerName, SignatureVerificationAlgorithm};
     use rustls::server::{Acceptor, ResolvesServerCert};
     use rustls::version::{TLS12, TLS13};
-    use rustls::{
-        ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
-        SupportedCipherSuite,
-    };
+    use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedCipherSuite};
     use std::sync::Arc;
 
-    const RSA: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256];
-    const ELLIPTIC: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP256_SHA256];
-    const BOTH: &[SignatureScheme] = &[
-        SignatureScheme::RSA_PSS_SHA256,
-        SignatureScheme::ECDSA_NISTP256_SHA256,
+    /// Kinds of signatures; none is ever checked here.
+    type Kinds = &'static [(
+        SignatureScheme,
+        &'static [&'static dyn SignatureVerificationAlgorithm],
+    )];
+
+    const RSA: Kinds = &[(SignatureScheme::RSA_PSS_SHA256, &[])];
+    const ELLIPTIC: Kinds = &[(SignatureScheme::ECDSA_NISTP256_SHA256, &[])];
+    const BOTH: Kinds = &[
+        (SignatureScheme::RSA_PSS_SHA256, &[]),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[]),
     ];
-
-    /// A client that checks signatures of these kinds.
-    #[derive(Debug)]
-    struct Kinds(&'static [SignatureScheme]);
-
-    impl ServerCertVerifier for Kinds {
-        fn verify_server_cert(
-            &self,
-            _: &CertificateDer<'_>,
-            _: &[CertificateDer<'_>],
-            _: &ServerName<'_>,
-            _: &[u8],
-            _: UnixTime,
-        ) -> Result<ServerCertVerified, Error> {
-            Err(Error::DecryptError)
-        }
-
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            Err(Error::DecryptError)
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            Err(Error::DecryptError)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.0.to_vec()
-        }
-    }
 
     /// Suites whose name has one of these words; those of TLS 1.3 have none for a kind of key.
     fn suites(words: &[&str]) -> Vec<SupportedCipherSuite> {
@@ -281,13 +250,13 @@ mod tests {
     }
 
     /// What a client that knows these suites and kinds of signatures is shown by a server with these.
-    fn shown(known: &[&str], kinds: &'static [SignatureScheme], served: &[&str]) -> Vec<u8> {
+    fn shown(known: &[&str], kinds: Kinds, served: &[&str]) -> Vec<u8> {
         let (ours, _keyholder) = socket::message_pair().unwrap();
         let asker = Arc::new(Asker::new(ours));
-        let identity = |name: &str, schemes: &[SignatureScheme]| Identity {
+        let identity = |name: &str, kinds: Kinds| Identity {
             certificate: name.into(),
             key: name.into(),
-            schemes: schemes.iter().map(|scheme| u16::from(*scheme)).collect(),
+            schemes: kinds.iter().map(|(scheme, _)| u16::from(*scheme)).collect(),
             chain: vec![name.into()],
         };
         let identities = [identity("rsa", RSA), identity("elliptic", ELLIPTIC)];
@@ -306,11 +275,15 @@ mod tests {
         } else {
             &both[..1]
         };
+        let believer = Anything(WebPkiSupportedAlgorithms {
+            all: &[],
+            mapping: kinds,
+        });
         let client = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Kinds(kinds)))
+            .with_custom_certificate_verifier(Arc::new(believer))
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
         let mut client = ClientConnection::new(Arc::new(client), name).unwrap();

@@ -1,6 +1,6 @@
 //! The server as somebody else's client: PORT and EPRT in every spelling, looked at on the wire (attacks B-030 to B-041, B-045).
 
-use crate::oracle::{Canary, all_is_well, settled, whole};
+use crate::oracle::{Canary, all_is_well, either_way, settled, whole};
 use crate::support::tls::{self, BOTH, Ftps, offer};
 use crate::support::{Client, Host, Server};
 use std::collections::BTreeSet;
@@ -239,13 +239,7 @@ fn special_addresses_and_ports() {
 #[test]
 fn nothing_stays_of_what_was_refused() {
     let host = networked();
-    tls::certificate(&host);
-    let lines = format!(
-        "{}force_local_logins_ssl=NO\nforce_local_data_ssl=NO\n",
-        tls::ON
-    );
-    let _server = Server::start(&host, &lines);
-    let idle = Server::processes();
+    let (_server, idle) = either_way(&host, "");
     let mut c = Client::alice();
     let digits = "1".repeat(4000);
     let bad: [&[u8]; 22] = [

@@ -1,15 +1,16 @@
-//! Transfers that are cut at any byte and sessions that end in any order (attacks B-050 to B-054, B-056).
+//! Transfers that are cut at any byte and sessions that end in any order (attacks B-050 to B-054, B-056, B-098, B-099).
 
-use crate::oracle::{Stretch, Talk, all_is_well, settled};
+use crate::oracle::{Stretch, Talk, all_is_well, either_way, settled};
 use crate::sessions::children;
 use crate::support::client::ends_with_a_reset;
 use crate::support::host::ALICE;
-use crate::support::tls::{self, BOTH, Ftps, TLS12, TLS13, farewell, offer};
+use crate::support::log::VSFTPD;
+use crate::support::tls::{self, BOTH, Ftps, ON, TLS12, TLS13, farewell, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown};
 use std::os::fd::AsRawFd;
 
 /// Which end of which connection.
@@ -256,13 +257,7 @@ fn listings_and_aborts_back_to_back() {
 fn urgent_bytes_everywhere() {
     let host = Host::new();
     host.file("/home/alice/big", &text());
-    tls::certificate(&host);
-    let lines = format!(
-        "{}force_local_logins_ssl=NO\nforce_local_data_ssl=NO\n",
-        tls::ON
-    );
-    let _server = Server::start(&host, &lines);
-    let idle = Server::processes();
+    let (_server, idle) = either_way(&host, "");
     let mut c = Client::connect();
     let many = |c: &mut Client, count: usize, command: &str, code: &str| {
         for _ in 0..count {
@@ -315,19 +310,12 @@ fn stat_during_every_transfer() {
         .unwrap()
         .set_len(50_000_000)
         .unwrap();
-    tls::certificate(&host);
-    let lines = format!(
-        "{}force_local_logins_ssl=NO\nforce_local_data_ssl=NO\n",
-        tls::ON
-    );
-    let _server = Server::start(&host, &lines);
-    let idle = Server::processes();
+    let (_server, idle) = either_way(&host, "");
     for secured in [false, true] {
-        let mut c = if secured {
-            Talk::Secure(Box::new(Ftps::alice(offer(BOTH, None))))
-        } else {
-            Talk::Clear(Client::alice())
-        };
+        let mut c = Talk::alice(
+            Ipv4Addr::LOCALHOST.into(),
+            secured.then(|| offer(BOTH, None)),
+        );
         for command in ["RETR huge", "STOR new", "APPE new"] {
             let mut stretch = c.begin(command);
             for _ in 0..20 {
@@ -420,4 +408,101 @@ fn unique_names(lines: &str) {
         children(server.pid()).is_empty().then_some(())
     });
     all_is_well(&server);
+}
+
+/// How often the log has this.
+fn logged(host: &Host, text: &str, count: usize) {
+    wait(text, || {
+        let log = String::from_utf8_lossy(&host.read(VSFTPD)).into_owned();
+        assert!(!log.contains("OK UPLOAD"), "{log}");
+        (log.matches(text).count() == count).then_some(())
+    });
+}
+
+/// By an end, a reset, or an end within a record; kept or removed as the option says. Without strictness an end is one, a reset is not.
+#[test]
+fn uploads_under_tls() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let mut failed = 0;
+    for (lines, keeps) in [("", true), ("delete_failed_uploads=YES\n", false)] {
+        let server = Server::start(&host, &format!("{ON}{lines}"));
+        for versions in [TLS12, TLS13] {
+            for size in [4, 200_000] {
+                for way in ["end", "reset", "half a record"] {
+                    let mut c = Ftps::alice(offer(versions, None));
+                    c.says("TYPE I", "200 Switching to Binary mode.");
+                    let _ = std::fs::remove_file("/home/alice/part");
+                    let mut data = c.begin("STOR part");
+                    data.write_all(&vec![b'x'; size]).unwrap();
+                    data.flush().unwrap();
+                    let mut socket = &data.sock;
+                    match way {
+                        "end" => socket.shutdown(Shutdown::Write).unwrap(),
+                        "reset" => ends_with_a_reset(socket),
+                        _ => {
+                            socket.write_all(b"\x17\x03\x03\x01\x00cut").unwrap();
+                            socket.shutdown(Shutdown::Write).unwrap();
+                        }
+                    }
+                    if way == "reset" {
+                        drop(data);
+                    }
+                    let said = c.reply();
+                    assert!(said.starts_with("426 "), "{lines}{way} {size}: {said}");
+                    failed += 1;
+                    logged(&host, "FAIL UPLOAD", failed);
+                    assert_eq!(host.exists("/home/alice/part"), keeps, "{lines}{way}");
+                    c.says("NOOP", "200 NOOP ok.");
+                }
+            }
+        }
+        drop(server);
+    }
+    let _server = Server::start(&host, &format!("{ON}strict_ssl_read_eof=NO\n"));
+    let mut c = Ftps::alice(offer(TLS13, None));
+    let mut data = c.begin("STOR part");
+    data.write_all(b"half").unwrap();
+    data.flush().unwrap();
+    ends_with_a_reset(&data.sock);
+    drop(data);
+    assert!(c.reply().starts_with("426 "));
+    logged(&host, "FAIL UPLOAD", failed + 1);
+}
+
+/// A client sees by TLS's own word whether it has all: the end is announced when there is one, and never when the transfer was broken off
+/// (attacks B-099).
+#[test]
+fn downloads_under_tls() {
+    let host = Host::new();
+    tls::certificate(&host);
+    host.file("/home/alice/big", &vec![b'x'; 30_000_000]);
+    let _server = Server::start(&host, ON);
+    for versions in [TLS12, TLS13] {
+        let mut c = Ftps::alice(offer(versions, None));
+        for name in ["f", "empty-file", "big"] {
+            if name == "empty-file" {
+                host.file("/home/alice/empty-file", b"");
+            }
+            // An end that was not announced is an error of this read.
+            let length = c.fetch(&format!("RETR {name}")).len();
+            assert_eq!(length, host.read(&format!("/home/alice/{name}")).len());
+        }
+        let mut data = c.begin("RETR big");
+        data.read_exact(&mut [0; 1000]).unwrap();
+        c.says("ABOR", "426 Failure writing network stream.");
+        c.next("226 ABOR successful.");
+        let error = data.read_to_end(&mut Vec::new()).unwrap_err();
+        let kinds = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
+        assert!(kinds.contains(&error.kind()), "{error}");
+        let mut data = c.begin("RETR big");
+        data.read_exact(&mut [0; 1000]).unwrap();
+        ends_with_a_reset(&data.sock);
+        drop(data);
+        c.next("426 Failure writing network stream.");
+        let data = c.begin("RETR big");
+        farewell(data);
+        assert!(c.reply().starts_with("426 "));
+    }
+    logged(&host, "FAIL DOWNLOAD", 6);
 }

@@ -21,7 +21,6 @@ mod bounce;
 mod bounds;
 mod channels;
 mod cost;
-mod cut;
 mod cuts;
 mod fault;
 mod guess;

@@ -1,7 +1,7 @@
 //! What must hold after every attack (attacks B.0) beside what `sessions` sees: files outside that nobody touches, logs of whole lines.
 
 use crate::sessions::back_to_base;
-use crate::support::tls::{Ftps, Stream, handshake};
+use crate::support::tls::{Ftps, ON, Stream, certificate, handshake};
 use crate::support::{Client, DEADLINE, Data, Host, Server, log, wait};
 use nix::sys::stat::Mode;
 use rustls::ClientConfig;
@@ -130,6 +130,14 @@ pub fn settled(idle: &[i32]) {
     wait("every session to go", || {
         (Server::processes() == idle).then_some(())
     });
+}
+
+/// A server that takes local users in clear and under TLS, with these settings besides, and its processes while nobody is there.
+pub fn either_way(host: &Host, more: &str) -> (Server, Vec<i32>) {
+    certificate(host);
+    let lines = format!("{ON}force_local_logins_ssl=NO\nforce_local_data_ssl=NO\n{more}");
+    let server = Server::start(host, &lines);
+    (server, Server::processes())
 }
 
 /// A client of either kind, for what must be the same in clear and under TLS.

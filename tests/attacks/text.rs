@@ -1,6 +1,6 @@
 //! Lines that are too long, not ended, cut in two, or of telnet's bytes; lines forged in logs and in the list of processes (attacks B.5).
 
-use crate::oracle::{Talk, all_is_well, settled};
+use crate::oracle::{Talk, all_is_well, either_way, settled};
 use crate::sessions::{logged_in, memory};
 use crate::support::host::ALICE;
 use crate::support::tls::{self, BOTH, Ftps, offer};
@@ -8,6 +8,7 @@ use crate::support::{Client, DEADLINE, Host, Server, log, wait};
 use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::io::{BufRead, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
 
 const UNKNOWN: &str = "500 Unknown command.";
@@ -222,19 +223,12 @@ fn line(c: &mut Talk) -> Vec<u8> {
 #[test]
 fn telnets_bytes() {
     let host = Host::new();
-    tls::certificate(&host);
-    let lines = format!(
-        "{}force_local_logins_ssl=NO\nforce_local_data_ssl=NO\nlog_ftp_protocol=YES\n",
-        tls::ON
-    );
-    let _server = Server::start(&host, &lines);
-    let idle = Server::processes();
+    let (_server, idle) = either_way(&host, "log_ftp_protocol=YES\n");
     for secured in [false, true] {
-        let mut c = if secured {
-            Talk::Secure(Box::new(Ftps::alice(offer(BOTH, None))))
-        } else {
-            Talk::Clear(Client::alice())
-        };
+        let mut c = Talk::alice(
+            Ipv4Addr::LOCALHOST.into(),
+            secured.then(|| offer(BOTH, None)),
+        );
         let mut say = |pieces: &[&[u8]]| {
             for piece in pieces {
                 c.send(piece);

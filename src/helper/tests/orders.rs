@@ -1,15 +1,12 @@
 //! Every message in every order, three at a time, against a table of what may follow what; and what a worker could keep helper waiting with
 //! (attacks B-141, B-146).
 
-use super::{PEER, bytes, gate, login, null, prepared, shoot};
+use super::{PEER, bytes, gate, login, null, prepared, serve, shoot};
 use crate::config::Config;
-use crate::helper::after::{self, End, Facts};
-use crate::helper::journal::Journal;
+use crate::helper::after::End;
 use crate::helper::prepared::Prepared;
 use crate::sys::socket;
-use crate::wire::{
-    AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Channel, Event, Said,
-};
+use crate::wire::{AfterLogin, AfterLoginReply, BeforeLogin, BeforeLoginReply, Event, Said};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -163,19 +160,6 @@ fn three_of_a_greeters_messages() {
     }
 }
 
-fn serve(config: &Config, theirs: OwnedFd) -> End {
-    let peer: SocketAddr = PEER.parse().unwrap();
-    let facts = Facts {
-        config,
-        peer,
-        local: peer,
-        session: nix::unistd::geteuid(),
-        heir: None,
-    };
-    let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
-    after::serve(&facts, channel, None, &mut Journal::silent(peer))
-}
-
 #[test]
 fn three_of_a_workers_messages() {
     let config = Config::default();
@@ -225,7 +209,7 @@ fn three_of_a_workers_messages() {
             (message.as_slice(), *descriptor, *next)
         });
         let broken = order.iter().any(|which| *which >= 5);
-        let end = in_turn(&steps, |theirs| serve(&config, theirs));
+        let end = in_turn(&steps, |theirs| serve(&config, None, theirs));
         assert_eq!(
             end,
             if broken { End::Broken } else { End::Gone },
@@ -262,7 +246,7 @@ fn a_connection_that_nobody_accepts() {
     }
     let begin = Instant::now();
     assert_eq!(
-        in_turn(&steps, |theirs| serve(&Config::default(), theirs)),
+        in_turn(&steps, |theirs| serve(&Config::default(), None, theirs)),
         End::Gone
     );
     assert!(begin.elapsed() < Duration::from_secs(5));
