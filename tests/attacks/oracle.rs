@@ -119,17 +119,18 @@ pub fn happened(events: &OwnedFd) -> Vec<(u32, String)> {
 /// Every line of the log has the form of one, and the server serves as before.
 #[track_caller]
 pub fn all_is_well(server: &Server) {
-    log::vsftpd_now();
     back_to_base(server);
+    log::vsftpd_now();
 }
 
 /// The same of a server that has processes of its own beside master: those that were there are, and no others.
 #[track_caller]
 pub fn settled(idle: &[i32]) {
-    log::vsftpd_now();
     wait("every session to go", || {
         (Server::processes() == idle).then_some(())
     });
+    // Only now: a line that crosses a page is seen in two pieces while it is written.
+    log::vsftpd_now();
 }
 
 /// A server that takes local users in clear and under TLS, with these settings besides, and its processes while nobody is there.
