@@ -9,6 +9,7 @@ use super::why::NOT_FOR_ALL;
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Keeper, Meta, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
@@ -255,7 +256,8 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
     let file = target.file.try_clone();
-    let (Some(length), Ok(file)) = (place(target, manner, guarded), file) else {
+    let beside = manner == Manner::Append && !session.config.lock_upload_files;
+    let (Some(length), Ok(file)) = (place(target, manner, guarded, beside), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
     };
@@ -276,10 +278,11 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         truncate,
         keeper: session.tree.keeper(&target.file, &target.meta),
     };
-    let unproven = publish::unproven(session, &target.file, truncate);
+    // What others have put there beside it is theirs.
+    let unproven = (!beside).then(|| publish::unproven(session, &target.file, truncate));
     let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
-    if let (End::Garbled, Some(from)) = (end, unproven) {
+    if let (End::Garbled, Some(from)) = (end, unproven.flatten()) {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }
     // A killed client's data connection ends like a finished one's; its control connection ends with it, or right after it, which is worth
@@ -365,12 +368,17 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
 }
 
 /// Puts the file where the first byte belongs, and says how long it is then; `later` leaves what it holds to whoever has seen the client
-/// prove itself.
-fn place(target: &Target, manner: Manner, later: bool) -> Option<u64> {
+/// prove itself. Who appends `beside` others has each piece put behind what they have put there.
+fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u64> {
     let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
     match manner {
         Manner::Unique => Some(0),
-        Manner::Append => u64::try_from(seek(0, Whence::SeekEnd)?).ok(),
+        Manner::Append => {
+            if beside {
+                fcntl(&target.file, FcntlArg::F_SETFL(OFlag::O_APPEND)).ok()?;
+            }
+            u64::try_from(seek(0, Whence::SeekEnd)?).ok()
+        }
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
             let empty = || meta_of(&target.file).is_ok_and(|meta| meta.size == 0);

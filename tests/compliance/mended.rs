@@ -1,5 +1,6 @@
 //! Weaknesses of the original (reference 10) that are mended here: each test shows both, what the original does and what ours does.
 
+use crate::support::host::ALICE;
 use crate::support::{Client, Host, Server, wait};
 use std::fs;
 use std::io::{Read, Write};
@@ -485,6 +486,47 @@ fn uploads_that_do_not_wait_for_each_other() {
             assert_eq!(host.read(&path), b"aaa");
         }
     }
+}
+
+/// Without a lock what is appended comes behind what others have appended meanwhile, not over it, in one piece or in many; the original
+/// writes from where the file ended when the upload began. See attacks B-016.
+#[test]
+fn what_two_append_without_a_lock() {
+    const MUCH: usize = 3 << 20;
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let _server = Server::start(&host, "lock_upload_files=NO\n");
+    host.write("/home/alice/x", "old\n");
+    host.own("/home/alice/x", ALICE);
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    let (_, of_a) = a.begin("APPE x");
+    let (_, of_b) = b.begin("APPE x");
+    let mut length = 4;
+    for (mut stream, piece) in [
+        (&of_a.stream, vec![b'a'; 3]),
+        (&of_b.stream, vec![b'b'; 5]),
+        (&of_a.stream, vec![b'a'; MUCH]),
+        (&of_b.stream, vec![b'b'; MUCH]),
+        (&of_a.stream, vec![b'a'; 7]),
+    ] {
+        stream.write_all(&piece).unwrap();
+        length += piece.len();
+        wait("the piece", || {
+            (host.read("/home/alice/x").len() == length).then_some(())
+        });
+    }
+    drop((of_a, of_b));
+    for c in [&mut a, &mut b] {
+        c.next("226 Transfer complete.");
+    }
+    let bytes = host.read("/home/alice/x");
+    let of = |byte| bytes.iter().filter(|other| **other == byte).count();
+    assert_eq!(
+        (bytes.len(), of(b'a'), of(b'b')),
+        (length, MUCH + 10, MUCH + 5)
+    );
 }
 
 #[test]

@@ -465,8 +465,15 @@ pub(super) const UPLOAD: &[Row] = &[
     ),
     only(
         named!(SYS_fcntl),
-        &[&[int(1, libc::F_SETPIPE_SZ)], &[int(1, libc::F_GETPIPE_SZ)]],
-        "STOR: the size of the pipe",
+        &[
+            &[int(1, libc::F_SETPIPE_SZ)],
+            &[int(1, libc::F_GETPIPE_SZ)],
+            &[
+                int(1, libc::F_SETFL),
+                within(2, (libc::O_APPEND | libc::O_LARGEFILE) as u64),
+            ],
+        ],
+        "STOR: the size of the pipe; APPE beside others",
     ),
     only(
         named!(SYS_sync_file_range),
