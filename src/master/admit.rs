@@ -153,6 +153,7 @@ impl Master {
             self.nursery.asks().map_or(number, AsRawFd::as_raw_fd),
         ];
         let body = || {
+            oom::do_not_spare();
             let Some(client) = client.take() else {
                 return 1;
             };
@@ -168,6 +169,6 @@ impl Master {
                 load_conf: self.load_conf.as_deref(),
             })
         };
-        oom::unspared(|| process::spawn(&kept, body))
+        process::spawn(&kept, body)
     }
 }

@@ -243,7 +243,6 @@ fn settle(prepared: &Prepared, keep_error: bool) -> Result<Option<Keys>, Refusal
     title::prepare();
     heap::one_arena();
     rseq::give_up();
-    oom::settle();
     process::silence(keep_error).map_err(failed("open /dev/null"))?;
     process::adopt_orphans().map_err(failed("adopt orphans"))?;
     limit_capabilities(prepared).map_err(failed("limit capabilities"))?;

@@ -68,7 +68,7 @@ impl Who {
     pub fn nobody() -> Self {
         let needed = capability::bits(NEEDED);
         let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
-        if !able || !is_there(NOBODY) {
+        if !able || !is_there("/proc/self/uid_map", NOBODY) {
             return Self::kept();
         }
         Self {
@@ -135,14 +135,14 @@ impl Who {
     }
 }
 
-/// Whether there is this user in this process's user name space (user_namespaces(7)).
-fn is_there(uid: u32) -> bool {
-    let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else {
+/// Whether there is this user, or group, in this process's user name space, of which that is the map (user_namespaces(7)).
+pub(super) fn is_there(map: &str, id: u32) -> bool {
+    let Ok(map) = std::fs::read_to_string(map) else {
         return true;
     };
     map.lines().any(|line| {
         let numbers = line.split_whitespace().flat_map(str::parse::<u32>);
-        let place = |first| uid.checked_sub(first);
+        let place = |first| id.checked_sub(first);
         matches!(numbers.collect::<Vec<_>>()[..], [first, _, count] if place(first).is_some_and(|at| at < count))
     })
 }

@@ -1,7 +1,7 @@
 //! Looks up the accounts that settings name, and the address of a host name in `pasv_address`; reader, which asks the name service.
 
 use super::System;
-use super::ask::Who;
+use super::ask::{Who, is_there};
 use super::known::{Names, OPTIONS, needed};
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
@@ -96,7 +96,27 @@ fn find(option: &str, name: &OsStr) -> Result<Account, String> {
     let found = account::find(name.as_bytes()).map_err(failed)?;
     let mut account = found.ok_or_else(|| missing(option, name, "there is no such account"))?;
     account.groups = account::groups(name.as_bytes(), account.gid).map_err(failed)?;
-    Ok(account)
+    match stranger(&account) {
+        Some(who) => Err(missing(
+            option,
+            name,
+            &format!("this container has no {who}: user_namespaces(7)"),
+        )),
+        None => Ok(account),
+    }
+}
+
+/// The user or group of an account that no process can become here.
+fn stranger(account: &Account) -> Option<String> {
+    let uid = account.uid.as_raw();
+    if !is_there("/proc/self/uid_map", uid) {
+        return Some(format!("uid {uid}"));
+    }
+    let mut groups = [account.gid]
+        .into_iter()
+        .chain(account.groups.iter().copied());
+    let missing = groups.find(|gid| !is_there("/proc/self/gid_map", gid.as_raw()));
+    missing.map(|gid| format!("gid {gid}"))
 }
 
 /// For `run_as_launching_user`: everybody is who started this program.

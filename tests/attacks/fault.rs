@@ -61,6 +61,11 @@ impl Fault {
         Fault::attach(pid, call, "delay_exit=500000", &[])
     }
 
+    /// In this process alone the call is made half a second later.
+    pub fn held(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "delay_enter=500000", &[])
+    }
+
     fn attach(pid: i32, call: &str, what: &str, how: &[&str]) -> Fault {
         let child = Command::new("strace")
             .args(how)

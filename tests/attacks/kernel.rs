@@ -1,7 +1,7 @@
 //! What the kernel cannot do for master: it lives, waits, says once what can be done about it, and serves afterwards.
 
 use crate::fault::Fault;
-use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, session};
+use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, session, status};
 use crate::support::host::{ALICE, bind, pam_libraries};
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
@@ -537,4 +537,29 @@ fn a_pam_that_cannot_be_loaded() {
     assert!(log.contains("libpam.so.0 cannot be loaded: "), "{log}");
     drop(c);
     back_to_base(&server);
+}
+
+/// Attacks B-108: a fork is where memory is asked for, and so where somebody is ended for want of it: master, which is larger than its
+/// sessions, is as well spared then as at any other time.
+#[test]
+fn master_is_spared_while_it_forks() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    back_to_base(&server);
+    let place = format!("/proc/{}/oom_score_adj", server.pid());
+    let spared = host.read(&place);
+    let fault = Fault::held(server.pid(), "clone,?clone3,?fork");
+    let client = Client::dial();
+    let mut looks = 0;
+    wait("the session", || {
+        // The call has not been made, and master stands still.
+        if status(server.pid(), "State").is_some_and(|state| state.starts_with('t')) {
+            looks += 1;
+        }
+        assert_eq!(host.read(&place), spared);
+        (!children(server.pid()).is_empty()).then_some(())
+    });
+    assert!(looks > 0);
+    drop(fault);
+    client.greeted().login("alice");
 }

@@ -5,6 +5,7 @@ use crate::support::host::{ALICE, CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening, listening_on};
 use crate::support::{Client, Host, Server, tls, wait};
 use std::fs;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -429,6 +430,63 @@ fn without(command: &mut Command, rights: &'static [libc::c_int]) {
     };
     // SAFETY: only prctl, which is async-signal-safe, is called between fork and exec.
     unsafe { command.pre_exec(drop) };
+}
+
+/// Root of a container with users of its own, of which there are so many from 0 on (user_namespaces(7)). It serves port 2121.
+fn in_a_container(host: &Host, users: u32, lines: &str) -> Child {
+    fs::write(CONFIG, format!("{BASE}listen_port=2121\n{lines}")).unwrap();
+    let own = fs::read_link("/proc/self/ns/user").unwrap();
+    // It goes on when its users are there.
+    let mut child = Command::new("unshare")
+        .args(["--user", "/bin/sh", "-c", "read go && exec \"$0\" \"$1\""])
+        .args([PROGRAM, CONFIG])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create("/mnt/said").unwrap())
+        .spawn()
+        .unwrap();
+    let place = |name: &str| format!("/proc/{}/{name}", child.id());
+    wait("the container", || {
+        (fs::read_link(place("ns/user")).ok()? != own).then_some(())
+    });
+    for map in ["gid_map", "uid_map"] {
+        fs::write(place(map), format!("0 0 {users}")).unwrap();
+    }
+    let mut go = child.stdin.take().unwrap();
+    go.write_all(b"\n").unwrap();
+    assert!(host.ours());
+    child
+}
+
+/// Without the mend the server started, and the log said of each client `setresgid: EINVAL: Invalid argument`.
+#[test]
+fn a_container_without_nobody() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let mut child = in_a_container(&host, 2000, "");
+    let end = End;
+    let status = wait("the refusal", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(2));
+    let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+    let why =
+        "cannot locate user specified in 'nopriv_user':nobody (this container has no uid 65534";
+    assert!(said.contains(why), "{said}");
+    // Who is in a group that is not there finds the reason in the log; others are served.
+    let mut child = in_a_container(&host, 1003, "nopriv_user=ftp\n");
+    dial_2121().greeted().login("bob");
+    let mut c = dial_2121().greeted();
+    c.says("USER alice", "331 Please specify the password.");
+    c.says("PASS secret", "500 OOPS: cannot start the session");
+    c.closed();
+    wait("the reason", || {
+        let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+        let why = "login ended: seteuid: this container lacks the user or a group";
+        log.contains(why).then_some(())
+    });
+    drop(end);
+    child.wait().unwrap();
 }
 
 /// Names may be relative to where it was started: that of the configuration, also with SIGHUP, and those in it. Without the mend SIGHUP
