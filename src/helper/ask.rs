@@ -5,7 +5,7 @@ use super::login::Refusal;
 use super::prepared::Prepared;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
-use crate::sys::process;
+use crate::sys::process::{self, Errand};
 use crate::sys::socket;
 use crate::wire::{self, AuthReply, Channel, Question, ToAuth, ToNursery};
 use nix::errno::Errno;
@@ -183,10 +183,13 @@ fn ask_child(
     let _ = ours.send(&question(password));
     match heard(&mut ours) {
         Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
-        Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
+        // Gone, or of no use any more: a module may have closed all that it had.
+        Ok(None) => Err(Errand::new(child, BIRTH)
+            .end()
+            .map_or_else(failed, died)
+            .into()),
         Err(broken) => {
-            confine::end(child);
-            let _ = process::wait_for(child);
+            let _ = Errand::new(child, Duration::ZERO).end();
             Err(failed(broken).into())
         }
     }
