@@ -1,6 +1,7 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
 use super::auth::{self, Reason, died, failed};
+use super::ends::LAST_WORD;
 use super::login::Refusal;
 use super::prepared::Prepared;
 use crate::sys::confine;
@@ -183,14 +184,11 @@ fn ask_child(
     let _ = ours.send(&question(password));
     match heard(&mut ours) {
         Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
-        // Gone, or of no use any more: a module may have closed all that it had.
-        Ok(None) => Err(Errand::new(child, BIRTH)
-            .end()
-            .map_or_else(failed, died)
-            .into()),
-        Err(broken) => {
-            let _ = Errand::new(child, Duration::ZERO).end();
-            Err(failed(broken).into())
+        // Gone, or of no use any more: a module may hang, or have closed all that it had.
+        none => {
+            let ended = Errand::new(child, LAST_WORD).end();
+            let died = |_| ended.map_or_else(failed, died);
+            Err(none.map_or_else(failed, died).into())
         }
     }
 }
