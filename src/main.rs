@@ -46,6 +46,8 @@ const OOPS: &[u8] = b"500 OOPS: vsftpd: the configuration is wrong\r\n";
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
+    // First of all: with SIGCHLD ignored, as some programs leave it, no child's end is ever told.
+    sys::process::reset_signals();
     match parse() {
         Ok((Task::Serve { pid_file }, sources)) => serve(sources, pid_file),
         Ok((Task::Other(what), sources)) => subcommand::run(what, &sources),
@@ -104,8 +106,6 @@ fn read(
 }
 
 fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
-    // First of all: with SIGCHLD ignored, as some programs leave it, no child's end is ever told.
-    sys::process::reset_signals();
     let inherited = master::Inherited::take();
     // Under inetd the standard descriptors are the client, which learns no more than that it cannot be served.
     let client = inherited.connection().is_some();

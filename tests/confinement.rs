@@ -273,6 +273,7 @@ fn after_login() {
     helper.ids(NOBODY, NOBODY, &[]);
     helper.powerless();
     assert_eq!((helper.root().as_str(), helper.threads()), (EMPTY, 1));
+    assert!(!helper.files().iter().any(|file| file == EMPTY));
 
     worker.ids(ALICE, ALICE, &["1001", "2000"]);
     worker.powerless();

@@ -1,11 +1,12 @@
 //! A question to auth, and the hold on the auth that stays to account for a session; helper.
 
 use super::auth::{self, Reason, died, failed};
+use super::ends::LAST_WORD;
 use super::login::Refusal;
 use super::prepared::Prepared;
 use crate::sys::confine;
 use crate::sys::limits::{self, Limit};
-use crate::sys::process;
+use crate::sys::process::{self, Errand};
 use crate::sys::socket;
 use crate::wire::{self, AuthReply, Channel, Question, ToAuth, ToNursery};
 use nix::errno::Errno;
@@ -183,11 +184,11 @@ fn ask_child(
     let _ = ours.send(&question(password));
     match heard(&mut ours) {
         Ok(Some(reply)) => Ok(hold(reply, ours, Some(child))),
-        Ok(None) => Err(process::wait_for(child).map_or_else(failed, died).into()),
-        Err(broken) => {
-            confine::end(child);
-            let _ = process::wait_for(child);
-            Err(failed(broken).into())
+        // Gone, or of no use any more: a module may hang, or have closed all that it had.
+        none => {
+            let ended = Errand::new(child, LAST_WORD).end();
+            let died = |_| ended.map_or_else(failed, died);
+            Err(none.map_or_else(failed, died).into())
         }
     }
 }

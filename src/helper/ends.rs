@@ -4,7 +4,7 @@ use super::journal::Journal;
 use crate::sys::process;
 use std::time::Duration;
 
-/// How long a greeter that must end may take to say its last word before it is killed.
+/// How long a process that must end may take for that, a greeter to say its last word, before it is killed.
 pub const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Writes down that a process that speaks with the client was killed, and what to do about it.

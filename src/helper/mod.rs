@@ -280,7 +280,7 @@ fn after_login(entry: Entry<'_>, mut client: Client, journal: &mut Journal) -> R
     let forked = fork_worker(&prepared, client, verdict, handover, accounting.as_ref());
     let (channel, worker) = forked.map_err(fail(journal, "cannot start a worker"))?;
     let watch = process::watch(worker);
-    if let Err(error) = give_up(&prepared, &empty, heir.is_some()) {
+    if let Err(error) = give_up(&prepared, empty, heir.is_some()) {
         let _ = fail(journal, "helper cannot give up its rights")(error);
         return Err(break_off(accounting, fuse));
     }

@@ -37,10 +37,11 @@ pub fn unbind(prepared: &Prepared) -> Result<(), nix::errno::Errno> {
     capability::bound(&[])
 }
 
-/// Drops to the unprivileged account in the empty root, keeping what the session may still ask for; `gives` are uploads to an heir.
+/// Drops to the unprivileged account in the empty root, which nothing names any more then, keeping what the session may still ask for; `gives`
+/// are uploads to an heir.
 pub fn give_up(
     prepared: &Prepared,
-    empty: &OwnedFd,
+    empty: OwnedFd,
     gives: bool,
 ) -> Result<confine::Confined, confine::Failure> {
     let config = prepared.config();
@@ -57,7 +58,7 @@ pub fn give_up(
     let list = List::Helper { gives };
     let reach = Reach::Nothing { connects: true };
     confine::confine(&Plan {
-        root: empty_root(prepared, empty),
+        root: empty_root(prepared, &empty),
         uid: prepared.nopriv().uid,
         gid: prepared.nopriv().gid,
         groups: &[],

@@ -132,21 +132,20 @@ fn write_pid(path: &OsString, pid: Pid) -> Result<(), Refusal> {
         .map_err(failed)?;
     let written = file.write_all(format!("{pid}\n").as_bytes());
     written.map_err(|error| {
-        forget(Path::new(path));
+        forget(Path::new(path), || true);
         failed(error)
     })
 }
 
 /// Removes the file if it names this process: it may be another's by now.
 fn forget_of(path: &Path, pid: Pid) {
-    if std::fs::read(path).is_ok_and(|text| text == format!("{pid}\n").as_bytes()) {
-        forget(path);
-    }
+    let named = format!("{pid}\n").into_bytes();
+    forget(path, || std::fs::read(path).is_ok_and(|text| text == named));
 }
 
-/// Removes the file, should it be one: `/dev/null` stays.
-fn forget(path: &Path) {
-    if path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+/// Removes the file, should it be one and this hold: `/dev/null` stays, and a FIFO, which would be waited for, is not read.
+fn forget(path: &Path, holds: impl FnOnce() -> bool) {
+    if path.symlink_metadata().is_ok_and(|meta| meta.is_file()) && holds() {
         let _ = std::fs::remove_file(path);
     }
 }

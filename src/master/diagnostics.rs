@@ -20,9 +20,10 @@ pub fn start(background: bool) {
         // Some of it is what a process without rights had to say.
         let text = crate::config::one_line(&record.args().to_string());
         if !background {
-            // Written at once, so that lines of several processes do not mix; left out if nobody takes it.
+            // Written at once, so that lines of several processes do not mix; left out if nobody takes it. One that is longer than what a
+            // pipe takes as a whole (pipe(7), PIPE_BUF) would be waited for: so many characters are not.
             return if is_taken() {
-                writeln!(out, "vsftpd: {text}")
+                writeln!(out, "vsftpd: {text:.1000}")
             } else {
                 Ok(())
             };

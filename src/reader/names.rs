@@ -7,13 +7,15 @@ use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
 use crate::wire::Passive;
 use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a name that SIGHUP or a file of settings brings may take to look up.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same at the start: nearly as long as a reader may take.
+const AT_START: Duration = Duration::from_secs(50);
 
 /// Why a name has no address.
 pub const NO_ADDRESS: &str = "it has no IPv4 address";
@@ -214,18 +216,13 @@ fn passive(
     Ok((Some(passive), remarks))
 }
 
+/// What answers may be anybody's name server, and this process reports accounts: a child asks, that can say nothing but addresses.
 fn first_address(name: &str, occasion: Occasion<'_>) -> Result<IpAddr, String> {
-    match occasion {
-        Occasion::Start => {
-            let found = (name, 0_u16).to_socket_addrs();
-            let mut found = found.map_err(|error| error.to_string())?;
-            let found = found.find_map(|address| Some(address.ip()).filter(IpAddr::is_ipv4));
-            found.ok_or_else(|| NO_ADDRESS.to_owned())
-        }
-        Occasion::Reload(_) | Occasion::Overlay(..) => {
-            let found = System(Who::kept()).addresses_within(PATIENCE, name);
-            let found = found.into_iter().find(IpAddr::is_ipv4);
-            found.ok_or_else(|| format!("{NO_ADDRESS}, or there was no answer"))
-        }
-    }
+    let patience = match occasion {
+        Occasion::Start => AT_START,
+        Occasion::Reload(_) | Occasion::Overlay(..) => PATIENCE,
+    };
+    let found = System(Who::kept()).addresses_within(patience, name)?;
+    let found = found.into_iter().find(IpAddr::is_ipv4);
+    found.ok_or_else(|| NO_ADDRESS.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use super::lookup::System;
 use crate::sys::{process, resolve, socket};
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// How long one look-up may take before the name counts as unknown.
@@ -17,12 +17,20 @@ impl System {
 
     /// All addresses of a name.
     pub fn addresses(&self, name: &str) -> Vec<IpAddr> {
-        self.addresses_within(PATIENCE, name)
+        self.addresses_within(PATIENCE, name).unwrap_or_default()
     }
 
-    /// All addresses of a name; none without an answer in time.
-    pub fn addresses_within(&self, patience: Duration, name: &str) -> Vec<IpAddr> {
-        parsed(&self.apart(patience, || texts(resolve::addresses(name))))
+    /// All addresses of a name.
+    ///
+    /// # Errors
+    /// There are none, or there is no answer in time: why.
+    pub fn addresses_within(&self, patience: Duration, name: &str) -> Result<Vec<IpAddr>, String> {
+        let mut found = self.apart(patience, || texts_of(name));
+        let addresses = parsed(&found);
+        if addresses.is_empty() {
+            return Err(found.pop().unwrap_or("there was no answer".to_owned()));
+        }
+        Ok(addresses)
     }
 
     /// Runs a look-up in a child; no answer in time, or nonsense, is none.
@@ -50,6 +58,14 @@ fn chosen(addresses: Vec<IpAddr>, known: &str) -> Option<String> {
     let mut all = texts(addresses.into_iter().filter(IpAddr::is_ipv4).collect());
     let at = all.iter().position(|text| text == known).unwrap_or(0);
     (at < all.len()).then(|| all.swap_remove(at))
+}
+
+/// What is reported of a name: its addresses, or why there are none.
+fn texts_of(name: &str) -> Vec<String> {
+    match (name, 0).to_socket_addrs() {
+        Ok(found) => texts(found.map(|address| address.ip()).collect()),
+        Err(why) => vec![why.to_string()],
+    }
 }
 
 fn texts(addresses: Vec<IpAddr>) -> Vec<String> {

@@ -209,6 +209,9 @@ impl Pam {
         });
         let mut handle = std::ptr::null_mut();
         let (place, said) = (&raw mut handle, &raw const *conversation);
+        // Modules speak to the system's log under the program's name, and that lies where ps(1) is shown another one (`setproctitle_enable`).
+        // SAFETY: the string ends in NUL and is there for ever.
+        unsafe { libc::openlog(c"vsftpd".as_ptr(), 0, libc::LOG_AUTHPRIV) };
         // SAFETY: the strings end in NUL and are copied by the library; the conversation lives in the returned value, which
         // ends the handle before it goes.
         let code = unsafe { (self.start)(service.as_ptr(), user.as_ptr(), said, place) };

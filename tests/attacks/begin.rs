@@ -5,10 +5,12 @@ use crate::support::server::{BASE, listening};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, mkfifo};
+use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Output, Stdio};
 
 /// Started with one system call that fails: `children` too, or in the first process alone.
@@ -119,6 +121,35 @@ fn the_process_id_of_a_server_in_the_background() {
         });
         assert_eq!(host.exists(path), path == "/mnt/null");
     }
+}
+
+/// A FIFO, from which whoever starts the server learns its number. Without the mend one that was told to end waited for somebody to write there.
+#[test]
+fn the_process_id_for_who_waits_for_it() {
+    let host = Host::new();
+    host.write(CONFIG, BASE);
+    mkfifo("/run/number", Mode::from_bits_truncate(0o600)).unwrap();
+    let number = std::thread::spawn(|| fs::read_to_string("/run/number").unwrap());
+    let held = wait("a reader", || {
+        File::options()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/run/number")
+            .ok()
+    });
+    let mut master = Command::new(PROGRAM)
+        .args([CONFIG, "--pid-file", "/run/number"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait("the server to listen", || listening().then_some(()));
+    drop(held);
+    assert_eq!(number.join().unwrap().trim().parse(), Ok(master.id()));
+    kill(Pid::from_raw(master.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let ended = wait("the server to end", || master.try_wait().unwrap());
+    assert!(ended.success() && host.exists("/run/number"));
 }
 
 /// Files of single users are looked at where somebody is told of them. Without the mend a reload, for which all clients wait, and every

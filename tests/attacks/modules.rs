@@ -78,7 +78,8 @@ static int told(void *h) {
     if (!strcmp(word, "abort")) abort();
     if (!strcmp(word, "fork")) fork();
     if (!strcmp(word, "child") && !fork()) for (;;) pause();
-    if (!strcmp(word, "close")) for (at = 0; at < 256; at++) close(at);
+    if (!strcmp(word, "close") || !strcmp(word, "daemon")) for (at = 0; at < 256; at++) close(at);
+    if (!strcmp(word, "daemon")) for (;;) pause();
     if (!strcmp(word, "user")) { setresgid(1001, 1001, 1001); setresuid(1001, 1001, 1001); }
     if (!strcmp(word, "leak")) for (at = 0; at < 64; at++) memset(malloc(1 << 20), at, 1 << 20);
     if (!strcmp(word, "hang")) for (;;) pause();
@@ -294,6 +295,12 @@ fn done_to_its_process(kept: bool) {
             assert_eq!(bob(), said, "{word}");
             other.login("alice");
         }
+        back_to_base(&server);
+    }
+    // One that has closed all it had and goes on: helper's own child is waited for a moment, the nursery's for as long as any.
+    if !kept {
+        order([0; 4], "daemon");
+        assert_eq!(bob(), no);
         back_to_base(&server);
     }
     let log = String::from_utf8(host.read(VSFTPD)).unwrap();

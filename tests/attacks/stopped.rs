@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::sessions::{NOBODY, back_to_base, children, session, status};
 use crate::support::host::CONFIG;
-use crate::support::server::output;
+use crate::support::server::{BASE, output};
 use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
 use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -197,7 +197,7 @@ fn a_keyholder() {
 #[test]
 fn whoever_reads_standard_error() {
     let host = Host::new();
-    let (_reader, error) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+    let (reader, error) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
     while nix::unistd::write(&error, &[b'x'; 4096]).is_ok() {}
     fcntl(&error, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
     let server = Server::complaining_to(&host, "xferlog_enable=NO\n", error);
@@ -208,6 +208,12 @@ fn whoever_reads_standard_error() {
     ]);
     client.login("alice");
     client.says("QUIT", "221 Goodbye.");
+    server.signal(Signal::SIGHUP);
+    Client::alice().says("QUIT", "221 Goodbye.");
+    // There is room for something, and not for this line: without the mend master waited for more.
+    let long = "/there/is/none".repeat(290);
+    host.write(CONFIG, &format!("{BASE}host_config_dir={long}\n"));
+    assert_eq!(nix::unistd::read(&reader, &mut [0; 4096]), Ok(4096));
     server.signal(Signal::SIGHUP);
     Client::alice().says("QUIT", "221 Goodbye.");
 }

@@ -781,6 +781,29 @@ fn ended_sessions_are_noticed_with_sigchld_ignored() {
     master.wait().unwrap();
 }
 
+/// Without the mend they called settings wrong that are right.
+#[test]
+fn settings_are_checked_with_sigchld_ignored() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    for what in ["--check", "--print-config"] {
+        let mut command = Command::new(PROGRAM);
+        command.args([what, CONFIG]);
+        // SAFETY: signal is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                Ok(())
+            })
+        };
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{what}: {output:?}");
+    }
+}
+
 /// B-124, B-127: whom a signal goes to is written by nobody else, and over nobody's file, whatever the server was started with.
 #[test]
 fn the_file_with_the_process_id() {

@@ -103,6 +103,35 @@ fn while_it_judges_a_client() {
     );
 }
 
+/// What a name server answers is read by a process that can report addresses alone. Without the mend it was, at the start, the one that reports
+/// accounts and settings.
+#[test]
+fn while_it_looks_up_a_name_at_the_start() {
+    let host = Host::new();
+    let _silent = silent_name_server(&host);
+    let lines = "pasv_addr_resolve=YES\npasv_address=ftp.example.org\n";
+    let server = Server::bare(&host, 0, &format!("{BASE}{lines}"));
+    let nobody = |pid: &i32| uid(*pid).as_deref() == Some(NOBODY);
+    let below = |pid: i32| children(pid).into_iter().find(nobody);
+    // The ends of channels, and the way to the name server.
+    let holds = |pid: i32, sockets: usize| {
+        let files = Seen::of(pid).files();
+        files.iter().filter(|file| file.contains("socket:")).count() == sockets
+    };
+    let (reader, asks) = wait("who asks for the name", || {
+        let reader = below(server.pid()).filter(|reader| holds(*reader, 2))?;
+        Some((reader, below(reader).filter(|asks| holds(*asks, 2))?))
+    });
+    for pid in [reader, asks] {
+        let seen = Seen::of(pid);
+        seen.ids(NOBODY, NOBODY, &[]);
+        seen.powerless();
+    }
+    let (own, other) = (Seen::of(reader).files(), Seen::of(asks).files());
+    let shared = own.iter().filter(|file| other.contains(*file));
+    assert!(shared.into_iter().all(|file| file == "/dev/null"));
+}
+
 /// What a file for one user names is looked up by `nopriv_user`, as that is read: other programs that run as nobody have no hold on it.
 #[test]
 fn while_it_looks_up_a_name_for_a_user() {

@@ -164,6 +164,24 @@ fn logged(log: &UnixDatagram) -> String {
     }
 }
 
+/// The original overwrites the name that modules of PAM speak under to the system's log: `d: 127.0.0.1: connected` stands there, and no filter
+/// knows whose lines these are.
+#[test]
+fn modules_speak_under_the_program_s_name() {
+    let host = Host::new();
+    let log = system_log();
+    with(&host, "setproctitle_enable=YES\n", || {
+        let mut c = Client::connect();
+        c.cmd("USER alice");
+        c.cmd("PASS wrong");
+        let mut buffer = [0; 4096];
+        let count = log.recv(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        let named = text.contains(" vsftpd: pam_unix(vsftpd:auth): authentication failure");
+        assert_eq!(named, host.ours(), "{text}");
+    });
+}
+
 /// A system's log that is started anew has what is logged from then on, as long as a session is not behind its chroot.
 #[test]
 fn a_system_log_that_is_started_anew_before_login() {
