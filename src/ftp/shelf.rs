@@ -46,6 +46,9 @@ type Length = u16;
 /// The length of what a file says that is no link.
 const NONE: Length = Length::MAX;
 
+/// The most bytes of text. A worker has twice as much for everything, and where names are long this is what ends a listing.
+const MOST: usize = 224 << 20;
+
 /// The bytes of two lengths.
 const LENGTHS: usize = 2 * size_of::<Length>();
 
@@ -56,7 +59,7 @@ impl Shelf {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// Puts one more there. False if there is no room: names and links are shorter than 64 KiB, and all of them together than 4 GiB.
+    /// Puts one more there. False if there is no room: names and links are shorter than 64 KiB, and all of them together than [`MOST`].
     #[must_use]
     pub fn push(&mut self, entry: &Entry<'_>) -> bool {
         let number = self.len();
@@ -88,16 +91,34 @@ impl Shelf {
         let (Some(first), Some(second)) = lengths else {
             return false;
         };
+        let both = name.len().saturating_add(target.unwrap_or_default().len());
         let (Some(count), Ok(_)) = (self.count.checked_add(1), u32::try_from(self.text.len()))
         else {
             return false;
         };
+        if !self.has_room(LENGTHS.saturating_add(both)) {
+            return false;
+        }
         self.count = count;
         self.text.extend_from_slice(&first.to_ne_bytes());
         self.text.extend_from_slice(&second.to_ne_bytes());
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(target.unwrap_or_default());
         true
+    }
+
+    /// Makes room for so many more bytes of text, if there may be any. It grows as by itself, but where it would grow beyond the most.
+    fn has_room(&mut self, more: usize) -> bool {
+        let used = self.text.len();
+        if more <= self.text.capacity().saturating_sub(used) {
+            return true;
+        }
+        let left = MOST.saturating_sub(used);
+        more <= left
+            && self
+                .text
+                .try_reserve_exact(used.max(more).min(left))
+                .is_ok()
     }
 
     /// Puts them into the order of reference §8.6: by the bytes of the name, or newest first; reversed on demand. Entries of one time
@@ -290,6 +311,16 @@ mod tests {
         let sorted = shelf.sort(&Options::default());
         assert_eq!(sorted.iter().collect::<Vec<_>>(), [file, link, odd]);
         assert_eq!(sorted.iter().next_back(), Some(odd));
+    }
+
+    #[test]
+    fn no_more_than_there_is_room_for() {
+        let mut shelf = Shelf::default();
+        let name = [b'x'; 60_000];
+        while shelf.push_name(&name) {}
+        assert!(shelf.text.capacity() <= MOST && shelf.text.len() > MOST - 100_000);
+        // What is shorter has room yet.
+        assert!(shelf.push_name(b"a") && shelf.len() > MOST / 61_000);
     }
 
     #[test]

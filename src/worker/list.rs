@@ -34,6 +34,15 @@ const STEPS: usize = 250_000_000;
 /// The deepest directory `-R` enters below the first one (attacks B-025).
 const DEPTH: usize = 64;
 
+/// The most memory for directories that `-R` has seen and not listed: beyond it the listing fails too.
+const WAITING: usize = 128 << 20;
+
+/// What one of them takes besides its path.
+const PLACE: usize = 64;
+
+/// What the log says of a listing that was given up.
+const TOO_MUCH: &str = "the directory has too many entries, or the pattern takes too long";
+
 /// LIST.
 pub fn list(session: &mut Session, arg: &[u8]) -> Flow {
     transfer(session, arg, true)
@@ -62,7 +71,7 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         Ok(()) | Err(End::NoDirectory) => session.reply(213, b"End of status"),
         Err(End::Local(why)) => {
             session.note(&if why == Errno::EOVERFLOW {
-                "STAT: the directory has too many entries, or the pattern takes too long".to_owned()
+                format!("STAT: {TOO_MUCH}")
             } else {
                 format!("STAT: local file: {}", why.desc())
             });
@@ -106,6 +115,9 @@ fn transfer(session: &mut Session, arg: &[u8], long: bool) -> Flow {
         Work::Listing(produce)
     };
     let (end, _) = session.run(connection, work)?;
+    if end == End::Local(Errno::EOVERFLOW) {
+        session.note(&format!("LIST or NLST: {TOO_MUCH}"));
+    }
     session.say_end(
         end,
         Direction::Download,
@@ -184,7 +196,8 @@ impl Plan {
         let first = first.ok_or(End::NoDirectory)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
-        let mut waiting = vec![(self.directory.clone(), 0)];
+        let mut waiting = Waiting::default();
+        waiting.push(self.directory.clone(), 0);
         let mut opened = Some(first);
         let mut unread = Ok(());
         while let Some((shown, depth)) = waiting.pop() {
@@ -217,11 +230,10 @@ impl Plan {
             if self.options.recurse && depth < DEPTH {
                 // The last pushed is listed first.
                 for entry in entries.iter().rev().filter(|entry| entry.is_directory()) {
-                    if !matches!(entry.name, b"." | b"..") {
-                        waiting.push((
-                            [shown.as_slice(), b"/", entry.name].concat(),
-                            depth.saturating_add(1),
-                        ));
+                    let path = [shown.as_slice(), b"/", entry.name].concat();
+                    let dots = matches!(entry.name, b"." | b"..");
+                    if !dots && !waiting.push(path, depth.saturating_add(1)) {
+                        return Err(End::Local(Errno::EOVERFLOW));
                     }
                 }
             }
@@ -359,6 +371,31 @@ impl Plan {
     }
 }
 
+/// The directories that `-R` has seen and not listed, each with its depth; the last one is the next.
+#[derive(Default)]
+struct Waiting {
+    list: Vec<(Vec<u8>, usize)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Puts one more there; false if there is no room.
+    fn push(&mut self, path: Vec<u8>, depth: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(path.len().saturating_add(PLACE));
+        self.list.push((path, depth));
+        self.bytes <= WAITING
+    }
+
+    fn pop(&mut self) -> Option<(Vec<u8>, usize)> {
+        let next = self.list.pop();
+        let freed = next
+            .as_ref()
+            .map_or(0, |(path, _)| path.len().saturating_add(PLACE));
+        self.bytes = self.bytes.saturating_sub(freed);
+        next
+    }
+}
+
 /// Whether the directory has some hundred entries at most, as far as its size tells.
 pub(super) fn is_short(directory: &Dir) -> bool {
     directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
@@ -375,5 +412,21 @@ fn entry(name: &[u8], meta: Meta) -> Entry<'_> {
         size: meta.size,
         mtime: meta.mtime,
         target: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WAITING, Waiting};
+
+    #[test]
+    fn directories_that_wait_have_their_measure() {
+        let mut waiting = Waiting::default();
+        let path = || vec![b'x'; 1 << 20];
+        let most = (0..1000).take_while(|_| waiting.push(path(), 1)).count();
+        assert!((100..=WAITING >> 20).contains(&most), "{most}");
+        while waiting.pop().is_some() {}
+        assert_eq!(waiting.bytes, 0);
+        assert!(waiting.push(path(), 1));
     }
 }

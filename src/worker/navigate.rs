@@ -3,6 +3,7 @@
 use super::state::{Flow, Session};
 use crate::ftp::reply;
 use crate::sys::tree::VirtualPath;
+use nix::errno::Errno;
 use std::os::unix::ffi::OsStrExt;
 
 /// The longest message file shown (reference §0.1).
@@ -13,12 +14,12 @@ const REMEMBERED: usize = 100;
 
 /// PWD, XPWD.
 pub fn pwd(session: &mut Session, _: &[u8]) -> Flow {
-    // A directory that is gone, or out of reach now, has no name: as the original's getcwd.
-    let here = session.tree.enter(&session.cwd, b".");
-    let shown = here.map_or_else(
-        |_| reply::quoted(b""),
-        |path| reply::quoted(path.as_bytes()),
-    );
+    // A directory that is gone has no name, one that may not be searched any more has: as the original's getcwd.
+    let shown = match session.tree.enter(&session.cwd, b".") {
+        Ok(here) => reply::quoted(here.as_bytes()),
+        Err(Errno::EACCES) => reply::quoted(session.cwd.as_bytes()),
+        Err(_) => reply::quoted(b""),
+    };
     let text = [shown.as_slice(), b" is the current directory"].concat();
     session.reply(257, &text);
     Ok(())

@@ -194,6 +194,16 @@ pub enum Manner {
     Unique,
 }
 
+impl Manner {
+    /// Where the first byte belongs in a file so long.
+    fn first(self, length: u64) -> u64 {
+        match self {
+            Self::Store { offset } => offset,
+            Self::Append | Self::Unique => length,
+        }
+    }
+}
+
 fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     if session.modern.range.take().is_some() {
         session.reply(504, b"RANG is for RETR and HASH.");
@@ -273,7 +283,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file: Growing::new(file, length),
+        file: Growing::new(file, manner.first(length), length),
         ascii,
         truncate,
         keeper: session.tree.keeper(&target.file, &target.meta),

@@ -70,6 +70,29 @@ fn a_directory_that_never_ends() {
     }
 }
 
+/// B-024: names so long that a worker has no room for as many as there may be: the listing fails, and the session goes on.
+#[test]
+fn a_directory_of_long_names() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Wordy) else {
+        return;
+    };
+    let mut c = Client::alice();
+    let (_, mut data) = c.begin("NLST odd");
+    assert_eq!(data.read(), b"");
+    c.next("451 Failure reading local file.");
+    let reason = "the directory has too many entries";
+    wait("the reason", || {
+        let text = std::fs::read_to_string(log::VSFTPD).unwrap();
+        text.contains(reason).then_some(())
+    });
+    c.says("NOOP", "200 NOOP ok.");
+    drop(c);
+    back_to_base(&server);
+}
+
 /// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
 /// See attacks B-018.
 #[test]

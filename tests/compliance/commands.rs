@@ -75,6 +75,23 @@ fn a_directory_without_permission() {
     Client::alice().says("CWD locked", NOT_CHANGED);
 }
 
+/// Who may not search the directory he stands in is told its name all the same; of one that is gone there is none.
+#[test]
+fn a_directory_that_is_closed_or_gone() {
+    session(&[
+        ("MKD here", "257 \"/home/alice/here\" created"),
+        ("CWD here", "250 Directory successfully changed."),
+        ("SITE CHMOD 0 ../here", "200 SITE CHMOD command ok."),
+        ("PWD", "257 \"/home/alice/here\" is the current directory"),
+        (
+            "RMD /home/alice/here",
+            "250 Remove directory operation successful.",
+        ),
+        ("PWD", "257 \"\" is the current directory"),
+        ("CWD /home/alice", "250 Directory successfully changed."),
+    ]);
+}
+
 #[test]
 fn tilde_user() {
     let host = Host::new();

@@ -204,6 +204,24 @@ fn renaming() {
     assert_eq!(host.read("/home/alice/a b"), b"l1\nl2\r\nl3\n");
 }
 
+/// What RNFR has named stays what it was where it was said. The original looks for it where RNTO is said.
+#[test]
+fn rename_from_another_directory() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let moved = if host.ours() {
+        "250 Rename successful."
+    } else {
+        "550 Rename failed."
+    };
+    Client::alice().script(&[
+        ("RNFR f", READY),
+        ("CWD d", "250 Directory successfully changed."),
+        ("RNTO g", moved),
+    ]);
+    assert_eq!(host.exists("/home/alice/d/g"), host.ours());
+}
+
 #[test]
 fn rename_from_a_second_time_replaces() {
     let host = session(&[

@@ -231,6 +231,21 @@ fn a_damaged_stream_is_no_success() {
     assert_eq!(host.read("/home/alice/f"), b"something else");
 }
 
+/// A stream of which nothing has come out yet is no file that was cut short: without the mend that was said of what begins behind the end.
+#[test]
+fn nothing_behind_the_end_of_a_file() {
+    let host = Host::new();
+    host.write("/home/alice/old", "");
+    std::os::unix::fs::chown("/home/alice/old", Some(1001), None).unwrap();
+    let _server = Server::start(&host, ON);
+    let mut c = alice();
+    for bytes in [&b""[..], b"more"] {
+        c.says("REST 3", "350 Restart position accepted (3).");
+        assert_eq!(c.store("STOR old", &pack(bytes)).code(), "226");
+    }
+    assert_eq!(host.read("/home/alice/old"), b"\0\0\0more");
+}
+
 /// Reference §9.2: the stream must not end as if the file were whole.
 #[test]
 fn a_file_that_shrinks() {

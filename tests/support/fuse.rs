@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub enum Fault {
     /// Its directory has no last entry.
     Endless,
+    /// Nor has this one, and its names are as long as names can be.
+    Wordy,
     /// It answers until it is told to be silent.
     Silent,
     /// Whoever reads or writes a file is told each time that the call was interrupted.
@@ -236,13 +238,17 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
             .collect(),
         OPEN | OPENDIR => words(&[0; 4]),
         STATFS => words(&[0; 20]),
-        READDIR if fault == Fault::Endless => {
+        READDIR if matches!(fault, Fault::Endless | Fault::Wordy) => {
             let offset = u64::from_ne_bytes(about[8..16].try_into().unwrap());
             let room = u32::from_ne_bytes(about[16..20].try_into().unwrap()) as usize;
-            (offset..)
-                .take(room / 40)
-                .flat_map(|at| entry(at + 1, &format!("n{:09}", at % 1_000_000_000)))
-                .collect()
+            let front = "n".repeat(if fault == Fault::Wordy { 246 } else { 1 });
+            let name = |at| format!("{front}{:09}", at % 1_000_000_000);
+            let entries = room / entry(0, &name(0)).len();
+            let mut all = Vec::with_capacity(room);
+            for at in (offset..).take(entries) {
+                all.extend_from_slice(&entry(at + 1, &name(at)));
+            }
+            all
         }
         READDIR => Vec::new(),
         READ if fault == Fault::Lying => vec![b'x'; 10],
@@ -250,7 +256,7 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
     })
 }
 
-/// `struct fuse_dirent`, for a name of ten bytes: forty in all.
+/// `struct fuse_dirent`, for a name of ten bytes forty in all.
 fn entry(next: u64, name: &str) -> Vec<u8> {
     let mut entry = Vec::new();
     for word in [FILE, next] {
@@ -259,7 +265,7 @@ fn entry(next: u64, name: &str) -> Vec<u8> {
     entry.extend_from_slice(&(name.len() as u32).to_ne_bytes());
     entry.extend_from_slice(&8_u32.to_ne_bytes());
     entry.extend_from_slice(name.as_bytes());
-    entry.resize(40, 0);
+    entry.resize(entry.len().next_multiple_of(8), 0);
     entry
 }
 
@@ -275,6 +281,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
         _ if node == ROOT => 0o40777,
         Fault::Lying => lies[node as usize % lies.len()],
         Fault::Endless
+        | Fault::Wordy
         | Fault::Silent
         | Fault::Restless
         | Fault::Reluctant
@@ -285,7 +292,12 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
     let size = match fault {
         Fault::Reluctant => 0,
         Fault::Lying => [0, 100, i64::MAX as u64, 1 << 40][asked % 4],
-        Fault::Endless | Fault::Silent | Fault::Restless | Fault::Mute | Fault::Deaf => 100,
+        Fault::Endless
+        | Fault::Wordy
+        | Fault::Silent
+        | Fault::Restless
+        | Fault::Mute
+        | Fault::Deaf => 100,
     };
     for word in [node, size, 1, 0, 0, 0] {
         attributes.extend_from_slice(&word.to_ne_bytes());

@@ -22,14 +22,16 @@ const PIPE_LEAST: i32 = 1 << 16;
 /// what comes then would lie behind a hole.
 pub struct Growing {
     file: OwnedFd,
+    from: u64,
     length: Cell<u64>,
 }
 
 impl Growing {
-    /// As it is before the first byte comes, and so long.
-    pub fn new(file: OwnedFd, length: u64) -> Self {
+    /// As it is before the first byte comes, which belongs there, and so long.
+    pub fn new(file: OwnedFd, from: u64, length: u64) -> Self {
         Self {
             file,
+            from,
             length: Cell::new(length),
         }
     }
@@ -62,8 +64,10 @@ impl Growing {
     /// After it was written to: whether what was written is there, as far as its length tells.
     fn grown(&self) -> Result<(), End> {
         let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
+        let end = u64::try_from(end).unwrap_or(0);
         let now = self.now()?;
-        if now < u64::try_from(end).unwrap_or(0) {
+        // What has come may be no byte of the file yet, which may begin behind its end (REST).
+        if now < end && end != self.from {
             return Err(End::Local(Errno::ENODATA));
         }
         self.length.set(now);
