@@ -147,7 +147,7 @@ fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, O
         session.reply(550, b"Failed to open file.");
         return Ok(None);
     };
-    if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
+    if !session.lock_to_read(&file)? {
         return Ok(None);
     }
     // Only now: while its lock was waited for, an upload has gone on.

@@ -8,20 +8,35 @@ use nix::fcntl::FcntlArg;
 use super::data::{Patience, Wish};
 use super::state::{Over, Session};
 use crate::sys::lock::whole;
+use crate::sys::tree::meta_of;
+
+/// What somebody is told who cannot have the file now.
+const IN_USE: &[u8] = b"File is in use by another session.";
 
 impl Session {
-    /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
-    /// has been said.
+    /// Waits for a lock on the whole file for reading, where uploads have one, hearing the client, for as long as a data connection may
+    /// stall. False: the reply has been said. A file that has lost its name meanwhile is what an upload that failed has left, or was
+    /// replaced: it is not read.
     ///
     /// # Errors
     /// The session is over.
-    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
-        self.lock_by(kind, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
-        })
+    pub fn lock_to_read(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        if !self.config.lock_upload_files {
+            return Ok(true);
+        }
+        self.waited = false;
+        let set = |range: &_| nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range));
+        if !self.lock_by(libc::F_RDLCK, set)? {
+            return Ok(false);
+        }
+        let gone = self.waited && meta_of(file).is_ok_and(|meta| meta.nlink == 0);
+        if gone {
+            self.reply(450, IN_USE);
+        }
+        Ok(!gone)
     }
 
-    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
+    /// As [`Session::lock_to_read`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
     ///
     /// # Errors
     /// The session is over.
@@ -47,8 +62,9 @@ impl Session {
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),
             }
+            self.waited = true;
             if patience.is_over() {
-                self.reply(450, b"File is in use by another session.");
+                self.reply(450, IN_USE);
                 return Ok(false);
             }
             patience.look(self);

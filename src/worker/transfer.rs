@@ -2,7 +2,7 @@
 
 use super::data::ask;
 use super::line::End;
-use super::mover::{Growing, Work};
+use super::mover::{Growing, Seen, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::why::NOT_FOR_ALL;
@@ -14,6 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the client is told whose bytes no thread can move (RFC 959's words for 451).
@@ -46,6 +47,8 @@ pub struct Target {
     pub path: Vec<u8>,
     /// It has not its name yet.
     pub partial: Option<Partial>,
+    /// What the upload has seen of it, once it may have written to it.
+    pub seen: Option<Arc<Seen>>,
 }
 
 /// RETR (reference §3.4.1).
@@ -101,7 +104,7 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
     else {
         return Ok(());
     };
-    if session.config.lock_upload_files && !session.lock(file, libc::F_RDLCK)? {
+    if !session.lock_to_read(file)? {
         return Ok(());
     }
     let Some(connection) = session.open_data()? else {
@@ -212,15 +215,25 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
     if target.created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
-        publish::discard(session, &target, entry.begun);
+        publish::discard(session, &target);
     }
     session.close(&mut entry, flow)
 }
 
-/// Has the file of an upload given away and locked; one that has lost its name while its lock was waited for, because another upload
-/// has failed, is made anew. False: the reply has been said.
+/// Has the file of an upload given away and locked; one that has lost its name while its lock or its connection was waited for, because
+/// another upload has failed or somebody has renamed it, is made anew. False: the reply has been said.
 fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bool, Over> {
     for _ in 0..ANEW {
+        if session.waited && !is_there(session, target, manner) {
+            // Another file is not what STOU has named, nor what an offset speaks of.
+            if !matches!(manner, Manner::Store { offset: 0 } | Manner::Append) {
+                break;
+            }
+            match create(session, &target.path) {
+                Some(fresh) => *target = fresh,
+                None => break,
+            }
+        }
         if !bequeath(session, &target.file)? {
             break;
         }
@@ -231,17 +244,39 @@ fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bo
         if !session.lock_own(&target.file)? {
             return Ok(false);
         }
-        let named = meta_of(&target.file).is_ok_and(|meta| meta.nlink > 0);
-        if named || manner == Manner::Unique {
+        if is_there(session, target, manner) {
             return Ok(true);
         }
-        match create(session, &target.path) {
-            Some(fresh) => *target = fresh,
-            None => break,
-        }
+        session.waited = true;
     }
     session.reply(553, b"Could not create file.");
     Ok(false)
+}
+
+/// Whether the file is still what the upload was told to write: it has its name, and nothing in it if it had to be new.
+fn is_there(session: &Session, target: &mut Target, manner: Manner) -> bool {
+    if target.partial.is_some() {
+        return true;
+    }
+    let Ok(meta) = meta_of(&target.file) else {
+        return false;
+    };
+    // Another upload was quicker.
+    let taken = target.created && meta.size > 0;
+    let unique = manner == Manner::Unique;
+    if taken && (unique || publish::is_fresh(session)) {
+        return false;
+    }
+    target.created &= !taken;
+    let offset = match manner {
+        Manner::Store { offset } => offset,
+        Manner::Append | Manner::Unique => 0,
+    };
+    // What lies before the offset has been cut away.
+    if meta.size < offset && offset <= target.meta.size {
+        return false;
+    }
+    unique || meta.nlink > 0 && (!session.waited || publish::is_named(session, target))
 }
 
 /// Receives the file of an upload; its descriptor, and with it its lock, stays open.
@@ -252,11 +287,14 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
+    if session.waited && !hold(session, target, manner)? {
+        return Ok(());
+    }
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
     let file = target.file.try_clone();
-    let beside = manner == Manner::Append && !session.config.lock_upload_files;
+    let beside = manner == Manner::Append && target.partial.is_none();
     let (Some(length), Ok(file)) = (place(target, manner, guarded, beside), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
@@ -273,34 +311,38 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file: Growing::new(file, length),
+        file: Growing::new(file, length, Arc::clone(target.seen.insert(Arc::default()))),
         ascii,
         truncate,
         keeper: session.tree.keeper(&target.file, &target.meta),
     };
-    // What others have put there beside it is theirs.
-    let unproven = (!beside).then(|| publish::unproven(session, &target.file, truncate));
+    let unproven = publish::unproven(session, &target.file, truncate);
     let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
-    if let (End::Garbled, Some(from)) = (end, unproven.flatten()) {
+    if let (End::Garbled, Some(from)) = (end, unproven)
+        && publish::is_ours(target)
+    {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }
+    if end == End::Done {
+        end = complete(session, target);
+    }
+    session.conclude(entry, end, b"Failure writing to local file.")
+}
+
+/// Every byte that came is written: whether it was all that the client meant to send, and the file has its name; how the upload has ended.
+fn complete(session: &mut Session, target: &Target) -> End {
     // A killed client's data connection ends like a finished one's; its control connection ends with it, or right after it, which is worth
     // a moment where the file would get its name, or would not be deleted.
     let taken = target.partial.is_some() || target.created && session.config.delete_failed_uploads;
-    if end == End::Done && taken && !says_its_end(session) {
+    if taken && !says_its_end(session) {
         session.linger();
     }
-    if end == End::Done && session.deserted() {
+    if session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
-        end = End::Network;
+        return End::Network;
     }
-    if end == End::Done
-        && let Err(why) = publish::settle(session, target)
-    {
-        end = End::Local(why);
-    }
-    session.conclude(entry, end, b"Failure writing to local file.")
+    publish::settle(session, target).map_or_else(End::Local, |()| End::Done)
 }
 
 /// Whether an upload says itself that it is complete.
@@ -343,6 +385,7 @@ fn create(session: &mut Session, path: &[u8]) -> Option<Target> {
         created,
         path: path.to_vec(),
         partial: None,
+        seen: None,
     })
 }
 
@@ -368,7 +411,7 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
 }
 
 /// Puts the file where the first byte belongs, and says how long it is then; `later` leaves what it holds to whoever has seen the client
-/// prove itself. Who appends `beside` others has each piece put behind what they have put there.
+/// prove itself. Who appends `beside` others, sessions or local processes, has each piece put behind what they have put there.
 fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u64> {
     let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
     match manner {
@@ -396,7 +439,8 @@ fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u
 }
 
 impl Session {
-    fn begin(&self, direction: Direction, path: &[u8]) -> Entry {
+    fn begin(&mut self, direction: Direction, path: &[u8]) -> Entry {
+        self.waited = false;
         Entry {
             direction,
             path: self.log_path(path),

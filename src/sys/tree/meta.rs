@@ -45,6 +45,11 @@ impl Meta {
         self.is(libc::S_IFLNK)
     }
 
+    /// What changes with the contents.
+    pub fn stamp(&self) -> (u64, i64, u32) {
+        (self.size, self.mtime, self.mtime_nsec)
+    }
+
     fn is(&self, kind: libc::mode_t) -> bool {
         self.mode & libc::S_IFMT == kind
     }

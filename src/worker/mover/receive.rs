@@ -2,7 +2,7 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
-use crate::sys::tree::{meta_of, not_lost};
+use crate::sys::tree::{Meta, meta_of, not_lost};
 use crate::worker::guard::{Guarded, broken};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::unistd::{Whence, lseek};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
 const PIPE: usize = 1 << 20;
@@ -23,14 +24,43 @@ const PIPE_LEAST: i32 = 1 << 16;
 pub struct Growing {
     file: OwnedFd,
     length: Cell<u64>,
+    seen: Arc<Seen>,
+}
+
+/// How an upload has left its file, which tells whether others have written to it too: what is theirs is not taken away when it fails.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    /// After it was last written to.
+    stamp: Option<(u64, i64, u32)>,
+    /// It has grown by others.
+    shared: bool,
+}
+
+impl Seen {
+    /// Whether all that was written to a file which is so by now was written by the upload.
+    pub fn is_last(&self, now: &Meta) -> bool {
+        let last = self.last();
+        !last.shared
+            && last
+                .stamp
+                .map_or(now.size == 0, |stamp| stamp == now.stamp())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Growing {
     /// As it is before the first byte comes, and so long.
-    pub fn new(file: OwnedFd, length: u64) -> Self {
+    pub fn new(file: OwnedFd, length: u64, seen: Arc<Seen>) -> Self {
         Self {
             file,
             length: Cell::new(length),
+            seen,
         }
     }
 
@@ -46,33 +76,35 @@ impl Growing {
     /// How the transfer ends.
     pub fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), End> {
         self.kept()?;
-        write_all(line, &self.file, bytes)?;
-        self.grown()
+        self.grown(write_all(line, &self.file, bytes))
     }
 
     /// Before it is written to: whether nobody has cut it short.
     fn kept(&self) -> Result<(), End> {
-        if self.now()? < self.length.get() {
+        let now = meta_of(&self.file).map_err(End::Local)?.size;
+        if now > self.length.get() {
+            self.seen.last().shared = true;
+        }
+        if now < self.length.get() {
             Err(End::Local(Errno::ENODATA))
         } else {
             Ok(())
         }
     }
 
-    /// After it was written to: whether what was written is there, as far as its length tells.
-    fn grown(&self) -> Result<(), End> {
+    /// After it was written to, well or not: whether what was written is there, as far as its length tells.
+    fn grown(&self, written: Result<(), End>) -> Result<(), End> {
         let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
-        let now = self.now()?;
-        if now < u64::try_from(end).unwrap_or(0) {
-            return Err(End::Local(Errno::ENODATA));
+        let end = u64::try_from(end).unwrap_or(0);
+        let now = meta_of(&self.file).map_err(End::Local)?;
+        if now.size < end {
+            return written.and(Err(End::Local(Errno::ENODATA)));
         }
-        self.length.set(now);
-        Ok(())
-    }
-
-    fn now(&self) -> Result<u64, End> {
-        let meta = meta_of(&self.file).map_err(End::Local)?;
-        Ok(meta.size)
+        let mut last = self.seen.last();
+        last.stamp = Some(now.stamp());
+        last.shared |= now.size > end.max(self.length.get());
+        self.length.set(now.size);
+        written
     }
 
     /// Closes it: a file system may hold its error back until here: quota, NFS, a full disk. Others do not tell it here either.
@@ -89,7 +121,7 @@ impl Growing {
 
 /// The file of an upload, and what the bytes of the line become on their way to it.
 struct Sink<'a> {
-    file: &'a OwnedFd,
+    file: &'a Growing,
     line: &'a Line,
     inflater: Option<&'a mut Inflater>,
     text: Option<Text<'a>>,
@@ -112,7 +144,7 @@ impl Sink<'_> {
         } = self;
         let Some(inflater) = inflater else {
             line.add(wire.len());
-            return write_text(line, file, text, wire);
+            return write_text(line, &file.file, text, wire);
         };
         inflater.push(wire, &mut |piece| {
             // A little of the line may become much of a file, and an ABOR is not to wait for it.
@@ -120,7 +152,7 @@ impl Sink<'_> {
                 return Err(End::Network);
             }
             line.add(piece.len());
-            write_text(line, file, text, piece)
+            write_text(line, &file.file, text, piece)
         })
     }
 
@@ -129,7 +161,9 @@ impl Sink<'_> {
         if let Some(mut text) = self.text {
             text.converted.clear();
             text.convert.finish(text.converted);
-            write_all(self.line, self.file, text.converted)?;
+            if !text.converted.is_empty() {
+                self.file.write(self.line, text.converted)?;
+            }
         }
         if self.line.is_cut() {
             return Err(End::Network);
@@ -188,7 +222,7 @@ impl Run<'_> {
             due: _,
         } = buffers;
         raw.resize(self.chunk, 0);
-        let mut sink = self.sink(&file.file, ascii, converted, inflater);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         loop {
             let count = match nix::unistd::read(self.socket(), raw) {
                 Ok(0) => break,
@@ -197,8 +231,7 @@ impl Run<'_> {
                 Err(error) => return Err(self.broken(error)),
             };
             file.kept()?;
-            sink.take(raw.get(..count).unwrap_or_default())?;
-            file.grown()?;
+            file.grown(sink.take(raw.get(..count).unwrap_or_default()))?;
             self.paced(count)?;
         }
         sink.finish()
@@ -206,7 +239,7 @@ impl Run<'_> {
 
     fn sink<'a>(
         &self,
-        file: &'a OwnedFd,
+        file: &'a Growing,
         ascii: bool,
         converted: &'a mut Vec<u8>,
         inflater: &'a mut Option<Inflater>,
@@ -257,27 +290,34 @@ impl Run<'_> {
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             };
-            let mut left = count;
             file.kept()?;
-            while left > 0 {
-                match splice(&out, None, &file.file, None, left, flags) {
-                    Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-                    Ok(count) => left = left.saturating_sub(count),
-                    // A file may say so for ever.
-                    Err(Errno::EINTR) => self.uncut()?,
-                    // A file system that cannot be spliced to, as some are since Linux 5.10.
-                    Err(Errno::EINVAL) => {
-                        pour(self.line, &out, left, &file.file)?;
-                        file.grown()?;
-                        self.moved(count)?;
-                        return Ok(false);
-                    }
-                    Err(error) => return Err(End::Local(error)),
-                }
-            }
-            file.grown()?;
+            let mut left = count;
+            let drained = self.drain_into(&out, &mut left, &file.file);
+            let poured = match drained {
+                // A file system that cannot be spliced to, as some are since Linux 5.10, or a file that is appended to.
+                Err(End::Local(Errno::EINVAL)) => pour(self.line, &out, left, &file.file),
+                drained => drained,
+            };
+            file.grown(poured)?;
             self.moved(count)?;
+            if drained.is_err() {
+                return Ok(false);
+            }
         }
+    }
+
+    /// Splices what is left in a pipe into a file.
+    fn drain_into(&self, pipe: &OwnedFd, left: &mut usize, file: &OwnedFd) -> Result<(), End> {
+        while *left > 0 {
+            match splice(pipe, None, file, None, *left, SpliceFFlags::SPLICE_F_MOVE) {
+                Ok(0) => return Err(End::Local(Errno::ENOSPC)),
+                Ok(count) => *left = left.saturating_sub(count),
+                // A file may say so for ever.
+                Err(Errno::EINTR) => self.uncut()?,
+                Err(error) => return Err(End::Local(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Reads and writes a little; how much, 0 at the end.
@@ -314,7 +354,7 @@ impl Run<'_> {
         } = buffers;
         // Where nothing limits it, as much as TLS has room for.
         let most = if self.whole { usize::MAX } else { self.chunk };
-        let mut sink = self.sink(&file.file, ascii, converted, inflater);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         guarded
             .stream
             .begin_upload(line.socket())
@@ -328,13 +368,13 @@ impl Run<'_> {
                 sink.take(clear)?;
                 if self.pace.is_some() {
                     // The wait may be long.
-                    file.grown()?;
+                    file.grown(Ok(()))?;
                     written = false;
                 }
                 self.paced(clear.len())
             });
             if written {
-                file.grown()?;
+                file.grown(Ok(()))?;
             }
             match read {
                 Ok(Ok(true)) => {}
