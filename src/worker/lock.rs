@@ -8,32 +8,23 @@ use nix::fcntl::FcntlArg;
 use super::data::{Patience, Wish};
 use super::state::{Over, Session};
 use crate::sys::lock::whole;
-use crate::sys::tree::meta_of;
 
 /// What somebody is told who cannot have the file now.
-const IN_USE: &[u8] = b"File is in use by another session.";
+pub const IN_USE: &[u8] = b"File is in use by another session.";
 
 impl Session {
     /// Waits for a lock on the whole file for reading, where uploads have one, hearing the client, for as long as a data connection may
-    /// stall. False: the reply has been said. A file that has lost its name meanwhile is what an upload that failed has left, or was
-    /// replaced: it is not read.
+    /// stall. False: the reply has been said.
     ///
     /// # Errors
     /// The session is over.
     pub fn lock_to_read(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        self.waited = false;
         if !self.config.lock_upload_files {
             return Ok(true);
         }
-        self.waited = false;
         let set = |range: &_| nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range));
-        if !self.lock_by(libc::F_RDLCK, set)? {
-            return Ok(false);
-        }
-        let gone = self.waited && meta_of(file).is_ok_and(|meta| meta.nlink == 0);
-        if gone {
-            self.reply(450, IN_USE);
-        }
-        Ok(!gone)
+        self.lock_by(libc::F_RDLCK, set)
     }
 
     /// As [`Session::lock_to_read`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.

@@ -325,10 +325,10 @@ fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
     }
 }
 
-/// Whether the name of an upload still means its file.
-pub fn is_named(session: &Session, target: &Target) -> bool {
-    let path = session.tree.canonical(&session.cwd, &target.path);
-    path.is_some_and(|path| same(session, &path, &target.file))
+/// Whether a name still means the open file.
+pub fn is_named(session: &Session, name: &[u8], file: &OwnedFd) -> bool {
+    let path = session.tree.canonical(&session.cwd, name);
+    path.is_some_and(|path| same(session, &path, file))
 }
 
 /// Whether nobody else has written to the file of an upload since that has, or, should it not have begun, since it was opened.

@@ -2,6 +2,7 @@
 
 use super::data::ask;
 use super::line::End;
+use super::lock::IN_USE;
 use super::mover::{Growing, Seen, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
@@ -20,7 +21,7 @@ use std::time::Instant;
 /// What the client is told whose bytes no thread can move (RFC 959's words for 451).
 pub const UNABLE: &[u8] = b"Requested action aborted: local error in processing.";
 
-/// How often a file that was removed while its lock was waited for is made anew.
+/// How often a file that has lost its name while its lock was waited for is opened or made anew.
 const ANEW: u32 = 8;
 
 /// A transfer that is logged when it ends, however it ends.
@@ -71,8 +72,9 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     {
         return session.close(&mut entry, Ok(()));
     }
-    let (file, keeper) = match source(session, &path, offset) {
+    let (file, keeper) = match source(session, &path, offset)? {
         Source::Ready(file, keeper) => (file, keeper),
+        Source::Said => return session.close(&mut entry, Ok(())),
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -104,13 +106,10 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
     else {
         return Ok(());
     };
-    if !session.lock_to_read(file)? {
-        return Ok(());
-    }
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
-    // Only now: while its lock and the data connection were waited for, an upload may have gone on.
+    // Only now: while the data connection was waited for, an upload may have gone on.
     let Ok(meta) = meta_of(&*file) else {
         session.reply(550, b"Failed to open file.");
         return Ok(());
@@ -138,10 +137,33 @@ pub enum Source {
     NoFile,
     /// Something else without contents to send, or nothing this session may read; why, unless there is nothing.
     Closed(String),
+    /// Nothing, which has been said.
+    Said,
 }
 
-/// Opens the file of a download, if this session may read it.
-pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
+/// Opens the file of a download, if this session may read it, locked where uploads are. While the lock is waited for the name may come to
+/// mean another file, and the one that had it may be what is left of an upload that has failed.
+///
+/// # Errors
+/// The session is over.
+pub fn source(session: &mut Session, path: &[u8], offset: u64) -> Result<Source, Over> {
+    for _ in 0..ANEW {
+        let found = opened_to_read(session, path, offset);
+        let Source::Ready(file, _) = &found else {
+            return Ok(found);
+        };
+        if !session.lock_to_read(file)? {
+            return Ok(Source::Said);
+        }
+        if !session.waited || publish::is_named(session, path, file) {
+            return Ok(found);
+        }
+    }
+    session.reply(450, IN_USE);
+    Ok(Source::Said)
+}
+
+fn opened_to_read(session: &Session, path: &[u8], offset: u64) -> Source {
     let (file, meta) = match session.tree.open_read(&session.cwd, path) {
         Ok(found) => found,
         Err(why) => return Source::Closed(session.unreachable(path, why)),
@@ -276,7 +298,9 @@ fn is_there(session: &Session, target: &mut Target, manner: Manner) -> bool {
     if meta.size < offset && offset <= target.meta.size {
         return false;
     }
-    unique || meta.nlink > 0 && (!session.waited || publish::is_named(session, target))
+    unique
+        || meta.nlink > 0
+            && (!session.waited || publish::is_named(session, &target.path, &target.file))
 }
 
 /// Receives the file of an upload; its descriptor, and with it its lock, stays open.

@@ -6,7 +6,7 @@ use crate::support::{Client, Host, Server, wait};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -137,8 +137,41 @@ fn a_download_that_waited_for_an_upload_that_fails() {
         b.quiet(A_WHILE);
         data.reset();
         a.next("426 Failure reading network stream.");
-        b.next("450 File is in use by another session.");
+        b.next("550 Failed to open file.");
         assert!(!host.exists(X));
+    }
+}
+
+/// Nor is what another name has got meanwhile.
+#[test]
+fn a_download_whose_name_goes_to_another_file() {
+    let host = Host::new();
+    let _server = Server::start(&host, "local_umask=022\n");
+    let (mut a, mut b) = (Client::alice(), Client::alice());
+    for again in [true, false] {
+        host.file(X, b"old");
+        let (_, mut data) = a.begin("STOR x");
+        data.stream.write_all(&[b'a'; 50]).unwrap();
+        length(X, 50);
+        let mut stream = b.passive();
+        b.send(b"RETR x\r\n");
+        b.quiet(A_WHILE);
+        fs::rename(X, Y).unwrap();
+        if again {
+            host.file(X, b"another");
+        }
+        data.write(b"");
+        a.next("226 Transfer complete.");
+        if again {
+            b.next("150 Opening BINARY mode data connection for x (7 bytes).");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, b"another");
+            b.next("226 Transfer complete.");
+        } else {
+            b.next("550 Failed to open file.");
+        }
+        let _ = fs::remove_file(X);
     }
 }
 
