@@ -304,3 +304,26 @@ fn a_file_that_comes_before_a_partial_has_its_name() {
         let _ = fs::remove_file("/home/alice/.x.uploading");
     }
 }
+
+/// Who may make new files only, and STOU, write over nothing that has been put into theirs before the data connection was there.
+#[test]
+fn a_file_that_had_to_be_new() {
+    const THERE: &str = "/srv/ftp/incoming/there";
+    let host = Host::new();
+    for lock in ["YES", "NO"] {
+        let lines = format!("anon_upload_enable=YES\nlock_upload_files={lock}\n");
+        let _server = Server::start(&host, &lines);
+        for command in ["STOR there", "STOU there"] {
+            let mut a = Client::anonymous();
+            a.says("CWD incoming", "250 Directory successfully changed.");
+            let port = a.epsv();
+            a.send(format!("{command}\r\n").as_bytes());
+            opened(THERE);
+            fs::write(THERE, "of another").unwrap();
+            let _stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            a.next("553 Could not create file.");
+            assert_eq!(host.read(THERE), b"of another", "{command}");
+            fs::remove_file(THERE).unwrap();
+        }
+    }
+}
