@@ -3,7 +3,7 @@
 use super::data::ask;
 use super::line::End;
 use super::lock::IN_USE;
-use super::mover::{Growing, Seen, Work};
+use super::mover::{Growing, Seen, Start, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::why::NOT_FOR_ALL;
@@ -319,7 +319,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let guarded = session.protect;
     let file = target.file.try_clone();
     let beside = manner == Manner::Append && target.partial.is_none();
-    let (Some(length), Ok(file)) = (place(target, manner, guarded, beside), file) else {
+    let (Some(start), Ok(file)) = (place(target, manner, guarded, beside), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
     };
@@ -335,7 +335,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file: Growing::new(file, length, Arc::clone(target.seen.insert(Arc::default()))),
+        file: Growing::new(file, start, Arc::clone(target.seen.insert(Arc::default()))),
         ascii,
         truncate,
         keeper: session.tree.keeper(&target.file, &target.meta),
@@ -434,17 +434,22 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
     }
 }
 
-/// Puts the file where the first byte belongs, and says how long it is then; `later` leaves what it holds to whoever has seen the client
+/// Puts the file where the first byte belongs, and says where that is; `later` leaves what it holds to whoever has seen the client
 /// prove itself. Who appends `beside` others, sessions or local processes, has each piece put behind what they have put there.
-fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u64> {
+fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<Start> {
     let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
     match manner {
-        Manner::Unique => Some(0),
+        Manner::Unique => Some(Start::default()),
         Manner::Append => {
             if beside {
                 fcntl(&target.file, FcntlArg::F_SETFL(OFlag::O_APPEND)).ok()?;
             }
-            u64::try_from(seek(0, Whence::SeekEnd)?).ok()
+            let length = u64::try_from(seek(0, Whence::SeekEnd)?).ok()?;
+            Some(Start {
+                length,
+                at: length,
+                beside,
+            })
         }
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
@@ -453,11 +458,15 @@ fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u
                 || (target.created && empty())
                 || nix::unistd::ftruncate(&target.file, 0).is_ok()
                 || empty();
-            given_up.then_some(0)
+            given_up.then(Start::default)
         }
         Manner::Store { offset } => {
             seek(i64::try_from(offset).unwrap_or(i64::MAX), Whence::SeekSet)?;
-            Some(meta_of(&target.file).map_or(0, |meta| meta.size))
+            Some(Start {
+                length: meta_of(&target.file).map_or(0, |meta| meta.size),
+                at: offset,
+                beside: false,
+            })
         }
     }
 }

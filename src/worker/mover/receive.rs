@@ -2,7 +2,7 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
-use crate::sys::tree::{Meta, meta_of, not_lost};
+use crate::sys::tree::{Meta, meta_of, not_lost, write_at_end};
 use crate::worker::guard::{Guarded, broken};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
@@ -24,7 +24,23 @@ const PIPE_LEAST: i32 = 1 << 16;
 pub struct Growing {
     file: OwnedFd,
     length: Cell<u64>,
+    /// Where the next byte belongs.
+    at: Cell<u64>,
+    /// That is its end, as far as is known.
+    ends_there: Cell<bool>,
+    beside: bool,
     seen: Arc<Seen>,
+}
+
+/// Where an upload begins.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// How long the file is.
+    pub length: u64,
+    /// Where the first byte belongs.
+    pub at: u64,
+    /// Bytes go behind what others have put there meanwhile.
+    pub beside: bool,
 }
 
 /// How an upload has left its file, which tells whether others have written to it too: what is theirs is not taken away when it fails.
@@ -55,11 +71,14 @@ impl Seen {
 }
 
 impl Growing {
-    /// As it is before the first byte comes, and so long.
-    pub fn new(file: OwnedFd, length: u64, seen: Arc<Seen>) -> Self {
+    /// As it is before the first byte comes.
+    pub fn new(file: OwnedFd, start: Start, seen: Arc<Seen>) -> Self {
         Self {
             file,
-            length: Cell::new(length),
+            length: Cell::new(start.length),
+            at: Cell::new(start.at),
+            ends_there: Cell::new(false),
+            beside: start.beside,
             seen,
         }
     }
@@ -76,7 +95,7 @@ impl Growing {
     /// How the transfer ends.
     pub fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), End> {
         self.kept()?;
-        self.grown(write_all(line, &self.file, bytes))
+        self.grown(write_all(line, self, bytes))
     }
 
     /// Before it is written to: whether nobody has cut it short.
@@ -88,19 +107,45 @@ impl Growing {
         if now < self.length.get() {
             Err(End::Local(Errno::ENODATA))
         } else {
+            self.ends_there.set(now == self.at.get());
             Ok(())
         }
     }
 
-    /// After it was written to, well or not: whether what was written is there, as far as its length tells.
+    /// Writes some of the bytes. Where they belong to the end, that is where the kernel puts them: should it have moved since the look
+    /// before, the offset tells.
+    fn put(&self, bytes: &[u8]) -> nix::Result<usize> {
+        if self.ends_there.get() {
+            match write_at_end(&self.file, bytes) {
+                // Kernels, and filters of containers, that do not know it.
+                Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => {}
+                done => return done,
+            }
+        }
+        nix::unistd::write(&self.file, bytes)
+    }
+
+    /// Bytes have been written.
+    fn passed(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.at.set(self.at.get().saturating_add(count));
+    }
+
+    /// After it was written to, well or not: whether what was written is there, as far as its offset and its length tell.
     fn grown(&self, written: Result<(), End>) -> Result<(), End> {
         let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
         let end = u64::try_from(end).unwrap_or(0);
         let now = meta_of(&self.file).map_err(End::Local)?;
-        if now.size < end {
+        let at = self.at.replace(end);
+        if now.size < end || end < at {
             return written.and(Err(End::Local(Errno::ENODATA)));
         }
         let mut last = self.seen.last();
+        if end > at && !self.beside {
+            // It lies behind what somebody else has just written.
+            last.shared = true;
+            return written.and(Err(End::Local(Errno::EBUSY)));
+        }
         last.stamp = Some(now.stamp());
         last.shared |= now.size > end.max(self.length.get());
         self.length.set(now.size);
@@ -144,7 +189,7 @@ impl Sink<'_> {
         } = self;
         let Some(inflater) = inflater else {
             line.add(wire.len());
-            return write_text(line, &file.file, text, wire);
+            return write_text(line, file, text, wire);
         };
         inflater.push(wire, &mut |piece| {
             // A little of the line may become much of a file, and an ABOR is not to wait for it.
@@ -152,7 +197,7 @@ impl Sink<'_> {
                 return Err(End::Network);
             }
             line.add(piece.len());
-            write_text(line, &file.file, text, piece)
+            write_text(line, file, text, piece)
         })
     }
 
@@ -174,7 +219,7 @@ impl Sink<'_> {
 
 fn write_text(
     line: &Line,
-    file: &OwnedFd,
+    file: &Growing,
     text: &mut Option<Text<'_>>,
     bytes: &[u8],
 ) -> Result<(), End> {
@@ -292,10 +337,10 @@ impl Run<'_> {
             };
             file.kept()?;
             let mut left = count;
-            let drained = self.drain_into(&out, &mut left, &file.file);
+            let drained = self.drain_into(&out, &mut left, file);
             let poured = match drained {
                 // A file system that cannot be spliced to, as some are since Linux 5.10, or a file that is appended to.
-                Err(End::Local(Errno::EINVAL)) => pour(self.line, &out, left, &file.file),
+                Err(End::Local(Errno::EINVAL)) => pour(self.line, &out, left, file),
                 drained => drained,
             };
             file.grown(poured)?;
@@ -307,11 +352,21 @@ impl Run<'_> {
     }
 
     /// Splices what is left in a pipe into a file.
-    fn drain_into(&self, pipe: &OwnedFd, left: &mut usize, file: &OwnedFd) -> Result<(), End> {
+    fn drain_into(&self, pipe: &OwnedFd, left: &mut usize, file: &Growing) -> Result<(), End> {
         while *left > 0 {
-            match splice(pipe, None, file, None, *left, SpliceFFlags::SPLICE_F_MOVE) {
+            match splice(
+                pipe,
+                None,
+                &file.file,
+                None,
+                *left,
+                SpliceFFlags::SPLICE_F_MOVE,
+            ) {
                 Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-                Ok(count) => *left = left.saturating_sub(count),
+                Ok(count) => {
+                    file.passed(count);
+                    *left = left.saturating_sub(count);
+                }
                 // A file may say so for ever.
                 Err(Errno::EINTR) => self.uncut()?,
                 Err(error) => return Err(End::Local(error)),
@@ -391,7 +446,7 @@ impl Run<'_> {
 }
 
 /// Writes what waits in a pipe.
-fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
+fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &Growing) -> Result<(), End> {
     let mut piece = [0; 4096];
     while left > 0 {
         match nix::unistd::read(pipe, &mut piece) {
@@ -411,11 +466,14 @@ fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<
 ///
 /// # Errors
 /// How the transfer ends.
-fn write_all(line: &Line, file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+fn write_all(line: &Line, file: &Growing, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
-        match nix::unistd::write(file, bytes) {
+        match file.put(bytes) {
             Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Ok(count) => {
+                file.passed(count);
+                bytes = bytes.get(count..).unwrap_or_default();
+            }
             // A file may say so for ever.
             Err(Errno::EINTR) if line.is_cut() => return Err(End::Network),
             Err(Errno::EINTR) => {}
