@@ -236,6 +236,7 @@ impl Session {
             .as_ref()
             .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
         {
+            self.waited = true;
             match self.await_event(listener.as_fd(), PollFlags::POLLIN, deadline)? {
                 Awaited::Ready => accepted = socket::accept_data(listener.as_fd()),
                 Awaited::TimedOut => {
@@ -287,7 +288,10 @@ impl Session {
             }
         };
         let deadline = seconds(self.config.connect_timeout);
-        let failed = match self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)? {
+        let asked = Instant::now();
+        let awaited = self.await_event(connection.as_fd(), PollFlags::POLLOUT, deadline)?;
+        self.waited |= asked.elapsed() >= AFTER;
+        let failed = match awaited {
             Awaited::Ready => match socket::connected(connection.as_fd()) {
                 Ok(()) => return Ok(Some(connection)),
                 Err(error) => error.to_string(),
@@ -458,7 +462,7 @@ fn shows(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
 /// all it has to say and its data connection is on its way (attacks B-051).
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// How long after its data connection a killed client's control connection may end.
+/// How long after its data connection a killed client's control connection may end; a connection that is made sooner was not waited for.
 const AFTER: Duration = Duration::from_millis(1);
 
 /// Until when something is waited for.

@@ -139,17 +139,16 @@ fn admit(session: &mut Session, path: &[u8]) -> Result<Option<(OwnedFd, u64)>, O
     {
         return Ok(None);
     }
-    let found = source(session, path, 0);
+    let found = source(session, path, 0)?;
     if let Source::Closed(why) = &found {
         session.unseen(why);
     }
     let Source::Ready(file, _) = found else {
-        session.reply(550, b"Failed to open file.");
+        if !matches!(found, Source::Said) {
+            session.reply(550, b"Failed to open file.");
+        }
         return Ok(None);
     };
-    if session.config.lock_upload_files && !session.lock(&file, libc::F_RDLCK)? {
-        return Ok(None);
-    }
     // Only now: while its lock was waited for, an upload has gone on.
     let Ok(meta) = meta_of(&file) else {
         session.reply(550, b"Failed to open file.");

@@ -76,11 +76,12 @@ fn arrive(config: &Config, verdict: &Verdict) -> Result<Reached, String> {
     let (home, extra, inner) = directories(config, verdict);
     let own = !matches!(verdict.class, Class::Anonymous { .. }) && !config.run_as_launching_user;
     if own {
-        become_effective(verdict).map_err(|why| match why {
-            Errno::EINVAL => {
+        become_effective(verdict).map_err(|why| {
+            if why == Errno::EINVAL {
                 failed(&"this container lacks the user or a group: user_namespaces(7)")
+            } else {
+                failed(&why)
             }
-            why => failed(&why),
         })?;
     }
     // A home directory that is missing does not matter where another one is given (reference §10, 42).

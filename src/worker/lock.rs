@@ -9,19 +9,25 @@ use super::data::{Patience, Wish};
 use super::state::{Over, Session};
 use crate::sys::lock::whole;
 
+/// What somebody is told who cannot have the file now.
+pub const IN_USE: &[u8] = b"File is in use by another session.";
+
 impl Session {
-    /// Waits for a lock on the whole file, hearing the client, for as long as a data connection may stall. False: the reply
-    /// has been said.
+    /// Waits for a lock on the whole file for reading, where uploads have one, hearing the client, for as long as a data connection may
+    /// stall. False: the reply has been said.
     ///
     /// # Errors
     /// The session is over.
-    pub fn lock(&mut self, file: &OwnedFd, kind: libc::c_int) -> Result<bool, Over> {
-        self.lock_by(kind, |range| {
-            nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range))
-        })
+    pub fn lock_to_read(&mut self, file: &OwnedFd) -> Result<bool, Over> {
+        self.waited = false;
+        if !self.config.lock_upload_files {
+            return Ok(true);
+        }
+        let set = |range: &_| nix::fcntl::fcntl(file.as_fd(), FcntlArg::F_SETLK(range));
+        self.lock_by(libc::F_RDLCK, set)
     }
 
-    /// As [`Session::lock`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
+    /// As [`Session::lock_to_read`], for writing, with a lock that belongs to the open file: all its descriptors have to be closed.
     ///
     /// # Errors
     /// The session is over.
@@ -47,8 +53,9 @@ impl Session {
                 // File systems without locks are used without them, as by the original.
                 Ok(_) | Err(_) => return Ok(true),
             }
+            self.waited = true;
             if patience.is_over() {
-                self.reply(450, b"File is in use by another session.");
+                self.reply(450, IN_USE);
                 return Ok(false);
             }
             patience.look(self);

@@ -2,7 +2,7 @@
 
 mod receive;
 
-pub use receive::Growing;
+pub use receive::{Growing, Seen, Start};
 
 use super::guard::{self, Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};

@@ -28,8 +28,10 @@ pub struct Partial {
     /// Its own path, absolute and without links.
     pub path: Vec<u8>,
     target: Vec<u8>,
-    /// A file that is there by then is not replaced.
+    /// A file that is there by then is not replaced: it must not be, or what has come goes on from another one.
     fresh: bool,
+    /// What it is to replace: device and inode.
+    old: Option<(u64, u64)>,
     /// Keeps the lock.
     file: OwnedFd,
 }
@@ -120,12 +122,11 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
         if !same(session, &partial, &keep) {
             continue;
         }
-        let place = |old: Meta| (old.dev, old.ino);
         let now = replaced(session, (&target, &partial), manner);
         if now.map(|now| now.map(place)) == Some(old.map(place)) {
             return Ok(ready(
                 session,
-                path,
+                (path, manner),
                 old,
                 (file, keep, created),
                 (target, partial),
@@ -156,7 +157,7 @@ fn replaced(
 /// A locked partial, with the rights of the file it is to replace.
 fn ready(
     session: &mut Session,
-    path: &[u8],
+    (path, manner): (&[u8], Manner),
     old: Option<Meta>,
     (file, keep, created): (OwnedFd, OwnedFd, bool),
     (target, partial): (Vec<u8>, Vec<u8>),
@@ -184,9 +185,11 @@ fn ready(
         partial: Some(Partial {
             path: partial,
             target,
-            fresh: is_fresh(session),
+            fresh: is_fresh(session) || old.is_none() && manner != (Manner::Store { offset: 0 }),
+            old: old.map(place),
             file: keep,
         }),
+        seen: None,
     })
 }
 
@@ -205,7 +208,7 @@ pub fn unproven(session: &Session, file: &OwnedFd, truncate: bool) -> Option<i64
 }
 
 /// Whether the session may make new files only.
-fn is_fresh(session: &Session) -> bool {
+pub fn is_fresh(session: &Session) -> bool {
     session.anonymous() && !session.config.anon_other_write_enable
 }
 
@@ -260,6 +263,7 @@ pub fn unique(session: &mut Session, path: &[u8]) -> Option<Target> {
                     created,
                     path: name,
                     partial: None,
+                    seen: None,
                 });
             }
             Err(Errno::EEXIST) => {}
@@ -306,6 +310,11 @@ fn make(session: &Session, partial: &[u8]) -> nix::Result<(OwnedFd, bool)> {
     .map(|(file, created, _)| (file, created))
 }
 
+/// Which file it is.
+fn place(meta: Meta) -> (u64, u64) {
+    (meta.dev, meta.ino)
+}
+
 /// Whether the name still means the open file, and no link does.
 fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
     let named = session.tree.lstat(&VirtualPath::root(), partial);
@@ -316,9 +325,23 @@ fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
     }
 }
 
+/// Whether a name still means the open file.
+pub fn is_named(session: &Session, name: &[u8], file: &OwnedFd) -> bool {
+    let path = session.tree.canonical(&session.cwd, name);
+    path.is_some_and(|path| same(session, &path, file))
+}
+
+/// Whether nobody else has written to the file of an upload since that has, or, should it not have begun, since it was opened.
+pub fn is_ours(target: &Target) -> bool {
+    meta_of(&target.file).is_ok_and(|now| match &target.seen {
+        Some(seen) => seen.is_last(&now),
+        None => now.stamp() == target.meta.stamp(),
+    })
+}
+
 /// Removes what a failed upload has left under its name: only if it is the very file this session has made, which no other session
-/// is writing, nor, should this one not have begun, has written.
-pub fn discard(session: &Session, target: &Target, begun: bool) {
+/// is writing, nor anybody has written.
+pub fn discard(session: &Session, target: &Target) {
     let written = target
         .partial
         .as_ref()
@@ -326,8 +349,6 @@ pub fn discard(session: &Session, target: &Target, begun: bool) {
     let Some(path) = session.tree.canonical(&session.cwd, written) else {
         return;
     };
-    let stamp = |meta: Meta| (meta.size, meta.mtime, meta.mtime_nsec);
-    let kept = meta_of(&target.file).map(stamp) == Ok(stamp(target.meta));
     // Ours is this very lock already, if it was got.
     let lock = || {
         fcntl(
@@ -337,7 +358,7 @@ pub fn discard(session: &Session, target: &Target, begun: bool) {
     };
     let busy =
         session.config.lock_upload_files && matches!(lock(), Err(Errno::EACCES | Errno::EAGAIN));
-    if (begun || kept) && !busy && same(session, &path, &target.file) {
+    if is_ours(target) && !busy && same(session, &path, &target.file) {
         let _ = session.tree.unlink(&VirtualPath::root(), &path);
     }
 }
@@ -375,11 +396,17 @@ pub fn settle(session: &Session, target: &Target) -> Result<(), Errno> {
 }
 
 impl Partial {
-    /// Gives the file its name; the old one is gone only by this.
+    /// Gives the file its name; the old one is gone only by this. One that has come meanwhile is replaced only if it could have been
+    /// written.
     fn publish(&self, session: &Session) -> Result<(), Errno> {
         let root = VirtualPath::root();
         if !same(session, &self.path, &self.file) {
             return Err(Errno::ENOENT);
+        }
+        let now = session.tree.stat(&root, &self.target).ok();
+        let another = now.filter(|now| self.old != Some(place(*now)));
+        if another.is_some_and(|another| !replaceable(session, &self.target, &another)) {
+            return Err(Errno::EEXIST);
         }
         if self.fresh {
             session.tree.rename_new(&self.path, &self.target)?;

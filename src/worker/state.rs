@@ -99,6 +99,8 @@ pub struct Session {
     pub held: Option<Line>,
     /// ABOR has cut the transfer that runs.
     pub aborting: bool,
+    /// The transfer has waited for a lock or for its data connection: names may mean other files by now.
+    pub waited: bool,
     /// What was set by commands the original has not.
     pub modern: Modern,
     /// Room for a small file on its way, once there was one.
@@ -132,7 +134,6 @@ impl Session {
             Rules::Local => config.local_umask,
             Rules::Anonymous => config.anon_umask,
         } & 0o777;
-        let deny = config.deny_file.as_deref().map(OsStrExt::as_bytes);
         let names = Names::new(config, Arc::clone(&tree), verdict.chroot);
         Self {
             control: Control::new(
@@ -156,6 +157,7 @@ impl Session {
             seen: HashSet::new(),
             held: None,
             aborting: false,
+            waited: false,
             modern: Modern::new(config, rest.utf8),
             scratch: Vec::new(),
             end_mark: EndMark::Joined,
@@ -167,7 +169,7 @@ impl Session {
             start,
             umask,
             names: Arc::new(Mutex::new(names)),
-            deny: deny.map(Pattern::new),
+            deny: denied(config),
         }
     }
 
@@ -431,6 +433,12 @@ impl Session {
         }
         denied
     }
+}
+
+/// `deny_file`.
+fn denied(config: &Config) -> Option<Pattern> {
+    let text = config.deny_file.as_deref()?;
+    Some(Pattern::new(text.as_bytes()))
 }
 
 /// What protects data connections; nothing for a session without TLS, whose channel to the keyholder is closed with that.

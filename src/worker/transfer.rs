@@ -2,7 +2,8 @@
 
 use super::data::ask;
 use super::line::End;
-use super::mover::{Growing, Work};
+use super::lock::IN_USE;
+use super::mover::{Growing, Seen, Start, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
 use super::why::NOT_FOR_ALL;
@@ -14,12 +15,13 @@ use nix::sys::stat::Mode;
 use nix::unistd::Whence;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the client is told whose bytes no thread can move (RFC 959's words for 451).
 pub const UNABLE: &[u8] = b"Requested action aborted: local error in processing.";
 
-/// How often a file that was removed while its lock was waited for is made anew.
+/// How often a file that has lost its name while its lock was waited for is opened or made anew.
 const ANEW: u32 = 8;
 
 /// A transfer that is logged when it ends, however it ends.
@@ -46,6 +48,8 @@ pub struct Target {
     pub path: Vec<u8>,
     /// It has not its name yet.
     pub partial: Option<Partial>,
+    /// What the upload has seen of it, once it may have written to it.
+    pub seen: Option<Arc<Seen>>,
 }
 
 /// RETR (reference §3.4.1).
@@ -68,8 +72,9 @@ pub fn retr(session: &mut Session, arg: &[u8]) -> Flow {
     {
         return session.close(&mut entry, Ok(()));
     }
-    let (file, keeper) = match source(session, &path, offset) {
+    let (file, keeper) = match source(session, &path, offset)? {
         Source::Ready(file, keeper) => (file, keeper),
+        Source::Said => return session.close(&mut entry, Ok(())),
         // Not logged: a client that tries whether a name is a directory is no failed download (reference §3.4.1).
         Source::NoFile => {
             session.reply(550, b"Failed to open file.");
@@ -101,13 +106,10 @@ fn send(session: &mut Session, entry: &mut Entry, path: &[u8], mut work: Work) -
     else {
         return Ok(());
     };
-    if session.config.lock_upload_files && !session.lock(file, libc::F_RDLCK)? {
-        return Ok(());
-    }
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
-    // Only now: while its lock and the data connection were waited for, an upload may have gone on.
+    // Only now: while the data connection was waited for, an upload may have gone on.
     let Ok(meta) = meta_of(&*file) else {
         session.reply(550, b"Failed to open file.");
         return Ok(());
@@ -135,10 +137,33 @@ pub enum Source {
     NoFile,
     /// Something else without contents to send, or nothing this session may read; why, unless there is nothing.
     Closed(String),
+    /// Nothing, which has been said.
+    Said,
 }
 
-/// Opens the file of a download, if this session may read it.
-pub fn source(session: &Session, path: &[u8], offset: u64) -> Source {
+/// Opens the file of a download, if this session may read it, locked where uploads are. While the lock is waited for the name may come to
+/// mean another file, and the one that had it may be what is left of an upload that has failed.
+///
+/// # Errors
+/// The session is over.
+pub fn source(session: &mut Session, path: &[u8], offset: u64) -> Result<Source, Over> {
+    for _ in 0..ANEW {
+        let found = opened_to_read(session, path, offset);
+        let Source::Ready(file, _) = &found else {
+            return Ok(found);
+        };
+        if !session.lock_to_read(file)? {
+            return Ok(Source::Said);
+        }
+        if !session.waited || publish::is_named(session, path, file) {
+            return Ok(found);
+        }
+    }
+    session.reply(450, IN_USE);
+    Ok(Source::Said)
+}
+
+fn opened_to_read(session: &Session, path: &[u8], offset: u64) -> Source {
     let (file, meta) = match session.tree.open_read(&session.cwd, path) {
         Ok(found) => found,
         Err(why) => return Source::Closed(session.unreachable(path, why)),
@@ -194,16 +219,6 @@ pub enum Manner {
     Unique,
 }
 
-impl Manner {
-    /// Where the first byte belongs in a file so long.
-    fn first(self, length: u64) -> u64 {
-        match self {
-            Self::Store { offset } => offset,
-            Self::Append | Self::Unique => length,
-        }
-    }
-}
-
 fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     if session.modern.range.take().is_some() {
         session.reply(504, b"RANG is for RETR and HASH.");
@@ -222,15 +237,25 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
     if target.created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
-        publish::discard(session, &target, entry.begun);
+        publish::discard(session, &target);
     }
     session.close(&mut entry, flow)
 }
 
-/// Has the file of an upload given away and locked; one that has lost its name while its lock was waited for, because another upload
-/// has failed, is made anew. False: the reply has been said.
+/// Has the file of an upload given away and locked; one that has lost its name while its lock or its connection was waited for, because
+/// another upload has failed or somebody has renamed it, is made anew. False: the reply has been said.
 fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bool, Over> {
     for _ in 0..ANEW {
+        if session.waited && !is_there(session, target, manner) {
+            // Another file is not what STOU has named, nor what an offset speaks of.
+            if !matches!(manner, Manner::Store { offset: 0 } | Manner::Append) {
+                break;
+            }
+            match create(session, &target.path) {
+                Some(fresh) => *target = fresh,
+                None => break,
+            }
+        }
         if !bequeath(session, &target.file)? {
             break;
         }
@@ -241,17 +266,41 @@ fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bo
         if !session.lock_own(&target.file)? {
             return Ok(false);
         }
-        let named = meta_of(&target.file).is_ok_and(|meta| meta.nlink > 0);
-        if named || manner == Manner::Unique {
+        if is_there(session, target, manner) {
             return Ok(true);
         }
-        match create(session, &target.path) {
-            Some(fresh) => *target = fresh,
-            None => break,
-        }
+        session.waited = true;
     }
     session.reply(553, b"Could not create file.");
     Ok(false)
+}
+
+/// Whether the file is still what the upload was told to write: it has its name, and nothing in it if it had to be new.
+fn is_there(session: &Session, target: &mut Target, manner: Manner) -> bool {
+    if target.partial.is_some() {
+        return true;
+    }
+    let Ok(meta) = meta_of(&target.file) else {
+        return false;
+    };
+    // Another upload was quicker.
+    let taken = target.created && meta.size > 0;
+    let unique = manner == Manner::Unique;
+    if taken && (unique || publish::is_fresh(session)) {
+        return false;
+    }
+    target.created &= !taken;
+    let offset = match manner {
+        Manner::Store { offset } => offset,
+        Manner::Append | Manner::Unique => 0,
+    };
+    // What lies before the offset has been cut away.
+    if meta.size < offset && offset <= target.meta.size {
+        return false;
+    }
+    unique
+        || meta.nlink > 0
+            && (!session.waited || publish::is_named(session, &target.path, &target.file))
 }
 
 /// Receives the file of an upload; its descriptor, and with it its lock, stays open.
@@ -262,12 +311,15 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let Some(connection) = session.open_data()? else {
         return Ok(());
     };
+    if session.waited && !hold(session, target, manner)? {
+        return Ok(());
+    }
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
     let file = target.file.try_clone();
-    let beside = manner == Manner::Append && !session.config.lock_upload_files;
-    let (Some(length), Ok(file)) = (place(target, manner, guarded, beside), file) else {
+    let beside = manner == Manner::Append && target.partial.is_none();
+    let (Some(start), Ok(file)) = (place(target, manner, guarded, beside), file) else {
         session.reply(553, b"Could not create file.");
         return Ok(());
     };
@@ -283,34 +335,38 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let truncate = guarded && manner == Manner::Store { offset: 0 };
     entry.begun = true;
     let work = Work::Upload {
-        file: Growing::new(file, manner.first(length), length),
+        file: Growing::new(file, start, Arc::clone(target.seen.insert(Arc::default()))),
         ascii,
         truncate,
         keeper: session.tree.keeper(&target.file, &target.meta),
     };
-    // What others have put there beside it is theirs.
-    let unproven = (!beside).then(|| publish::unproven(session, &target.file, truncate));
+    let unproven = publish::unproven(session, &target.file, truncate);
     let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
-    if let (End::Garbled, Some(from)) = (end, unproven.flatten()) {
+    if let (End::Garbled, Some(from)) = (end, unproven)
+        && publish::is_ours(target)
+    {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }
+    if end == End::Done {
+        end = complete(session, target);
+    }
+    session.conclude(entry, end, b"Failure writing to local file.")
+}
+
+/// Every byte that came is written: whether it was all that the client meant to send, and the file has its name; how the upload has ended.
+fn complete(session: &mut Session, target: &Target) -> End {
     // A killed client's data connection ends like a finished one's; its control connection ends with it, or right after it, which is worth
     // a moment where the file would get its name, or would not be deleted.
     let taken = target.partial.is_some() || target.created && session.config.delete_failed_uploads;
-    if end == End::Done && taken && !says_its_end(session) {
+    if taken && !says_its_end(session) {
         session.linger();
     }
-    if end == End::Done && session.deserted() {
+    if session.deserted() {
         session.note("upload: the client vanished; the file may be incomplete");
-        end = End::Network;
+        return End::Network;
     }
-    if end == End::Done
-        && let Err(why) = publish::settle(session, target)
-    {
-        end = End::Local(why);
-    }
-    session.conclude(entry, end, b"Failure writing to local file.")
+    publish::settle(session, target).map_or_else(End::Local, |()| End::Done)
 }
 
 /// Whether an upload says itself that it is complete.
@@ -353,6 +409,7 @@ fn create(session: &mut Session, path: &[u8]) -> Option<Target> {
         created,
         path: path.to_vec(),
         partial: None,
+        seen: None,
     })
 }
 
@@ -377,17 +434,22 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
     }
 }
 
-/// Puts the file where the first byte belongs, and says how long it is then; `later` leaves what it holds to whoever has seen the client
-/// prove itself. Who appends `beside` others has each piece put behind what they have put there.
-fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u64> {
+/// Puts the file where the first byte belongs, and says where that is; `later` leaves what it holds to whoever has seen the client
+/// prove itself. Who appends `beside` others, sessions or local processes, has each piece put behind what they have put there.
+fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<Start> {
     let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
     match manner {
-        Manner::Unique => Some(0),
+        Manner::Unique => Some(Start::default()),
         Manner::Append => {
             if beside {
                 fcntl(&target.file, FcntlArg::F_SETFL(OFlag::O_APPEND)).ok()?;
             }
-            u64::try_from(seek(0, Whence::SeekEnd)?).ok()
+            let length = u64::try_from(seek(0, Whence::SeekEnd)?).ok()?;
+            Some(Start {
+                length,
+                at: length,
+                beside,
+            })
         }
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
@@ -396,17 +458,22 @@ fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<u
                 || (target.created && empty())
                 || nix::unistd::ftruncate(&target.file, 0).is_ok()
                 || empty();
-            given_up.then_some(0)
+            given_up.then(Start::default)
         }
         Manner::Store { offset } => {
             seek(i64::try_from(offset).unwrap_or(i64::MAX), Whence::SeekSet)?;
-            Some(meta_of(&target.file).map_or(0, |meta| meta.size))
+            Some(Start {
+                length: meta_of(&target.file).map_or(0, |meta| meta.size),
+                at: offset,
+                beside: false,
+            })
         }
     }
 }
 
 impl Session {
-    fn begin(&self, direction: Direction, path: &[u8]) -> Entry {
+    fn begin(&mut self, direction: Direction, path: &[u8]) -> Entry {
+        self.waited = false;
         Entry {
             direction,
             path: self.log_path(path),

@@ -66,6 +66,11 @@ impl Fault {
         Fault::attach(pid, call, "delay_enter=500000", &[])
     }
 
+    /// In each of its threads the call is made only some seconds later.
+    pub fn hesitant(pid: i32, call: &str) -> Fault {
+        Fault::attach(pid, call, "delay_enter=2000000", &["-f"])
+    }
+
     fn attach(pid: i32, call: &str, what: &str, how: &[&str]) -> Fault {
         let child = Command::new("strace")
             .args(how)

@@ -286,8 +286,8 @@ fn a_file_system_that_lies() {
     canary.untouched();
 }
 
-/// The server in a container whose filter answers openat2(2) with this error (seccomp(2)): the filters of its sessions stand below it.
-fn without_openat2(error: i32) -> Child {
+/// The server in a container whose filter answers a system call with this error (seccomp(2)): the filters of its sessions stand below it.
+fn without(call: libc::c_long, error: i32) -> Child {
     let mut command = Command::new(PROGRAM);
     command
         .arg(CONFIG)
@@ -302,11 +302,7 @@ fn without_openat2(error: i32) -> Child {
     };
     let filter = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        step(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            1,
-            libc::SYS_openat2 as u32,
-        ),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
         step(
             libc::BPF_RET | libc::BPF_K,
@@ -338,7 +334,7 @@ fn a_kernel_without_openat2() {
         let host = Host::new();
         let canary = Canary::new(&host);
         host.write(CONFIG, &format!("{BASE}{JAIL}"));
-        let mut server = without_openat2(error);
+        let server = without(libc::SYS_openat2, error);
         wait("the server to listen", || listening().then_some(()));
         jail_holds(&host, &canary);
         let log = wait("the line of the log", || {
@@ -347,10 +343,44 @@ fn a_kernel_without_openat2() {
         });
         assert_eq!(log.matches("no openat2(2)").count(), 1, "{log}");
         assert!(!log.contains("ended by its filter"), "{log}");
-        for pid in Server::everything() {
-            let pid = nix::unistd::Pid::from_raw(pid);
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-        }
-        server.wait().unwrap();
+        ended(server);
     }
+}
+
+fn ended(mut server: Child) {
+    for pid in Server::everything() {
+        let pid = nix::unistd::Pid::from_raw(pid);
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+    server.wait().unwrap();
+}
+
+/// Some file systems cannot rename to a name that must be free (NFS, FUSE): an upload gets its name there too, and replaces nothing.
+#[test]
+fn a_file_system_that_does_not_know_a_free_name() {
+    let host = Host::new();
+    let lines = "atomic_uploads=YES\nanon_upload_enable=YES\n";
+    host.write(CONFIG, &format!("{BASE}{lines}"));
+    let server = without(libc::SYS_renameat2, libc::EINVAL);
+    wait("the server to listen", || listening().then_some(()));
+    for taken in [false, true] {
+        let mut c = Client::anonymous();
+        c.says("CWD incoming", "250 Directory successfully changed.");
+        let (_, data) = c.begin(&format!("STOR {taken}"));
+        let path = format!("/srv/ftp/incoming/{taken}");
+        if taken {
+            host.write(&path, "of another");
+        }
+        data.write(b"mine");
+        let (reply, left) = if taken {
+            ("451 Failure writing to local file.", "of another")
+        } else {
+            ("226 Transfer complete.", "mine")
+        };
+        c.next(reply);
+        assert_eq!(host.read(&path), left.as_bytes());
+        let partial = format!("/srv/ftp/incoming/.{taken}.uploading");
+        assert_eq!(host.exists(&partial), taken);
+    }
+    ended(server);
 }

@@ -13,6 +13,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Writing to a file.
+const WRITES: &str = "write,pwritev2";
+
 const BUSY: &str = "421 Service not available, please try later.";
 
 #[track_caller]
@@ -313,7 +316,7 @@ fn an_abort_at_the_end_of_an_upload() {
     let mut data = c.passive();
     c.send(b"STOR new\r\n");
     c.next("150 Ok to send data.");
-    let fault = Fault::late(worker, "write");
+    let fault = Fault::late(worker, WRITES);
     data.write_all(b"all of it").unwrap();
     data.shutdown(Shutdown::Write).unwrap();
     wait("the bytes on the disk", || {
@@ -430,7 +433,7 @@ fn an_upload_that_is_cut_short_as_it_is_written() {
     let mut c = Client::alice();
     let (_, worker) = pair(&server);
     let (_, mut data) = c.begin("STOR x");
-    let fault = Fault::late(worker, "write");
+    let fault = Fault::late(worker, WRITES);
     data.stream.write_all(b"hello").unwrap();
     wait("the bytes to arrive", || {
         (host.read("/home/alice/x") == b"hello").then_some(())
@@ -441,6 +444,54 @@ fn an_upload_that_is_cut_short_as_it_is_written() {
     c.next("451 Failure writing to local file.");
     drop(fault);
     c.says("QUIT", "221 Goodbye.");
+}
+
+/// Between the look before and the call that writes: what was written then lay behind a hole. It is put to the end that there is, and its
+/// place tells.
+#[test]
+fn an_upload_that_is_cut_short_before_it_is_written() {
+    let host = Host::new();
+    let server = Server::start(&host, "ascii_upload_enable=YES\nlocal_umask=022\n");
+    for (kind, grows) in [("I", false), ("A", false), ("I", true)] {
+        let mut c = Client::alice();
+        c.cmd(&format!("TYPE {kind}"));
+        let (_, worker) = pair(&server);
+        let (_, mut data) = c.begin("STOR x");
+        data.stream.write_all(b"hello ").unwrap();
+        wait("the bytes to arrive", || {
+            (host.read("/home/alice/x") == b"hello ").then_some(())
+        });
+        let fault = Fault::hesitant(worker, WRITES);
+        data.stream.write_all(b"world").unwrap();
+        wait("the call", || {
+            let tasks = std::fs::read_dir(format!("/proc/{worker}/task")).ok()?;
+            let call = format!("{} ", libc::SYS_pwritev2);
+            let mut calls = tasks.flatten().map(|task| task.path().join("syscall"));
+            calls
+                .any(|path| std::fs::read_to_string(path).is_ok_and(|now| now.starts_with(&call)))
+                .then_some(())
+        });
+        let mut file = std::fs::File::options();
+        let mut file = file.append(true).open("/home/alice/x").unwrap();
+        if grows {
+            file.write_all(b"my ").unwrap();
+        } else {
+            file.set_len(3).unwrap();
+        }
+        drop(data);
+        c.next("451 Failure writing to local file.");
+        let left: &[u8] = if grows {
+            b"hello my world"
+        } else {
+            b"helworld"
+        };
+        assert_eq!(host.read("/home/alice/x"), left);
+        drop(fault);
+        c.says("QUIT", "221 Goodbye.");
+        wait("the session to end", || {
+            children(server.pid()).is_empty().then_some(())
+        });
+    }
 }
 
 /// With `fsync_uploads` a new name is on the disk too before a success is told, whether the upload was atomic or not.

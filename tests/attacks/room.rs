@@ -118,9 +118,9 @@ fn what_the_kernel_says_last() {
     let server = Server::start(&host, "seccomp_sandbox=NO\nxferlog_std_format=NO\n");
     let mut failed = 0;
     for (call, error) in [
-        ("write,splice", "EDQUOT"),
-        ("write,splice", "ENOSPC"),
-        ("write,splice", "EIO"),
+        ("write,splice,pwritev2", "EDQUOT"),
+        ("write,splice,pwritev2", "ENOSPC"),
+        ("write,splice,pwritev2", "EIO"),
         ("close", "EDQUOT"),
         ("close", "ENOSPC"),
         ("close", "EIO"),

@@ -168,7 +168,7 @@ fn errors(lines: &str, calls: &[(&str, &[&str])], lost: &str) {
     all_is_well(&server);
 }
 
-const WRITE: &str = "write,splice,pwrite64";
+const WRITE: &str = "write,splice,pwrite64,pwritev2";
 
 /// Whatever error a file system answers a change or a look with, no client is told that it was done (attacks B-068).
 #[test]

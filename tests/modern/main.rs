@@ -32,6 +32,7 @@ mod refusals;
 mod renewal;
 mod throttle;
 mod times;
+mod together;
 mod zip;
 
 /// The server's log once it has a line with this text; helper writes it in its own time.

@@ -476,6 +476,11 @@ pub(super) const UPLOAD: &[Row] = &[
         "STOR: the size of the pipe; APPE beside others",
     ),
     only(
+        named!(SYS_pwritev2),
+        &[&[int(2, 1), long(3, u64::MAX), int(5, libc::RWF_APPEND)]],
+        "STOR: behind what is there",
+    ),
+    only(
         named!(SYS_sync_file_range),
         &[&[int(3, libc::SYNC_FILE_RANGE_WAIT_BEFORE as i32)]],
         "whether bytes were lost on their way to the disk",

@@ -3,8 +3,9 @@
 use super::{Dir, Tree, VirtualPath};
 use nix::NixPath;
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::unistd::{AccessFlags, faccessat};
+use nix::fcntl::{AtFlags, OFlag, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What the kernel would say to a write.
@@ -87,7 +88,7 @@ impl Tree {
     /// Renames, both paths absolute, unless the new name is there: then `EEXIST`.
     ///
     /// # Errors
-    /// Those of renameat2(2), and of link(2) where a file system cannot do this in one step.
+    /// Those of renameat2(2), and of open(2) and rename(2) where a file system cannot do this in one step.
     pub fn rename_new(&self, from: &[u8], to: &[u8]) -> nix::Result<()> {
         let root = VirtualPath::root();
         let from = self.kept(&root, from)?;
@@ -99,8 +100,12 @@ impl Tree {
             Err(Errno::EINVAL | Errno::ENOSYS) => {}
             done => return done,
         }
-        nix::unistd::linkat(&from.dir, old, &to.dir, new, AtFlags::empty())?;
-        nix::unistd::unlinkat(&from.dir, old, nix::unistd::UnlinkatFlags::NoRemoveDir)
+        // The name is taken by an empty file, which is replaced: link(2) is not for sessions.
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | super::CONTENTS;
+        drop(to.open(flags, Mode::empty())?);
+        renameat(&from.dir, old, &to.dir, new).inspect_err(|_| {
+            let _ = unlinkat(&to.dir, new, UnlinkatFlags::NoRemoveDir);
+        })
     }
 
     /// Has the disk hold the directory of an absolute path.

@@ -45,6 +45,11 @@ impl Meta {
         self.is(libc::S_IFLNK)
     }
 
+    /// What changes with the contents.
+    pub fn stamp(&self) -> (u64, i64, u32) {
+        (self.size, self.mtime, self.mtime_nsec)
+    }
+
     fn is(&self, kind: libc::mode_t) -> bool {
         self.mode & libc::S_IFMT == kind
     }
@@ -92,6 +97,26 @@ pub fn not_lost<F: AsFd>(file: F) -> Result<()> {
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EINVAL | Errno::ESPIPE) => Ok(()),
         answered => answered.map(drop),
     }
+}
+
+/// Writes behind all that an open file holds at that very moment, and leaves its offset there.
+///
+/// # Errors
+/// Those of pwritev2(2).
+pub fn write_at_end<F: AsFd>(file: F, bytes: &[u8]) -> Result<usize> {
+    /// The offset of the open file.
+    const OWN: libc::c_long = -1;
+    let fd = file.as_fd().as_raw_fd();
+    let part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let flag = libc::RWF_APPEND;
+    // SAFETY: a descriptor that is open for the call, one part, which is as long as it says and outlives the call, and numbers; the kernel
+    // only reads what they point to.
+    let written =
+        unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const part, 1, OWN, OWN, flag) };
+    Errno::result(written).map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 /// Where a file comes from.

@@ -2,7 +2,7 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
-use crate::sys::tree::{meta_of, not_lost};
+use crate::sys::tree::{Meta, meta_of, not_lost, write_at_end};
 use crate::worker::guard::{Guarded, broken};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::unistd::{Whence, lseek};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What goes through the pipe of an upload at a time. One user's pipes may take 64 MiB together, and are small beyond that (pipe(7)).
 const PIPE: usize = 1 << 20;
@@ -22,17 +23,66 @@ const PIPE_LEAST: i32 = 1 << 16;
 /// what comes then would lie behind a hole.
 pub struct Growing {
     file: OwnedFd,
+    /// Where the first byte belongs.
     from: u64,
     length: Cell<u64>,
+    /// Where the next byte belongs.
+    at: Cell<u64>,
+    /// That is its end, as far as is known.
+    ends_there: Cell<bool>,
+    beside: bool,
+    seen: Arc<Seen>,
+}
+
+/// Where an upload begins.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// How long the file is.
+    pub length: u64,
+    /// Where the first byte belongs.
+    pub at: u64,
+    /// Bytes go behind what others have put there meanwhile.
+    pub beside: bool,
+}
+
+/// How an upload has left its file, which tells whether others have written to it too: what is theirs is not taken away when it fails.
+#[derive(Debug, Default)]
+pub struct Seen(Mutex<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    /// After it was last written to.
+    stamp: Option<(u64, i64, u32)>,
+    /// It has grown by others.
+    shared: bool,
+}
+
+impl Seen {
+    /// Whether all that was written to a file which is so by now was written by the upload.
+    pub fn is_last(&self, now: &Meta) -> bool {
+        let last = self.last();
+        !last.shared
+            && last
+                .stamp
+                .map_or(now.size == 0, |stamp| stamp == now.stamp())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Growing {
-    /// As it is before the first byte comes, which belongs there, and so long.
-    pub fn new(file: OwnedFd, from: u64, length: u64) -> Self {
+    /// As it is before the first byte comes.
+    pub fn new(file: OwnedFd, start: Start, seen: Arc<Seen>) -> Self {
         Self {
             file,
-            from,
-            length: Cell::new(length),
+            from: start.at,
+            length: Cell::new(start.length),
+            at: Cell::new(start.at),
+            ends_there: Cell::new(false),
+            beside: start.beside,
+            seen,
         }
     }
 
@@ -48,35 +98,62 @@ impl Growing {
     /// How the transfer ends.
     pub fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), End> {
         self.kept()?;
-        write_all(line, &self.file, bytes)?;
-        self.grown()
+        self.grown(write_all(line, self, bytes))
     }
 
     /// Before it is written to: whether nobody has cut it short.
     fn kept(&self) -> Result<(), End> {
-        if self.now()? < self.length.get() {
+        let now = meta_of(&self.file).map_err(End::Local)?.size;
+        if now > self.length.get() {
+            self.seen.last().shared = true;
+        }
+        if now < self.length.get() {
             Err(End::Local(Errno::ENODATA))
         } else {
+            self.ends_there.set(now == self.at.get());
             Ok(())
         }
     }
 
-    /// After it was written to: whether what was written is there, as far as its length tells.
-    fn grown(&self) -> Result<(), End> {
-        let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
-        let end = u64::try_from(end).unwrap_or(0);
-        let now = self.now()?;
-        // What has come may be no byte of the file yet, which may begin behind its end (REST).
-        if now < end && end != self.from {
-            return Err(End::Local(Errno::ENODATA));
+    /// Writes some of the bytes. Where they belong to the end, that is where the kernel puts them: should it have moved since the look
+    /// before, the offset tells.
+    fn put(&self, bytes: &[u8]) -> nix::Result<usize> {
+        if self.ends_there.get() {
+            match write_at_end(&self.file, bytes) {
+                // Kernels, and filters of containers, that do not know it.
+                Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => {}
+                done => return done,
+            }
         }
-        self.length.set(now);
-        Ok(())
+        nix::unistd::write(&self.file, bytes)
     }
 
-    fn now(&self) -> Result<u64, End> {
-        let meta = meta_of(&self.file).map_err(End::Local)?;
-        Ok(meta.size)
+    /// Bytes have been written.
+    fn passed(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.at.set(self.at.get().saturating_add(count));
+    }
+
+    /// After it was written to, well or not: whether what was written is there, as far as its offset and its length tell.
+    fn grown(&self, written: Result<(), End>) -> Result<(), End> {
+        let end = lseek(&self.file, 0, Whence::SeekCur).map_err(End::Local)?;
+        let end = u64::try_from(end).unwrap_or(0);
+        let now = meta_of(&self.file).map_err(End::Local)?;
+        let at = self.at.replace(end);
+        // What has come may be no byte of the file yet, which may begin behind its end (REST).
+        if now.size < end && end != self.from || end < at {
+            return written.and(Err(End::Local(Errno::ENODATA)));
+        }
+        let mut last = self.seen.last();
+        if end > at && !self.beside {
+            // It lies behind what somebody else has just written.
+            last.shared = true;
+            return written.and(Err(End::Local(Errno::EBUSY)));
+        }
+        last.stamp = Some(now.stamp());
+        last.shared |= now.size > end.max(self.length.get());
+        self.length.set(now.size);
+        written
     }
 
     /// Closes it: a file system may hold its error back until here: quota, NFS, a full disk. Others do not tell it here either.
@@ -93,7 +170,7 @@ impl Growing {
 
 /// The file of an upload, and what the bytes of the line become on their way to it.
 struct Sink<'a> {
-    file: &'a OwnedFd,
+    file: &'a Growing,
     line: &'a Line,
     inflater: Option<&'a mut Inflater>,
     text: Option<Text<'a>>,
@@ -133,7 +210,9 @@ impl Sink<'_> {
         if let Some(mut text) = self.text {
             text.converted.clear();
             text.convert.finish(text.converted);
-            write_all(self.line, self.file, text.converted)?;
+            if !text.converted.is_empty() {
+                self.file.write(self.line, text.converted)?;
+            }
         }
         if self.line.is_cut() {
             return Err(End::Network);
@@ -144,7 +223,7 @@ impl Sink<'_> {
 
 fn write_text(
     line: &Line,
-    file: &OwnedFd,
+    file: &Growing,
     text: &mut Option<Text<'_>>,
     bytes: &[u8],
 ) -> Result<(), End> {
@@ -192,7 +271,7 @@ impl Run<'_> {
             due: _,
         } = buffers;
         raw.resize(self.chunk, 0);
-        let mut sink = self.sink(&file.file, ascii, converted, inflater);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         loop {
             let count = match nix::unistd::read(self.socket(), raw) {
                 Ok(0) => break,
@@ -201,8 +280,7 @@ impl Run<'_> {
                 Err(error) => return Err(self.broken(error)),
             };
             file.kept()?;
-            sink.take(raw.get(..count).unwrap_or_default())?;
-            file.grown()?;
+            file.grown(sink.take(raw.get(..count).unwrap_or_default()))?;
             self.paced(count)?;
         }
         sink.finish()
@@ -210,7 +288,7 @@ impl Run<'_> {
 
     fn sink<'a>(
         &self,
-        file: &'a OwnedFd,
+        file: &'a Growing,
         ascii: bool,
         converted: &'a mut Vec<u8>,
         inflater: &'a mut Option<Inflater>,
@@ -261,27 +339,44 @@ impl Run<'_> {
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             };
-            let mut left = count;
             file.kept()?;
-            while left > 0 {
-                match splice(&out, None, &file.file, None, left, flags) {
-                    Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-                    Ok(count) => left = left.saturating_sub(count),
-                    // A file may say so for ever.
-                    Err(Errno::EINTR) => self.uncut()?,
-                    // A file system that cannot be spliced to, as some are since Linux 5.10.
-                    Err(Errno::EINVAL) => {
-                        pour(self.line, &out, left, &file.file)?;
-                        file.grown()?;
-                        self.moved(count)?;
-                        return Ok(false);
-                    }
-                    Err(error) => return Err(End::Local(error)),
-                }
-            }
-            file.grown()?;
+            let mut left = count;
+            let drained = self.drain_into(&out, &mut left, file);
+            let poured = match drained {
+                // A file system that cannot be spliced to, as some are since Linux 5.10, or a file that is appended to.
+                Err(End::Local(Errno::EINVAL)) => pour(self.line, &out, left, file),
+                drained => drained,
+            };
+            file.grown(poured)?;
             self.moved(count)?;
+            if drained.is_err() {
+                return Ok(false);
+            }
         }
+    }
+
+    /// Splices what is left in a pipe into a file.
+    fn drain_into(&self, pipe: &OwnedFd, left: &mut usize, file: &Growing) -> Result<(), End> {
+        while *left > 0 {
+            match splice(
+                pipe,
+                None,
+                &file.file,
+                None,
+                *left,
+                SpliceFFlags::SPLICE_F_MOVE,
+            ) {
+                Ok(0) => return Err(End::Local(Errno::ENOSPC)),
+                Ok(count) => {
+                    file.passed(count);
+                    *left = left.saturating_sub(count);
+                }
+                // A file may say so for ever.
+                Err(Errno::EINTR) => self.uncut()?,
+                Err(error) => return Err(End::Local(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Reads and writes a little; how much, 0 at the end.
@@ -318,7 +413,7 @@ impl Run<'_> {
         } = buffers;
         // Where nothing limits it, as much as TLS has room for.
         let most = if self.whole { usize::MAX } else { self.chunk };
-        let mut sink = self.sink(&file.file, ascii, converted, inflater);
+        let mut sink = self.sink(file, ascii, converted, inflater);
         guarded
             .stream
             .begin_upload(line.socket())
@@ -332,13 +427,13 @@ impl Run<'_> {
                 sink.take(clear)?;
                 if self.pace.is_some() {
                     // The wait may be long.
-                    file.grown()?;
+                    file.grown(Ok(()))?;
                     written = false;
                 }
                 self.paced(clear.len())
             });
             if written {
-                file.grown()?;
+                file.grown(Ok(()))?;
             }
             match read {
                 Ok(Ok(true)) => {}
@@ -355,7 +450,7 @@ impl Run<'_> {
 }
 
 /// Writes what waits in a pipe.
-fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<(), End> {
+fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &Growing) -> Result<(), End> {
     let mut piece = [0; 4096];
     while left > 0 {
         match nix::unistd::read(pipe, &mut piece) {
@@ -375,11 +470,14 @@ fn pour(line: &Line, pipe: &OwnedFd, mut left: usize, file: &OwnedFd) -> Result<
 ///
 /// # Errors
 /// How the transfer ends.
-fn write_all(line: &Line, file: &OwnedFd, mut bytes: &[u8]) -> Result<(), End> {
+fn write_all(line: &Line, file: &Growing, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
-        match nix::unistd::write(file, bytes) {
+        match file.put(bytes) {
             Ok(0) => return Err(End::Local(Errno::ENOSPC)),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Ok(count) => {
+                file.passed(count);
+                bytes = bytes.get(count..).unwrap_or_default();
+            }
             // A file may say so for ever.
             Err(Errno::EINTR) if line.is_cut() => return Err(End::Network),
             Err(Errno::EINTR) => {}
