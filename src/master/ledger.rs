@@ -2,8 +2,8 @@
 
 use super::roster::Source;
 use crate::config::Config;
+use crate::sys::apart::{Apart, Mappings};
 use crate::wire::Report;
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The most sources that are remembered; the one whose last deed is the oldest gives way.
@@ -70,17 +70,20 @@ impl Count {
 
 #[derive(Debug)]
 struct Entry {
-    /// When its last deed was, counted in deeds.
-    place: u64,
+    source: Source,
     failed: Count,
     handshakes: Count,
 }
 
-/// The sources that have done something that is counted.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    entries: HashMap<Source, Entry>,
-    next: u64,
+/// The sources that have done something that is counted, the one whose last deed is the oldest first; sessions have no part in that memory.
+#[derive(Debug)]
+pub struct Ledger(Apart<Entry>);
+
+impl Default for Ledger {
+    /// With room for all there can be, of which what is used is memory.
+    fn default() -> Self {
+        Self(Apart::with_capacity_in(MOST, Mappings))
+    }
 }
 
 /// What one source has done and is not forgotten.
@@ -95,11 +98,10 @@ pub struct Deeds {
 impl Ledger {
     /// What this source has done.
     pub fn of(&self, source: Source, config: &Config, now: Instant) -> Deeds {
+        let entry = self.at(source).and_then(|at| self.0.get(at));
         let count = |of: fn(&Entry) -> Count, report| {
             let rate = Rate::of(report, config);
-            self.entries
-                .get(&source)
-                .map_or(0, |entry| of(entry).now(now, rate))
+            entry.map_or(0, |entry| of(entry).now(now, rate))
         };
         Deeds {
             failed: count(|entry| entry.failed, Report::LoginFailed),
@@ -107,12 +109,16 @@ impl Ledger {
         }
     }
 
+    fn at(&self, source: Source) -> Option<usize> {
+        self.0.iter().rposition(|entry| entry.source == source)
+    }
+
     /// Forgets everything when what it was counted by has changed: a raised limit frees who was refused, a shorter window shortens.
     pub fn renew(&mut self, old: &Config, new: &Config) {
         let limits = |c: &Config| (c.login_fails_per_ip, c.ssl_handshakes_per_ip);
         let window = |config: &Config| config.login_fails_window;
         if (limits(old), window(old)) != (limits(new), window(new)) {
-            *self = Self::default();
+            self.0.clear();
         }
     }
 
@@ -122,10 +128,9 @@ impl Ledger {
         if rate.limit == 0 {
             return false;
         }
-        let place = self.next;
-        self.next = self.next.saturating_add(1);
-        let entry = self.entries.entry(source).or_insert(Entry {
-            place,
+        let known = self.at(source).map(|at| self.0.remove(at));
+        let mut entry = known.unwrap_or(Entry {
+            source,
             failed: Count::none(now),
             handshakes: Count::none(now),
         });
@@ -136,12 +141,10 @@ impl Ledger {
         let before = count.now(now, rate);
         count.add(now, rate);
         let after = count.now(now, rate);
-        entry.place = place;
-        if self.entries.len() > MOST {
-            let places = self.entries.iter().map(|(one, entry)| (entry.place, *one));
-            let oldest = places.min_by_key(|(place, _)| *place);
-            oldest.and_then(|(_, oldest)| self.entries.remove(&oldest));
+        if self.0.len() >= MOST {
+            self.0.remove(0);
         }
+        self.0.push(entry);
         before < rate.limit && after >= rate.limit
     }
 }
@@ -240,7 +243,7 @@ mod tests {
         for number in most..most + 100 {
             ledger.note(address(number), Report::LoginFailed, &config, now);
         }
-        assert_eq!(ledger.entries.len(), MOST);
+        assert_eq!(ledger.0.len(), MOST);
         assert_eq!(ledger.of(address(0), &config, now).failed, 2);
         assert_eq!(ledger.of(address(1), &config, now).failed, 0);
         assert_eq!(ledger.of(address(100), &config, now).failed, 0);
@@ -256,7 +259,7 @@ mod tests {
             assert!(!ledger.note(here, Report::LoginFailed, &config(0, 100), now));
             assert_eq!(ledger.of(here, &config(0, 100), now).failed, 0);
         }
-        assert!(ledger.entries.is_empty());
+        assert!(ledger.0.is_empty());
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct Roster(Apart<(Pid, Source, IpAddr)>);
 
 /// What counts as one source: an IPv4 address, also where it comes mapped, or an IPv6 network of 64 bits, which one host may have to itself
 /// (RFC 4291 §2.5.4; attacks B-101). In that of link-local addresses are all hosts of all links: there it is the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The address.
     Address(Ipv4Addr),

@@ -9,6 +9,7 @@ use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,31 @@ fn nowhere(pids: &[i32], secrets: &[&str]) {
             let found = places(*pid, secret.as_bytes());
             assert!(found.is_empty(), "{secret} is in {pid}: {found:?}");
         }
+    }
+}
+
+/// Whose logins have failed lately master knows, and no session. Without the mend each had the whole list (attacks B-139).
+#[test]
+fn others_addresses() {
+    const SOURCE: [u8; 4] = [127, 45, 67, 89];
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let at = |address: [u8; 4]| IpAddr::from(address);
+    let mut fails = Client::dial_from(at(SOURCE), at([127, 0, 0, 1])).greeted();
+    fails.script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS wrong", "530 Login incorrect."),
+        ("QUIT", "221 Goodbye."),
+    ]);
+    back_to_base(&server);
+    // Where master had it while that client came, another's is then.
+    Client::alice().says("QUIT", "221 Goodbye.");
+    let _client = Client::connect();
+    let (helper, greeter) = session(&server, NOBODY);
+    assert!(!places(server.pid(), &SOURCE).is_empty());
+    for pid in [helper, greeter] {
+        let found = places(pid, &SOURCE);
+        assert!(found.is_empty(), "{pid}: {found:?}");
     }
 }
 
