@@ -160,13 +160,17 @@ impl Plan {
             return None;
         }
         // A path that opens as a directory is one; anything else is a filter for names in its parent (reference §8.1).
+        // One that fails otherwise may well be a directory, and what its parent shows of it is no listing.
         let (directory, filter) = if path.is_empty() {
             (b".".to_vec(), None)
-        } else if session.tree.open_dir(&session.cwd, &path).is_ok() {
-            (path, None)
         } else {
-            let (directory, filter) = listing::split_filter(&path);
-            (directory.to_vec(), Some(Pattern::new(filter)))
+            match session.tree.open_dir(&session.cwd, &path) {
+                Err(why) if is_usual(why) => {
+                    let (directory, filter) = listing::split_filter(&path);
+                    (directory.to_vec(), Some(Pattern::new(filter)))
+                }
+                Ok(_) | Err(_) => (path, None),
+            }
         };
         let config = &session.config;
         Some(Self {
@@ -192,8 +196,14 @@ impl Plan {
 
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
-        let first = self.opened.take().or_else(|| self.first());
-        let first = first.ok_or(End::NoDirectory)?;
+        let first = self.opened.take().map_or_else(|| self.first(), Ok);
+        let first = first.map_err(|why| {
+            if is_usual(why) {
+                End::NoDirectory
+            } else {
+                End::Local(why)
+            }
+        })?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = Waiting::default();
@@ -202,7 +212,7 @@ impl Plan {
         let mut unread = Ok(());
         while let Some((shown, depth)) = waiting.pop() {
             let beginning = opened.is_some();
-            let Some(directory) = opened.take().or_else(|| self.open(&shown)) else {
+            let Some(directory) = opened.take().or_else(|| self.open(&shown).ok()) else {
                 continue;
             };
             if self.options.recurse {
@@ -250,13 +260,13 @@ impl Plan {
         if self.options.recurse {
             return false;
         }
-        self.opened = self.first();
+        self.opened = self.first().ok();
         self.opened.as_ref().is_some_and(is_short)
     }
 
     /// Opens the directory the client has named. `deny_file` has been asked about what it wrote; where it stands it may list, whatever
     /// the name of that place: a home that fits the pattern is no reason to show nothing.
-    fn first(&self) -> Option<Dir> {
+    fn first(&self) -> Result<Dir, Errno> {
         if self.directory == b"." {
             self.listable(&self.directory)
         } else {
@@ -265,22 +275,22 @@ impl Plan {
     }
 
     /// Opens a directory that this session may list: what holds for the first one holds for those below (reference §10, 7).
-    fn open(&self, path: &[u8]) -> Option<Dir> {
+    fn open(&self, path: &[u8]) -> Result<Dir, Errno> {
         if let Some(deny) = &self.deny
             && deny.denies(path, self.tree.canonical(&self.cwd, path).as_deref())
         {
-            return None;
+            return Err(Errno::EACCES);
         }
         self.listable(path)
     }
 
     /// Opens a directory if its mode lets this session list it.
-    fn listable(&self, path: &[u8]) -> Option<Dir> {
-        let directory = self.tree.open_dir(&self.cwd, path).ok()?;
+    fn listable(&self, path: &[u8]) -> Result<Dir, Errno> {
+        let directory = self.tree.open_dir(&self.cwd, path)?;
         if self.world_readable && directory.meta().is_ok_and(|meta| meta.mode & 0o004 == 0) {
-            return None;
+            return Err(Errno::EACCES);
         }
-        Some(directory)
+        Ok(directory)
     }
 
     /// Whether the filter may be held against this name too.
@@ -394,6 +404,22 @@ impl Waiting {
         self.bytes = self.bytes.saturating_sub(freed);
         next
     }
+}
+
+/// Whether such an error means that there is no directory of that name, or none to be shown. Others are those of a disk, of a server of
+/// files, of a host at its end.
+const fn is_usual(why: Errno) -> bool {
+    matches!(
+        why,
+        Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ELOOP
+            | Errno::ENAMETOOLONG
+            | Errno::EXDEV
+            | Errno::EINVAL
+    )
 }
 
 /// Whether the directory has some hundred entries at most, as far as its size tells.

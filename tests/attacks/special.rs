@@ -209,3 +209,38 @@ fn errors_of_atomic_uploads() {
         "",
     );
 }
+
+/// A directory that a disk, or a server of files, cannot open is no empty one: who keeps a copy of it would remove all of that.
+#[test]
+fn a_directory_that_cannot_be_opened() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\nls_recurse_enable=YES\n");
+    let mut c = Client::alice();
+    let worker = wait("the worker", || {
+        let helpers = children(server.pid());
+        helpers.into_iter().flat_map(children).next()
+    });
+    for (error, told) in [
+        ("EIO", "451 "),
+        ("ESTALE", "451 "),
+        ("EMFILE", "451 "),
+        ("EACCES", "226 "),
+        ("ENOENT", "226 "),
+    ] {
+        for command in ["LIST d", "NLST d", "LIST", "NLST", "LIST -R d"] {
+            let fault = Fault::threads(worker, "openat2", error);
+            let (said, bytes) = whole(&mut c, command, b"");
+            assert!(fault.answered() > 0, "{error} {command}");
+            drop(fault);
+            assert!(said.starts_with(told), "{error} {command}: {said}");
+            assert!(bytes.is_empty(), "{error} {command}");
+        }
+    }
+    let fault = Fault::threads(worker, "openat2", "EIO");
+    let said = c.cmd("STAT d").text();
+    drop(fault);
+    assert!(said.contains("213 Status is incomplete"), "{said}");
+    drop(c);
+    all_is_well(&server);
+}
