@@ -332,9 +332,9 @@ pub fn is_named(session: &Session, name: &[u8], file: &OwnedFd) -> bool {
 }
 
 /// Whether nobody else has written to the file of an upload since that has, or, should it not have begun, since it was opened.
-pub fn is_ours(target: &Target) -> bool {
+pub fn is_ours(session: &Session, target: &Target) -> bool {
     meta_of(&target.file).is_ok_and(|now| match &target.seen {
-        Some(seen) => seen.is_last(&now),
+        Some(seen) => seen.is_last(&now, session.tree.keeper(&target.file, &now)),
         None => now.stamp() == target.meta.stamp(),
     })
 }
@@ -358,7 +358,7 @@ pub fn discard(session: &Session, target: &Target) {
     };
     let busy =
         session.config.lock_upload_files && matches!(lock(), Err(Errno::EACCES | Errno::EAGAIN));
-    if is_ours(target) && !busy && same(session, &path, &target.file) {
+    if is_ours(session, target) && !busy && same(session, &path, &target.file) {
         let _ = session.tree.unlink(&VirtualPath::root(), &path);
     }
 }

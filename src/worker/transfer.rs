@@ -344,7 +344,7 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     let (mut end, moved) = session.run(connection, work)?;
     entry.bytes = moved;
     if let (End::Garbled, Some(from)) = (end, unproven)
-        && publish::is_ours(target)
+        && publish::is_ours(session, target)
     {
         let _ = nix::unistd::ftruncate(&target.file, from);
     }

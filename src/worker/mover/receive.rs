@@ -2,7 +2,7 @@
 
 use super::{Buffers, Run};
 use crate::ftp::ascii::FromNetwork;
-use crate::sys::tree::{Meta, meta_of, not_lost, write_at_end};
+use crate::sys::tree::{Keeper, Meta, meta_of, not_lost, write_at_end};
 use crate::worker::guard::{Guarded, broken};
 use crate::worker::line::{End, Line};
 use crate::worker::zip::Inflater;
@@ -58,13 +58,14 @@ struct Last {
 }
 
 impl Seen {
-    /// Whether all that was written to a file which is so by now was written by the upload.
-    pub fn is_last(&self, now: &Meta) -> bool {
+    /// Whether all that was written to a file which is so by now was written by the upload. The times of one that is kept elsewhere may change
+    /// by themselves.
+    pub fn is_last(&self, now: &Meta, keeper: Keeper) -> bool {
         let last = self.last();
-        !last.shared
-            && last
-                .stamp
-                .map_or(now.size == 0, |stamp| stamp == now.stamp())
+        let same = |stamp: (u64, i64, u32)| {
+            stamp == now.stamp() || keeper == Keeper::Distant && stamp.0 == now.size
+        };
+        !last.shared && last.stamp.map_or(now.size == 0, same)
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
@@ -485,4 +486,50 @@ fn write_all(line: &Line, file: &Growing, mut bytes: &[u8]) -> Result<(), End> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Growing, Keeper, Seen, Start, meta_of};
+    use crate::worker::line::{End, Line};
+    use nix::errno::Errno;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    fn file() -> std::fs::File {
+        let place = format!("/tmp/vsftpd-growing-{}", std::process::id());
+        let mut options = std::fs::File::options();
+        let options = options.read(true).write(true).create(true);
+        let file = options.truncate(true).open(&place).unwrap();
+        std::fs::remove_file(place).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_others_have_written_is_seen() {
+        let line = Line::new(UnixStream::pair().unwrap().0.into());
+        let (other, seen) = (file(), Arc::new(Seen::default()));
+        let own = other.try_clone().unwrap();
+        let growing = Growing::new(own.into(), Start::default(), Arc::clone(&seen));
+        let is_last = |keeper| seen.is_last(&meta_of(&other).unwrap(), keeper);
+        assert!(is_last(Keeper::Disk));
+        growing.write(&line, b"one").unwrap();
+        assert!(is_last(Keeper::Disk));
+        // As a server of files does by itself.
+        let late = std::fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        other.set_times(late).unwrap();
+        assert!(!is_last(Keeper::Disk));
+        assert!(is_last(Keeper::Distant));
+        // Behind it, and in its place.
+        nix::sys::uio::pwrite(&other, b"more", 3).unwrap();
+        assert!(!is_last(Keeper::Distant));
+        other.set_len(1).unwrap();
+        assert_eq!(
+            growing.write(&line, b"two"),
+            Err(End::Local(Errno::ENODATA))
+        );
+        assert_eq!(meta_of(&other).unwrap().size, 1);
+        assert!(!is_last(Keeper::Distant));
+    }
 }
