@@ -146,9 +146,9 @@ impl Growing {
             return written.and(Err(End::Local(Errno::ENODATA)));
         }
         let mut last = self.seen.last();
+        // It lies behind what somebody else has just written.
+        last.shared |= end > at;
         if end > at && !self.beside {
-            // It lies behind what somebody else has just written.
-            last.shared = true;
             return written.and(Err(End::Local(Errno::EBUSY)));
         }
         last.stamp = Some(now.stamp());
@@ -498,7 +498,8 @@ mod tests {
     use std::sync::Arc;
 
     fn file() -> std::fs::File {
-        let place = format!("/tmp/vsftpd-growing-{}", std::process::id());
+        let who = (std::process::id(), std::thread::current().id());
+        let place = format!("/tmp/vsftpd-growing-{who:?}");
         let mut options = std::fs::File::options();
         let options = options.read(true).write(true).create(true);
         let file = options.truncate(true).open(&place).unwrap();
@@ -531,5 +532,32 @@ mod tests {
         );
         assert_eq!(meta_of(&other).unwrap().size, 1);
         assert!(!is_last(Keeper::Distant));
+    }
+
+    /// Behind what others have put there since the look before, which is right for APPE alone; it is not its own alone then.
+    #[test]
+    fn the_end_has_moved() {
+        let line = Line::new(UnixStream::pair().unwrap().0.into());
+        for beside in [true, false] {
+            let (other, seen) = (file(), Arc::new(Seen::default()));
+            let start = Start {
+                beside,
+                ..Start::default()
+            };
+            let own = other.try_clone().unwrap().into();
+            let growing = Growing::new(own, start, Arc::clone(&seen));
+            growing.kept().unwrap();
+            nix::sys::uio::pwrite(&other, b"more", 0).unwrap();
+            let written = super::write_all(&line, &growing, b"one");
+            let end = if beside {
+                Ok(())
+            } else {
+                Err(End::Local(Errno::EBUSY))
+            };
+            assert_eq!(growing.grown(written), end);
+            let now = meta_of(&other).unwrap();
+            assert_eq!(now.size, 7);
+            assert!(!seen.is_last(&now, Keeper::Disk));
+        }
     }
 }
