@@ -167,6 +167,7 @@ fn a_file_that_gives_nothing() {
     // A thread that cannot be ended holds up nobody else: the server has done with that session.
     let (odd, c, data) = begun(Fault::Deaf).unwrap();
     let (helper, worker) = logged_in(&server, ALICE);
+    wait("the read", || odd.files().waited_for.then_some(()));
     c.reset();
     wait("the helper to end", || (!there(helper)).then_some(()));
     assert!(there(worker));
@@ -207,6 +208,7 @@ fn a_file_that_takes_nothing() {
         let odd = Fuse::mount("/home/alice/odd", Fault::Deaf).unwrap();
         let (c, data) = begun(size);
         let (helper, worker) = logged_in(&server, ALICE);
+        wait("the write", || odd.files().waited_for.then_some(()));
         drop((c, data));
         wait("the helper to end", || (!there(helper)).then_some(()));
         assert!(there(worker));

@@ -35,10 +35,12 @@ pub struct Fuse {
     files: Arc<Mutex<Files>>,
 }
 
-/// The files of a place that is [`Fault::Reluctant`].
+/// What has become of its files.
 #[derive(Default)]
 pub struct Files {
-    /// Those that are there.
+    /// Somebody waits for ever ([`Fault::Mute`], [`Fault::Deaf`]): the question was read from the kernel.
+    pub waited_for: bool,
+    /// Those that are there, of a place that is [`Fault::Reluctant`].
     pub there: Vec<String>,
     /// How many were made.
     pub made: usize,
@@ -131,6 +133,7 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
             WRITE => fault == Fault::Deaf,
             _ => false,
         };
+        files.lock().unwrap().waited_for |= mute;
         let unheard = mute || matches!(kind, FORGET | BATCH_FORGET | INTERRUPT);
         if unheard || silent.load(Ordering::SeqCst) {
             continue;
