@@ -322,15 +322,21 @@ impl Master {
     /// A keyholder or nursery that somebody has stopped serves no session any more, and none can tell: it is ended, and replaced as one
     /// that has ended. One of earlier settings would never end.
     #[inline(never)]
-    fn end_stopped(&self) {
-        let keyholders = self.keys.iter().map(Keys::pid);
-        let keyholders = keyholders.chain(self.retired.iter().copied());
+    fn end_stopped(&mut self) {
+        let keyholders = self.keys.iter().map(Keys::pid).chain(self.retired.clone());
         let all = keyholders.map(|pid| ("keyholder", pid));
+        let mut stays = false;
         for (who, pid) in all.chain(self.nursery.all().map(|pid| ("nursery", pid))) {
             if process::is_stopped(pid) {
                 log::error!("a {who} was stopped: it is ended");
-                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+                stays |= confine::end(pid).is_err();
             }
+        }
+        if stays {
+            log::error!("it cannot be ended without CAP_KILL: another takes its place");
+            self.retire();
+            // They are not looked at again.
+            self.retired.retain(|pid| !process::is_stopped(*pid));
         }
     }
 

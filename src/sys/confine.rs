@@ -230,10 +230,12 @@ fn set_effective(bits: u64) -> Result<(), Errno> {
 }
 
 /// Ends a process of whatever user, with a right that helper before login has set aside.
-pub fn end(process: Pid) {
-    // It may be gone by now.
+///
+/// # Errors
+/// It is gone by now, or a container has no such right (`CAP_KILL`).
+pub fn end(process: Pid) -> Result<(), Errno> {
     let kill = || nix::sys::signal::kill(process, Signal::SIGKILL);
-    let _ = with(|permitted| permitted, kill);
+    with(|permitted| permitted, kill)
 }
 
 /// The right to read any file; containers often have the wider one only. Where there is neither, reading is tried without.

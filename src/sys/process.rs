@@ -175,7 +175,7 @@ impl Errand {
             if speaks && !self.is_late() {
                 return true;
             }
-            self.look();
+            let _ = self.look();
         }
         false
     }
@@ -183,7 +183,7 @@ impl Errand {
     /// Waits for its end.
     ///
     /// # Errors
-    /// It was killed because it was stopped or too slow, or it is not a child of ours.
+    /// It was killed because it was stopped or too slow, or it could not be, or it is not a child of ours.
     pub fn end(self) -> io::Result<Ended> {
         let watch = watch(self.child);
         loop {
@@ -193,7 +193,10 @@ impl Errand {
                     return Err(io::Error::other("it was stopped, or has taken too long"));
                 }
                 Some(ended) => return Ok(ended),
-                None => self.look(),
+                // It is waited for no longer: it ends when it goes on, and finds nobody.
+                None => self.look().map_err(|why| {
+                    io::Error::other(format!("it was stopped, or has taken too long, and cannot be ended (CAP_KILL): {why}"))
+                })?,
             }
         }
     }
@@ -203,11 +206,12 @@ impl Errand {
     }
 
     /// Kills it if it was stopped or is late.
-    fn look(&self) {
+    fn look(&self) -> Result<(), Errno> {
         if self.is_late() || is_stopped(self.child) {
             self.cut.set(true);
-            confine::end(self.child);
+            confine::end(self.child)?;
         }
+        Ok(())
     }
 }
 

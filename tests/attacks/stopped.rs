@@ -192,6 +192,64 @@ fn a_keyholder() {
     assert!(said.contains("a keyholder was stopped"), "{said}");
 }
 
+/// A server that may not end processes of others, as in a container to which only what is asked for at the start was given.
+fn without_the_right_to_kill(host: &Host, lines: &str) -> Server {
+    std::thread::scope(|all| {
+        let start = || {
+            // SAFETY: it takes integers, and concerns this thread and what it starts.
+            let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, 5, 0, 0, 0) };
+            assert_eq!(done, 0);
+            Server::start(host, lines)
+        };
+        all.spawn(start).join().unwrap()
+    })
+}
+
+/// Without the mend master waited for it for as long as it was stopped, and served nobody.
+#[test]
+fn a_reader_that_cannot_be_ended() {
+    let (host, _silent) = silent();
+    let server = without_the_right_to_kill(&host, "");
+    let text = String::from_utf8(host.read(CONFIG)).unwrap();
+    let named = "pasv_address=ftp.example.org\npasv_addr_resolve=YES\n";
+    host.write(CONFIG, &format!("{text}{named}"));
+    server.signal(Signal::SIGHUP);
+    let reader = wait("the reader that looks the name up", || {
+        nobody_below(server.pid()).filter(|reader| nobody_below(*reader).is_some())
+    });
+    strike(reader, Signal::SIGSTOP);
+    wait("what became of the new settings", || {
+        let said = output();
+        let why = "has taken too long, and cannot be ended (CAP_KILL)";
+        (said.contains(why) && said.contains("not reloaded, the old one stays")).then_some(())
+    });
+    Client::alice().says("QUIT", "221 Goodbye.");
+    // It finds nobody when it goes on.
+    strike(reader, Signal::SIGCONT);
+    back_to_base(&server);
+}
+
+/// The same of a keyholder: without the mend handshakes hung, and the log said that it was ended.
+#[test]
+fn a_keyholder_that_cannot_be_ended() {
+    let host = Host::new();
+    certificate(&host);
+    let server = without_the_right_to_kill(&host, ON);
+    let keyholder = wait("the keyholder", || nobody_below(server.pid()));
+    strike(keyholder, Signal::SIGSTOP);
+    wait("another keyholder", || {
+        (Client::connect().cmd("AUTH TLS").code() == "234").then_some(())
+    });
+    Ftps::alice(offer(BOTH, None)).says("NOOP", "200 NOOP ok.");
+    let said = output();
+    let why = "it cannot be ended without CAP_KILL: another takes its place";
+    assert_eq!(said.matches(why).count(), 1, "{said}");
+    strike(keyholder, Signal::SIGCONT);
+    wait("its end", || {
+        (!Server::processes().contains(&keyholder)).then_some(())
+    });
+}
+
 /// Standard error is a pipe whose reader takes nothing, as it is in a container whose logs are stuck: the lines are lost, and neither master nor a
 /// session waits for it. Without the mend master hung when it said that it serves.
 #[test]
