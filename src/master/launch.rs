@@ -56,7 +56,8 @@ impl Inherited {
         for found in self.all {
             // What is no socket fails at the next step.
             let _ = socket::urgent_in_line(found.as_fd());
-            if listens(&found) {
+            // A socket of another kind has no address that is understood here, and none of its clients has.
+            if listens(&found) && found.local_addr().is_ok() {
                 // It may have been passed blocking; a connection that goes away must not hold the server.
                 if found.set_nonblocking(true).is_ok() {
                     listeners.push(TcpListener::from(OwnedFd::from(found)));
@@ -88,7 +89,8 @@ pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String>
         return Listeners::open(config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {
-        "vsftpd: not configured for standalone, must be started from inetd (set listen=YES or listen_ipv6=YES)"
+        "vsftpd: not configured for standalone, must be started from inetd (set listen=YES or listen_ipv6=YES; a socket \
+         that is passed must listen on a port of TCP, or have a client)"
             .to_owned()
     })
 }

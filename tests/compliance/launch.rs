@@ -184,6 +184,22 @@ fn high(socket: impl Into<OwnedFd>) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
+/// Without the mend the first was served, with `?` for its address, and its clients were dropped without a word.
+#[test]
+fn sockets_that_are_none_of_tcp() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let local = std::os::unix::net::UnixListener::bind("/run/local").unwrap();
+    let datagrams = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 21)).unwrap();
+    for socket in [high(local), high(datagrams)] {
+        let mut child = Ended(passed(&[socket], ""));
+        let status = wait("the refusal", || child.0.try_wait().unwrap());
+        assert_eq!(status.code(), Some(2));
+    }
+}
+
 #[test]
 fn systemd_passes_listening_sockets() {
     let host = Host::new();
