@@ -62,7 +62,11 @@ fn open(telling: &mut Telling<'_>, path: &OsStr) -> Result<Opened, Unusable> {
             error.cast_signed(),
         )
         .to_string())),
-        Ok(None) | Err(_) => Err(Unusable),
+        Ok(None) => Err(Unusable),
+        // The kernel does not say more: there was no room for the descriptor.
+        Err(_) => Ok(Err(
+            "it cannot be taken over; raise the limit of open files".to_owned(),
+        )),
     }
 }
 

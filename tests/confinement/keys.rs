@@ -2,7 +2,8 @@
 
 use super::accounting::{PASSWORD, give_alice_a_rare_one, places};
 use super::{ALICE, EMPTY, NOBODY, Seen, children, parent, uid};
-use crate::support::host::CONFIG;
+use crate::support::host::{CONFIG, PROGRAM};
+use crate::support::server::BASE;
 use crate::support::tls::{self, BOTH, Ftps, ON, Pair, TLS12, TLS13, clear_line, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
@@ -493,6 +494,22 @@ fn certificates_that_cannot_be_used() {
         said.contains("ssl_enable=YES needs a certificate"),
         "{said}"
     );
+}
+
+/// Without the mend the server did not start, and said nothing.
+#[test]
+fn certificates_there_is_no_room_for() {
+    let host = Host::new();
+    tls::certificate(&host);
+    host.write(CONFIG, &format!("{BASE}{ON}"));
+    let output = Command::new("prlimit")
+        .args(["--nofile=5", PROGRAM, CONFIG])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = "cannot load private key /etc/vsftpd.pem: it cannot be taken over; raise the limit of open files";
+    assert!(said.contains(why), "{said}");
 }
 
 /// The keyholder reads these too, and says all that it has to say at once.
