@@ -1,4 +1,5 @@
-//! The clients people use: lftp, curl, ftp (tnftp), ncftp, Python's ftplib. A client that is missing is a failure, not a skip.
+//! The clients people use: lftp, curl, wget, ftp (tnftp, GNU's), BusyBox, ncftp, Perl's Net::FTP, Python's ftplib. A client that is missing is a
+//! failure, not a skip.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -473,6 +474,93 @@ fn eight_clients_at_once() {
     }
 }
 
+/// What scripts and routers fetch firmware with; BusyBox has a client of its own on each of them.
+#[test]
+fn wget_and_busybox() {
+    let host = Host::new();
+    place();
+    fill("/srv/ftp/pub/tree");
+    let bytes = big("/srv/ftp/pub/image", 1_000_000);
+    let _server = Server::start(&host, "");
+    for passive in ["--passive-ftp", "--no-passive-ftp"] {
+        let _ = fs::remove_dir_all("/mnt/local/tree");
+        let all = ["-q", "-r", "-nH", "--cut-dirs=1", passive];
+        run(
+            "wget",
+            &[&all[..], &["ftp://127.0.0.1/pub/tree/"]].concat(),
+            "",
+        );
+        assert!(
+            tree("/mnt/local/tree") == tree("/srv/ftp/pub/tree"),
+            "{passive}"
+        );
+        fs::write("/mnt/local/image", &bytes[..700_000]).unwrap();
+        run(
+            "wget",
+            &["-q", "-c", passive, "ftp://127.0.0.1/pub/image"],
+            "",
+        );
+        assert!(fs::read("/mnt/local/image").unwrap() == bytes, "{passive}");
+    }
+    fs::write("/mnt/local/boxed", &bytes[..700_000]).unwrap();
+    let get = ["ftpget", "-c", "127.0.0.1", "boxed", "pub/image"];
+    run("busybox", &get, "");
+    assert!(fs::read("/mnt/local/boxed").unwrap() == bytes);
+    let put = ["ftpput", "-u", "alice", "-p", "secret", "127.0.0.1"];
+    run("busybox", &[&put[..], &["up", "boxed"]].concat(), "");
+    assert!(fs::read("/home/alice/up").unwrap() == bytes);
+}
+
+/// The `ftp` of GNU, which speaks active mode unless told otherwise.
+#[test]
+fn inetutils_in_active_mode() {
+    let host = Host::new();
+    place();
+    let _server = Server::start(&host, "connect_from_port_20=YES\n");
+    fs::write("/mnt/local/up.txt", "up\n").unwrap();
+    let script = "open 127.0.0.1\nuser alice secret\nbinary\nget f\nput up.txt\nappend up.txt up.txt\nmkdir made\ncd made\n\
+                  sunique\nput f\nput f\nls\ncdup\nrename up.txt moved.txt\nmodtime f\nsize f\nquit\n";
+    let said = run("inetutils-ftp", &["-n", "-v"], script);
+    let is =
+        |path: &str, text: &str| assert_eq!(fs::read(path).unwrap(), text.as_bytes(), "{said}");
+    is("/mnt/local/f", "hello world\n");
+    is("/home/alice/moved.txt", "up\nup\n");
+    is("/home/alice/made/f", "hello world\n");
+    is("/home/alice/made/f.1", "hello world\n");
+}
+
+const PERL: &str = r#"
+use strict; use Net::FTP;
+for my $passive (0, 1) {
+    my $ftp = Net::FTP->new("127.0.0.1", Passive => $passive, Timeout => 20) or die $@;
+    my $ok = sub { $_[1] or die "$passive: $_[0]: ", $ftp->code, " ", $ftp->message };
+    $ok->("login", $ftp->login("alice", "secret"));
+    $ok->("binary", $ftp->binary);
+    $ok->("get", $ftp->get("f", "perl"));
+    $ok->("put", $ftp->put("perl", "a \"quoted\" name"));
+    $ok->("append", $ftp->append("perl", "a \"quoted\" name"));
+    $ok->("restart", $ftp->get("a \"quoted\" name", "perl", 12));
+    $ok->("size", $ftp->size("a \"quoted\" name") == 24 && -s "perl" == 24);
+    $ok->("mkdir", $ftp->mkdir("x/y/z", 1));
+    $ok->("pwd", $ftp->cwd("x/y") && $ftp->pwd eq "/home/alice/x/y");
+    $ok->("rmdir", $ftp->cwd("/home/alice") && $ftp->rmdir("x", 1));
+    $ok->("ls", grep { $_ eq "asc" } $ftp->ls);
+    $ok->("dir", grep { / asc$/ } $ftp->dir);
+    my $data = $ftp->retr("f"); $data->read(my $some, 5); $data->abort;
+    $ok->("abort", $some eq "hello" && $ftp->quot("NOOP") == 2);
+    $ok->("mdtm", $ftp->mdtm("f") == 981173106);
+    $ok->("quit", $ftp->quit);
+}
+"#;
+
+#[test]
+fn perl_net_ftp() {
+    let host = Host::new();
+    place();
+    let _server = Server::start(&host, "");
+    run("perl", &["-e", PERL], "");
+}
+
 /// A key of the kind most servers have, and its certificate, made as the manual says.
 fn rsa_certificate() {
     let made = Command::new("openssl")
@@ -558,6 +646,30 @@ fn curl_over_implicit_tls() {
         "",
     );
     assert!(fs::read("/mnt/local/big").unwrap() == bytes);
+}
+
+/// Explicit and implicit; each transfer resumes the TLS session of the control connection.
+#[test]
+fn wget_over_tls() {
+    let host = Host::new();
+    place();
+    rsa_certificate();
+    fill("/home/alice/tree");
+    let _server = Server::start(&host, &format!("{TLS}implicit_listen_port=990\n"));
+    let all = "-q -r -nH --no-check-certificate --user=alice --password=secret";
+    for more in [
+        "ftps://127.0.0.1:21/tree/",
+        "--ftps-implicit ftps://127.0.0.1/tree/",
+        "--no-passive-ftp --ftps-implicit ftps://127.0.0.1/tree/",
+    ] {
+        let _ = fs::remove_dir_all("/mnt/local/tree");
+        let line: Vec<&str> = all.split(' ').chain(more.split(' ')).collect();
+        run("wget", &line, "");
+        assert!(
+            tree("/mnt/local/tree") == tree("/home/alice/tree"),
+            "{more}"
+        );
+    }
 }
 
 #[test]

@@ -363,6 +363,21 @@ pub fn discard(session: &Session, target: &Target) {
     }
 }
 
+/// What the log is told of an upload whose end a killed client's kernel may have made: what becomes of it, with the option that wants it so.
+pub fn vanished(session: &Session, target: &Target) -> String {
+    let becomes = if target.created && session.config.delete_failed_uploads {
+        ", and is deleted (delete_failed_uploads)"
+    } else if target.partial.is_some() {
+        ", and keeps its hidden name (atomic_uploads)"
+    } else {
+        ""
+    };
+    format!(
+        "upload: the client closed its control connection before the reply and without QUIT: it was killed, or is one that never waits; \
+         the file may be incomplete{becomes}"
+    )
+}
+
 /// Has the disk hold a complete upload, where `fsync_uploads` asks for that, and gives a partial its name. A file that somebody has
 /// deleted meanwhile is held nowhere.
 ///

@@ -363,7 +363,7 @@ fn complete(session: &mut Session, target: &Target) -> End {
         session.linger();
     }
     if session.deserted() {
-        session.note("upload: the client vanished; the file may be incomplete");
+        session.note(&publish::vanished(session, target));
         return End::Network;
     }
     publish::settle(session, target).map_or_else(End::Local, |()| End::Done)

@@ -283,6 +283,56 @@ fn another_file_in_the_partial_s_place_is_not_published() {
     assert_eq!(host.read("/home/alice/moved"), b"new body");
 }
 
+/// A device that closes everything once it has sent its file looks like a killed client: the log tells both apart from a failure, and names the
+/// option that hides or removes the file. One that says QUIT before is not mistaken.
+#[test]
+fn a_device_that_never_waits_is_told_of_in_the_log() {
+    let host = Host::new();
+    for (lines, name, cure) in [
+        (ON, ".f.uploading", "keeps its hidden name (atomic_uploads)"),
+        (
+            "delete_failed_uploads=YES\n",
+            "",
+            "is deleted (delete_failed_uploads)",
+        ),
+        (
+            "atomic_uploads=YES\ndelete_failed_uploads=YES\n",
+            "",
+            "is deleted (delete_failed_uploads)",
+        ),
+        ("", "f", "the file may be incomplete\""),
+    ] {
+        let _ = std::fs::remove_file("/home/alice/f");
+        let _ = std::fs::remove_file("/var/log/vsftpd.log");
+        let server = Server::start(&host, lines);
+        let mut c = Client::alice();
+        let (_, data) = c.begin("STOR f");
+        // The kernel closes a killed client's connections in any order.
+        c.stream().shutdown(std::net::Shutdown::Write).unwrap();
+        data.write(b"new");
+        c.next("426 Failure reading network stream.");
+        let log = wait("the upload's line", || {
+            let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+            log.contains("FAIL UPLOAD").then_some(log)
+        });
+        assert!(log.contains("and without QUIT"), "{log}");
+        assert!(log.contains(cure), "{log}");
+        let there = |path: &str| host.exists(&format!("/home/alice/{path}"));
+        for path in ["f", ".f.uploading"] {
+            assert_eq!(there(path), path == name, "{lines}{path}");
+        }
+        let _ = std::fs::remove_file(PARTIAL);
+        let mut c = Client::alice();
+        let (_, data) = c.begin("STOR f");
+        c.send(b"QUIT\r\n");
+        c.stream().shutdown(std::net::Shutdown::Write).unwrap();
+        data.write(b"new");
+        c.next("226 Transfer complete.");
+        assert_eq!(host.read("/home/alice/f"), b"new");
+        drop(server);
+    }
+}
+
 /// Who has waited for another's upload goes on with what that has made of the file, and replaces none of it.
 #[test]
 fn what_waits_for_an_upload_sees_its_file() {
