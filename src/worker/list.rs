@@ -63,7 +63,11 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     };
     session.dash(213, b"Status follows:");
+    let mut left = None;
     let result = plan.produce(&mut |text| {
+        if text.is_empty() && session.has_gone(&mut left) {
+            return Err(End::Network);
+        }
         session.control.raw(&session.modern.outward(text));
         session.flush().map_err(|_| End::Network)
     });
