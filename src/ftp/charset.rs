@@ -25,6 +25,12 @@ impl Charset {
         self.0.name()
     }
 
+    /// Whether it has all characters of a text.
+    #[must_use]
+    pub fn has(self, text: &[u8]) -> bool {
+        std::str::from_utf8(text).is_ok_and(|text| self.encode(text).is_some())
+    }
+
     /// Text of this host for the client.
     #[must_use]
     pub fn outward(self, text: &[u8]) -> Cow<'_, [u8]> {

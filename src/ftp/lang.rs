@@ -211,6 +211,7 @@ const WHOLE: &[(&str, &str)] = &[
     ("Remove directory operation successful.", "删除目录成功。"),
     ("Rename failed.", "重命名失败。"),
     ("Rename successful.", "重命名成功。"),
+    ("Replies are in Chinese.", "现在使用中文回复。"),
     ("SITE CHMOD command failed.", "SITE CHMOD 命令失败。"),
     ("SITE CHMOD command ok.", "SITE CHMOD 命令成功。"),
     ("SITE CHMOD needs 2 arguments.", "SITE CHMOD 需要两个参数。"),

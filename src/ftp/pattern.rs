@@ -6,6 +6,8 @@
 //! The original gives up on some patterns that read as if they matched: it does not go back for a second try after `*`, takes
 //! no empty alternative, and never matches `*{a,b}`. Here they match. A rule that denies so denies what it says, never less than before.
 
+use std::cell::Cell;
+
 /// Up to this many alternatives are tried one after the other, which is faster than all at once.
 const FEW: usize = 32;
 
@@ -45,6 +47,8 @@ pub struct Pattern {
     /// The patterns without alternatives that it stands for, if they are few.
     plains: Vec<Vec<State>>,
     absolute: bool,
+    /// The steps that trying those has taken so far.
+    tried: Cell<usize>,
 }
 
 impl Pattern {
@@ -62,6 +66,7 @@ impl Pattern {
             states,
             plains,
             absolute: false,
+            tried: Cell::new(0),
         };
         let mut begin = Set::new(made.states.len());
         made.start(&mut begin, Begin::AtSlash);
@@ -77,6 +82,11 @@ impl Pattern {
     /// How many steps a text of this length may take at most; none for the simple patterns people write.
     pub fn cost(&self, length: usize) -> usize {
         usize::from(self.plains.is_empty()) * self.states.len() * length
+    }
+
+    /// How many steps texts have taken so far that were held against simple patterns; such a step costs a quarter of another.
+    pub fn tried(&self) -> usize {
+        self.tried.get()
     }
 
     /// Whether the whole of `text` matches.
@@ -100,7 +110,7 @@ impl Pattern {
                 Begin::AtSlash => slash,
                 Begin::NotAtSlash => !slash,
             };
-            may && plain(states, text)
+            may && plain(states, text, &self.tried)
         })
     }
 
@@ -326,10 +336,12 @@ fn pairs(pattern: &[u8]) -> Vec<bool> {
 }
 
 /// Matching without alternatives: only the latest `*` is ever tried again, for an earlier one could gain nothing more.
-fn plain(states: &[State], text: &[u8]) -> bool {
+fn plain(states: &[State], text: &[u8], tried: &Cell<usize>) -> bool {
+    let mut steps = 0_usize;
     let (mut state, mut at) = (0_usize, 0_usize);
     let mut retry: Option<(usize, usize)> = None;
-    loop {
+    let fits = loop {
+        steps += 1;
         let byte = text.get(at);
         let step = match (states.get(state), byte) {
             (Some(State::Star), _) => {
@@ -337,7 +349,7 @@ fn plain(states: &[State], text: &[u8]) -> bool {
                 state += 1;
                 continue;
             }
-            (Some(State::End), None) => return true,
+            (Some(State::End), None) => break true,
             (Some(State::Any), Some(_)) => true,
             (Some(State::Byte(want)), Some(byte)) => want == byte,
             (
@@ -357,9 +369,11 @@ fn plain(states: &[State], text: &[u8]) -> bool {
                 state = again;
                 at = from + 1;
             }
-            Some(_) | None => return false,
+            Some(_) | None => break false,
         }
-    }
+    };
+    tried.set(tried.get().saturating_add(steps));
+    fits
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Data connections: PASV, EPSV, PORT, EPRT, and how one is opened while the client is still listened to; worker.
 
 use super::control::Input;
+use super::job::PATIENCE;
 use super::plain;
 use super::state::{Flow, Over, Session};
 use crate::config::network::Networks;
@@ -408,6 +409,13 @@ impl Session {
     /// Whether the client has closed both its control connection and this one.
     pub fn has_left(&self, data: BorrowedFd<'_>) -> bool {
         self.left() && closed(data)
+    }
+
+    /// Whether the client has gone, or has closed its side of the control connection a while ago: what is read on its behalf for a reply
+    /// need not end. `since` is when that was seen first.
+    pub fn has_gone(&self, since: &mut Option<Instant>) -> bool {
+        hung_up(self.control.fd())
+            || self.left() && since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE
     }
 
     /// Whether who carries the control connection under TLS has gone with it: that is how a reset arrives here. A client that has ended its

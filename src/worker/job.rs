@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// How long a file may give nothing to a client that has ended its side of both connections, which it may have done and be there.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Has the data thread do the work and hears the client meanwhile; gives how it ended and the bytes moved.

@@ -63,7 +63,11 @@ pub fn stat(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     };
     session.dash(213, b"Status follows:");
+    let mut left = None;
     let result = plan.produce(&mut |text| {
+        if text.is_empty() && session.has_gone(&mut left) {
+            return Err(End::Network);
+        }
         session.control.raw(&session.modern.outward(text));
         session.flush().map_err(|_| End::Network)
     });
@@ -300,7 +304,13 @@ impl Plan {
             .as_ref()
             .map_or(0, |filter| filter.cost(name.len()));
         self.spent.set(self.spent.get().saturating_add(cost));
-        self.spent.get() <= STEPS
+        !self.is_spent()
+    }
+
+    /// Whether the filter has taken all steps it may.
+    fn is_spent(&self) -> bool {
+        let tried = self.filter.as_ref().map_or(0, Pattern::tried);
+        self.spent.get().saturating_add(tried / 4) > STEPS
     }
 
     /// Where a directory is, for rules that ask: those about whole paths.
@@ -332,7 +342,7 @@ impl Plan {
             stat,
             || {
                 unwanted = send(b"");
-                unwanted.is_ok() && !full.get() && self.spent.get() <= STEPS
+                unwanted.is_ok() && !full.get() && !self.is_spent()
             },
             |name| {
                 looked.set(looked.get().saturating_add(1));
@@ -350,7 +360,7 @@ impl Plan {
             },
         );
         unwanted?;
-        if full.get() || self.spent.get() > STEPS {
+        if full.get() || self.is_spent() {
             return Err(End::Local(Errno::EOVERFLOW));
         }
         result.map_err(End::Local)?;

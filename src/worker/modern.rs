@@ -57,6 +57,17 @@ impl Modern {
         shown(self.page(), text)
     }
 
+    /// A reply in the client's language, as the client is to see it; in English where its code page has not the characters.
+    pub fn said<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let said = self.language.say(text);
+        let readable = self.page().is_none_or(|page| page.has(&said));
+        match said {
+            Cow::Owned(said) if readable => Cow::Owned(self.outward(&said).into_owned()),
+            Cow::Borrowed(said) if readable => self.outward(said),
+            Cow::Owned(_) | Cow::Borrowed(_) => self.outward(text),
+        }
+    }
+
     /// Text of the client, as this host is to see it.
     pub fn inward(&self, text: Vec<u8>) -> Vec<u8> {
         match self.page() {

@@ -108,7 +108,7 @@ pub fn lang(session: &mut Session, arg: &[u8]) -> Flow {
     session.modern.language = language;
     let text = match language {
         Language::English => "Replies are in English.",
-        Language::Chinese => "现在使用中文回复。",
+        Language::Chinese => "Replies are in Chinese.",
     };
     session.reply(200, text.as_bytes());
     Ok(())

@@ -323,8 +323,7 @@ impl Session {
 
     /// Says one reply line.
     pub fn reply(&mut self, code: u16, text: &[u8]) {
-        let said = self.modern.language.say(text);
-        self.control.reply(code, &self.modern.outward(&said));
+        self.control.reply(code, &self.modern.said(text));
         self.log_reply(code, b" ", text);
     }
 

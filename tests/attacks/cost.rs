@@ -307,8 +307,20 @@ fn a_pattern_for_a_large_directory() {
     let mut rest = Vec::new();
     let _ = data.read_to_end(&mut rest);
     c.next("451 Failure reading local file.");
+    // Without nesting it takes long names to be dear.
+    for number in 0..3000 {
+        host.file(
+            &format!("/srv/ftp/large/{}{number:04}", "a".repeat(240)),
+            b"",
+        );
+    }
+    let dear = (0..28).map(|number| format!("*{}{number}", "a".repeat(120)));
+    let dear = format!("{{{}}}", dear.collect::<Vec<_>>().join(","));
+    let (_, mut data) = c.begin(&format!("NLST {dear}"));
+    assert_eq!(data.read(), b"");
+    c.next("451 Failure reading local file.");
     assert_eq!(c.names("NLST *.none").len(), 0);
-    assert_eq!(c.names("NLST *").len(), 3000);
+    assert_eq!(c.names("NLST *").len(), 6000);
     drop(c);
     back_to_base(&server);
 }

@@ -70,6 +70,23 @@ fn a_directory_that_never_ends() {
     }
 }
 
+/// The same over the control connection, where nothing is heard meanwhile: it is not read for who has left (attacks B-026).
+#[test]
+fn a_directory_that_never_ends_for_stat() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let server = Server::start(&host, "ls_recurse_enable=YES\n");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Endless) else {
+        return;
+    };
+    for command in ["STAT odd", "STAT -R odd", "STAT odd/x*"] {
+        let mut c = Client::alice();
+        c.send(format!("{command}\r\n").as_bytes());
+        drop(c);
+        back_to_base(&server);
+    }
+}
+
 /// B-024: names so long that a worker has no room for as many as there may be: the listing fails, and the session goes on.
 #[test]
 fn a_directory_of_long_names() {

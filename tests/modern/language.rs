@@ -32,3 +32,16 @@ fn chinese_in_a_code_page() {
     c.send(b"NOOP\r\n");
     assert_eq!(c.reply().raw, b"200 NOOP \xb3\xc9\xb9\xa6\xa1\xa3");
 }
+
+/// Who has no characters for a language is answered in English: without the mend with what stands for such characters in names.
+#[test]
+fn chinese_where_the_code_page_has_none() {
+    let host = Host::new();
+    let _server = Server::start(&host, "client_charset=windows-1252\n");
+    let mut c = Client::alice();
+    c.says("LANG ZH", "200 Replies are in Chinese.");
+    c.says("NOOP", "200 NOOP ok.");
+    c.says("PWD", "257 \"/home/alice\" is the current directory");
+    c.says("OPTS UTF8 ON", "200 始终使用 UTF-8。");
+    c.says("NOOP", "200 NOOP 成功。");
+}
