@@ -111,6 +111,7 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
     let client = inherited.connection().is_some();
     if client {
         master::diagnostics::start(true);
+        reader::trust_filters();
     }
     let refuse = |socket: Option<BorrowedFd<'_>>, mistakes: Vec<String>| {
         if client {

@@ -6,13 +6,11 @@ use super::names::{Occasion, gather};
 use crate::config::options::Scope;
 use crate::config::{HostName, Hosts, How, Loaded, Own, Source, View};
 use crate::sys::account::Account;
-use crate::sys::capability;
 use crate::sys::confine::{self, Fences, Isolation, Plan, Root, Wanted};
-use crate::sys::kernel;
 use crate::sys::landlock::Reach;
 use crate::sys::process::{self, Ended, Errand};
 use crate::sys::seccomp::List;
-use crate::sys::socket;
+use crate::sys::{capability, kernel, socket};
 use crate::wire::{Authority, Channel, FromReader, Identity, Passive, ToReader};
 use caps::Capability;
 use nix::sys::resource::Resource;
@@ -280,11 +278,17 @@ pub fn modules(who: Who) -> Vec<String> {
     found.remarks
 }
 
+static HOLD: OnceLock<bool> = OnceLock::new();
+
+/// Has filters used untried, where every connection is a start of its own: the kernel's log has a line for each trial.
+pub fn trust_filters() {
+    let _ = HOLD.set(true);
+}
+
 /// Whether filters hold here, which a process without rights tries once. One that was ended by others has shown nothing: filters are used
 /// then, and where they do not hold nobody is served.
 pub fn filters_hold(who: Who) -> bool {
-    static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| {
+    *HOLD.get_or_init(|| {
         let base = Loaded::default();
         let found = ask(who, May::Nothing, &base, Host::try_out);
         found.ended != Some(Ended::Exited(UNFILTERED))

@@ -11,7 +11,7 @@ mod wrappers;
 
 pub use ask::{
     Fenced, May, Ours, Who, ask_passive, attend, check, compile, filters_hold, judge, load,
-    modules, names, overlay, passive,
+    modules, names, overlay, passive, trust_filters,
 };
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
 use lookup::System;

@@ -28,9 +28,14 @@ fn inetd(lines: &str) -> (Client, Child) {
 
 /// The same with these arguments.
 fn inetd_with(lines: &str, arguments: &[&str]) -> (Client, Child) {
+    inetd_by(Command::new(PROGRAM), lines, arguments)
+}
+
+/// The same with another program that starts it.
+fn inetd_by(mut program: Command, lines: &str, arguments: &[&str]) -> (Client, Child) {
     let (client, socket) = accepted();
     fs::write(CONFIG, format!("{BASE}listen=NO\n{lines}")).unwrap();
-    let child = Command::new(PROGRAM)
+    let child = program
         .arg(CONFIG)
         .args(arguments)
         .stdin(Stdio::from(socket.try_clone().unwrap()))
@@ -82,6 +87,27 @@ fn inetd_leaves_no_pid_file() {
     c.closed();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(!host.exists("/run/vsftpd/pid"));
+}
+
+/// What a server that listens tries at its start, whether a filter ends who breaks it, is not tried for each connection: the kernel's log
+/// would have a line each time.
+#[test]
+fn inetd_has_nobody_killed_for_a_trial() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-q", "-e", "trace=none", "-o", "/srv/trace", PROGRAM]);
+    let (client, mut child) = inetd_by(traced, "", &[]);
+    let mut c = client.greeted();
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    c.closed();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let seen = String::from_utf8(host.read("/srv/trace")).unwrap();
+    assert!(!seen.contains("SIGSYS"), "{seen}");
+    assert!(seen.contains("exited with 0"), "{seen}");
 }
 
 /// Under inetd, too, the port decides whether TLS is spoken from the first byte.
