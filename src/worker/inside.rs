@@ -172,7 +172,7 @@ fn start(
 }
 
 /// Whether there is no such directory for the user, as opposed to what the kernel or a disk cannot do.
-fn is_no_place(why: Errno) -> bool {
+pub fn is_no_place(why: Errno) -> bool {
     matches!(
         why,
         Errno::ENOENT

@@ -1,5 +1,6 @@
 //! LIST, NLST and STAT with a path: which directory, which entries, in which form (reference §8); worker, both threads.
 
+use super::inside::is_no_place;
 use super::line::End;
 use super::modern::shown;
 use super::mover::Work;
@@ -418,18 +419,8 @@ impl Waiting {
 
 /// Whether such an error means that there is no directory of that name, or none to be shown. Others are those of a disk, of a server of
 /// files, of a host at its end.
-const fn is_usual(why: Errno) -> bool {
-    matches!(
-        why,
-        Errno::ENOENT
-            | Errno::ENOTDIR
-            | Errno::EACCES
-            | Errno::EPERM
-            | Errno::ELOOP
-            | Errno::ENAMETOOLONG
-            | Errno::EXDEV
-            | Errno::EINVAL
-    )
+fn is_usual(why: Errno) -> bool {
+    is_no_place(why) || matches!(why, Errno::EXDEV | Errno::EINVAL)
 }
 
 /// Whether the directory has some hundred entries at most, as far as its size tells.

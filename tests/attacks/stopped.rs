@@ -33,11 +33,8 @@ fn nobody_below(pid: i32) -> Option<i32> {
     children(pid).into_iter().find(nobody)
 }
 
-/// Without the mend master waited for the reader of its new settings, and took no client, for as long as it was stopped.
-#[test]
-fn a_reader_at_a_reload() {
-    let (host, _silent) = silent();
-    let server = Server::start(&host, "");
+/// Has new settings read, and stops the reader while it looks a name up; its number, and the settings of before.
+fn stopped_reader(host: &Host, server: &Server) -> (i32, String) {
     let text = String::from_utf8(host.read(CONFIG)).unwrap();
     let named = "pasv_address=ftp.example.org\npasv_addr_resolve=YES\n";
     host.write(CONFIG, &format!("{text}{named}"));
@@ -47,6 +44,15 @@ fn a_reader_at_a_reload() {
         nobody_below(server.pid()).filter(|reader| nobody_below(*reader).is_some())
     });
     strike(reader, Signal::SIGSTOP);
+    (reader, text)
+}
+
+/// Without the mend master waited for the reader of its new settings, and took no client, for as long as it was stopped.
+#[test]
+fn a_reader_at_a_reload() {
+    let (host, _silent) = silent();
+    let server = Server::start(&host, "");
+    let (_, text) = stopped_reader(&host, &server);
     Client::alice().says("QUIT", "221 Goodbye.");
     wait("what became of the new settings", || {
         let said = output();
@@ -210,14 +216,7 @@ fn without_the_right_to_kill(host: &Host, lines: &str) -> Server {
 fn a_reader_that_cannot_be_ended() {
     let (host, _silent) = silent();
     let server = without_the_right_to_kill(&host, "");
-    let text = String::from_utf8(host.read(CONFIG)).unwrap();
-    let named = "pasv_address=ftp.example.org\npasv_addr_resolve=YES\n";
-    host.write(CONFIG, &format!("{text}{named}"));
-    server.signal(Signal::SIGHUP);
-    let reader = wait("the reader that looks the name up", || {
-        nobody_below(server.pid()).filter(|reader| nobody_below(*reader).is_some())
-    });
-    strike(reader, Signal::SIGSTOP);
+    let (reader, _) = stopped_reader(&host, &server);
     wait("what became of the new settings", || {
         let said = output();
         let why = "has taken too long, and cannot be ended (CAP_KILL)";
