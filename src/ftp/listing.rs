@@ -3,6 +3,7 @@
 use super::pattern::Pattern;
 pub use super::row::{Entry, heading, long_line, prefix, short_line};
 pub use super::shelf::{Shelf, Sorted};
+use std::cell::Cell;
 
 /// The letters behind `-` at the beginning of the argument.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,13 +74,58 @@ pub fn split_filter(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The most steps a filter may take in one listing, a second or two (attacks B-020, B-022): those of simple patterns, of which one of another
+/// is worth [`DEAR`].
+const STEPS: usize = 1_000_000_000;
+const DEAR: usize = 4;
+
+/// The filter for names that a client gave, and the steps that it has taken.
+#[derive(Debug)]
+pub struct Filter {
+    pattern: Pattern,
+    steps: Cell<usize>,
+}
+
+impl Filter {
+    /// Reads a pattern; every text is one.
+    #[must_use]
+    pub fn new(pattern: &[u8]) -> Self {
+        Self {
+            pattern: Pattern::new(pattern),
+            steps: Cell::new(0),
+        }
+    }
+
+    /// Whether it may be held against this name too.
+    pub fn affords(&self, name: &[u8]) -> bool {
+        self.take(self.pattern.cost(name.len()).saturating_mul(DEAR));
+        !self.is_spent()
+    }
+
+    /// Whether it has taken all steps it may.
+    pub fn is_spent(&self) -> bool {
+        self.steps.get() > STEPS
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        let mut steps = 0;
+        let fits = self.pattern.matches(name, &mut steps);
+        self.take(steps);
+        fits
+    }
+
+    fn take(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_add(steps));
+    }
+}
+
 /// What decides, besides the options, whether a name shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rule<'a> {
     /// `force_dot_files`.
     pub force_dot: bool,
     /// The filter the client gave.
-    pub filter: Option<&'a Pattern>,
+    pub filter: Option<&'a Filter>,
     /// `hide_file`.
     pub hide: Option<&'a Pattern>,
     /// The absolute virtual path of the directory, for a `hide_file` with absolute parts.
@@ -92,7 +138,7 @@ pub struct Rule<'a> {
 pub fn visible(name: &[u8], options: &Options, rule: &Rule<'_>) -> bool {
     let dotted = rule
         .filter
-        .is_some_and(|filter| filter.source().starts_with(b"."));
+        .is_some_and(|filter| filter.pattern.source().starts_with(b"."));
     let shown = match name {
         b"." | b".." => options.all && !dotted,
         [b'.', ..] => options.all || rule.force_dot || dotted,
@@ -211,7 +257,7 @@ mod tests {
                     filter: Option<&str>,
                     hide: Option<&str>,
                     force_dot: bool| {
-            let filter = filter.map(|text| Pattern::new(text.as_bytes()));
+            let filter = filter.map(|text| Filter::new(text.as_bytes()));
             let hide = hide.map(|text| Pattern::new(text.as_bytes()));
             visible(
                 name.as_bytes(),

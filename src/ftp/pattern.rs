@@ -6,8 +6,6 @@
 //! The original gives up on some patterns that read as if they matched: it does not go back for a second try after `*`, takes
 //! no empty alternative, and never matches `*{a,b}`. Here they match. A rule that denies so denies what it says, never less than before.
 
-use std::cell::Cell;
-
 /// Up to this many alternatives are tried one after the other, which is faster than all at once.
 const FEW: usize = 32;
 
@@ -47,8 +45,6 @@ pub struct Pattern {
     /// The patterns without alternatives that it stands for, if they are few.
     plains: Vec<Vec<State>>,
     absolute: bool,
-    /// The steps that trying those has taken so far.
-    tried: Cell<usize>,
 }
 
 impl Pattern {
@@ -66,7 +62,6 @@ impl Pattern {
             states,
             plains,
             absolute: false,
-            tried: Cell::new(0),
         };
         let mut begin = Set::new(made.states.len());
         made.start(&mut begin, Begin::AtSlash);
@@ -84,14 +79,9 @@ impl Pattern {
         usize::from(self.plains.is_empty()) * self.states.len() * length
     }
 
-    /// How many steps texts have taken so far that were held against simple patterns; such a step costs a quarter of another.
-    pub fn tried(&self) -> usize {
-        self.tried.get()
-    }
-
-    /// Whether the whole of `text` matches.
-    pub fn matches(&self, text: &[u8]) -> bool {
-        self.fits(text, Begin::Anyhow)
+    /// Whether the whole of `text` matches; the steps that a simple pattern takes for it, each worth a quarter of another, are added to `steps`.
+    pub fn matches(&self, text: &[u8], steps: &mut usize) -> bool {
+        self.fits_in(text, Begin::Anyhow, steps)
     }
 
     /// Whether any part of the pattern begins with `/`, so that a bare name does not decide.
@@ -100,6 +90,10 @@ impl Pattern {
     }
 
     pub(super) fn fits(&self, text: &[u8], begin: Begin) -> bool {
+        self.fits_in(text, begin, &mut 0)
+    }
+
+    fn fits_in(&self, text: &[u8], begin: Begin, steps: &mut usize) -> bool {
         if self.plains.is_empty() {
             return self.run(text, begin);
         }
@@ -110,7 +104,7 @@ impl Pattern {
                 Begin::AtSlash => slash,
                 Begin::NotAtSlash => !slash,
             };
-            may && plain(states, text, &self.tried)
+            may && plain(states, text, steps)
         })
     }
 
@@ -199,7 +193,7 @@ impl Pattern {
 /// Whether the whole of `name` matches `pattern`; for one name. For many, keep a [`Pattern`].
 #[cfg(test)]
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    Pattern::new(pattern).matches(name)
+    Pattern::new(pattern).matches(name, &mut 0)
 }
 
 /// [`Pattern::denies`] for one argument.
@@ -336,12 +330,11 @@ fn pairs(pattern: &[u8]) -> Vec<bool> {
 }
 
 /// Matching without alternatives: only the latest `*` is ever tried again, for an earlier one could gain nothing more.
-fn plain(states: &[State], text: &[u8], tried: &Cell<usize>) -> bool {
-    let mut steps = 0_usize;
+fn plain(states: &[State], text: &[u8], steps: &mut usize) -> bool {
     let (mut state, mut at) = (0_usize, 0_usize);
     let mut retry: Option<(usize, usize)> = None;
-    let fits = loop {
-        steps += 1;
+    loop {
+        *steps += 1;
         let byte = text.get(at);
         let step = match (states.get(state), byte) {
             (Some(State::Star), _) => {
@@ -349,7 +342,7 @@ fn plain(states: &[State], text: &[u8], tried: &Cell<usize>) -> bool {
                 state += 1;
                 continue;
             }
-            (Some(State::End), None) => break true,
+            (Some(State::End), None) => return true,
             (Some(State::Any), Some(_)) => true,
             (Some(State::Byte(want)), Some(byte)) => want == byte,
             (
@@ -369,11 +362,9 @@ fn plain(states: &[State], text: &[u8], tried: &Cell<usize>) -> bool {
                 state = again;
                 at = from + 1;
             }
-            Some(_) | None => break false,
+            Some(_) | None => return false,
         }
-    };
-    tried.set(tried.get().saturating_add(steps));
-    fits
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::mover::Work;
 use super::names::Labels;
 use super::publish::is_partial;
 use super::state::{Flow, Session};
-use crate::ftp::listing::{self, Entry, Options, Rule, Shelf, Sorted};
+use crate::ftp::listing::{self, Entry, Filter, Options, Rule, Shelf, Sorted};
 use crate::ftp::pattern::Pattern;
 use crate::sys::clock;
 use crate::sys::tree::{Dir, Meta, Tree, VirtualPath};
@@ -28,9 +28,6 @@ const ENTRIES: usize = 2_000_000;
 
 /// The most names that are looked at to find those: a directory that never ends does not either when nothing in it is wanted (attacks B-026).
 const LOOKED: usize = 16_000_000;
-
-/// The most steps the client's filter may take in one listing, a second or two: beyond it the listing fails (attacks B-020, B-022).
-const STEPS: usize = 250_000_000;
 
 /// The deepest directory `-R` enters below the first one (attacks B-025).
 const DEPTH: usize = 64;
@@ -139,9 +136,7 @@ struct Plan {
     directory: Vec<u8>,
     /// It, where it is open already.
     opened: Option<Dir>,
-    filter: Option<Pattern>,
-    /// The steps it has taken, at most.
-    spent: Cell<usize>,
+    filter: Option<Filter>,
     options: Options,
     hide: Option<Pattern>,
     deny: Option<Pattern>,
@@ -172,7 +167,7 @@ impl Plan {
             match session.tree.open_dir(&session.cwd, &path) {
                 Err(why) if is_usual(why) => {
                     let (directory, filter) = listing::split_filter(&path);
-                    (directory.to_vec(), Some(Pattern::new(filter)))
+                    (directory.to_vec(), Some(Filter::new(filter)))
                 }
                 Ok(_) | Err(_) => (path, None),
             }
@@ -184,7 +179,6 @@ impl Plan {
             directory,
             opened: None,
             filter,
-            spent: Cell::new(0),
             options,
             hide: config
                 .hide_file
@@ -298,20 +292,9 @@ impl Plan {
         Ok(directory)
     }
 
-    /// Whether the filter may be held against this name too.
-    fn affordable(&self, name: &[u8]) -> bool {
-        let cost = self
-            .filter
-            .as_ref()
-            .map_or(0, |filter| filter.cost(name.len()));
-        self.spent.set(self.spent.get().saturating_add(cost));
-        !self.is_spent()
-    }
-
     /// Whether the filter has taken all steps it may.
     fn is_spent(&self) -> bool {
-        let tried = self.filter.as_ref().map_or(0, Pattern::tried);
-        self.spent.get().saturating_add(tried / 4) > STEPS
+        self.filter.as_ref().is_some_and(Filter::is_spent)
     }
 
     /// Where a directory is, for rules that ask: those about whole paths.
@@ -349,7 +332,10 @@ impl Plan {
                 looked.set(looked.get().saturating_add(1));
                 full.set(full.get() || looked.get() > LOOKED);
                 let partial = self.atomic && is_partial(name);
-                !partial && self.affordable(name) && listing::visible(name, &self.options, &rule)
+                let affords = |filter: &Filter| filter.affords(name);
+                !partial
+                    && rule.filter.is_none_or(affords)
+                    && listing::visible(name, &self.options, &rule)
             },
             |name, meta| {
                 let fits = entries.len() < ENTRIES
