@@ -59,12 +59,11 @@ impl Modern {
 
     /// A reply in the client's language, as the client is to see it; in English where its code page has not the characters.
     pub fn said<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        let said = self.language.say(text);
-        let readable = self.page().is_none_or(|page| page.has(&said));
-        match said {
-            Cow::Owned(said) if readable => Cow::Owned(self.outward(&said).into_owned()),
-            Cow::Borrowed(said) if readable => self.outward(said),
-            Cow::Owned(_) | Cow::Borrowed(_) => self.outward(text),
+        match self.language.say(text) {
+            said if said == text => self.outward(text),
+            said if self.page().is_some_and(|page| !page.has(&said)) => self.outward(text),
+            Cow::Owned(said) => Cow::Owned(self.outward(&said).into_owned()),
+            Cow::Borrowed(said) => self.outward(said),
         }
     }
 
