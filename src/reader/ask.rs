@@ -66,7 +66,7 @@ impl Who {
     pub fn nobody() -> Self {
         let needed = capability::bits(NEEDED);
         let able = capability::read().is_ok_and(|sets| sets.effective & needed == needed);
-        if !able || !is_there("/proc/self/uid_map", NOBODY) {
+        if !able || !there("/proc/self/uid_map")(NOBODY) {
             return Self::kept();
         }
         Self {
@@ -133,16 +133,17 @@ impl Who {
     }
 }
 
-/// Whether there is this user, or group, in this process's user name space, of which that is the map (user_namespaces(7)).
-pub(super) fn is_there(map: &str, id: u32) -> bool {
-    let Ok(map) = std::fs::read_to_string(map) else {
-        return true;
-    };
-    map.lines().any(|line| {
-        let numbers = line.split_whitespace().flat_map(str::parse::<u32>);
-        let place = |first| id.checked_sub(first);
-        matches!(numbers.collect::<Vec<_>>()[..], [first, _, count] if place(first).is_some_and(|at| at < count))
-    })
+/// Which users, or groups, there are in this process's user name space, of which that is the map (user_namespaces(7)).
+pub(super) fn there(map: &str) -> impl Fn(u32) -> bool {
+    let map = std::fs::read_to_string(map);
+    move |id| {
+        let Ok(map) = &map else { return true };
+        map.lines().any(|line| {
+            let numbers = line.split_whitespace().flat_map(str::parse::<u32>);
+            let place = |first| id.checked_sub(first);
+            matches!(numbers.collect::<Vec<_>>()[..], [first, _, count] if place(first).is_some_and(|at| at < count))
+        })
+    }
 }
 
 /// What a reader has found.

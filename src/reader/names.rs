@@ -1,7 +1,7 @@
 //! Looks up the accounts that settings name, and the address of a host name in `pasv_address`; reader, which asks the name service.
 
 use super::System;
-use super::ask::{Who, is_there};
+use super::ask::{Who, there};
 use super::known::{Names, OPTIONS, needed};
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
@@ -111,13 +111,14 @@ fn find(option: &str, name: &OsStr) -> Result<Account, String> {
 /// The user or group of an account that no process can become here.
 fn stranger(account: &Account) -> Option<String> {
     let uid = account.uid.as_raw();
-    if !is_there("/proc/self/uid_map", uid) {
+    if !there("/proc/self/uid_map")(uid) {
         return Some(format!("uid {uid}"));
     }
     let mut groups = [account.gid]
         .into_iter()
         .chain(account.groups.iter().copied());
-    let missing = groups.find(|gid| !is_there("/proc/self/gid_map", gid.as_raw()));
+    let is_group = there("/proc/self/gid_map");
+    let missing = groups.find(|gid| !is_group(gid.as_raw()));
     missing.map(|gid| format!("gid {gid}"))
 }
 
