@@ -23,14 +23,12 @@ const PIPE_LEAST: i32 = 1 << 16;
 /// what comes then would lie behind a hole.
 pub struct Growing {
     file: OwnedFd,
-    /// Where the first byte belongs.
-    from: u64,
+    start: Start,
     length: Cell<u64>,
     /// Where the next byte belongs.
     at: Cell<u64>,
     /// That is its end, as far as is known.
     ends_there: Cell<bool>,
-    beside: bool,
     seen: Arc<Seen>,
 }
 
@@ -78,11 +76,10 @@ impl Growing {
     pub fn new(file: OwnedFd, start: Start, seen: Arc<Seen>) -> Self {
         Self {
             file,
-            from: start.at,
             length: Cell::new(start.length),
             at: Cell::new(start.at),
             ends_there: Cell::new(false),
-            beside: start.beside,
+            start,
             seen,
         }
     }
@@ -142,13 +139,13 @@ impl Growing {
         let now = meta_of(&self.file).map_err(End::Local)?;
         let at = self.at.replace(end);
         // What has come may be no byte of the file yet, which may begin behind its end (REST).
-        if now.size < end && end != self.from || end < at {
+        if now.size < end && end != self.start.at || end < at {
             return written.and(Err(End::Local(Errno::ENODATA)));
         }
         let mut last = self.seen.last();
         // It lies behind what somebody else has just written.
         last.shared |= end > at;
-        if end > at && !self.beside {
+        if end > at && !self.start.beside {
             return written.and(Err(End::Local(Errno::EBUSY)));
         }
         last.stamp = Some(now.stamp());
