@@ -91,7 +91,7 @@ impl Dir {
     /// Whether its size tells how many entries it has: so it is on the usual file systems of a host's own disks and memory, not on those
     /// that are far away, or are a program.
     pub fn size_tells(&self) -> bool {
-        meta::counts_entries(&self.fd)
+        meta::is_local(&self.fd)
     }
 
     /// A directory among the entries; no link is followed and `..` is not one of them, so a recursion stays below.
