@@ -110,6 +110,39 @@ fn a_directory_of_long_names() {
     back_to_base(&server);
 }
 
+/// B-024: an entry whose facts a disk or a server of files does not give is missing from the listing, which is told: a mirror would remove its
+/// copy. The others are listed; names alone need no facts.
+#[test]
+fn a_directory_with_an_entry_that_fails() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let _server = Server::start(&host, "ls_recurse_enable=YES\n");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Worn) else {
+        return;
+    };
+    let mut c = Client::alice();
+    for (command, end) in [
+        ("NLST odd", "226 Directory send OK."),
+        ("LIST odd", "451 Failure reading local file."),
+        ("LIST -R odd", "451 Failure reading local file."),
+        ("MLSD odd", "451 Failure reading local file."),
+    ] {
+        let (_, mut data) = c.begin(command);
+        let text = String::from_utf8(data.read()).unwrap();
+        c.next(end);
+        assert!(text.contains("n000000000\r\n"), "{command}: {text}");
+        let whole = text.contains("n000000001");
+        assert_eq!(whole, end.starts_with("226"), "{command}: {text}");
+    }
+    let status = c.cmd("STAT odd");
+    assert!(status.text().contains("n000000000\r\n"), "{status:?}");
+    assert!(status.text().contains("213 Status is incomplete"), "{status:?}");
+    wait("the reasons", || {
+        let text = std::fs::read_to_string(log::VSFTPD).unwrap();
+        (text.matches("local file: I/O error").count() == 4).then_some(())
+    });
+}
+
 /// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
 /// See attacks B-018.
 #[test]
