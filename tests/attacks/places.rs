@@ -136,7 +136,10 @@ fn a_directory_with_an_entry_that_fails() {
     }
     let status = c.cmd("STAT odd");
     assert!(status.text().contains("n000000000\r\n"), "{status:?}");
-    assert!(status.text().contains("213 Status is incomplete"), "{status:?}");
+    assert!(
+        status.text().contains("213 Status is incomplete"),
+        "{status:?}"
+    );
     wait("the reasons", || {
         let text = std::fs::read_to_string(log::VSFTPD).unwrap();
         (text.matches("local file: I/O error").count() == 4).then_some(())
