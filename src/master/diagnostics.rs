@@ -3,7 +3,6 @@
 use crate::sys::socket;
 use crate::sys::syslog::Syslog;
 use log::LevelFilter;
-use nix::poll::{PollFd, PollFlags};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -39,7 +38,6 @@ pub fn start(background: bool) {
 
 /// Whether standard error takes a line without a wait: it may be a pipe, or a terminal, whose reader has stopped.
 fn is_taken() -> bool {
-    let error = std::io::stderr();
-    let mut fds = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
-    socket::wait(&mut fds, Instant::now().checked_add(PATIENCE)).unwrap_or(true)
+    let until = Instant::now().checked_add(PATIENCE);
+    socket::writable(std::io::stderr().as_fd(), until).unwrap_or(true)
 }

@@ -139,21 +139,16 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         Begun::Over(status) => return Ok(status),
     };
     let keep_error = standalone && !background;
-    let served = stay(
+    // A server that ends has put its files in order.
+    stay(
         start.sources,
         prepared,
         service,
         fences,
         keep_error,
         &mut herald,
-    );
-    match served {
-        Ok(status) => {
-            herald.over();
-            Ok(status)
-        }
-        Err(refusal) => herald.fails(refusal),
-    }
+    )
+    .or_else(|refusal| herald.fails(refusal))
 }
 
 /// Serves, in the process that is master in the end.

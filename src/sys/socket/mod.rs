@@ -289,6 +289,14 @@ pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<boo
     wait(&mut [PollFd::new(fd, PollFlags::POLLIN)], deadline)
 }
 
+/// Waits until one descriptor takes something.
+///
+/// # Errors
+/// As [`wait`].
+pub fn writable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    wait(&mut [PollFd::new(fd, PollFlags::POLLOUT)], deadline)
+}
+
 /// Sends what fits without waiting, for a last word to a client nobody will wait for; SIGPIPE never comes.
 pub fn send_now(on: BorrowedFd<'_>, bytes: &[u8]) {
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
