@@ -13,8 +13,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Starts it; RUST_LOG is read here, before the environment is cleared. Without it, `info` and above are written.
 pub fn start(background: bool) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    builder.parse_env("RUST_LOG");
+    builder
+        .filter_level(LevelFilter::Info)
+        .parse_env("RUST_LOG");
     builder.format(move |out, record| {
         // Some of it is what a process without rights had to say.
         let text = crate::config::one_line(&record.args().to_string());

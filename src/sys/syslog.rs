@@ -69,9 +69,7 @@ impl Syslog {
         // Writing to a Vec cannot fail.
         let _ = write!(self.buffer, "<{priority}>{}[{}]: ", self.ident, self.pid);
         self.buffer.extend_from_slice(text);
-        // Once was enough.
         let until = Instant::now().checked_add(self.patience);
-        let until = until.filter(|_| self.lost == 0);
         let mut renewed = false;
         while let Ok(socket) = &self.socket {
             match socket.send(&self.buffer) {
@@ -79,7 +77,8 @@ impl Syslog {
                 // A stopped daemon must not stop the session.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let taken = || socket::writable(socket.as_fd(), until).unwrap_or(false);
-                    if until.is_none() || !taken() {
+                    // Once was enough.
+                    if self.lost > 0 || !taken() {
                         return false;
                     }
                 }
