@@ -3,6 +3,8 @@
 use crate::sys::socket;
 use crate::sys::syslog::Syslog;
 use log::LevelFilter;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -33,8 +35,23 @@ pub fn start(background: bool) {
         Syslog::new("vsftpd", PATIENCE).send(warning, text.as_bytes());
         Ok(())
     });
+    if !background && is_pipe() {
+        stay_clear();
+    }
     // A second start would only mean that the first one already serves.
     let _ = builder.try_init();
+}
+
+/// Whether standard error is a pipe.
+fn is_pipe() -> bool {
+    fstat(std::io::stderr()).is_ok_and(|error| error.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
+/// Has this process, and those that come from it, never wait for who reads standard error: of two that have seen the pipe's last room one
+/// would. Whoever else writes to that pipe is left alone.
+fn stay_clear() {
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let _ = open("/proc/self/fd/2", flags, Mode::empty()).map(nix::unistd::dup2_stderr);
 }
 
 /// Whether standard error takes a line without a wait: it may be a pipe, or a terminal, whose reader has stopped.

@@ -440,6 +440,37 @@ fn a_container_without_a_right() {
     master.wait().unwrap();
 }
 
+/// A pipe as standard error is written without ever waiting for who reads it, also where another process has just taken its last room; who
+/// else writes to it waits as before.
+#[test]
+fn a_pipe_as_standard_error_is_not_waited_for() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    let (mut reads, writes) = std::io::pipe().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null());
+    command.stderr(writes.try_clone().unwrap());
+    let mut master = command.spawn().unwrap();
+    drop(command);
+    let end = End;
+    wait("the server to listen", || listening().then_some(()));
+    let waits = |fd: &str| {
+        let text = String::from_utf8(host.read(fd)).unwrap();
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+        i32::from_str_radix(flags.unwrap().trim(), 8).unwrap() & libc::O_NONBLOCK == 0
+    };
+    assert!(!waits(&format!("/proc/{}/fdinfo/2", master.id())));
+    assert!(waits(&format!("/proc/self/fdinfo/{}", writes.as_raw_fd())));
+    drop((writes, end));
+    master.wait().unwrap();
+    let mut said = String::new();
+    reads.read_to_string(&mut said).unwrap();
+    assert!(said.contains("vsftpd: serving 0.0.0.0:21"), "{said}");
+}
+
 /// A port above 1023 and no right to others: sessions go on, without connections from port 20. Without the mend each ended at its login,
 /// without a word; the original says `500 OOPS: cap_set_proc`.
 #[test]
