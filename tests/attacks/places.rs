@@ -3,12 +3,13 @@
 use crate::sessions::{back_to_base, logged_in};
 use crate::support::fuse::{Fault, Fuse};
 use crate::support::host::{ALICE, tmpfs};
-use crate::support::{Client, Host, Server, log, wait};
+use crate::support::{Client, DEADLINE, Host, Server, log, wait};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// B-063: what the kernel makes up is not served, and what is written there would be no upload but an order to the kernel.
 #[test]
@@ -164,6 +165,34 @@ fn a_home_that_does_not_answer() {
     c.next("500 OOPS: cannot change directory");
     c.ended();
     drop(odd);
+    back_to_base(&server);
+}
+
+/// A command that waits for a file system that hangs outlives no timeout: the process that does it notices nothing, its client's end neither, but
+/// helper sees that it does nothing any more.
+#[test]
+fn a_command_that_is_never_done() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let lines = "idle_session_timeout=1\ndata_connection_timeout=1\n";
+    let server = Server::start(&host, lines);
+    let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Silent) else {
+        return;
+    };
+    assert!(std::fs::metadata("/home/alice/odd").unwrap().is_dir());
+    let mut c = Client::alice();
+    let (helper, _) = logged_in(&server, ALICE);
+    odd.fall_silent();
+    c.send(b"SIZE odd/x\r\n");
+    // Longer than a handshake may take.
+    let begun = Instant::now();
+    while there(helper) {
+        assert!(begun.elapsed() < 4 * DEADLINE, "the helper does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let log = std::fs::read_to_string(log::VSFTPD).unwrap();
+    assert!(log.contains("worker does nothing any more"), "{log}");
+    drop((c, odd));
     back_to_base(&server);
 }
 

@@ -4,7 +4,7 @@ mod data;
 
 pub use data::{
     PEER_ENDED, accept_data, acknowledge, at_once, at_port, canonical, connect_data, connected,
-    control_options, finish, listen_data, receive, receives, send_last, send_some, sends,
+    control_options, finish, listen_data, patient, receive, receives, send_last, send_some, sends,
     wait_for_client,
 };
 
