@@ -103,14 +103,14 @@ pub fn parse_eprt(arg: &[u8], control_is_v6: bool) -> Result<SocketAddr, EprtErr
     }
 }
 
-/// Reads the argument of EPSV.
+/// Reads the argument of EPSV; blanks around a number count as little as with PORT.
 #[must_use]
 pub fn parse_epsv(arg: &[u8]) -> Epsv {
-    match arg {
-        b"" => Epsv::Any,
+    match without_blanks(arg) {
         b"1" => Epsv::V4,
         b"2" => Epsv::V6,
-        word if word.eq_ignore_ascii_case(b"ALL") => Epsv::All,
+        _ if arg.is_empty() => Epsv::Any,
+        _ if arg.eq_ignore_ascii_case(b"ALL") => Epsv::All,
         _ => Epsv::Other,
     }
 }
@@ -267,13 +267,14 @@ mod tests {
         for (arg, want) in [
             (&b""[..], Epsv::Any),
             (b"1", Epsv::V4),
+            (b" 1 ", Epsv::V4),
             (b"2", Epsv::V6),
             (b"all", Epsv::All),
             (b"ALL", Epsv::All),
         ] {
             assert_eq!(parse_epsv(arg), want);
         }
-        for arg in [&b"0"[..], b"3", b"x", b" 1", b"1x", b"ALLx"] {
+        for arg in [&b"0"[..], b"3", b"x", b" ", b"\t1", b"1x", b"ALLx"] {
             assert_eq!(parse_epsv(arg), Epsv::Other);
         }
     }

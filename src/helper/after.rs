@@ -6,6 +6,7 @@ use super::ends::{LAST_WORD, note_death};
 use super::journal::Journal;
 use super::ports::source;
 use super::prepared::Held;
+use super::pulse::Pulse;
 use super::{Over, heir, name_process};
 use crate::config::{Config, ports};
 use crate::sys::memory;
@@ -17,6 +18,7 @@ use crate::wire::{
 use crate::worker::Class;
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{Pid, Uid};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -37,18 +39,17 @@ fn abandon(accounting: Option<Accounting>, fuse: Option<Fuse>) -> Over {
 }
 
 impl Accounting {
-    /// Waits for a word on `channel`; false when auth has gone first: what goes on then would be in no record.
-    pub fn holds_until(&self, channel: BorrowedFd<'_>) -> bool {
-        let Some(own) = &self.channel else {
-            return false;
-        };
+    /// Waits for a word on `channel`, but not longer than `patience`: whether there is one. `None` when auth has gone first: what goes on
+    /// then would be in no record.
+    pub fn holds_until(&self, channel: BorrowedFd<'_>, patience: Duration) -> Option<bool> {
         let mut fds = [
-            PollFd::new(own.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.channel.as_ref()?.as_fd(), PollFlags::POLLIN),
             PollFd::new(channel, PollFlags::POLLIN),
         ];
-        let waited = socket::wait(&mut fds, None);
+        let spoken = socket::wait(&mut fds, Instant::now().checked_add(patience));
         // Auth says nothing any more: whatever comes from there is its end.
-        waited.is_ok() && fds.first().is_some_and(|own| own.any() != Some(true))
+        let stays = fds.first().is_some_and(|own| own.any() != Some(true));
+        spoken.ok().filter(|_| stays)
     }
 }
 
@@ -105,16 +106,17 @@ impl After<'_> {
         name_process(&prepared, journal, &format!("/{}: helper", self.name));
         // One that is gone is noticed next.
         let _ = channel.send(&AfterLoginReply::Ready);
-        let fuse = see_in(prepared.config(), channel.as_fd(), fuse, journal);
-        let fuse = fuse.filter(|_| self.alone);
+        let mut fuse = fuse;
         let facts = Facts {
             config: prepared.config(),
             peer: self.peer,
             local: self.local,
             session: self.session,
             heir: self.heir,
+            worker: self.worker.0,
+            alone: self.alone,
         };
-        if serve(&facts, channel, accounting.as_ref(), journal) == End::Broken {
+        if serve(&facts, channel, accounting.as_ref(), &mut fuse, journal) == End::Broken {
             return Err(abandon(accounting, fuse));
         }
         if !has_ended("worker", &self.worker, journal) {
@@ -144,6 +146,10 @@ pub struct Facts<'a> {
     pub session: Uid,
     /// Whom uploads are given to, if `chown_uploads`.
     pub heir: Option<Uid>,
+    /// The worker.
+    pub worker: Pid,
+    /// There is no master to end what is left of a session.
+    pub alone: bool,
 }
 
 /// How a session ended.
@@ -155,48 +161,49 @@ pub enum End {
     Broken,
 }
 
-/// Answers until the worker has gone or has said something that is no message, or the auth that accounts for the session is gone.
+/// Answers until the worker has gone, does nothing any more or has said something that is no message, or the auth that accounts for the session
+/// is gone. `fuse` is for a worker that does not arrive, and for one that nobody else could end.
 pub fn serve(
     facts: &Facts<'_>,
     mut channel: Channel<AfterLoginReply, AfterLogin>,
     accounting: Option<&Accounting>,
+    fuse: &mut Option<Fuse>,
     journal: &mut Journal,
 ) -> End {
     let config = facts.config;
     let here = socket::at_port(facts.local, 0);
     // What follows needs less of it than the login did. What the heap has free is about as much as the next message will need.
     memory::give_back_stack();
+    let mut vigil = Vigil::begin(facts, channel.as_fd());
     loop {
-        if accounting.is_some_and(|accounting| !accounting.holds_until(channel.as_fd())) {
-            journal.note(b"the process that accounts for this session has ended; session ended");
-            return End::Broken;
-        }
-        let reply = match channel.receive() {
-            Ok(None) => return End::Gone,
+        let heard = match vigil.hear(&mut channel, accounting, fuse, journal) {
+            Ok(heard) => heard,
+            Err(end) => return end,
+        };
+        let reply = match heard {
             // Whose session it is has been decided.
-            Ok(Some(AfterLogin::Event(Event::Said(Said::Pending(_))))) => {
+            AfterLogin::Event(Event::Said(Said::Pending(_))) => {
                 journal.note(b"worker named another user; session ended");
                 return End::Broken;
             }
-            Ok(Some(AfterLogin::Event(event))) => {
+            AfterLogin::Event(event) => {
                 journal.event(event);
                 continue;
             }
-            // It was waited for.
-            Ok(Some(AfterLogin::Arrived)) => continue,
-            Ok(Some(AfterLogin::ListenPassive)) => listen(config, here, journal),
-            Ok(Some(AfterLogin::ConnectActive { port })) => {
+            AfterLogin::Arrived => continue,
+            AfterLogin::ListenPassive => listen(config, here, journal),
+            AfterLogin::ConnectActive { port } => {
                 let to = socket::at_port(facts.peer, port);
                 connect(config, here, to, journal)
             }
-            Ok(Some(AfterLogin::ConnectForeign { to })) if config.port_promiscuous => {
+            AfterLogin::ConnectForeign { to } if config.port_promiscuous => {
                 connect(config, here, to, journal)
             }
-            Ok(Some(AfterLogin::ConnectForeign { to: _ })) => {
+            AfterLogin::ConnectForeign { to: _ } => {
                 journal.note(b"worker asked for a foreign connection without port_promiscuous; session ended");
                 return End::Broken;
             }
-            Ok(Some(AfterLogin::Chown { file })) => {
+            AfterLogin::Chown { file } => {
                 match facts.heir {
                     Some(heir) => bequeath(&file, facts.session, heir, journal),
                     None => {
@@ -205,10 +212,6 @@ pub fn serve(
                     }
                 }
             }
-            Err(broken) => {
-                journal.note(format!("worker: {broken}; session ended").as_bytes());
-                return End::Broken;
-            }
         };
         if let Err(end) = answer(&mut channel, &reply, journal) {
             return end;
@@ -216,27 +219,84 @@ pub fn serve(
     }
 }
 
-/// Waits until the worker has arrived in its directory, or has ended without. A file system that does not answer holds it there, perhaps
-/// beyond any signal: then its client is told, and the session goes on to count until that ends (attacks B-003).
-fn see_in(
-    config: &Config,
-    channel: BorrowedFd<'_>,
-    fuse: Option<Fuse>,
-    journal: &mut Journal,
-) -> Option<Fuse> {
-    let patience = match config.idle_session_timeout {
-        0 => ENTERING,
-        seconds => Duration::from_secs(seconds.into()).clamp(BUSY, ENTERING),
-    };
-    let until = Instant::now().checked_add(patience);
-    // Whatever it says first, it says then, and its end is heard too.
-    if !matches!(socket::readable(channel, until), Ok(false)) {
-        return fuse;
+/// The watch over a worker that says nothing, be it on its way to its directory or there.
+struct Vigil {
+    patience: Duration,
+    pulse: Pulse,
+    arrived: bool,
+    alone: bool,
+}
+
+impl Vigil {
+    /// Of the worker at the other end of this channel.
+    fn begin(facts: &Facts<'_>, channel: BorrowedFd<'_>) -> Self {
+        let patience = match facts.config.idle_session_timeout {
+            0 => ENTERING,
+            seconds => Duration::from_secs(seconds.into()).clamp(BUSY, ENTERING),
+        };
+        // One that is not looked after is served all the same.
+        let _ = socket::patient(channel, patience);
+        Self {
+            patience,
+            pulse: Pulse::new(facts.worker, facts.config),
+            arrived: false,
+            alone: facts.alone,
+        }
     }
+
+    /// The worker's next word, waited for; else how the session ends.
+    fn hear(
+        &mut self,
+        channel: &mut Channel<AfterLoginReply, AfterLogin>,
+        accounting: Option<&Accounting>,
+        fuse: &mut Option<Fuse>,
+        journal: &mut Journal,
+    ) -> Result<AfterLogin, End> {
+        loop {
+            let held = |own: &Accounting| own.holds_until(channel.as_fd(), self.patience);
+            let heard = match accounting.map_or(Some(true), held) {
+                Some(true) => channel.receive(),
+                Some(false) => Err(ErrorKind::WouldBlock.into()),
+                None => {
+                    let text =
+                        b"the process that accounts for this session has ended; session ended";
+                    journal.note(text);
+                    return Err(End::Broken);
+                }
+            };
+            match heard {
+                Ok(Some(word)) => {
+                    // Whatever it says first, it says then.
+                    if !std::mem::replace(&mut self.arrived, true) {
+                        fuse.take_if(|_| !self.alone);
+                    }
+                    return Ok(word);
+                }
+                Ok(None) => return Err(End::Gone),
+                Err(silent) if silent.kind() == ErrorKind::WouldBlock => {
+                    if let Some(fuse) = fuse.take_if(|_| !self.arrived) {
+                        turn_back(fuse, journal);
+                    }
+                    if self.pulse.is_gone() {
+                        journal.note(b"worker does nothing any more: a file or directory does not answer, its file system hangs; session ended");
+                        return Err(End::Broken);
+                    }
+                }
+                Err(broken) => {
+                    journal.note(format!("worker: {broken}; session ended").as_bytes());
+                    return Err(End::Broken);
+                }
+            }
+        }
+    }
+}
+
+/// The worker has not arrived in its directory. A file system that does not answer holds it there, perhaps beyond any signal: its client is
+/// told, and the session goes on to count until that ends (attacks B-003).
+fn turn_back(fuse: Fuse, journal: &mut Journal) {
     journal
         .note(b"login ended: the directory of this login does not answer; its file system hangs");
-    fuse?.blow_with(b"500 OOPS: cannot change directory\r\n");
-    None
+    fuse.blow_with(b"500 OOPS: cannot change directory\r\n");
 }
 
 /// Why the control connection has broken, if its carrier has said that at its end. It is heard once, and no more.

@@ -65,18 +65,13 @@ const WRAPPERS: Refused = Refused {
 
 /// The limits of the settings, a limit of 0 being none; the total is looked at first (reference §3.2).
 pub fn limited(counts: Counts, config: &Config) -> Option<Refused> {
-    let (failed, handshakes) = (counts.failed, counts.handshakes);
+    let (failed, tls) = (counts.failed, counts.handshakes);
     // Of sessions this one is the last that may be: of the others the next would be one too many.
     let limits = [
         (counts.all, config.max_clients, 1, FULL),
         (counts.here, config.max_per_ip, 1, FULL_FOR_ADDRESS),
         (failed, config.login_fails_per_ip, 0, TOO_MANY_FAILURES),
-        (
-            handshakes,
-            config.ssl_handshakes_per_ip,
-            0,
-            TOO_MANY_HANDSHAKES,
-        ),
+        (tls, config.ssl_handshakes_per_ip, 0, TOO_MANY_HANDSHAKES),
     ];
     let over = |&&(count, limit, own, _): &&(u32, u32, u32, _)| {
         limit > 0 && count.saturating_sub(own) >= limit
@@ -147,9 +142,7 @@ impl Arrival<'_> {
         );
         self.notes.extend(verdict.remarks);
         self.notes.extend(verdict.mistakes);
-        if verdict.file.is_some() {
-            *file = verdict.file;
-        }
+        *file = verdict.file.or(file.take());
         !verdict.good
     }
 

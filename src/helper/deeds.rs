@@ -61,7 +61,7 @@ impl Journal {
     ) {
         let ok = matches!(outcome, Outcome::Done);
         let upload = matches!(direction, Direction::Upload);
-        if let Some(file) = &self.xfer {
+        if let Some(log) = &mut self.xfer {
             self.buffer.clear();
             let transfer = Transfer {
                 upload,
@@ -75,7 +75,7 @@ impl Journal {
             };
             let stamp = stamp(self.pid, self.user.as_deref(), self.address.text());
             record::xferlog_line(&stamp, &transfer, &mut self.buffer);
-            let written = logfile::append(file, &self.buffer, &mut self.lock);
+            let written = logfile::append(log, &self.buffer, &mut self.lock);
             self.lost("xferlog_file", written);
         }
         let deed = if upload { Deed::Upload } else { Deed::Download };

@@ -3,11 +3,11 @@
 use crate::config::Config;
 use crate::record::{self, Access, Kind, Line, Stamp};
 use crate::sys::clock::{self, Date};
-use crate::sys::{logfile, syslog};
+use crate::sys::logfile::{self, Log};
+use crate::sys::syslog;
 use crate::wire::Said;
 use std::cell::OnceCell;
 use std::fmt::Display;
-use std::fs::File;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The open sinks of one session and who it is.
 #[derive(Debug)]
 pub struct Journal {
-    vsftpd: Option<File>,
-    pub(super) xfer: Option<File>,
+    vsftpd: Option<Log>,
+    pub(super) xfer: Option<Log>,
     syslog: Option<syslog::Syslog>,
     /// Whether a log's lock is to be taken.
     pub(super) locks: bool,
@@ -169,9 +169,9 @@ impl Journal {
         if let Some(syslog) = &mut self.syslog {
             record::syslog_line(&stamp, line, &mut self.buffer);
             syslog.send(record::is_warning(line), &self.buffer);
-        } else if let Some(file) = &self.vsftpd {
+        } else if let Some(log) = &mut self.vsftpd {
             record::vsftpd_line(&stamp, line, &mut self.buffer);
-            let written = logfile::append(file, &self.buffer, &mut self.lock);
+            let written = logfile::append(log, &self.buffer, &mut self.lock);
             self.lost("vsftpd_log_file", written);
         }
     }
@@ -212,7 +212,7 @@ impl Address {
     }
 }
 
-fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<File, String> {
+fn open(what: &str, path: Option<&std::ffi::OsStr>) -> Result<Log, String> {
     let path = path.unwrap_or_default();
     logfile::open(path).map_err(|error| {
         let unread = error.raw_os_error() == Some(libc::ENXIO);

@@ -21,6 +21,7 @@ mod patience;
 mod per_user;
 mod ports;
 mod prepared;
+mod pulse;
 mod rights;
 #[cfg(test)]
 mod tests;

@@ -93,9 +93,12 @@ fn serve(config: &Config, heir: Option<Uid>, theirs: OwnedFd) -> End {
         local: peer,
         session: nix::unistd::geteuid(),
         heir,
+        worker: nix::unistd::Pid::this(),
+        alone: false,
     };
     let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
-    after::serve(&facts, channel, None, &mut Journal::silent(peer))
+    let mut journal = Journal::silent(peer);
+    after::serve(&facts, channel, None, &mut None, &mut journal)
 }
 
 fn against_helper(config: &Config, heir: Option<Uid>, shots: &[Shot<'_>]) -> Played<End> {
@@ -281,13 +284,16 @@ fn a_flood_of_requests() {
         local: peer,
         session: nix::unistd::geteuid(),
         heir: None,
+        worker: nix::unistd::Pid::this(),
+        alone: false,
     };
     let listen = bytes(&AfterLogin::ListenPassive);
     let (theirs, ours) = socket::message_pair().unwrap();
     let end = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
             let channel = Channel::<AfterLoginReply, AfterLogin>::new(theirs);
-            after::serve(&facts, channel, None, &mut Journal::silent(peer))
+            let mut journal = Journal::silent(peer);
+            after::serve(&facts, channel, None, &mut None, &mut journal)
         });
         let mut buffer = Vec::new();
         for _ in 0..2000 {

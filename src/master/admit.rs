@@ -1,7 +1,6 @@
 //! New connections: taken, counted, refused with one write, or given a helper; and what is done when the kernel cannot; master.
 
 use super::keys::Keys;
-use super::roster::Source;
 use super::trouble::Trouble;
 use super::{Master, RELIEF};
 use crate::helper::{self, Counts, Session};
@@ -104,8 +103,7 @@ impl Master {
         // What was told before this client came counts for it.
         self.hear_helpers();
         let config = self.prepared.config();
-        let source = Source::from(peer.ip());
-        let deeds = self.ledger.of(source, config, Instant::now());
+        let deeds = self.ledger.of(peer.ip().into(), config, Instant::now());
         let counts = self.roster.with(peer.ip(), deeds);
         // Where a file for the address may set other limits, helper judges.
         let load_conf = self.load_conf.as_deref();

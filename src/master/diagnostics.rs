@@ -3,7 +3,8 @@
 use crate::sys::socket;
 use crate::sys::syslog::Syslog;
 use log::LevelFilter;
-use nix::poll::{PollFd, PollFlags};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -14,8 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Starts it; RUST_LOG is read here, before the environment is cleared. Without it, `info` and above are written.
 pub fn start(background: bool) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    builder.parse_env("RUST_LOG");
+    builder
+        .filter_level(LevelFilter::Info)
+        .parse_env("RUST_LOG");
     builder.format(move |out, record| {
         // Some of it is what a process without rights had to say.
         let text = crate::config::one_line(&record.args().to_string());
@@ -33,13 +35,27 @@ pub fn start(background: bool) {
         Syslog::new("vsftpd", PATIENCE).send(warning, text.as_bytes());
         Ok(())
     });
+    if !background && is_pipe() {
+        stay_clear();
+    }
     // A second start would only mean that the first one already serves.
     let _ = builder.try_init();
 }
 
+/// Whether standard error is a pipe.
+fn is_pipe() -> bool {
+    fstat(std::io::stderr()).is_ok_and(|error| error.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
+/// Has this process, and those that come from it, never wait for who reads standard error: of two that have seen the pipe's last room one
+/// would. Whoever else writes to that pipe is left alone.
+fn stay_clear() {
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let _ = open("/proc/self/fd/2", flags, Mode::empty()).map(nix::unistd::dup2_stderr);
+}
+
 /// Whether standard error takes a line without a wait: it may be a pipe, or a terminal, whose reader has stopped.
 fn is_taken() -> bool {
-    let error = std::io::stderr();
-    let mut fds = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
-    socket::wait(&mut fds, Instant::now().checked_add(PATIENCE)).unwrap_or(true)
+    let until = Instant::now().checked_add(PATIENCE);
+    socket::writable(std::io::stderr().as_fd(), until).unwrap_or(true)
 }

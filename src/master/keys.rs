@@ -59,9 +59,7 @@ impl Keys {
         })?;
         let forked = fork(loaded, prepared.keeper(), Some(&empty));
         let (found, stayed) = reader::attend(forked, May::Open, loaded, true);
-        for remark in &found.remarks {
-            log::warn!("{remark}");
-        }
+        found.remarks.iter().for_each(|text| log::warn!("{text}"));
         let (channel, pid) = stayed.ok_or(found.mistakes)?;
         Ok(Some(Self {
             channel: Channel::new(channel.into_descriptor()),

@@ -1,7 +1,7 @@
 //! How this program was started: on its own, with a listening socket passed to it, or for one connection by inetd or systemd; master.
 
 use super::listen::Listeners;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::sys::{process, socket};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -50,6 +50,16 @@ impl Inherited {
         one.map(AsFd::as_fd)
     }
 
+    /// Whether there is nothing for a server that is told to listen: a connection to another port is that of whoever has started it, from a
+    /// page of the web perhaps. One to its own port is a client's: who has passed it has that port too.
+    fn is_nothing(&self, loaded: &Loaded) -> bool {
+        let (config, told) = (&loaded.config, loaded.is_set("listen"));
+        let own = [config.listen_port, config.implicit_listen_port];
+        let port = |one: &TcpStream| one.local_addr().map_or(0, |at| at.port().into());
+        let another = |one| !listens(one) && !own.contains(&port(one));
+        self.all.is_empty() || (told || config.listen_ipv6) && self.all.iter().all(another)
+    }
+
     /// What to serve, as far as that was inherited.
     fn service(self) -> Option<Service> {
         let mut listeners = Vec::new();
@@ -79,14 +89,14 @@ fn listens(socket: &TcpStream) -> bool {
     socket::is_listening(socket.as_fd())
 }
 
-/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was inherited; else what was.
+/// Decides what to serve: with `listen` or `listen_ipv6` a socket of its own, unless one was inherited that is for it; else what was.
 ///
 /// # Errors
 /// A sentence for the terminal that begins with the original's words.
-pub fn service(config: &Config, inherited: Inherited) -> Result<Service, String> {
-    let own = config.listen || config.listen_ipv6;
-    if own && inherited.all.is_empty() {
-        return Listeners::open(config).map(Service::Listen);
+pub fn service(loaded: &Loaded, inherited: Inherited) -> Result<Service, String> {
+    let own = loaded.config.listen || loaded.config.listen_ipv6;
+    if own && inherited.is_nothing(loaded) {
+        return Listeners::open(&loaded.config).map(Service::Listen);
     }
     inherited.service().ok_or_else(|| {
         "vsftpd: not configured for standalone, must be started from inetd (set listen=YES or listen_ipv6=YES; a socket \

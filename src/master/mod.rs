@@ -123,7 +123,8 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
     let fences = fences::find_out(&start.loaded, config.listen || config.listen_ipv6);
     // Before anybody can connect: it takes a while.
     let prepared = Prepared::new(start.loaded)?;
-    let service = launch::service(prepared.config(), start.inherited)?;
+    let connected = start.inherited.connection().is_some();
+    let service = launch::service(&prepared.loaded, start.inherited)?;
     let standalone = matches!(service, Service::Listen(_));
     let background = prepared.config().background && standalone;
     if standalone {
@@ -138,22 +139,17 @@ pub fn run(start: Start) -> Result<i32, Refusal> {
         Begun::Server(herald) => herald,
         Begun::Over(status) => return Ok(status),
     };
-    let keep_error = standalone && !background;
-    let served = stay(
+    let keep_error = standalone && !background && !connected;
+    // A server that ends has put its files in order.
+    stay(
         start.sources,
         prepared,
         service,
         fences,
         keep_error,
         &mut herald,
-    );
-    match served {
-        Ok(status) => {
-            herald.over();
-            Ok(status)
-        }
-        Err(refusal) => herald.fails(refusal),
-    }
+    )
+    .or_else(|refusal| herald.fails(refusal))
 }
 
 /// Serves, in the process that is master in the end.

@@ -18,12 +18,11 @@ impl Trouble {
     /// It is there; true if it is to be reported.
     fn begins(&mut self, now: Instant) -> bool {
         let lately = |said: Instant| now.saturating_duration_since(said) < SILENCE;
-        if self.open || self.said.is_some_and(lately) {
-            return false;
+        let begins = !self.open && !self.said.is_some_and(lately);
+        if begins {
+            (self.open, self.said) = (true, Some(now));
         }
-        self.open = true;
-        self.said = Some(now);
-        true
+        begins
     }
 
     /// Reports it, unless that was done.

@@ -234,8 +234,7 @@ pub fn names(
     };
     let work = |host: &Host| host.names(&loaded, occasion);
     let found = ask(who, May::Nothing, &loaded, work);
-    let remarks = found.remarks.iter();
-    remarks.for_each(|remark| log::error!("{remark}"));
+    found.remarks.iter().for_each(|text| log::error!("{text}"));
     match found.accounts {
         [Some(nopriv), others @ ..] if found.good => {
             loaded.config = found.loaded.config;

@@ -13,6 +13,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// An open log.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    /// The end of the last line, if only half of that was taken, as by a full disk.
+    before: &'static [u8],
+}
+
 /// How many links lead to a log at most.
 const LINKS: usize = 8;
 
@@ -22,7 +30,7 @@ const LINKS: usize = 8;
 ///
 /// # Errors
 /// The kernel's word, or `InvalidInput` for what is refused.
-pub fn open(path: &OsStr) -> io::Result<File> {
+pub fn open(path: &OsStr) -> io::Result<Log> {
     let mut place = PathBuf::from(path);
     for _ in 0..LINKS {
         let (file, given) = match append_to(&place, true) {
@@ -47,7 +55,7 @@ pub fn open(path: &OsStr) -> io::Result<File> {
             let text = "it has another name, and others may write to its directory";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        return Ok(file);
+        return Ok(Log { file, before: b"" });
     }
     Err(Errno::ELOOP.into())
 }
@@ -107,15 +115,18 @@ pub fn is_null(meta: &FileStat) -> bool {
 }
 
 /// Appends one line; under the whole-file lock the original takes, if somebody else keeps it no longer than `lock`. Else it is given up: a
-/// line is written with one call, and stays whole. A full disk loses the line, as there.
+/// line is written with one call, and stays whole. A full disk loses the line, as there; the half of it
+/// that was taken is not what the next one begins with.
 ///
 /// # Errors
 /// The line, or the rest of it, was lost: the kernel's word.
-pub fn append(mut file: &File, line: &[u8], lock: &mut Option<Duration>) -> io::Result<()> {
-    *lock = lock.filter(|patience| locked(file, *patience));
-    let written = file.write_all(line);
+pub fn append(log: &mut Log, line: &[u8], lock: &mut Option<Duration>) -> io::Result<()> {
+    *lock = lock.filter(|patience| locked(&log.file, *patience));
+    let begun = log.file.write_all(log.before);
+    let written = begun.and_then(|()| log.file.write_all(line));
+    log.before = if written.is_err() { b"\n" } else { b"" };
     if lock.is_some() {
-        let _ = set(file, libc::F_UNLCK);
+        let _ = set(&log.file, libc::F_UNLCK);
     }
     written
 }

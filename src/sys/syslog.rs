@@ -1,18 +1,14 @@
 //! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
 
 use super::socket;
-use nix::poll::{PollFd, PollFlags};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-/// How grave a line is (syslog(3)): LOG_WARNING, or LOG_INFO.
-const WARNING: u8 = 4;
-const INFO: u8 = 6;
-
-/// LOG_FTP (RFC 3164, facility 11).
-const FACILITY: u8 = 11 << 3;
+/// How grave a line is, and whose (syslog(3); RFC 3164, facility 11): LOG_WARNING or LOG_INFO, and LOG_FTP.
+const WARNING: u8 = 11 << 3 | 4;
+const INFO: u8 = 11 << 3 | 6;
 
 /// One connection to /dev/log.
 #[derive(Debug)]
@@ -68,23 +64,21 @@ impl Syslog {
     }
 
     /// Whether the daemon has taken the line, or there is none that could.
-    fn put(&mut self, level: u8, text: &[u8]) -> bool {
-        let priority = FACILITY | level;
+    fn put(&mut self, priority: u8, text: &[u8]) -> bool {
         self.buffer.clear();
         // Writing to a Vec cannot fail.
         let _ = write!(self.buffer, "<{priority}>{}[{}]: ", self.ident, self.pid);
         self.buffer.extend_from_slice(text);
-        // Once was enough.
         let until = Instant::now().checked_add(self.patience);
-        let until = until.filter(|_| self.lost == 0);
         let mut renewed = false;
         while let Ok(socket) = &self.socket {
             match socket.send(&self.buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A stopped daemon must not stop the session.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
-                    if until.is_none() || !socket::wait(&mut fds, until).unwrap_or(false) {
+                    let taken = || socket::writable(socket.as_fd(), until).unwrap_or(false);
+                    // Once was enough.
+                    if self.lost > 0 || !taken() {
                         return false;
                     }
                 }

@@ -253,11 +253,14 @@ impl Lister {
             },
         );
         result?;
-        read.map_err(End::Local)?;
+        let unseen = read.map_err(End::Local)?;
         if count.get() > ENTRIES {
             return Err(End::Local(Errno::EOVERFLOW));
         }
-        if out.is_empty() { Ok(()) } else { send(&out) }
+        if !out.is_empty() {
+            send(&out)?;
+        }
+        unseen.map_or(Ok(()), |why| Err(End::Local(why)))
     }
 
     fn parent(&self, path: Vec<u8>, meta: Option<&Meta>) -> Parent {

@@ -196,13 +196,7 @@ impl Plan {
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
         let first = self.opened.take().map_or_else(|| self.first(), Ok);
-        let first = first.map_err(|why| {
-            if is_usual(why) {
-                End::NoDirectory
-            } else {
-                End::Local(why)
-            }
-        })?;
+        let first = first.map_err(unopened)?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = Waiting::default();
@@ -217,8 +211,8 @@ impl Plan {
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
-            let entries = match self.read(&directory, &shown, send) {
-                Ok(entries) => entries,
+            let (entries, unseen) = match self.read(&directory, &shown, send) {
+                Ok(read) => read,
                 // One that is gone by now is missing from nothing; another must not hide those behind it, and is told of at the end.
                 Err(End::Local(why)) if !beginning && why != Errno::EOVERFLOW => {
                     if why != Errno::ENOENT {
@@ -228,6 +222,8 @@ impl Plan {
                 }
                 Err(end) => return Err(end),
             };
+            // Nor must an entry whose facts a disk or server does not give.
+            unread = unseen.map_or(unread, |why| Err(End::Local(why)));
             let prefix = listing::prefix(&shown);
             for entry in entries.iter() {
                 self.line(&mut out, &prefix, &entry, now);
@@ -304,13 +300,14 @@ impl Plan {
         place.flatten().unwrap_or_default()
     }
 
-    /// Reads and sorts a directory. Nothing is sent meanwhile, but `send` knows whether the client still waits (attacks B-022).
+    /// Reads and sorts a directory, and tells why an entry is missing. Nothing is sent meanwhile, but `send` knows whether the client still
+    /// waits (attacks B-022).
     fn read(
         &self,
         directory: &Dir,
         shown: &[u8],
         send: &mut dyn FnMut(&[u8]) -> Result<(), End>,
-    ) -> Result<Sorted, End> {
+    ) -> Result<(Sorted, Option<Errno>), End> {
         let stat = self.options.needs_stat();
         let place = self.place(shown);
         let rule = Rule {
@@ -350,8 +347,8 @@ impl Plan {
         if full.get() || self.is_spent() {
             return Err(End::Local(Errno::EOVERFLOW));
         }
-        result.map_err(End::Local)?;
-        Ok(entries.sort(&self.options))
+        let unseen = result.map_err(End::Local)?;
+        Ok((entries.sort(&self.options), unseen))
     }
 
     /// Puts an entry on the shelf with its facts; false if there is no room.
@@ -407,6 +404,15 @@ impl Waiting {
 /// files, of a host at its end.
 fn is_usual(why: Errno) -> bool {
     is_no_place(why) || matches!(why, Errno::EXDEV | Errno::EINVAL)
+}
+
+/// How a listing ends whose first directory was not opened.
+fn unopened(why: Errno) -> End {
+    if is_usual(why) {
+        End::NoDirectory
+    } else {
+        End::Local(why)
+    }
 }
 
 /// Whether the directory has some hundred entries at most, as far as its size tells.

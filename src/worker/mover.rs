@@ -1,8 +1,9 @@
 //! The data thread: moves the bytes of one job at a time with blocking calls and wakes the control thread at the end; worker.
 
+mod growing;
 mod receive;
 
-pub use receive::{Growing, Seen, Start};
+pub use growing::{Growing, Seen, Start};
 
 use super::guard::{self, Guard, Guarded};
 use super::line::{Drain, End, Line, of_a_socket};

@@ -245,8 +245,9 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
 /// Has the file of an upload given away and locked; one that has lost its name while its lock or its connection was waited for, because
 /// another upload has failed or somebody has renamed it, is made anew. False: the reply has been said.
 fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bool, Over> {
+    let mut lost = session.waited && !is_there(session, target, manner);
     for _ in 0..ANEW {
-        if session.waited && !is_there(session, target, manner) {
+        if lost {
             // Another file is not what STOU has named, nor what an offset speaks of.
             if !matches!(manner, Manner::Store { offset: 0 } | Manner::Append) {
                 break;
@@ -269,7 +270,7 @@ fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bo
         if is_there(session, target, manner) {
             return Ok(true);
         }
-        session.waited = true;
+        (session.waited, lost) = (true, true);
     }
     session.reply(553, b"Could not create file.");
     Ok(false)

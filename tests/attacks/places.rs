@@ -3,12 +3,13 @@
 use crate::sessions::{back_to_base, logged_in};
 use crate::support::fuse::{Fault, Fuse};
 use crate::support::host::{ALICE, tmpfs};
-use crate::support::{Client, Host, Server, log, wait};
+use crate::support::{Client, DEADLINE, Host, Server, log, wait};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// B-063: what the kernel makes up is not served, and what is written there would be no upload but an order to the kernel.
 #[test]
@@ -110,6 +111,42 @@ fn a_directory_of_long_names() {
     back_to_base(&server);
 }
 
+/// B-024: an entry whose facts a disk or a server of files does not give is missing from the listing, which is told: a mirror would remove its
+/// copy. The others are listed; names alone need no facts.
+#[test]
+fn a_directory_with_an_entry_that_fails() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let _server = Server::start(&host, "ls_recurse_enable=YES\n");
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Worn) else {
+        return;
+    };
+    let mut c = Client::alice();
+    for (command, end) in [
+        ("NLST odd", "226 Directory send OK."),
+        ("LIST odd", "451 Failure reading local file."),
+        ("LIST -R odd", "451 Failure reading local file."),
+        ("MLSD odd", "451 Failure reading local file."),
+    ] {
+        let (_, mut data) = c.begin(command);
+        let text = String::from_utf8(data.read()).unwrap();
+        c.next(end);
+        assert!(text.contains("n000000000\r\n"), "{command}: {text}");
+        let whole = text.contains("n000000001");
+        assert_eq!(whole, end.starts_with("226"), "{command}: {text}");
+    }
+    let status = c.cmd("STAT odd");
+    assert!(status.text().contains("n000000000\r\n"), "{status:?}");
+    assert!(
+        status.text().contains("213 Status is incomplete"),
+        "{status:?}"
+    );
+    wait("the reasons", || {
+        let text = std::fs::read_to_string(log::VSFTPD).unwrap();
+        (text.matches("local file: I/O error").count() == 4).then_some(())
+    });
+}
+
 /// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
 /// See attacks B-018.
 #[test]
@@ -128,6 +165,34 @@ fn a_home_that_does_not_answer() {
     c.next("500 OOPS: cannot change directory");
     c.ended();
     drop(odd);
+    back_to_base(&server);
+}
+
+/// A command that waits for a file system that hangs outlives no timeout: the process that does it notices nothing, its client's end neither, but
+/// helper sees that it does nothing any more.
+#[test]
+fn a_command_that_is_never_done() {
+    let host = Host::new();
+    host.mkdir("/home/alice/odd", ALICE);
+    let lines = "idle_session_timeout=1\ndata_connection_timeout=1\n";
+    let server = Server::start(&host, lines);
+    let Some(odd) = Fuse::mount("/home/alice/odd", Fault::Silent) else {
+        return;
+    };
+    assert!(std::fs::metadata("/home/alice/odd").unwrap().is_dir());
+    let mut c = Client::alice();
+    let (helper, _) = logged_in(&server, ALICE);
+    odd.fall_silent();
+    c.send(b"SIZE odd/x\r\n");
+    // Longer than a handshake may take.
+    let begun = Instant::now();
+    while there(helper) {
+        assert!(begun.elapsed() < 4 * DEADLINE, "the helper does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let log = std::fs::read_to_string(log::VSFTPD).unwrap();
+    assert!(log.contains("worker does nothing any more"), "{log}");
+    drop((c, odd));
     back_to_base(&server);
 }
 

@@ -257,11 +257,18 @@ fn a_worker_that_takes_no_answers_is_ended() {
 #[test]
 fn a_worker_that_crowds_the_way_to_helper() {
     let host = Host::new();
+    // Of the whole machine's processes: those of other tests have another guest.
+    let guest = 1_000_000 + std::process::id();
+    let accounts = String::from_utf8(host.read("/etc/passwd")).unwrap();
+    let own = accounts.replace(&format!("ftp:x:{FTP}:"), &format!("ftp:x:{guest}:"));
+    assert_ne!(own, accounts);
+    host.write("/etc/passwd", &own);
+    host.own("/srv/ftp/incoming", guest);
     let lines =
         "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\nxferlog_std_format=NO\n";
     let server = Server::start(&host, lines);
     let client = Client::anonymous();
-    let (helper, worker) = logged_in(&server, FTP);
+    let (helper, worker) = logged_in(&server, guest);
     let mut other = Client::anonymous();
     kill(Pid::from_raw(helper), Signal::SIGSTOP).unwrap();
     let mut puppet = Puppet::take(worker);

@@ -21,7 +21,17 @@ fn passive_replies() {
     assert!(c.epsv() >= 1024);
     assert_eq!(c.cmd("EPSV 1").code(), "229");
     assert_eq!(c.cmd("P@SW").code(), "227");
-    for command in ["EPSV 2", "EPSV 3", "EPSV x"] {
+    for command in ["EPSV ", "EPSV 1 ", "EPSV  1", "EPSV  1  "] {
+        assert_eq!(c.cmd(command).code(), "229", "{command:?}");
+    }
+    for command in [
+        "EPSV 2",
+        "EPSV 3",
+        "EPSV x",
+        "EPSV  2",
+        "EPSV  ",
+        "EPSV ALL ",
+    ] {
         c.says(command, "522 Bad network protocol.");
     }
 }

@@ -5,7 +5,7 @@ use crate::support::host::{ALICE, CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening, listening_on};
 use crate::support::{Client, Host, Server, tls, wait};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -71,6 +71,45 @@ fn inetd_serves_one_connection() {
     if host.ours() {
         assert_eq!(code, Some(0));
     }
+}
+
+/// A server that is told to listen does, though whoever starts it has a connection of its own as standard input: a page of the web's for
+/// example. Nothing is said there.
+#[test]
+fn a_connection_to_another_port_keeps_no_server_from_listening() {
+    let _host = Host::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)).unwrap();
+    let mut page = TcpStream::connect((Ipv4Addr::LOCALHOST, 8080)).unwrap();
+    let socket = OwnedFd::from(listener.accept().unwrap().0);
+    fs::write(CONFIG, BASE).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::from(socket.try_clone().unwrap()));
+    command.stdout(Stdio::from(socket.try_clone().unwrap()));
+    let mut child = command.stderr(Stdio::from(socket)).spawn().unwrap();
+    drop(command);
+    wait("the server to listen", || listening().then_some(()));
+    Client::alice().says("QUIT", "221 Goodbye.");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut said = Vec::new();
+    page.read_to_end(&mut said).unwrap();
+    assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// One to its own port is a client's, whatever is set: nobody could listen there. The original says so to that client.
+#[test]
+fn a_connection_to_its_own_port_is_a_clients() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let (client, mut child) = inetd("listen=YES\n");
+    let mut c = client.greeted();
+    c.login("alice");
+    c.says("QUIT", "221 Goodbye.");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// Nobody is a master there, and after a login nobody could remove the file.
@@ -399,6 +438,37 @@ fn a_container_without_a_right() {
     assert_eq!(said, "500 OOPS: cannot start the session");
     drop(end);
     master.wait().unwrap();
+}
+
+/// A pipe as standard error is written without ever waiting for who reads it, also where another process has just taken its last room; who
+/// else writes to it waits as before.
+#[test]
+fn a_pipe_as_standard_error_is_not_waited_for() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    let (mut reads, writes) = std::io::pipe().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null());
+    command.stderr(writes.try_clone().unwrap());
+    let mut master = command.spawn().unwrap();
+    drop(command);
+    let end = End;
+    wait("the server to listen", || listening().then_some(()));
+    let waits = |fd: &str| {
+        let text = String::from_utf8(host.read(fd)).unwrap();
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+        i32::from_str_radix(flags.unwrap().trim(), 8).unwrap() & libc::O_NONBLOCK == 0
+    };
+    assert!(!waits(&format!("/proc/{}/fdinfo/2", master.id())));
+    assert!(waits(&format!("/proc/self/fdinfo/{}", writes.as_raw_fd())));
+    drop((writes, end));
+    master.wait().unwrap();
+    let mut said = String::new();
+    reads.read_to_string(&mut said).unwrap();
+    assert!(said.contains("vsftpd: serving 0.0.0.0:21"), "{said}");
 }
 
 /// A port above 1023 and no right to others: sessions go on, without connections from port 20. Without the mend each ended at its login,

@@ -528,6 +528,35 @@ fn a_log_that_takes_nothing_is_told() {
     missing_in("vsftpd_log_file");
 }
 
+/// Half a line, before a disk is full, is not what the next one begins with once there is room again.
+#[test]
+fn a_line_behind_half_a_line() {
+    if !crate::support::ours() {
+        return;
+    }
+    let host = Host::new();
+    host.mkdir("/small", 0);
+    crate::support::host::tmpfs("/small", "mode=755,size=8k");
+    std::fs::write("/small/v.log", [b'\n'; 4096 - 20]).unwrap();
+    std::fs::write("/small/full", [0; 4096]).unwrap();
+    let _server = Server::start(&host, "vsftpd_log_file=/small/v.log\nwrite_enable=YES\n");
+    let mut c = Client::alice();
+    missing_in("vsftpd_log_file");
+    assert_eq!(std::fs::metadata("/small/v.log").unwrap().len(), 4096);
+    std::fs::remove_file("/small/full").unwrap();
+    c.says("MKD x", "257 \"/home/alice/x\" created");
+    wait("the line", || {
+        let log = std::fs::read_to_string("/small/v.log").unwrap();
+        let line = log.lines().find(|line| line.contains("OK MKDIR"))?;
+        assert_eq!(
+            line.find(" [pid "),
+            Some("Thu Jan  1 00:00:00 1970".len()),
+            "{line}"
+        );
+        Some(())
+    });
+}
+
 /// The log of transfers is another file: what it does not take is told of it.
 #[test]
 fn a_log_of_transfers_that_takes_nothing_is_told() {

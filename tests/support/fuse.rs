@@ -18,6 +18,8 @@ pub enum Fault {
     Silent,
     /// Whoever reads or writes a file is told each time that the call was interrupted.
     Restless,
+    /// It has two entries, and who asks for the facts of the second is told that the disk failed.
+    Worn,
     /// Files are made, and who opens one is told that the call was interrupted.
     Reluctant,
     /// Whoever reads a file waits for ever, as long as it is not killed.
@@ -143,11 +145,9 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
             (LOOKUP | MKNOD | UNLINK, Fault::Reluctant) => change(kind, about, files),
             _ => 0,
         };
-        let error = if kind == READ && fault == Fault::Lying && unique & 4 == 0 {
-            libc::EIO
-        } else {
-            error
-        };
+        let fails = fault == Fault::Lying && kind == READ && unique & 4 == 0
+            || fault == Fault::Worn && kind == LOOKUP && about.starts_with(b"n000000001");
+        let error = if fails { libc::EIO } else { error };
         let text = (error == 0).then(|| answer(kind, node, about, fault));
         let (error, text) = match text {
             None => (error, vec![]),
@@ -228,9 +228,9 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
                 .chain(attributes(another, fault))
                 .collect()
         }
-        READDIR if fault == Fault::Lying => {
+        READDIR if matches!(fault, Fault::Lying | Fault::Worn) => {
             let offset = u64::from_ne_bytes(about[8..16].try_into().unwrap());
-            (offset..3)
+            (offset..if fault == Fault::Worn { 2 } else { 3 })
                 .flat_map(|at| entry(at + 1, &format!("n{:09}", at % 2)))
                 .collect()
         }
@@ -286,6 +286,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
         Fault::Endless
         | Fault::Wordy
         | Fault::Silent
+        | Fault::Worn
         | Fault::Restless
         | Fault::Reluctant
         | Fault::Mute
@@ -298,6 +299,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
         Fault::Endless
         | Fault::Wordy
         | Fault::Silent
+        | Fault::Worn
         | Fault::Restless
         | Fault::Mute
         | Fault::Deaf => 100,

@@ -297,6 +297,11 @@ pub(super) const HELPER: &[Row] = &[
         "data connections: the port of the last one, or any that is free",
     ),
     only(
+        named!(SYS_setsockopt),
+        &[&[int(1, libc::SOL_SOCKET), int(2, libc::SO_RCVTIMEO)]],
+        "a worker that says nothing is looked after now and then",
+    ),
+    only(
         named!(SYS_fcntl),
         &[&[int(1, libc::F_SETLK)]],
         "the lock on a log file",

@@ -206,12 +206,26 @@ pub fn receives(socket: BorrowedFd<'_>, stall: Option<Duration>) -> io::Result<(
         nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty()),
     )?;
     if let Some(stall) = stall {
-        let time =
-            nix::sys::time::TimeVal::new(i64::try_from(stall.as_secs()).unwrap_or(i64::MAX), 0);
-        socket::setsockopt(&socket, sockopt::SendTimeout, &time)?;
-        socket::setsockopt(&socket, sockopt::ReceiveTimeout, &time)?;
+        socket::setsockopt(&socket, sockopt::SendTimeout, &time(stall))?;
+        patient(socket, stall)?;
     }
     sends(socket)
+}
+
+/// Has whoever receives from a socket wait no longer than that: then it is an error (`WouldBlock`).
+///
+/// # Errors
+/// Not a socket.
+pub fn patient(socket: BorrowedFd<'_>, most: Duration) -> io::Result<()> {
+    Ok(socket::setsockopt(
+        &socket,
+        sockopt::ReceiveTimeout,
+        &time(most),
+    )?)
+}
+
+fn time(of: Duration) -> nix::sys::time::TimeVal {
+    nix::sys::time::TimeVal::new(i64::try_from(of.as_secs()).unwrap_or(i64::MAX), 0)
 }
 
 /// Prepares a data connection that is sent to: keep-alive. It stays non-blocking, because a blocking call counts its time anew for each

@@ -4,7 +4,7 @@ mod data;
 
 pub use data::{
     PEER_ENDED, accept_data, acknowledge, at_once, at_port, canonical, connect_data, connected,
-    control_options, finish, listen_data, receive, receives, send_last, send_some, sends,
+    control_options, finish, listen_data, patient, receive, receives, send_last, send_some, sends,
     wait_for_client,
 };
 
@@ -287,6 +287,14 @@ pub fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<boo
 /// As [`wait`].
 pub fn readable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
     wait(&mut [PollFd::new(fd, PollFlags::POLLIN)], deadline)
+}
+
+/// Waits until one descriptor takes something.
+///
+/// # Errors
+/// As [`wait`].
+pub fn writable(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    wait(&mut [PollFd::new(fd, PollFlags::POLLOUT)], deadline)
 }
 
 /// Sends what fits without waiting, for a last word to a client nobody will wait for; SIGPIPE never comes.

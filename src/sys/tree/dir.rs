@@ -30,7 +30,8 @@ impl Dir {
     }
 
     /// Shows the entries whose names are wanted, `.` and `..` among them, in the directory's own order; with their facts,
-    /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6).
+    /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6); should that be for
+    /// another reason than that it has gone or is nothing for this user, the reason is given back.
     /// Before each system call `go_on` is asked: a directory need not end by itself, of a file system that lies or while others fill it.
     ///
     /// # Errors
@@ -41,7 +42,8 @@ impl Dir {
         mut go_on: impl FnMut() -> bool,
         mut wanted: impl FnMut(&[u8]) -> bool,
         mut see: impl FnMut(&[u8], Option<Meta>),
-    ) -> Result<()> {
+    ) -> Result<Option<Errno>> {
+        let mut unseen = None;
         let mut buffer = vec![0; if want_stat { LOOKED_AT } else { NAMES }];
         lseek(&self.fd, 0, Whence::SeekSet)?;
         while go_on() {
@@ -53,11 +55,14 @@ impl Dir {
             while let Some((name, rest)) = record(records) {
                 records = rest;
                 if wanted(name.to_bytes()) {
-                    self.show(name, want_stat, &mut see);
+                    match self.show(name, want_stat, &mut see) {
+                        Ok(()) | Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM) => {}
+                        Err(why) => unseen = Some(why),
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(unseen)
     }
 
     /// Facts about an entry, links not followed.
@@ -91,7 +96,7 @@ impl Dir {
     /// Whether its size tells how many entries it has: so it is on the usual file systems of a host's own disks and memory, not on those
     /// that are far away, or are a program.
     pub fn size_tells(&self) -> bool {
-        meta::counts_entries(&self.fd)
+        meta::is_local(&self.fd)
     }
 
     /// A directory among the entries; no link is followed and `..` is not one of them, so a recursion stays below.
@@ -114,21 +119,21 @@ impl Dir {
 }
 
 impl Dir {
-    fn show(&self, name: &CStr, want_stat: bool, see: &mut impl FnMut(&[u8], Option<Meta>)) {
+    fn show(
+        &self,
+        name: &CStr,
+        want_stat: bool,
+        see: &mut impl FnMut(&[u8], Option<Meta>),
+    ) -> Result<()> {
         let bytes = name.to_bytes();
-        if !want_stat {
-            see(bytes, None);
-            return;
-        }
-        let looked = if bytes == b".." {
-            self.above()
-        } else {
+        let meta = match bytes {
+            _ if !want_stat => None,
+            b".." => Some(self.above()?),
             // The kernel's own text: one name, ended as it wants it.
-            one(bytes).and_then(|_| self.look(name))
+            _ => Some(one(bytes).and_then(|_| self.look(name))?),
         };
-        if let Ok(meta) = looked {
-            see(bytes, Some(meta));
-        }
+        see(bytes, meta);
+        Ok(())
     }
 
     fn look<P: ?Sized + NixPath>(&self, name: &P) -> Result<Meta> {

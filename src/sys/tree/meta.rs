@@ -4,6 +4,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
+use nix::unistd::{Whence, lseek};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// The facts of stat(2) that listings, SIZE, MDTM and transfers need.
@@ -119,6 +120,17 @@ pub fn write_at_end<F: AsFd>(file: F, bytes: &[u8]) -> Result<usize> {
     Errno::result(written).map(|count| usize::try_from(count).unwrap_or(0))
 }
 
+/// Whether bytes are missing between two places of an open file which all have been written: somebody has cut it short meanwhile. Told only
+/// where what was written is never a hole, zeroes neither. Moves the file's offset.
+pub fn has_hole<F: AsFd>(file: F, from: u64, to: u64) -> bool {
+    let Ok(from) = i64::try_from(from) else {
+        return false;
+    };
+    let hole = || lseek(file.as_fd(), from, Whence::SeekHole);
+    let before = |hole| u64::try_from(hole).is_ok_and(|hole| hole < to);
+    is_local(&file) && hole().is_ok_and(before)
+}
+
 /// Where a file comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeper {
@@ -185,8 +197,9 @@ pub fn keeper_of<F: AsFd>(file: F) -> Keeper {
     }
 }
 
-/// Whether the directory is on a file system where its size grows with its entries.
-pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
+/// Whether a file is on one of the file systems that are known best: a directory's size grows with its entries, and holes are where nothing
+/// was written.
+pub(super) fn is_local<F: AsFd>(file: F) -> bool {
     /// XFS, which nix names with glibc only (linux/magic.h).
     const XFS: i64 = 0x5846_5342;
     let known = [
@@ -194,7 +207,7 @@ pub(super) fn counts_entries<F: AsFd>(directory: F) -> bool {
         statfs::BTRFS_SUPER_MAGIC,
         statfs::TMPFS_MAGIC,
     ];
-    let kind = fstatfs(directory).map(|found| found.filesystem_type());
+    let kind = fstatfs(file).map(|found| found.filesystem_type());
     kind.is_ok_and(|kind| known.contains(&kind) || number(kind) == XFS)
 }
 

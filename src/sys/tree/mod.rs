@@ -18,7 +18,7 @@ mod walk;
 
 pub use access::{Access, Writable};
 pub use dir::Dir;
-pub use meta::{Keeper, Meta, kernel_fs, meta_of, not_lost, write_at_end};
+pub use meta::{Keeper, Meta, has_hole, kernel_fs, meta_of, not_lost, write_at_end};
 pub use path::VirtualPath;
 
 use nix::errno::Errno;
