@@ -30,7 +30,7 @@ impl Dir {
     }
 
     /// Shows the entries whose names are wanted, `.` and `..` among them, in the directory's own order; with their facts,
-    /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6).
+    /// links not followed, if those are wanted too, or why they cannot be had.
     /// Before each system call `go_on` is asked: a directory need not end by itself, of a file system that lies or while others fill it.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Dir {
         want_stat: bool,
         mut go_on: impl FnMut() -> bool,
         mut wanted: impl FnMut(&[u8]) -> bool,
-        mut see: impl FnMut(&[u8], Option<Meta>),
+        mut see: impl FnMut(&[u8], Option<Result<Meta>>),
     ) -> Result<()> {
         let mut buffer = vec![0; if want_stat { LOOKED_AT } else { NAMES }];
         lseek(&self.fd, 0, Whence::SeekSet)?;
@@ -114,7 +114,12 @@ impl Dir {
 }
 
 impl Dir {
-    fn show(&self, name: &CStr, want_stat: bool, see: &mut impl FnMut(&[u8], Option<Meta>)) {
+    fn show(
+        &self,
+        name: &CStr,
+        want_stat: bool,
+        see: &mut impl FnMut(&[u8], Option<Result<Meta>>),
+    ) {
         let bytes = name.to_bytes();
         if !want_stat {
             see(bytes, None);
@@ -126,9 +131,7 @@ impl Dir {
             // The kernel's own text: one name, ended as it wants it.
             one(bytes).and_then(|_| self.look(name))
         };
-        if let Ok(meta) = looked {
-            see(bytes, Some(meta));
-        }
+        see(bytes, Some(looked));
     }
 
     fn look<P: ?Sized + NixPath>(&self, name: &P) -> Result<Meta> {
