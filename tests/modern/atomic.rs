@@ -398,6 +398,30 @@ fn what_waits_for_an_upload_sees_its_file() {
     }
 }
 
+/// Only their owner renames files in a directory with the sticky bit, as drop boxes have: what is given away is written under its own name there.
+#[test]
+fn a_drop_box_with_the_sticky_bit() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        "atomic_uploads=YES\nanon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n",
+    );
+    for (owner, mode) in [(0, 0o1777), (FTP, 0o1777), (0, 0o777)] {
+        host.own("/srv/ftp/incoming", owner);
+        host.mode("/srv/ftp/incoming", mode);
+        let name = format!("/srv/ftp/incoming/{owner}-{mode:o}");
+        let mut c = Client::anonymous();
+        let command = format!("STOR incoming/{owner}-{mode:o}");
+        assert_eq!(c.store(&command, b"box").code(), "226", "{command}");
+        assert_eq!(std::fs::metadata(&name).unwrap().uid(), BOB);
+        assert_eq!(host.read(&name), b"box");
+    }
+    let names = std::fs::read_dir("/srv/ftp/incoming").unwrap().count();
+    assert_eq!(names, 3);
+    let log = crate::logged("sticky");
+    assert_eq!(log.matches("sticky").count(), 1, "{log}");
+}
+
 #[test]
 fn anonymous_clients_replace_nothing() {
     let host = Host::new();
