@@ -158,11 +158,8 @@ impl Session {
             text.extend_from_slice(piece);
             Ok(())
         });
-        let end = match made {
-            Ok(()) => End::Done,
-            Err(End::NoDirectory) => End::NoDirectory,
-            Err(end) => return Ok(Brief::Over(end)),
-        };
+        let end = made.err().unwrap_or(End::Done);
+        // What could be listed is sent though something could not.
         let mut rest = text.as_slice();
         while !rest.is_empty() {
             match self.end_mark.send(line, rest) {
@@ -173,11 +170,15 @@ impl Session {
                 Ok(None) => {
                     let rest = rest.to_vec();
                     return Ok(Brief::Left(Work::Listing(Box::new(move |send| {
-                        send(&rest)
+                        send(&rest)?;
+                        made
                     }))));
                 }
                 Err(_) => return Ok(Brief::Over(End::Network)),
             }
+        }
+        if matches!(end, End::Local(_)) {
+            return Ok(Brief::Over(end));
         }
         self.see_off(line, end).map(Brief::Over)
     }

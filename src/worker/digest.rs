@@ -35,11 +35,13 @@ pub fn choose(session: &mut Session, arg: &[u8]) {
 
 /// RANG (draft-bryan-ftp-range): the bytes of the next RETR or HASH.
 pub fn rang(session: &mut Session, arg: &[u8]) -> Flow {
+    session.restart = 0;
+    // What was said before holds no more, as with REST: a client whose range is refused would be sent another one.
+    session.modern.range = None;
     let Some(range) = digest::parse_rang(arg) else {
         session.reply(501, b"RANG needs the first and the last byte.");
         return Ok(());
     };
-    session.restart = 0;
     session.modern.range = range;
     match range {
         Some((first, last)) => {

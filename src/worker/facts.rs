@@ -2,7 +2,7 @@
 
 use super::commands::{self, Gate, Offer, permitted};
 use super::line::End;
-use super::list::is_short;
+use super::list::{is_short, unseen};
 use super::modern::shown;
 use super::mover::Work;
 use super::names::Labels;
@@ -226,6 +226,7 @@ impl Lister {
         };
         let mut out = Vec::with_capacity(PIECE.saturating_add(8192));
         let mut result = Ok(());
+        let mut missing = None;
         let failed = Cell::new(false);
         let count = Cell::new(0_usize);
         let read = directory.entries(
@@ -236,7 +237,14 @@ impl Lister {
                 !failed.get() && self.shown(name, &parent.path)
             },
             |name, meta| {
-                let Some(meta) = meta else { return };
+                let meta = match meta {
+                    Some(Ok(meta)) => meta,
+                    Some(Err(why)) => {
+                        missing = unseen(why).or(missing);
+                        return;
+                    }
+                    None => return,
+                };
                 let may = |access| directory.may(name, access);
                 let link = if meta.is_link() {
                     directory.readlink(name).unwrap_or_default()
@@ -253,14 +261,15 @@ impl Lister {
             },
         );
         result?;
-        let unseen = read.map_err(End::Local)?;
+        read.map_err(End::Local)?;
         if count.get() > ENTRIES {
             return Err(End::Local(Errno::EOVERFLOW));
         }
         if !out.is_empty() {
             send(&out)?;
         }
-        unseen.map_or(Ok(()), |why| Err(End::Local(why)))
+        // All that could be seen is told, and that it is not all.
+        missing.map_or(Ok(()), Err)
     }
 
     fn parent(&self, path: Vec<u8>, meta: Option<&Meta>) -> Parent {

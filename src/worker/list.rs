@@ -196,34 +196,37 @@ impl Plan {
     /// Makes the text, a piece at a time.
     fn produce(mut self, send: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
         let first = self.opened.take().map_or_else(|| self.first(), Ok);
-        let first = first.map_err(unopened)?;
+        let first = first.map_err(|why| unseen(why).unwrap_or(End::NoDirectory))?;
         let mut out = Vec::with_capacity(PIECE.saturating_add(4096));
         let now = clock::now();
         let mut waiting = Waiting::default();
         waiting.push(self.directory.clone(), 0);
         let mut opened = Some(first);
-        let mut unread = Ok(());
+        let mut unread = None;
         while let Some((shown, depth)) = waiting.pop() {
             let beginning = opened.is_some();
-            let Some(directory) = opened.take().or_else(|| self.open(&shown).ok()) else {
-                continue;
+            let directory = match opened.take().map_or_else(|| self.open(&shown), Ok) {
+                Ok(directory) => directory,
+                Err(why) => {
+                    unread = unseen(why).or(unread);
+                    continue;
+                }
             };
             if self.options.recurse {
                 listing::heading(&mut out, &shown, beginning);
             }
-            let (entries, unseen) = match self.read(&directory, &shown, send) {
-                Ok(read) => read,
+            let entries = match self.read(&directory, &shown, send) {
+                Ok((entries, missing)) => {
+                    unread = missing.or(unread);
+                    entries
+                }
                 // One that is gone by now is missing from nothing; another must not hide those behind it, and is told of at the end.
                 Err(End::Local(why)) if !beginning && why != Errno::EOVERFLOW => {
-                    if why != Errno::ENOENT {
-                        unread = Err(End::Local(why));
-                    }
+                    unread = (why != Errno::ENOENT).then_some(End::Local(why)).or(unread);
                     continue;
                 }
                 Err(end) => return Err(end),
             };
-            // Nor must an entry whose facts a disk or server does not give.
-            unread = unseen.map_or(unread, |why| Err(End::Local(why)));
             let prefix = listing::prefix(&shown);
             for entry in entries.iter() {
                 self.line(&mut out, &prefix, &entry, now);
@@ -232,21 +235,15 @@ impl Plan {
                     out.clear();
                 }
             }
-            if self.options.recurse && depth < DEPTH {
-                // The last pushed is listed first.
-                for entry in entries.iter().rev().filter(|entry| entry.is_directory()) {
-                    let path = [shown.as_slice(), b"/", entry.name].concat();
-                    let dots = matches!(entry.name, b"." | b"..");
-                    if !dots && !waiting.push(path, depth.saturating_add(1)) {
-                        return Err(End::Local(Errno::EOVERFLOW));
-                    }
-                }
+            let deeper = self.options.recurse && depth < DEPTH;
+            if deeper && !waiting.push_all(&shown, &entries, depth.saturating_add(1)) {
+                return Err(End::Local(Errno::EOVERFLOW));
             }
         }
         if !out.is_empty() {
             send(&out)?;
         }
-        unread
+        unread.map_or(Ok(()), Err)
     }
 
     /// Whether the directory alone is to be listed and has some hundred entries at most, as far as its size tells. Where it does not,
@@ -300,14 +297,14 @@ impl Plan {
         place.flatten().unwrap_or_default()
     }
 
-    /// Reads and sorts a directory, and tells why an entry is missing. Nothing is sent meanwhile, but `send` knows whether the client still
-    /// waits (attacks B-022).
+    /// Reads and sorts a directory; with why an entry is missing that is no less there for it. One whose facts cannot be had otherwise is
+    /// dropped (reference §8.6). Nothing is sent meanwhile, but `send` knows whether the client still waits (attacks B-022).
     fn read(
         &self,
         directory: &Dir,
         shown: &[u8],
         send: &mut dyn FnMut(&[u8]) -> Result<(), End>,
-    ) -> Result<(Sorted, Option<Errno>), End> {
+    ) -> Result<(Sorted, Option<End>), End> {
         let stat = self.options.needs_stat();
         let place = self.place(shown);
         let rule = Rule {
@@ -319,6 +316,7 @@ impl Plan {
         let mut entries = Shelf::default();
         let (full, looked) = (Cell::new(false), Cell::new(0_usize));
         let mut unwanted = Ok(());
+        let mut missing = None;
         let result = directory.entries(
             stat,
             || {
@@ -338,7 +336,11 @@ impl Plan {
                 let fits = entries.len() < ENTRIES
                     && match meta {
                         None => entries.push_name(name),
-                        Some(meta) => self.shelve(&mut entries, directory, name, meta),
+                        Some(Ok(meta)) => self.shelve(&mut entries, directory, name, meta),
+                        Some(Err(why)) => {
+                            missing = unseen(why).or(missing);
+                            true
+                        }
                     };
                 full.set(full.get() || !fits);
             },
@@ -347,8 +349,8 @@ impl Plan {
         if full.get() || self.is_spent() {
             return Err(End::Local(Errno::EOVERFLOW));
         }
-        let unseen = result.map_err(End::Local)?;
-        Ok((entries.sort(&self.options), unseen))
+        result.map_err(End::Local)?;
+        Ok((entries.sort(&self.options), missing))
     }
 
     /// Puts an entry on the shelf with its facts; false if there is no room.
@@ -390,6 +392,13 @@ impl Waiting {
         self.bytes <= WAITING
     }
 
+    /// Puts the directories among the entries there, so that the first of them is the next; false if there is no room.
+    fn push_all(&mut self, above: &[u8], entries: &Sorted, depth: usize) -> bool {
+        let below = entries.iter().rev().filter(|entry| entry.is_directory());
+        let mut below = below.filter(|entry| !matches!(entry.name, b"." | b".."));
+        below.all(|entry| self.push([above, b"/", entry.name].concat(), depth))
+    }
+
     fn pop(&mut self) -> Option<(Vec<u8>, usize)> {
         let next = self.list.pop();
         let freed = next
@@ -400,24 +409,20 @@ impl Waiting {
     }
 }
 
-/// Whether such an error means that there is no directory of that name, or none to be shown. Others are those of a disk, of a server of
-/// files, of a host at its end.
+/// Whether such an error means that there is no directory, or no entry, of that name, or none to be shown. Others are those of a disk, of a
+/// server of files, of a host at its end.
 fn is_usual(why: Errno) -> bool {
     is_no_place(why) || matches!(why, Errno::EXDEV | Errno::EINVAL)
-}
-
-/// How a listing ends whose first directory was not opened.
-fn unopened(why: Errno) -> End {
-    if is_usual(why) {
-        End::NoDirectory
-    } else {
-        End::Local(why)
-    }
 }
 
 /// Whether the directory has some hundred entries at most, as far as its size tells.
 pub(super) fn is_short(directory: &Dir) -> bool {
     directory.meta().is_ok_and(|meta| meta.size <= SHORT) && directory.size_tells()
+}
+
+/// How a listing ends that lacks something for this reason, if that is still there as far as anybody knows.
+pub(super) fn unseen(why: Errno) -> Option<End> {
+    (!is_usual(why)).then_some(End::Local(why))
 }
 
 /// What is known of an entry, but for where it leads.

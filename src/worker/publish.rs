@@ -3,7 +3,7 @@
 //! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
 
 use super::state::{Over, Session};
-use super::transfer::{Manner, Target};
+use super::transfer::{Manner, Target, gives_away};
 use crate::sys::lock::whole;
 use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
 use nix::errno::Errno;
@@ -97,6 +97,11 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     else {
         return Ok(Opening::Direct);
     };
+    if gives_away(session) && !renames_others(session, &target) {
+        session.note_once("atomic_uploads: what chown_uploads gives away cannot get its name in a directory with the sticky bit; files are written under their own \
+             there (chmod -t)");
+        return Ok(Opening::Direct);
+    }
     for _ in 0..TRIES {
         // Anew each time: who has waited for the lock of an upload that was completed finds another file than before.
         let Some(old) = replaced(session, (&target, &partial), manner) else {
@@ -210,6 +215,14 @@ pub fn unproven(session: &Session, file: &OwnedFd, truncate: bool) -> Option<i64
 /// Whether the session may make new files only.
 pub fn is_fresh(session: &Session) -> bool {
     session.anonymous() && !session.config.anon_other_write_enable
+}
+
+/// Whether the session may rename a file of somebody else's that lies beside this one.
+fn renames_others(session: &Session, target: &[u8]) -> bool {
+    let end = target.iter().rposition(|byte| *byte == b'/');
+    let above = end.and_then(|end| target.get(..end.max(1)));
+    let found = above.and_then(|above| session.tree.stat(&VirtualPath::root(), above).ok());
+    found.is_none_or(|found| found.mode & 0o1000 == 0 || found.uid == session.verdict.uid.as_raw())
 }
 
 /// Whether a file can be replaced by another without loss, and might be written by this session: its owner's, under one name.

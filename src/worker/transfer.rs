@@ -414,10 +414,15 @@ fn create(session: &mut Session, path: &[u8]) -> Option<Target> {
     })
 }
 
+/// Whether what this session uploads becomes somebody else's.
+pub fn gives_away(session: &Session) -> bool {
+    session.anonymous() && session.config.chown_uploads
+}
+
 /// With `chown_uploads` an anonymous client's file gets its mode and its new owner before the first byte (reference §3.4.2, step 7);
 /// false if it could not be given away.
 fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
-    if !(session.anonymous() && session.config.chown_uploads) {
+    if !gives_away(session) {
         return Ok(true);
     }
     let mode = Mode::from_bits_truncate(session.config.chown_upload_mode & 0o777);

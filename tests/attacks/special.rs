@@ -244,3 +244,51 @@ fn a_directory_that_cannot_be_opened() {
     drop(c);
     all_is_well(&server);
 }
+
+/// An entry that is there and whose facts a disk, or a server of files, does not give, or a directory below that it cannot open, is told of
+/// behind all others: who keeps a copy would remove what is missing. One that has gone, or that this user may not see, is not.
+#[test]
+fn entries_and_directories_below_that_cannot_be_seen() {
+    let host = Host::new();
+    // A call that strace answers itself has a number that no filter lets pass.
+    let server = Server::start(&host, "seccomp_sandbox=NO\nls_recurse_enable=YES\n");
+    let mut c = Client::alice();
+    let worker = wait("the worker", || {
+        let helpers = children(server.pid());
+        helpers.into_iter().flat_map(children).next()
+    });
+    let looks = "newfstatat";
+    for (error, told, status) in [
+        ("EIO", "451 ", "213 Status is incomplete"),
+        ("EUCLEAN", "451 ", "213 Status is incomplete"),
+        ("ENOTCONN", "451 ", "213 Status is incomplete"),
+        ("ENOENT", "226 ", "213 End of status"),
+        ("EACCES", "226 ", "213 End of status"),
+    ] {
+        // Of one entry, the last one.
+        for command in ["LIST", "MLSD", "LIST -R", "STAT ."] {
+            let fault = Fault::of_file(worker, looks, error, "lnk");
+            let (said, text) = if command == "STAT ." {
+                let said = c.cmd(command).text().to_owned();
+                assert!(said.contains(status), "{error}: {said}");
+                (told.to_owned(), said.into_bytes())
+            } else {
+                whole(&mut c, command, b"")
+            };
+            assert!(fault.answered() > 0, "{error} {command}");
+            drop(fault);
+            assert!(said.starts_with(told), "{error} {command}: {said}");
+            let text = String::from_utf8_lossy(&text);
+            assert!(text.contains("asc\r\n"), "{error} {command}: {text}");
+            assert!(!text.contains("lnk"), "{error} {command}: {text}");
+        }
+        let fault = Fault::threads(worker, "openat2", &format!("{error}:when=2"));
+        let (said, text) = whole(&mut c, "LIST -R d", b"");
+        assert!(fault.answered() > 0, "{error}");
+        drop(fault);
+        assert!(said.starts_with(told), "{error}: {said}");
+        assert!(text.ends_with(b"sub\r\n"), "{}", text.escape_ascii());
+    }
+    drop(c);
+    all_is_well(&server);
+}

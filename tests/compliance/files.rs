@@ -97,6 +97,8 @@ fn setting_modification_times() {
         ("MDTM 20020304050607.000 f", set),
         ("MDTM 20020304050607 a b", set),
         ("MDTM a b", "213 20020304050607"),
+        ("MDTM 19650203040506 a b", set),
+        ("MDTM a b", "213 19650203040506"),
         ("MDTM 20020304050607 nofile", not),
         ("MDTM 20020304050607 d", not),
         ("MDTM 20020304050607 other", not),

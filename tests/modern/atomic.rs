@@ -232,6 +232,33 @@ fn rights_are_those_of_a_write() {
     assert_eq!(host.read(&format!("/home/alice/{long}")), b"long");
 }
 
+/// A file of another group than new ones have, as a web server's files often are, keeps that group: by a new file where the user is in it, in
+/// place where not.
+#[test]
+fn the_group_of_the_old_file() {
+    let host = Host::new();
+    // Shared, and the anonymous account's.
+    for (name, group) in [("mine", 2000), ("theirs", 105)] {
+        let path = format!("/home/alice/{name}");
+        host.file(&path, b"old");
+        std::os::unix::fs::chown(&path, Some(ALICE), Some(group)).unwrap();
+        host.mode(&path, 0o660);
+    }
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let meta = |path: &str| std::fs::symlink_metadata(path).unwrap();
+    for (name, group, replaced) in [("mine", 2000, true), ("theirs", 105, false)] {
+        let path = format!("/home/alice/{name}");
+        let before = meta(&path).ino();
+        assert_eq!(c.store(&format!("STOR {name}"), b"new").code(), "226");
+        let after = meta(&path);
+        assert_eq!(host.read(&path), b"new");
+        assert_eq!((after.gid(), after.mode() & 0o777), (group, 0o660));
+        assert_eq!(after.ino() != before, replaced, "{name}");
+        assert!(!host.exists(&format!("/home/alice/.{name}.uploading")));
+    }
+}
+
 /// attacks B-016.
 #[test]
 fn two_sessions_and_one_name() {
@@ -369,6 +396,30 @@ fn what_waits_for_an_upload_sees_its_file() {
         assert_eq!(host.read(&format!("/home/alice/{name}")), expected);
         assert!(!host.exists(&format!("/home/alice/.{name}.uploading")));
     }
+}
+
+/// Only their owner renames files in a directory with the sticky bit, as drop boxes have: what is given away is written under its own name there.
+#[test]
+fn a_drop_box_with_the_sticky_bit() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        "atomic_uploads=YES\nanon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n",
+    );
+    for (owner, mode) in [(0, 0o1777), (FTP, 0o1777), (0, 0o777)] {
+        host.own("/srv/ftp/incoming", owner);
+        host.mode("/srv/ftp/incoming", mode);
+        let name = format!("/srv/ftp/incoming/{owner}-{mode:o}");
+        let mut c = Client::anonymous();
+        let command = format!("STOR incoming/{owner}-{mode:o}");
+        assert_eq!(c.store(&command, b"box").code(), "226", "{command}");
+        assert_eq!(std::fs::metadata(&name).unwrap().uid(), BOB);
+        assert_eq!(host.read(&name), b"box");
+    }
+    let names = std::fs::read_dir("/srv/ftp/incoming").unwrap().count();
+    assert_eq!(names, 3);
+    let log = crate::logged("sticky");
+    assert_eq!(log.matches("sticky").count(), 1, "{log}");
 }
 
 #[test]

@@ -82,7 +82,10 @@ fn ranges() {
     assert_eq!(c.fetch("RETR f"), b"llo world\n");
     c.says("RANG 6 999", "350 Restarting at 6. End byte range at 999.");
     assert_eq!(c.fetch("RETR f"), b"world\n");
+    // One that is refused leaves nothing of what was said before: the client goes on without.
+    c.says("RANG 6 10", bytes);
     c.says("RANG 5 4", "501 RANG needs the first and the last byte.");
+    assert_eq!(c.fetch("RETR f"), b"hello world\n");
     c.says("RANG 6 10", bytes);
     c.refused("STOR f", "504 RANG is for RETR and HASH.");
     assert_eq!(host.read("/home/alice/f"), b"hello world\n");

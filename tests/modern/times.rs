@@ -31,6 +31,9 @@ fn mfmt() {
     assert_eq!(mtime("/home/alice/a b"), AT + 1);
     // A leap second is the next one here, and that is what is told.
     c.says("MFMT 20161231235960 a b", "213 Modify=20170101000000; a b");
+    // A scan of an old photograph.
+    c.says("MFMT 19370506182500 a b", "213 Modify=19370506182500; a b");
+    assert_eq!(mtime("/home/alice/a b"), -1_030_512_900);
     let bad = "501 MFMT needs a time YYYYMMDDHHMMSS and a name.";
     c.script(&[
         ("MFMT", bad),
@@ -67,6 +70,8 @@ fn a_time_that_is_not_taken_is_no_success() {
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     for (stamp, seconds) in [
+        ("19650203040506", -154_900_494),
+        ("00010101000000", -62_135_596_800),
         ("20010203040506", 981_173_106),
         ("20370101000000", 2_114_380_800),
         ("24450101000000", 14_989_622_400),

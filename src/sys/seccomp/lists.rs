@@ -499,6 +499,11 @@ pub(super) const PUBLISH: &[Row] = &[
     allow(named!(SYS_renameat), "the name at the end"),
     allow(named!(SYS_renameat2), "the name at the end, if it is free"),
     allow(named!(SYS_fchmod), "the mode of the file that is replaced"),
+    only(
+        named!(SYS_fchown),
+        &[&[int(1, -1)]],
+        "its group, if it is one of the user's: no owner is changed",
+    ),
     allow(named!(SYS_unlinkat), "what is left of an upload"),
     only(
         named!(SYS_fcntl),

@@ -302,6 +302,11 @@ fn a_reader_has_no_call_that_writes() {
         [0; 6]
     ));
     assert!(!allowed(with(ALL), libc::SYS_fchown, [0; 6]));
+    // The group of a file that an upload replaces, and no owner.
+    let group = [3, u64::from(u32::MAX), 2000, 0, 0, 0];
+    assert!(allowed(with(ALL), libc::SYS_fchown, group));
+    let list = one(true, true, true, true);
+    assert!(!allowed(list, libc::SYS_fchown, group));
 }
 
 /// How a child ends that is confined to the list and makes this one call: killed, or with the error the call gave.

@@ -30,8 +30,7 @@ impl Dir {
     }
 
     /// Shows the entries whose names are wanted, `.` and `..` among them, in the directory's own order; with their facts,
-    /// links not followed, if those are wanted too. An entry whose facts cannot be had is dropped then (reference §8.6); should that be for
-    /// another reason than that it has gone or is nothing for this user, the reason is given back.
+    /// links not followed, if those are wanted too, or why they cannot be had.
     /// Before each system call `go_on` is asked: a directory need not end by itself, of a file system that lies or while others fill it.
     ///
     /// # Errors
@@ -41,9 +40,8 @@ impl Dir {
         want_stat: bool,
         mut go_on: impl FnMut() -> bool,
         mut wanted: impl FnMut(&[u8]) -> bool,
-        mut see: impl FnMut(&[u8], Option<Meta>),
-    ) -> Result<Option<Errno>> {
-        let mut unseen = None;
+        mut see: impl FnMut(&[u8], Option<Result<Meta>>),
+    ) -> Result<()> {
         let mut buffer = vec![0; if want_stat { LOOKED_AT } else { NAMES }];
         lseek(&self.fd, 0, Whence::SeekSet)?;
         while go_on() {
@@ -55,14 +53,11 @@ impl Dir {
             while let Some((name, rest)) = record(records) {
                 records = rest;
                 if wanted(name.to_bytes()) {
-                    match self.show(name, want_stat, &mut see) {
-                        Ok(()) | Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM) => {}
-                        Err(why) => unseen = Some(why),
-                    }
+                    self.show(name, want_stat, &mut see);
                 }
             }
         }
-        Ok(unseen)
+        Ok(())
     }
 
     /// Facts about an entry, links not followed.
@@ -123,17 +118,20 @@ impl Dir {
         &self,
         name: &CStr,
         want_stat: bool,
-        see: &mut impl FnMut(&[u8], Option<Meta>),
-    ) -> Result<()> {
+        see: &mut impl FnMut(&[u8], Option<Result<Meta>>),
+    ) {
         let bytes = name.to_bytes();
-        let meta = match bytes {
-            _ if !want_stat => None,
-            b".." => Some(self.above()?),
+        if !want_stat {
+            see(bytes, None);
+            return;
+        }
+        let looked = if bytes == b".." {
+            self.above()
+        } else {
             // The kernel's own text: one name, ended as it wants it.
-            _ => Some(one(bytes).and_then(|_| self.look(name))?),
+            one(bytes).and_then(|_| self.look(name))
         };
-        see(bytes, meta);
-        Ok(())
+        see(bytes, Some(looked));
     }
 
     fn look<P: ?Sized + NixPath>(&self, name: &P) -> Result<Meta> {

@@ -400,7 +400,7 @@ fn lists_a_directory() {
                 |name, meta| {
                     assert_eq!(meta.is_some(), want);
                     assert_eq!(
-                        meta.is_some_and(|meta| meta.is_link()),
+                        meta.is_some_and(|meta| meta.unwrap().is_link()),
                         want && name == b"l"
                     );
                     names.push(name.to_vec());
