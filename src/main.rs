@@ -96,7 +96,7 @@ fn read(
     if !found.good {
         return Err(found.mistakes);
     }
-    let mut here = reader::check(&found.loaded, told);
+    let mut here = reader::check(&found.loaded, told, reader::PATIENCE);
     match master::keys::try_out(&found.loaded) {
         Ok(remarks) if here.good => return Ok((found.loaded, here.remarks, remarks)),
         Ok(_) => {}

@@ -39,7 +39,7 @@ pub fn try_out(loaded: &Loaded) -> Result<Vec<String>, Vec<String>> {
         return Ok(Vec::new());
     }
     let forked = fork(loaded, Who::nobody().fenced(), None);
-    let (found, _) = reader::attend(forked, May::Open, loaded, false);
+    let (found, _) = reader::attend(forked, May::Open, loaded, false, reader::PATIENCE);
     found.good.then_some(found.remarks).ok_or(found.mistakes)
 }
 
@@ -58,7 +58,7 @@ impl Keys {
             vec![loaded.mistake("ssl_enable", text)]
         })?;
         let forked = fork(loaded, prepared.keeper(), Some(&empty));
-        let (found, stayed) = reader::attend(forked, May::Open, loaded, true);
+        let (found, stayed) = reader::attend(forked, May::Open, loaded, true, reader::PATIENCE);
         found.remarks.iter().for_each(|text| log::warn!("{text}"));
         let (channel, pid) = stayed.ok_or(found.mistakes)?;
         Ok(Some(Self {

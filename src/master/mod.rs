@@ -453,7 +453,7 @@ fn renewed(sources: &[Source], old: &Prepared) -> Result<Prepared, Vec<String>> 
     if !found.good {
         return Err(found.mistakes);
     }
-    let here = reader::check(&found.loaded, false);
+    let here = reader::check(&found.loaded, false, reader::AGAIN);
     if !here.good {
         return Err(here.mistakes);
     }

@@ -35,7 +35,7 @@ const NEEDED: &[Capability] = &[
 ];
 
 /// How long a reader may take, name service and all: master serves nobody else meanwhile.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many bytes a reader may say, which are kept here: one that was taken over by what it reads is not to use up the memory of its master.
 /// The settings of thousands of hosts are less.
@@ -189,10 +189,9 @@ pub fn load(sources: &[Source]) -> Found {
 }
 
 /// Has settings held against this host. Remarks are made where somebody is `told` them: they take a look at every file of a single user.
-pub fn check(loaded: &Loaded, told: bool) -> Found {
-    ask(Who::nobody(), May::Open, loaded, |host| {
-        host.check(loaded, told)
-    })
+pub fn check(loaded: &Loaded, told: bool, patience: Duration) -> Found {
+    let forked = fork(Who::nobody(), |host| host.check(loaded, told));
+    attend(forked, May::Open, loaded, false, patience).0
 }
 
 /// Has a file read over settings: the one for an address, or of a single user; what has no effect there comes back as remarks.
@@ -232,17 +231,16 @@ pub fn names(
     } else {
         who.unfenced()
     };
-    let work = |host: &Host| host.names(&loaded, occasion);
-    let found = ask(who, May::Nothing, &loaded, work);
+    let forked = fork(who, |host| host.names(&loaded, occasion));
+    let (found, _) = attend(forked, May::Nothing, &loaded, false, occasion.patience());
     found.remarks.iter().for_each(|text| log::error!("{text}"));
     match found.accounts {
         [Some(nopriv), others @ ..] if found.good => {
             loaded.config = found.loaded.config;
-            let passive = found.passive;
             let names = Names {
                 nopriv,
                 others,
-                passive,
+                passive: found.passive,
             };
             Ok((loaded, names))
         }
@@ -331,7 +329,7 @@ pub enum May {
 
 /// Forks a reader and serves it until it is done.
 fn ask(who: Who, may: May, base: &Loaded, work: impl FnOnce(&Host) -> io::Result<()>) -> Found {
-    attend(fork(who, work), may, base, false).0
+    attend(fork(who, work), may, base, false, PATIENCE).0
 }
 
 /// Serves a process that was forked, a reader or one that begins as one does, until it is done, and waits for its end; one that has found
@@ -341,10 +339,11 @@ pub fn attend(
     may: May,
     base: &Loaded,
     stays: bool,
+    patience: Duration,
 ) -> (Found, Option<(Ours, Pid)>) {
     let mut found = Found::nothing(base);
     let heard = forked.and_then(|(mut channel, pid)| {
-        let errand = Errand::new(pid, PATIENCE);
+        let errand = Errand::new(pid, patience);
         // One that does not read what it has asked for is not waited for.
         socket::nonblocking(channel.as_fd())?;
         let heard = hear(&mut channel, |fd| errand.speaks(fd), may, &mut found);
@@ -358,7 +357,7 @@ pub fn attend(
     });
     let stayed = heard.unwrap_or_else(|error| {
         found.good = false;
-        let text = format!("the process that reads settings, rules and keys has failed: {error}");
+        let text = format!("the process that reads settings, rules and keys, or looks up accounts, has failed: {error}");
         found.mistakes.push(text);
         None
     });

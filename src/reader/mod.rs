@@ -10,12 +10,12 @@ mod service;
 mod wrappers;
 
 pub use ask::{
-    Fenced, May, Ours, Who, ask_passive, attend, check, compile, filters_hold, judge, load,
-    modules, names, overlay, passive, trust_filters,
+    Fenced, May, Ours, PATIENCE, Who, ask_passive, attend, check, compile, filters_hold, judge,
+    load, modules, names, overlay, passive, trust_filters,
 };
 pub use known::{ANONYMOUS, GUEST, HEIR, KEEPER, Names};
 use lookup::System;
-pub use names::{NO_ADDRESS, Occasion};
+pub use names::{AGAIN, NO_ADDRESS, Occasion};
 #[cfg(fuzzing)]
 pub use wrappers::fuzz;
 

@@ -1,7 +1,7 @@
 //! Looks up the accounts that settings name, and the address of a host name in `pasv_address`; reader, which asks the name service.
 
 use super::System;
-use super::ask::{Who, there};
+use super::ask::{self, Who, there};
 use super::known::{Names, OPTIONS, needed};
 use crate::config::{Config, Loaded};
 use crate::sys::account::{self, Account};
@@ -16,6 +16,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same at the start: nearly as long as a reader may take.
 const AT_START: Duration = Duration::from_secs(50);
+
+/// How long what SIGHUP has looked up may take: clients are waiting for master meanwhile.
+pub const AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a name has no address.
 pub const NO_ADDRESS: &str = "it has no IPv4 address";
@@ -32,6 +35,14 @@ pub enum Occasion<'a> {
 }
 
 impl<'a> Occasion<'a> {
+    /// How long the whole may take.
+    pub(super) fn patience(self) -> Duration {
+        match self {
+            Self::Start | Self::Overlay(..) => ask::PATIENCE,
+            Self::Reload(_) => AGAIN,
+        }
+    }
+
     fn known(self) -> Option<&'a Names> {
         match self {
             Self::Start => None,

@@ -155,6 +155,6 @@ pub fn broken(line: &Line, error: &io::Error) -> End {
 }
 
 /// The kernel's number in an error.
-fn errno(error: &io::Error) -> Errno {
+pub fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

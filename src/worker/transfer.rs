@@ -1,15 +1,17 @@
 //! RETR, STOR, APPE and STOU; worker.
 
 use super::data::ask;
+use super::guard::errno;
 use super::line::End;
 use super::lock::IN_USE;
 use super::mover::{Growing, Seen, Start, Work};
 use super::publish::{self, Opening, Partial};
 use super::state::{Flow, Over, Representation, Session};
-use super::why::NOT_FOR_ALL;
+use super::why::{NO_FILE, NOT_FOR_ALL};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Keeper, Meta, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::Whence;
@@ -174,7 +176,7 @@ fn opened_to_read(session: &Session, path: &[u8], offset: u64) -> Source {
     // What the kernel makes up is no file to serve, whatever size it claims (attacks B-063).
     let keeper = session.tree.keeper(&file, &meta);
     if !meta.is_file() || keeper == Keeper::Kernel {
-        return Source::Closed("it is no regular file on a disk".to_owned());
+        return Source::Closed(NO_FILE.to_owned());
     }
     let hidden = session.anonymous() && session.config.anon_world_readable_only;
     if hidden && meta.mode & 0o004 == 0 {
@@ -318,11 +320,16 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
     // Only now, with the client's bytes at hand, is what the file held given up (reference §10, 28).
     // Over TLS that is known only after the handshake, which follows the reply.
     let guarded = session.protect;
-    let file = target.file.try_clone();
+    let file = (target.file.try_clone()).map_err(|error| errno(&error));
     let beside = manner == Manner::Append && target.partial.is_none();
-    let (Some(start), Ok(file)) = (place(target, manner, guarded, beside), file) else {
-        session.reply(553, b"Could not create file.");
-        return Ok(());
+    let start = place(target, manner, guarded, beside);
+    let (start, file) = match start.and_then(|start| Ok((start, file?))) {
+        Ok(placed) => placed,
+        Err(why) => {
+            session.uncreated(why);
+            session.reply(553, b"Could not create file.");
+            return Ok(());
+        }
     };
     match manner {
         Manner::Unique => {
@@ -404,7 +411,11 @@ fn create(session: &mut Session, path: &[u8]) -> Option<Target> {
     let (file, created, meta) = made.inspect_err(|why| session.uncreated(*why)).ok()?;
     // What is written there is no upload but an order to the kernel (attacks B-063).
     let order = !created && session.tree.is_kernels(&file, &meta);
-    (meta.is_file() && !order).then(|| Target {
+    if !meta.is_file() || order {
+        session.not_stored(NO_FILE);
+        return None;
+    }
+    Some(Target {
         file,
         meta,
         created,
@@ -442,16 +453,16 @@ fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
 
 /// Puts the file where the first byte belongs, and says where that is; `later` leaves what it holds to whoever has seen the client
 /// prove itself. Who appends `beside` others, sessions or local processes, has each piece put behind what they have put there.
-fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<Start> {
-    let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence).ok();
+fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Result<Start, Errno> {
+    let seek = |offset, whence| nix::unistd::lseek(&target.file, offset, whence);
     match manner {
-        Manner::Unique => Some(Start::default()),
+        Manner::Unique => Ok(Start::default()),
         Manner::Append => {
             if beside {
-                fcntl(&target.file, FcntlArg::F_SETFL(OFlag::O_APPEND)).ok()?;
+                fcntl(&target.file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
             }
-            let length = u64::try_from(seek(0, Whence::SeekEnd)?).ok()?;
-            Some(Start {
+            let length = u64::try_from(seek(0, Whence::SeekEnd)?).map_err(|_| Errno::EOVERFLOW)?;
+            Ok(Start {
                 length,
                 at: length,
                 beside,
@@ -460,15 +471,16 @@ fn place(target: &Target, manner: Manner, later: bool, beside: bool) -> Option<S
         Manner::Store { offset: 0 } => {
             // Its size from before its lock was waited for says nothing. A file without any may refuse, and a new one need not be asked.
             let empty = || meta_of(&target.file).is_ok_and(|meta| meta.size == 0);
-            let given_up = later
-                || (target.created && empty())
-                || nix::unistd::ftruncate(&target.file, 0).is_ok()
-                || empty();
-            given_up.then(Start::default)
+            let mut given_up = Ok(());
+            if !(later || target.created && empty()) {
+                given_up = nix::unistd::ftruncate(&target.file, 0);
+            }
+            given_up.or_else(|why| if empty() { Ok(()) } else { Err(why) })?;
+            Ok(Start::default())
         }
         Manner::Store { offset } => {
             seek(i64::try_from(offset).unwrap_or(i64::MAX), Whence::SeekSet)?;
-            Some(Start {
+            Ok(Start {
                 length: meta_of(&target.file).map_or(0, |meta| meta.size),
                 at: offset,
                 beside: false,

@@ -22,6 +22,9 @@ const RIGHTS: &str = "; look at the owner and mode of it and of the directories 
 pub const NOT_FOR_ALL: &str =
     "not everybody may read it, which anon_world_readable_only=YES asks for: chmod o+r";
 
+/// Of a device, a FIFO, or what the kernel makes up.
+pub const NO_FILE: &str = "it is no regular file on a disk";
+
 /// Links are followed inside the user's root only.
 const LINK: &str = "a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere use mount --bind";
 
@@ -35,7 +38,12 @@ impl Session {
         } else {
             cure(why)
         };
-        self.beside(format!("cannot create the file: {}{cure}", why.desc()));
+        self.not_stored(&format!("{}{cure}", why.desc()));
+    }
+
+    /// Why nothing is written there, in words.
+    pub fn not_stored(&mut self, why: &str) {
+        self.beside(format!("cannot create the file: {why}"));
     }
 
     /// Why the file of a download is not sent. That there is none needs no words: the line of the failed download has its name.

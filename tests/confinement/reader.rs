@@ -2,9 +2,10 @@
 
 use super::{NOBODY, Seen, children, uid};
 use crate::support::host::{CONFIG, PROGRAM};
-use crate::support::server::BASE;
+use crate::support::server::{BASE, output};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -156,6 +157,41 @@ fn while_it_looks_up_a_name_for_a_user() {
     let seen = Seen::of(reader);
     seen.ids("1002", "1002", &[]);
     seen.powerless();
+}
+
+/// Master serves nobody while names are looked up again; a service that does not answer costs new clients a moment, not the minute that the
+/// start may take.
+#[test]
+fn while_it_looks_up_names_again_clients_do_not_wait_for_long() {
+    let host = Host::new();
+    let server = Server::start(&host, "");
+    let stayed = || {
+        output()
+            .matches("configuration not reloaded, the old one stays")
+            .count()
+    };
+    // Accounts that the settings name, and the groups they have.
+    for (count, file) in (1..).zip(["/etc/passwd", "/etc/group"]) {
+        std::fs::rename(file, "/etc/aside").unwrap();
+        // Whoever opens it for reading waits for a writer.
+        nix::unistd::mkfifo(file, Mode::from_bits_truncate(0o644)).unwrap();
+        server.signal(Signal::SIGHUP);
+        wait("the reader to ask", || {
+            let mut below = children(server.pid()).into_iter();
+            below.find(|pid| uid(*pid).as_deref() == Some(NOBODY) && calls(*pid, libc::SYS_openat))
+        });
+        Client::user("ftp").says("NOOP", "200 NOOP ok.");
+        wait("the end of it", || (stayed() == count).then_some(()));
+        std::fs::rename("/etc/aside", file).unwrap();
+    }
+    let late = "or looks up accounts, has failed: it was stopped, or has taken too long";
+    assert_eq!(output().matches(late).count(), 2);
+}
+
+/// Whether a process is in that system call.
+fn calls(pid: i32, number: i64) -> bool {
+    let at = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    at.split(' ').next() == Some(number.to_string().as_str())
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::{checked, logged};
 use crate::support::client::connect_from;
-use crate::support::host::{BOB, FTP};
+use crate::support::fuse::{Fault, Fuse};
+use crate::support::host::{ALICE, BOB, FTP};
 use crate::support::server::output;
 use crate::support::{Client, Host, Server, tls, wait};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -86,6 +87,33 @@ fn a_change() {
     c.says("DELE nothing", "550 Delete operation failed.");
     logged("\"/home/alice/nothing\"");
     assert_eq!(times("cannot do it: ", "\"/home/alice/nothing\""), 5);
+}
+
+/// What is there and is no file, and a file whose old content its disk does not give up.
+#[test]
+fn an_upload_that_is_not_begun() {
+    let host = Host::new();
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+    nix::unistd::mkfifo("/home/alice/fifo", mode).unwrap();
+    host.own("/home/alice/fifo", ALICE);
+    // Somebody reads it.
+    let mut both = std::fs::File::options();
+    let _reader = both.read(true).write(true).open("/home/alice/fifo");
+    host.mkdir("/home/alice/odd", ALICE);
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    let why = "\"cannot create the file: it is no regular file on a disk\"";
+    for (count, command) in (1..).zip(["STOR fifo", "APPE fifo", "STOR /dev/null"]) {
+        c.refused(command, "553 Could not create file.");
+        wait("the reason", || {
+            (logged(why).matches(why).count() == count).then_some(())
+        });
+    }
+    let Some(_odd) = Fuse::mount("/home/alice/odd", Fault::Restless) else {
+        return;
+    };
+    c.refused("STOR odd/file", "553 Could not create file.");
+    logged("\"cannot create the file: Function not implemented\"");
 }
 
 /// A log of transfers has no line of what failed, and standard error gets the reason: once, however often it is tried.
