@@ -3,8 +3,9 @@
 use super::commands::Offer;
 use super::line::End;
 use super::mover::Work;
+use super::source::{Source, source};
 use super::state::{Flow, Over, Session};
-use super::transfer::{Source, UNABLE, source};
+use super::transfer::UNABLE;
 use crate::ftp::digest::{self, Algorithm};
 use crate::sys::tree::meta_of;
 use nix::errno::Errno;

@@ -29,6 +29,7 @@ mod publish;
 mod relay;
 mod rights;
 mod site;
+mod source;
 mod space;
 mod stamp;
 mod state;
