@@ -83,8 +83,17 @@ impl Fault {
             .spawn()
             .expect("the tests need strace");
         let fault = Fault(child);
+        // All threads that are there by now, where they are followed.
+        let tasks = || match std::fs::read_dir(format!("/proc/{pid}/task")) {
+            Ok(tasks) if how.contains(&"-f") => tasks
+                .flatten()
+                .filter_map(|task| task.file_name().to_str()?.parse().ok())
+                .collect(),
+            Ok(_) | Err(_) => vec![pid],
+        };
         wait("strace to attach", || {
-            (status(pid, "TracerPid")? != "0").then_some(())
+            let traced = |task: i32| status(task, "TracerPid").is_some_and(|by| by != "0");
+            tasks().into_iter().all(traced).then_some(())
         });
         fault
     }

@@ -127,7 +127,7 @@ pub fn all_is_well(server: &Server) {
 #[track_caller]
 pub fn settled(idle: &[i32]) {
     wait("every session to go", || {
-        (Server::processes() == idle).then_some(())
+        (Server::processes() == Server::but_nursery(idle)).then_some(())
     });
     // Only now: a line that crosses a page is seen in two pieces while it is written.
     log::vsftpd_now();

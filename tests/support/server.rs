@@ -150,9 +150,13 @@ impl Server {
 
     /// Every process of the private host but the test itself and the nursery, which is there all the time.
     pub fn processes() -> Vec<i32> {
-        let mut found = Server::everything();
-        found.retain(|pid| !is_nursery(*pid));
-        found
+        Server::but_nursery(&Server::everything())
+    }
+
+    /// These processes without the nursery, which is not known for one as long as it has not begun.
+    pub fn but_nursery(of: &[i32]) -> Vec<i32> {
+        let others = of.iter().copied();
+        others.filter(|pid| !is_nursery(*pid)).collect()
     }
 
     /// Every process of the private host but the test itself.
