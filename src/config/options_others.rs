@@ -37,6 +37,6 @@ macro_rules! rows_others {
 
     /// Enter the user's root with the user's rights, for homes on NFS where root may do nothing. Of SUSE's vsftpd.
     allow_root_squashed_chroot: flag(false), [Master], Server,
-        Foreign("root enters it: where root may do nothing, everybody must be able to search the directory, chmod o+x");
+        Foreign("where root may not enter it, it is entered with the user's rights anyway");
     } };
 }

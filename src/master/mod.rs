@@ -301,18 +301,14 @@ impl Master {
             keys: keys.is_some() && is_ready(2),
             answer: answer.is_some() && is_ready(2 + usize::from(keys.is_some())),
         };
-        match waited {
-            Ok(_) => {
-                self.polling.over("poll works again");
-                ready
-            }
-            Err(error) => {
-                let advice = "looking for clients ten times a second instead; the limit of open files or memory is too low";
-                self.polling.say("poll", &error, advice);
-                std::thread::sleep(RELIEF);
-                Ready::default()
-            }
-        }
+        let Err(error) = waited else {
+            self.polling.over("poll works again");
+            return ready;
+        };
+        let advice = "looking for clients ten times a second instead; the limit of open files or memory is too low";
+        self.polling.say("poll", &error, advice);
+        std::thread::sleep(RELIEF);
+        Ready::default()
     }
 
     /// A keyholder or nursery that somebody has stopped serves no session any more, and none can tell: it is ended, and replaced as one

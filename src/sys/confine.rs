@@ -96,8 +96,13 @@ pub fn confine(plan: &Plan<'_>) -> Result<Confined, Failure> {
     }
     leave_name_spaces(plan.isolation).step("unshare")?;
     if let Root::Directory(root) = plan.root {
-        nix::unistd::fchdir(root).step("fchdir")?;
-        nix::unistd::chroot(".").step("chroot")?;
+        let enter = || nix::unistd::fchdir(root).and_then(|()| nix::unistd::chroot("."));
+        let entered = enter().or_else(|_| {
+            // NFS may know no root: where only the user may search, the user enters.
+            nix::unistd::setfsuid(plan.uid);
+            enter()
+        });
+        entered.step("chroot")?;
     }
     nix::unistd::chdir("/").step("chdir")?;
     match plan.root {
@@ -154,8 +159,7 @@ pub fn die_with(parent: Pid) -> Result<(), Errno> {
 /// # Errors
 /// The peer is gone already, or the kernel cannot.
 pub fn die_with_peer(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    let own = Pid::this().as_raw();
-    kill_when_alone(socket, own)?;
+    kill_when_alone(socket, Pid::this().as_raw())?;
     let there = !super::socket::is_alone(socket);
     there.then_some(()).ok_or(Errno::ESRCH)
 }

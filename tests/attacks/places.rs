@@ -147,6 +147,31 @@ fn a_directory_with_an_entry_that_fails() {
     });
 }
 
+/// A jail where only its user may search, and root nothing, as in a home of mode 0700 on a server of NFS: it is entered with the user's rights.
+/// SUSE's vsftpd does so with an option (allow_root_squashed_chroot); the original says `500 OOPS: chroot`.
+#[test]
+fn a_jail_that_knows_no_root() {
+    let host = Host::new();
+    let lines = "chroot_local_user=YES\nallow_writeable_chroot=YES\n";
+    let server = Server::start(&host, lines);
+    let Some(odd) = Fuse::mount("/home/alice", Fault::Squashing) else {
+        return;
+    };
+    assert!(std::env::set_current_dir("/home/alice").is_err());
+    let mut c = Client::alice();
+    c.says("PWD", "257 \"/\" is the current directory");
+    assert_eq!(c.fetch("NLST"), b"");
+    c.says("CWD /home", "550 Failed to change directory.");
+    let (_, worker) = logged_in(&server, ALICE);
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    assert!(
+        status.contains("Uid:\t1001\t1001\t1001\t1001\n"),
+        "{status}"
+    );
+    drop((c, odd));
+    back_to_base(&server);
+}
+
 /// B-003: a home on a file system that does not answer. Its client is told in time, others are served, and nothing is left when it does.
 /// See attacks B-018.
 #[test]

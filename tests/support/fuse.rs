@@ -20,6 +20,8 @@ pub enum Fault {
     Restless,
     /// It has two entries, and who asks for the facts of the second is told that the disk failed.
     Worn,
+    /// Root may do nothing in it, as in a directory of NFS (exports(5), root_squash).
+    Squashing,
     /// Files are made, and who opens one is told that the call was interrupted.
     Reluctant,
     /// Whoever reads a file waits for ever, as long as it is not killed.
@@ -72,6 +74,7 @@ const DONE: [u32; 6] = [11, 12, 18, 20, 25, 29];
 const OPENDIR: u32 = 27;
 const READDIR: u32 = 28;
 const INTERRUPT: u32 = 36;
+const ACCESS: u32 = 34;
 const BATCH_FORGET: u32 = 42;
 
 impl Fuse {
@@ -146,8 +149,13 @@ fn serve(mut device: File, fault: Fault, silent: &AtomicBool, files: &Mutex<File
             _ => 0,
         };
         let fails = fault == Fault::Lying && kind == READ && unique & 4 == 0
+            || fault == Fault::Squashing && kind == ACCESS && question[24..28] == [0; 4]
             || fault == Fault::Worn && kind == LOOKUP && about.starts_with(b"n000000001");
-        let error = if fails { libc::EIO } else { error };
+        let error = match kind {
+            ACCESS if fails => libc::EACCES,
+            _ if fails => libc::EIO,
+            _ => error,
+        };
         let text = (error == 0).then(|| answer(kind, node, about, fault));
         let (error, text) = match text {
             None => (error, vec![]),
@@ -211,7 +219,7 @@ fn answer(kind: u32, node: u64, about: &[u8], fault: Fault) -> Option<Vec<u8>> {
             0,
         ]),
         GETATTR => [words(&[0; 4]), attributes(node, fault)].concat(),
-        UNLINK => Vec::new(),
+        UNLINK | ACCESS => Vec::new(),
         SETATTR if fault == Fault::Lying => [words(&[0; 4]), attributes(node, fault)].concat(),
         READLINK if fault == Fault::Lying => b"../../../srv/canary/open".to_vec(),
         // More or less than was given.
@@ -287,6 +295,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
         | Fault::Wordy
         | Fault::Silent
         | Fault::Worn
+        | Fault::Squashing
         | Fault::Restless
         | Fault::Reluctant
         | Fault::Mute
@@ -300,6 +309,7 @@ fn attributes(node: u64, fault: Fault) -> Vec<u8> {
         | Fault::Wordy
         | Fault::Silent
         | Fault::Worn
+        | Fault::Squashing
         | Fault::Restless
         | Fault::Mute
         | Fault::Deaf => 100,
