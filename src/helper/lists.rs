@@ -37,12 +37,8 @@ pub fn text(what: &str, path: Option<&OsStr>) -> Result<Vec<u8>, String> {
     let read = opened.and_then(small::read);
     read.map_err(|why| {
         let ours = matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput);
-        let why = if ours {
-            format!(" ({why})")
-        } else {
-            String::new()
-        };
-        format!("{what}:{}{why}", path.display())
+        let why = Some(why).filter(|_| ours).map(|why| format!(" ({why})"));
+        format!("{what}:{}{}", path.display(), why.unwrap_or_default())
     })
 }
 

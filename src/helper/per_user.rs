@@ -23,16 +23,13 @@ pub fn settings<'a>(prepared: Held<'a>, name: &[u8]) -> Result<Found<'a>, (Strin
     };
     let file = Path::new(directory).join(OsStr::from_bytes(name));
     let shown = file.display();
-    match confine::with_search(|| std::fs::metadata(&file)) {
-        Ok(_) => {}
+    if let Err(error) = confine::with_search(|| std::fs::metadata(&file)) {
         // No file there, or what should be a directory is none.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
             return Ok((prepared, Vec::new()));
         }
-        Err(error) => {
-            let text = "error opening per-user config file".to_owned();
-            return Err((text, vec![format!("{shown}: {error}")]));
-        }
+        let text = "error opening per-user config file".to_owned();
+        return Err((text, vec![format!("{shown}: {error}")]));
     }
     match prepared.read_over(&file, Scope::PerUser) {
         Ok((prepared, remarks)) => Ok((Held::from(prepared), remarks)),

@@ -67,11 +67,10 @@ impl Inherited {
             // What is no socket fails at the next step.
             let _ = socket::urgent_in_line(found.as_fd());
             // A socket of another kind has no address that is understood here, and none of its clients has.
-            if listens(&found) && found.local_addr().is_ok() {
-                // It may have been passed blocking; a connection that goes away must not hold the server.
-                if found.set_nonblocking(true).is_ok() {
-                    listeners.push(TcpListener::from(OwnedFd::from(found)));
-                }
+            // It may have been passed blocking; a connection that goes away must not hold the server.
+            if listens(&found) && found.local_addr().is_ok() && found.set_nonblocking(true).is_ok()
+            {
+                listeners.push(TcpListener::from(OwnedFd::from(found)));
             } else if let (Ok(peer), Ok(local)) = (found.peer_addr(), found.local_addr()) {
                 let client = found.into();
                 return Some(Service::One {

@@ -1,8 +1,10 @@
-//! The host's syslog by its datagram socket, with facility FTP; connected before any root is changed; helper and master.
+//! The host's syslog by its socket, with facility FTP; connected before any root is changed; helper and master.
 
 use super::socket;
+use nix::errno::Errno;
+use nix::sys::socket::{self as sockets, AddressFamily, SockFlag, SockType, UnixAddr};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -10,10 +12,22 @@ use std::time::{Duration, Instant};
 const WARNING: u8 = 11 << 3 | 4;
 const INFO: u8 = 11 << 3 | 6;
 
+/// What ends a datagram.
+const NONE: &[u8] = b"";
+
+/// The way to a daemon.
+#[derive(Debug)]
+struct Way {
+    /// Of whichever kind.
+    socket: UnixDatagram,
+    /// What ends a line.
+    end: &'static [u8],
+}
+
 /// One connection to /dev/log.
 #[derive(Debug)]
 pub struct Syslog {
-    socket: io::Result<UnixDatagram>,
+    way: io::Result<Way>,
     ident: &'static str,
     pid: u32,
     patience: Duration,
@@ -27,7 +41,7 @@ impl Syslog {
     /// takes nothing is waited for as long as `patience`, once: then lines are lost, and counted, until it takes one again.
     pub fn new(ident: &'static str, patience: Duration) -> Self {
         Self {
-            socket: connect(),
+            way: connect(),
             ident,
             pid: std::process::id(),
             patience,
@@ -41,7 +55,7 @@ impl Syslog {
     /// # Errors
     /// None is to be had.
     pub fn connected(&self) -> Result<(), &io::Error> {
-        self.socket.as_ref().map(drop)
+        self.way.as_ref().map(drop)
     }
 
     /// Sends one line, which may be a warning; the daemon stamps the time.
@@ -68,10 +82,11 @@ impl Syslog {
         self.buffer.clear();
         // Writing to a Vec cannot fail.
         let _ = write!(self.buffer, "<{priority}>{}[{}]: ", self.ident, self.pid);
-        self.buffer.extend_from_slice(text);
+        let end = self.way.as_ref().map_or(NONE, |way| way.end);
+        self.buffer.extend(text.iter().chain(end));
         let until = Instant::now().checked_add(self.patience);
         let mut renewed = false;
-        while let Ok(socket) = &self.socket {
+        while let Ok(Way { socket, end: _ }) = &self.way {
             match socket.send(&self.buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A stopped daemon must not stop the session.
@@ -82,28 +97,34 @@ impl Syslog {
                         return false;
                     }
                 }
+                Ok(sent) if sent < self.buffer.len() => drop(self.buffer.drain(..sent)),
                 Ok(_) => return true,
                 // The daemon was started anew. After login there is no way to it: lines are lost, as with syslog(3) behind a chroot.
-                Err(_) if !renewed => match connect() {
-                    Ok(socket) => {
-                        self.socket = Ok(socket);
-                        renewed = true;
-                    }
-                    Err(_) => return true,
-                },
-                Err(_) => return true,
+                Err(_) => {
+                    let Some(way) = (!renewed).then(|| connect().ok()).flatten() else {
+                        return true;
+                    };
+                    (self.way, renewed) = (Ok(way), true);
+                }
             }
         }
         true
     }
 }
 
-/// The way to the daemon that is there now.
-fn connect() -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.connect("/dev/log")?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// The way to the daemon that is there now: by datagrams, or by a stream, which old ones take.
+fn connect() -> io::Result<Way> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let to = UnixAddr::new("/dev/log")?;
+    let by = |kind, end| {
+        let socket = sockets::socket(AddressFamily::Unix, kind, flags, None)?;
+        let socket = sockets::connect(socket.as_raw_fd(), &to).map(|()| socket.into())?;
+        Ok(Way { socket, end })
+    };
+    Ok(match by(SockType::Datagram, NONE) {
+        Err(Errno::EPROTOTYPE) => by(SockType::Stream, b"\0"),
+        found => found,
+    }?)
 }
 
 impl Drop for Syslog {

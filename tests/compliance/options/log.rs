@@ -7,8 +7,9 @@ use crate::support::{Client, DEADLINE, Host, Server, wait};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::mount::{MsFlags, mount};
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 const LOGIN: &str = "[alice] OK LOGIN: Client \"127.0.0.1\"";
 const TRANSFER: &str =
@@ -402,6 +403,34 @@ fn fill_system_log() {
         sent
     };
     while taken() > 0 {}
+}
+
+/// Old daemons take a stream, in which a zero byte ends a line (syslog(3)).
+#[test]
+fn syslog_enable_with_a_stream() {
+    let host = Host::new();
+    drop(system_log());
+    fs::remove_file("/dev/log").unwrap();
+    let log = UnixListener::bind("/dev/log").unwrap();
+    log.set_nonblocking(true).unwrap();
+    with(&host, "syslog_enable=YES\nxferlog_enable=NO\n", || {
+        let mut c = Client::alice();
+        assert_eq!(c.fetch("RETR f"), b"hello world\n");
+        c.says("QUIT", "221 Goodbye.");
+        let mut said = Vec::new();
+        wait("both lines", || {
+            while let Ok((mut stream, _)) = log.accept() {
+                stream.set_nonblocking(false).unwrap();
+                stream.read_to_end(&mut said).unwrap();
+            }
+            let lines = said.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+            let lines: Vec<_> = lines.filter(|line| line.contains("[alice] OK ")).collect();
+            let whole = lines
+                .iter()
+                .all(|line| line.starts_with('<') && line.matches("vsftpd[").count() == 1);
+            (lines.len() == 2).then(|| assert!(whole, "{lines:?}"))
+        });
+    });
 }
 
 /// Nobody reads the system's log: whoever started the server is told. The original loses the lines without a word.
