@@ -177,7 +177,9 @@ fn ready(
              upload of another user); files are written under their own there",
         )
     } else if !old.is_none_or(|old| takes_after(&file, &meta, &old)) {
-        Some("atomic_uploads: a new file cannot have the old one's rights; it is written in place")
+        Some(
+            "atomic_uploads: a new file cannot stand for the old one, which has another group or is a mount; it is written in place",
+        )
     } else {
         None
     };
@@ -209,8 +211,11 @@ fn is_own(session: &Session, file: &OwnedFd) -> bool {
     meta_of(file).is_ok_and(|meta| meta.uid == session.verdict.uid.as_raw())
 }
 
-/// Gives a new file the group and the mode of the old one; false if it cannot have them.
+/// Gives a new file the group and the mode of the old one; false if it cannot have them, or its place, on which that is mounted.
 fn takes_after(file: &OwnedFd, meta: &Meta, old: &Meta) -> bool {
+    if meta.dev != old.dev {
+        return false;
+    }
     let group = nix::unistd::Gid::from_raw(old.gid);
     let grouped = old.gid == meta.gid || nix::unistd::fchown(file, None, Some(group)).is_ok();
     let mode = Mode::from_bits_truncate(old.mode & 0o777);
