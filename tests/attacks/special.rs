@@ -212,6 +212,24 @@ fn errors_of_atomic_uploads() {
     );
 }
 
+/// Filters of containers forbid calls that are younger than they, with EPERM.
+#[test]
+fn a_new_name_where_a_filter_forbids_renameat2() {
+    let host = Host::new();
+    let server = Server::start(&host, "seccomp_sandbox=NO\natomic_uploads=YES\n");
+    let mut c = Client::alice();
+    let worker = wait("the worker", || {
+        let helpers = children(server.pid());
+        helpers.into_iter().flat_map(children).next()
+    });
+    let fault = Fault::threads(worker, "renameat2", "EPERM");
+    assert_eq!(c.store("APPE new", b"new").code(), "226");
+    assert!(fault.answered() > 0);
+    drop(fault);
+    assert_eq!(host.read("/home/alice/new"), b"new");
+    assert!(!host.exists("/home/alice/.new.uploading"));
+}
+
 /// A directory that a disk, or a server of files, cannot open is no empty one: who keeps a copy of it would remove all of that.
 #[test]
 fn a_directory_that_cannot_be_opened() {
