@@ -237,13 +237,11 @@ impl Lister {
                 !failed.get() && self.shown(name, &parent.path)
             },
             |name, meta| {
-                let meta = match meta {
-                    Some(Ok(meta)) => meta,
-                    Some(Err(why)) => {
-                        missing = unseen(why).or(missing);
-                        return;
-                    }
-                    None => return,
+                let Some(looked) = meta else { return };
+                let Ok(meta) = looked.inspect_err(|why| {
+                    missing = lacking(name, *why).or(missing);
+                }) else {
+                    return;
                 };
                 let may = |access| directory.may(name, access);
                 let link = if meta.is_link() {
@@ -446,6 +444,12 @@ impl Lister {
             (true, false) | (false, true) => may(access),
         }
     }
+}
+
+/// How a listing ends that has no facts of this name, as far as that is told. A directory that may be read and not searched is not empty.
+fn lacking(name: &[u8], why: Errno) -> Option<End> {
+    let closed = name == b".";
+    unseen(why).or_else(|| closed.then_some(End::Local(why)))
 }
 
 fn plain(meta: &Meta) -> Kind<'static> {

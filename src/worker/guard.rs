@@ -118,6 +118,12 @@ impl Guarded {
         Ok(())
     }
 
+    /// Sends what there is of a listing that lacks something, without the end that would say it is whole.
+    pub fn hand_on(&mut self, line: &Line, stall: Option<Duration>) {
+        let sent = self.stream.flush(line.socket());
+        let _ = self.finish(sent, line, stall);
+    }
+
     /// Announces the end of a download; where `strict_ssl_write_shutdown` asks, waits for the client's own.
     ///
     /// # Errors

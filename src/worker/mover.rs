@@ -353,7 +353,12 @@ impl Run<'_> {
         let end = match result {
             Ok(()) => End::Done,
             Err(End::NoDirectory) => End::NoDirectory,
-            Err(end) => return end,
+            Err(end) => {
+                if let (End::Local(_), Some(guarded)) = (end, &mut self.guarded) {
+                    guarded.hand_on(self.line, self.stall);
+                }
+                return end;
+            }
         };
         if let Err(end) = self.sent() {
             return end;

@@ -97,11 +97,6 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     else {
         return Ok(Opening::Direct);
     };
-    if gives_away(session) && !renames_others(session, &target) {
-        session.note_once("atomic_uploads: what chown_uploads gives away cannot get its name in a directory with the sticky bit; files are written under their own \
-             there (chmod -t)");
-        return Ok(Opening::Direct);
-    }
     for _ in 0..TRIES {
         // Anew each time: who has waited for the lock of an upload that was completed finds another file than before.
         let Some(old) = replaced(session, (&target, &partial), manner) else {
@@ -125,6 +120,11 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
             return Ok(Opening::Said);
         }
         if !same(session, &partial, &keep) {
+            continue;
+        }
+        // With what somebody else has left the new file would be theirs.
+        let anew = !created && manner == (Manner::Store { offset: 0 }) && !is_own(session, &keep);
+        if anew && session.tree.unlink(&VirtualPath::root(), &partial).is_ok() {
             continue;
         }
         let now = replaced(session, (&target, &partial), manner);
@@ -170,17 +170,25 @@ fn ready(
     let Ok(meta) = meta_of(&file) else {
         return Opening::Refused;
     };
-    if let Some(old) = old {
-        let group = nix::unistd::Gid::from_raw(old.gid);
-        let grouped = old.gid == meta.gid || nix::unistd::fchown(&file, None, Some(group)).is_ok();
-        let mode = Mode::from_bits_truncate(old.mode & 0o777);
-        if !grouped || nix::sys::stat::fchmod(&file, mode).is_err() {
-            if created {
-                let _ = session.tree.unlink(&VirtualPath::root(), &partial);
-            }
-            session.note_once("atomic_uploads: a new file cannot have the old one's rights; it is written in place");
-            return Opening::Direct;
+    let foreign = gives_away(session) || meta.uid != session.verdict.uid.as_raw();
+    let unfit = if foreign && !renames_others(session, &target) {
+        Some(
+            "atomic_uploads: what is somebody else's cannot get its name in a directory with the sticky bit (chown_uploads, or a broken \
+             upload of another user); files are written under their own there",
+        )
+    } else if !old.is_none_or(|old| takes_after(&file, &meta, &old)) {
+        Some(
+            "atomic_uploads: a new file cannot stand for the old one, which has another group or is a mount; it is written in place",
+        )
+    } else {
+        None
+    };
+    if let Some(unfit) = unfit {
+        if created {
+            let _ = session.tree.unlink(&VirtualPath::root(), &partial);
         }
+        session.note_once(unfit);
+        return Opening::Direct;
     }
     Opening::Hidden(Target {
         file,
@@ -196,6 +204,22 @@ fn ready(
         }),
         seen: None,
     })
+}
+
+/// Whether a file is of this session's user.
+fn is_own(session: &Session, file: &OwnedFd) -> bool {
+    meta_of(file).is_ok_and(|meta| meta.uid == session.verdict.uid.as_raw())
+}
+
+/// Gives a new file the group and the mode of the old one; false if it cannot have them, or its place, on which that is mounted.
+fn takes_after(file: &OwnedFd, meta: &Meta, old: &Meta) -> bool {
+    if meta.dev != old.dev {
+        return false;
+    }
+    let group = nix::unistd::Gid::from_raw(old.gid);
+    let grouped = old.gid == meta.gid || nix::unistd::fchown(file, None, Some(group)).is_ok();
+    let mode = Mode::from_bits_truncate(old.mode & 0o777);
+    grouped && nix::sys::stat::fchmod(file, mode).is_ok()
 }
 
 /// In MODE Z, where the upload begins that is about to, if nothing of the file lies behind: a stream that turns out damaged leaves no

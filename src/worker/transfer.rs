@@ -176,6 +176,13 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     let Some(mut target) = opened(session, &path, manner)? else {
         return session.close(&mut entry, Ok(()));
     };
+    // Who may make new files only has nothing to go on from: the original appends, which puts the first byte at the beginning.
+    let begins = matches!(manner, Manner::Store { offset: _ });
+    let manner = if begins && target.created && publish::is_fresh(session) {
+        Manner::Store { offset: 0 }
+    } else {
+        manner
+    };
     entry.path = session.log_path(&target.path);
     let flow = receive(session, &mut entry, &mut target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).

@@ -2,10 +2,12 @@
 
 use crate::fault::Fault;
 use crate::oracle::{all_is_well, whole};
-use crate::sessions::children;
+use crate::sessions::{children, status};
 use crate::support::host::ALICE;
+use crate::support::tls::{self, Ftps, ON, TLS13, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
@@ -210,6 +212,24 @@ fn errors_of_atomic_uploads() {
     );
 }
 
+/// Filters of containers forbid calls that are younger than they, with EPERM.
+#[test]
+fn a_new_name_where_a_filter_forbids_renameat2() {
+    let host = Host::new();
+    let server = Server::start(&host, "seccomp_sandbox=NO\natomic_uploads=YES\n");
+    let mut c = Client::alice();
+    let worker = wait("the worker", || {
+        let helpers = children(server.pid());
+        helpers.into_iter().flat_map(children).next()
+    });
+    let fault = Fault::threads(worker, "renameat2", "EPERM");
+    assert_eq!(c.store("APPE new", b"new").code(), "226");
+    assert!(fault.answered() > 0);
+    drop(fault);
+    assert_eq!(host.read("/home/alice/new"), b"new");
+    assert!(!host.exists("/home/alice/.new.uploading"));
+}
+
 /// A directory that a disk, or a server of files, cannot open is no empty one: who keeps a copy of it would remove all of that.
 #[test]
 fn a_directory_that_cannot_be_opened() {
@@ -291,4 +311,29 @@ fn entries_and_directories_below_that_cannot_be_seen() {
     }
     drop(c);
     all_is_well(&server);
+}
+
+/// Under TLS all others are there too, and the end that would say that this is all is not.
+#[test]
+fn an_entry_that_cannot_be_seen_under_tls() {
+    let host = Host::new();
+    tls::certificate(&host);
+    let server = Server::start(&host, &format!("{ON}seccomp_sandbox=NO\n"));
+    let mut c = Ftps::alice(offer(TLS13, None));
+    let worker = wait("the worker", || {
+        let helpers = children(server.pid());
+        let mut all = helpers.into_iter().flat_map(children);
+        all.find(|pid| status(*pid, "Uid").is_some_and(|uid| uid.starts_with("1001")))
+    });
+    for command in ["LIST", "MLSD"] {
+        let fault = Fault::of_file(worker, "newfstatat", "EIO", "lnk");
+        let mut data = c.begin(command);
+        let mut text = Vec::new();
+        let error = data.read_to_end(&mut text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        assert!(fault.answered() > 0, "{command}");
+        drop(fault);
+        assert!(String::from_utf8_lossy(&text).contains("asc\r\n"));
+        assert!(c.reply().starts_with("451 "), "{command}");
+    }
 }

@@ -418,6 +418,17 @@ fn anonymous_may_do_more_if_told_so() {
     ]);
 }
 
+/// Who may make new files only has nothing to go on from: an offset means nothing, and the file begins with its first byte.
+#[test]
+fn an_offset_into_a_new_file_of_an_anonymous_client() {
+    let host = Host::new();
+    let _server = Server::start(&host, "anon_upload_enable=YES\n");
+    let mut c = Client::anonymous();
+    c.says("REST 3", "350 Restart position accepted (3).");
+    assert_eq!(c.store("STOR incoming/x", b"abc").code(), "226");
+    assert_eq!(host.read("/srv/ftp/incoming/x"), b"abc");
+}
+
 #[test]
 fn anonymous_uploads_change_owner() {
     let host = Host::new();

@@ -988,3 +988,26 @@ fn a_directory_that_vanishes() {
     c.says("CWD /home/alice", "250 Directory successfully changed.");
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
 }
+
+/// More than connections hold is read only when the client takes some. What has come to the file by then is sent by the original alone, and
+/// only where it reads the file itself.
+#[test]
+fn a_file_that_grows_while_it_is_sent() {
+    let host = Host::new();
+    let length = 32 << 20;
+    host.file("/home/alice/log", &vec![b'x'; length]);
+    let _server = Server::start(&host, "ascii_download_enable=YES\n");
+    let mut c = Client::alice();
+    let mut had = length;
+    for (command, reply) in [BINARY, ASCII] {
+        c.says(command, reply);
+        let (_, mut data) = c.begin("RETR log");
+        let mut file = std::fs::File::options();
+        let mut file = file.append(true).open("/home/alice/log").unwrap();
+        file.write_all(b"more").unwrap();
+        let follows = !host.ours() && command == "TYPE A";
+        assert_eq!(data.read().len(), had + if follows { 4 } else { 0 });
+        c.next(DONE);
+        had += 4;
+    }
+}

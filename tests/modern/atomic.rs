@@ -1,10 +1,11 @@
 //! atomic_uploads: the old file stays whole until the new one is, whatever happens between.
 
 use crate::clients::run;
-use crate::support::host::{ALICE, BOB, FTP, tmpfs};
+use crate::support::host::{ALICE, BOB, FTP, bind, tmpfs};
 use crate::support::{Client, Data, Host, Server, wait};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
 const ON: &str = "atomic_uploads=YES\nlocal_umask=022\n";
 const PARTIAL: &str = "/home/alice/.f.uploading";
@@ -396,6 +397,50 @@ fn what_waits_for_an_upload_sees_its_file() {
         assert_eq!(host.read(&format!("/home/alice/{name}")), expected);
         assert!(!host.exists(&format!("/home/alice/.{name}.uploading")));
     }
+}
+
+/// Nothing can be renamed over a file that is mounted there, as containers have them.
+#[test]
+fn a_file_that_is_a_mount() {
+    let host = Host::new();
+    host.file("/srv/elsewhere", b"old");
+    host.file("/home/alice/mounted", b"");
+    bind(
+        Path::new("/srv/elsewhere"),
+        Path::new("/home/alice/mounted"),
+    );
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR mounted", b"new").code(), "226");
+    assert_eq!(host.read("/srv/elsewhere"), b"new");
+    assert!(!host.exists("/home/alice/.mounted.uploading"));
+}
+
+/// What a broken upload of somebody else's has left makes the next upload of that name neither fail nor theirs.
+#[test]
+fn a_leftover_of_another_user_in_a_shared_directory() {
+    let host = Host::new();
+    // Where the kernel keeps what is whose in such directories itself, there is nothing to be seen (protected_regular).
+    for (name, mode) in [("sticky", 0o1770), ("open", 0o770)] {
+        let place = format!("/home/alice/{name}");
+        host.mkdir(&place, 0);
+        std::os::unix::fs::chown(&place, Some(0), Some(2000)).unwrap();
+        host.mode(&place, mode);
+        let left = format!("{place}/.x.uploading");
+        host.write(&left, "half");
+        std::os::unix::fs::chown(&left, Some(BOB), Some(2000)).unwrap();
+        host.mode(&left, 0o664);
+    }
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    for name in ["sticky", "open"] {
+        let command = format!("STOR {name}/x");
+        assert_eq!(c.store(&command, b"whole").code(), "226", "{command}");
+        let path = format!("/home/alice/{name}/x");
+        assert_eq!(host.read(&path), b"whole");
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), ALICE, "{name}");
+    }
+    assert!(!host.exists("/home/alice/open/.x.uploading"));
 }
 
 /// Only their owner renames files in a directory with the sticky bit, as drop boxes have: what is given away is written under its own name there.

@@ -126,6 +126,13 @@ fn what_cannot_be_listed() {
     c.says("MLST nowhere", NO_FACTS);
     c.says("MLST *", NO_FACTS);
     c.says("MLST f/", NO_FACTS);
+    // One that may be read and not searched is no empty one.
+    host.mkdir("/home/alice/closed", ALICE);
+    host.file("/home/alice/closed/f", b"");
+    host.mode("/home/alice/closed", 0o444);
+    let (_, mut data) = c.begin("MLSD closed");
+    assert_eq!(data.read(), b"");
+    assert_eq!(c.reply().code(), "451");
 }
 
 #[test]
