@@ -4,6 +4,7 @@ use super::commands::{Gate, permitted};
 use super::publish;
 use super::stamp;
 use super::state::{Flow, Session};
+use super::why;
 use crate::ftp::{reply, time};
 use crate::sys::clock;
 use crate::sys::tree::VirtualPath;
@@ -167,7 +168,14 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
     let found = session.tree.stat(&session.cwd, &path);
     let left = |why| publish::left_behind(session, &path).map_or(Err(why), |(_, meta)| Ok(meta));
     match found.or_else(left) {
-        Ok(meta) if meta.is_file() => session.reply(213, meta.size.to_string().as_bytes()),
+        Ok(meta) if meta.is_file() => {
+            if let Some(length) = publish::broken_off(session, &path) {
+                session.unseen(&why::broken_off(length));
+                session.reply(550, b"Could not get file size.");
+            } else {
+                session.reply(213, meta.size.to_string().as_bytes());
+            }
+        }
         Ok(_) => session.reply(550, b"Could not get file size."),
         Err(why) => {
             session.unseen_at(&path, why);

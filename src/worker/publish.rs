@@ -4,6 +4,7 @@
 
 use super::state::{Over, Session};
 use super::transfer::{Manner, Target, gives_away};
+use super::why;
 use crate::sys::lock::whole;
 use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
 use nix::errno::Errno;
@@ -81,6 +82,22 @@ pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
     meta.is_file().then_some((partial, meta))
 }
 
+/// What is in the partial of a file that is whole, that this session may replace, and that was not written since: a client whose upload
+/// was broken off takes the old file for the beginning of its own, and must not go on behind that.
+pub fn broken_off(session: &Session, path: &[u8]) -> Option<u64> {
+    if !session.config.atomic_uploads || !session.config.write_enable || path.ends_with(b"/") {
+        return None;
+    }
+    let root = VirtualPath::root();
+    let target = session.tree.canonical(&session.cwd, path)?;
+    let begun = session.tree.lstat(&root, &hidden(&target)?).ok()?;
+    let old = session.tree.stat(&root, &target).ok()?;
+    let later = (begun.mtime, begun.mtime_nsec) > (old.mtime, old.mtime_nsec);
+    let own = begun.is_file() && begun.uid == old.uid;
+    let misleads = own && later && replaceable(session, &target, &old);
+    misleads.then_some(begun.size)
+}
+
 /// Opens the partial of an upload, locked.
 ///
 /// # Errors
@@ -100,7 +117,7 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     for _ in 0..TRIES {
         // Anew each time: who has waited for the lock of an upload that was completed finds another file than before.
         let Some(old) = replaced(session, (&target, &partial), manner) else {
-            return Ok(Opening::Direct);
+            return Ok(in_place(session, path));
         };
         let (file, created) = match make(session, &partial) {
             Ok(made) => made,
@@ -142,6 +159,15 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
         }
     }
     Ok(Opening::Refused)
+}
+
+/// An upload whose first byte belongs into no partial.
+fn in_place(session: &mut Session, path: &[u8]) -> Opening {
+    let Some(length) = broken_off(session, path) else {
+        return Opening::Direct;
+    };
+    session.not_stored(&why::broken_off(length));
+    Opening::Refused
 }
 
 /// The file that the partial is to replace, if there is one; `None` where the first byte does not belong into a partial.

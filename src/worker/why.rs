@@ -28,6 +28,13 @@ pub const NO_FILE: &str = "it is no regular file on a disk";
 /// Links are followed inside the user's root only.
 const LINK: &str = "a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere use mount --bind";
 
+/// Of a file that an upload was to replace, so many bytes of which are there.
+pub fn broken_off(length: u64) -> String {
+    format!(
+        "an upload of it was broken off after {length} bytes, and it is still the old one (atomic_uploads=YES): STOR sends it anew, after REST {length} the rest"
+    )
+}
+
 impl Session {
     /// Why a file could not be created.
     pub fn uncreated(&mut self, why: Errno) {

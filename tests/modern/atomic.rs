@@ -37,7 +37,8 @@ fn the_old_file_is_whole_until_the_new_one_is() {
         assert!(!text.contains("uploading"), "{command}: {text}");
         assert!(text.contains("asc\r\n"), "{command}: {text}");
     }
-    other.says("SIZE f", "213 12");
+    // Nobody who may replace it is to take its size for that of the upload.
+    other.says("SIZE f", "550 Could not get file size.");
     other.says("MLST .f.uploading", "550 Could not get facts.");
     data.write(b" body");
     c.next("226 Transfer complete.");
@@ -72,17 +73,18 @@ fn a_broken_upload_is_resumed() {
         assert_eq!(host.read(&format!("/home/alice/{name}")), b"123456789");
         assert!(!host.exists(&partial));
     }
-    // Over a file that is there: what is whole is added to in place, unless the offset is the partial's.
+    // Over a file that is there: it goes on from where the partial ends.
     let mut c = Client::alice();
     half(&mut c, "STOR f", PARTIAL, b"12345").reset();
     assert_eq!(c.reply().code(), "426");
-    c.says("SIZE f", "213 12");
-    assert_eq!(c.store("APPE f", b"more\n").code(), "226");
-    assert_eq!(host.read("/home/alice/f"), b"hello world\nmore\n");
-    assert_eq!(host.read(PARTIAL), b"12345");
     c.says("REST 5", "350 Restart position accepted (5).");
     assert_eq!(c.store("STOR f", b"678").code(), "226");
     assert_eq!(host.read("/home/alice/f"), b"12345678");
+    // What is whole is added to in place.
+    assert_eq!(c.store("APPE f", b"9").code(), "226");
+    c.says("REST 9", "350 Restart position accepted (9).");
+    assert_eq!(c.store("STOR f", b"0").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"1234567890");
     // From the beginning: nothing of the partial is left.
     half(
         &mut c,
@@ -107,6 +109,41 @@ fn a_broken_upload_is_resumed() {
     c.says("DELE leads", "250 Delete operation successful.");
     assert!(std::fs::symlink_metadata("/home/alice/leads").is_err());
     assert!(host.exists("/home/alice/.goal.uploading"));
+}
+
+/// A client asks how much of its broken upload has arrived, and goes on from there. What is there is another file: with its size lftp took the
+/// upload for complete, or added the end of the new file to the old one.
+#[test]
+fn the_old_file_is_not_taken_for_the_beginning_of_the_new_one() {
+    let host = Host::new();
+    host.mkdir("/srv/users", 0);
+    let _server = Server::start(&host, &format!("{ON}user_config_dir=/srv/users\n"));
+    let mut c = Client::alice();
+    c.says("TYPE I", "200 Switching to Binary mode.");
+    c.says("SIZE f", "213 12");
+    half(&mut c, "STOR f", PARTIAL, b"12345").reset();
+    assert_eq!(c.reply().code(), "426");
+    c.says("SIZE f", "550 Could not get file size.");
+    crate::logged(
+        "cannot look at the file or directory: an upload of it was broken off after 5 bytes",
+    );
+    c.refused("APPE f", "553 Could not create file.");
+    c.says("REST 12", "350 Restart position accepted (12).");
+    c.refused("STOR f", "553 Could not create file.");
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    crate::logged("cannot create the file: an upload of it was broken off after 5 bytes");
+    // Who may not replace it is told of what is there.
+    host.write("/srv/users/alice", "write_enable=NO\n");
+    let mut reader = Client::alice();
+    reader.says("SIZE f", "213 12");
+    reader.says("TYPE I", "200 Switching to Binary mode.");
+    assert_eq!(reader.fetch("RETR f"), b"hello world\n");
+    // Somebody has written to it since.
+    std::fs::write("/home/alice/f", "another\n").unwrap();
+    c.says("SIZE f", "213 8");
+    assert_eq!(c.store("APPE f", b"more\n").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"another\nmore\n");
+    assert_eq!(host.read(PARTIAL), b"12345");
 }
 
 #[test]
@@ -605,6 +642,37 @@ fn lftp_resumes() {
     );
     assert_eq!(host.read("/home/alice/body"), body);
     assert!(!host.exists("/home/alice/.body.uploading"));
+}
+
+/// Over an old file, shorter, as long or longer: without the mend both took that for the beginning of the new one, and were told success.
+#[test]
+fn an_upload_over_an_old_file_is_sent_anew() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let body: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::create_dir_all("/mnt/local").unwrap();
+    std::fs::write("/mnt/local/body", &body).unwrap();
+    let lftp = "set ssl-allow no; open -u alice,secret 127.0.0.1; put -c body";
+    let curl = "ftp://alice:secret@127.0.0.1/body";
+    for old in [10_000, body.len(), 100_000] {
+        for (tool, words) in [
+            ("lftp", &["-c", lftp][..]),
+            ("curl", &["-sS", "-C", "-", "-T", "body", curl]),
+        ] {
+            host.file("/home/alice/body", &vec![b'o'; old]);
+            let mut c = Client::alice();
+            c.says("TYPE I", "200 Switching to Binary mode.");
+            let hidden = "/home/alice/.body.uploading";
+            half(&mut c, "STOR body", hidden, &body[..20_000]).reset();
+            assert_eq!(c.reply().code(), "426");
+            run(tool, words);
+            assert!(
+                host.read("/home/alice/body") == body,
+                "{tool}, over {old} bytes"
+            );
+            assert!(!host.exists(hidden));
+        }
+    }
 }
 
 /// Why there is no hidden file is told as it is of others: without the mend the log had no reason.

@@ -215,7 +215,8 @@ fn a_damaged_stream_is_no_success() {
         c.says("NOOP", "200 NOOP ok.");
     }
     crate::logged("FAIL UPLOAD");
-    // Bytes that lie behind were good before.
+    // Bytes that lie behind were good before. Somebody has written to the file since it was to be replaced.
+    std::fs::write("/home/alice/f", "hello world\n").unwrap();
     c.says("REST 3", "350 Restart position accepted (3).");
     assert_eq!(c.store("STOR f", b"no stream").text(), DAMAGED);
     assert_eq!(host.read("/home/alice/f"), b"hello world\n");
