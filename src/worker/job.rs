@@ -4,9 +4,10 @@ use super::brief::Brief;
 use super::data::{Wish, hung_up};
 use super::guard::Guard;
 use super::line::{End, Line, Note};
-use super::mover::{Job, Mover, Silent, Work};
+use super::mover::{Job, Mover, Work};
 use super::state::{Over, Session};
 use super::zip::Zip;
+use crate::sys::tree::Keeper;
 use nix::poll::PollFlags;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,6 +18,35 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 /// How long a file may give nothing to a client that has ended its side of both connections, which it may have done and be there.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether work may read for long and send nothing, so that no write tells that its client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silent {
+    /// It moves bytes all the time.
+    Never,
+    /// Its data connection ends with its client.
+    Listing,
+    /// It has none.
+    Sum,
+    /// It moves bytes as fast as its file gives or takes them.
+    File,
+}
+
+impl Work {
+    /// See [`Silent`].
+    fn silent(&self) -> Silent {
+        match self {
+            Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
+            Self::Reckon(_) => Silent::Sum,
+            Self::Download { .. }
+            | Self::Upload {
+                keeper: Keeper::Distant,
+                ..
+            } => Silent::File,
+            Self::Upload { .. } => Silent::Never,
+        }
+    }
+}
 
 impl Session {
     /// Has the data thread do the work and hears the client meanwhile; gives how it ended and the bytes moved.

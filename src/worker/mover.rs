@@ -84,34 +84,7 @@ pub enum Work {
     Reckon(Reckon),
 }
 
-/// Whether work may read for long and send nothing, so that no write tells that its client has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silent {
-    /// It moves bytes all the time.
-    Never,
-    /// Its data connection ends with its client.
-    Listing,
-    /// It has none.
-    Sum,
-    /// It moves bytes as fast as its file gives or takes them.
-    File,
-}
-
 impl Work {
-    /// See [`Silent`].
-    pub fn silent(&self) -> Silent {
-        match self {
-            Self::Listing(_) | Self::ShortListing(_) => Silent::Listing,
-            Self::Reckon(_) => Silent::Sum,
-            Self::Download { .. }
-            | Self::Upload {
-                keeper: Keeper::Distant,
-                ..
-            } => Silent::File,
-            Self::Upload { .. } => Silent::Never,
-        }
-    }
-
     /// Whether it moves bytes over the line: options of a socket, and its protection, are for such work only.
     pub fn moves(&self) -> bool {
         !matches!(self, Self::Reckon(_))
@@ -342,7 +315,11 @@ impl Run<'_> {
                 keeper: _,
             } => return self.upload(file, ascii, truncate, buffers),
             Work::Listing(produce) | Work::ShortListing(produce) => {
-                produce(&mut |text| self.send(text))
+                let made = produce(&mut |text| self.send(text));
+                if let Err(End::Local(_)) = made {
+                    self.hand_on();
+                }
+                made
             }
             Work::Reckon(reckon) => {
                 return reckon(self.chunk, &mut |count| self.moved(count))
@@ -353,17 +330,20 @@ impl Run<'_> {
         let end = match result {
             Ok(()) => End::Done,
             Err(End::NoDirectory) => End::NoDirectory,
-            Err(end) => {
-                if let (End::Local(_), Some(guarded)) = (end, &mut self.guarded) {
-                    guarded.hand_on(self.line, self.stall);
-                }
-                return end;
-            }
+            Err(end) => return end,
         };
         if let Err(end) = self.sent() {
             return end;
         }
         self.close(end)
+    }
+
+    /// Sends all there is of a listing that lacks something, which the reply tells.
+    fn hand_on(&mut self) {
+        let _ = self.sent();
+        if let Some(guarded) = &mut self.guarded {
+            guarded.hand_on(self.line, self.stall);
+        }
     }
 
     /// Everything has been sent.

@@ -271,7 +271,10 @@ fn a_directory_that_cannot_be_opened() {
 fn entries_and_directories_below_that_cannot_be_seen() {
     let host = Host::new();
     // A call that strace answers itself has a number that no filter lets pass.
-    let server = Server::start(&host, "seccomp_sandbox=NO\nls_recurse_enable=YES\n");
+    let server = Server::start(
+        &host,
+        "seccomp_sandbox=NO\nls_recurse_enable=YES\nmode_z_enable=YES\n",
+    );
     let mut c = Client::alice();
     let worker = wait("the worker", || {
         let helpers = children(server.pid());
@@ -308,6 +311,18 @@ fn entries_and_directories_below_that_cannot_be_seen() {
         drop(fault);
         assert!(said.starts_with(told), "{error}: {said}");
         assert!(text.ends_with(b"sub\r\n"), "{}", text.escape_ascii());
+    }
+    // A compressed one has them all, too.
+    c.says("MODE Z", "200 Mode set to Z.");
+    for command in ["LIST", "MLSD"] {
+        let fault = Fault::of_file(worker, looks, "EIO", "lnk");
+        let (said, packed) = whole(&mut c, command, b"");
+        drop(fault);
+        assert!(said.starts_with("451 "), "{command}: {said}");
+        let mut text = String::new();
+        let mut stream = flate2::read::ZlibDecoder::new(packed.as_slice());
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.contains("asc\r\n"), "{command}: {text}");
     }
     drop(c);
     all_is_well(&server);
