@@ -432,6 +432,8 @@ fn a_nursery_that_hangs_is_done_without() {
 #[test]
 fn new_settings_have_a_new_nursery() {
     let host = Host::new();
+    // Before that is started: one that is asked once its services have changed ends.
+    host.write("/etc/pam.d/closed", "auth required pam_deny.so\n");
     let server = Server::start(&host, "");
     let first = server.nursery();
     let mut old = Client::connect();
@@ -441,7 +443,6 @@ fn new_settings_have_a_new_nursery() {
         CONFIG,
         &text.replace("pam_service_name=vsftpd", "pam_service_name=closed"),
     );
-    host.write("/etc/pam.d/closed", "auth required pam_deny.so\n");
     server.signal(Signal::SIGHUP);
     wait("the new settings", || (!may("alice")).then_some(()));
     // The old session has the old settings, and whom it asks with them.
