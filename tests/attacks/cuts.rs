@@ -5,6 +5,7 @@ use crate::sessions::children;
 use crate::support::client::ends_with_a_reset;
 use crate::support::host::ALICE;
 use crate::support::log::VSFTPD;
+use crate::support::server::connected_from;
 use crate::support::tls::{self, BOTH, Ftps, ON, TLS12, TLS13, farewell, offer};
 use crate::support::{Client, Host, Server, wait};
 use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
@@ -90,10 +91,19 @@ fn cut(
             drop(stretch);
         }
         Cut::Control => {
+            let here = match &c {
+                Talk::Clear(c) => c.stream().local_addr(),
+                Talk::Secure(c) => c.socket().local_addr(),
+            };
             match c {
                 Talk::Clear(c) => c.reset(),
                 Talk::Secure(c) => c.reset(),
             }
+            // On a busy machine what two connections say can change places on its way.
+            let port = here.unwrap().port();
+            wait("the reset to arrive", || {
+                (!connected_from(port)).then_some(())
+            });
             return None;
         }
         Cut::Worker => {

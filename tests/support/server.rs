@@ -227,14 +227,24 @@ pub fn listening() -> bool {
 /// Whether `port` is listened on in this network.
 pub fn listening_on(port: u16) -> bool {
     let port = format!(":{port:04X}");
+    any_socket(|local, _, state| local.ends_with(&port) && state == "0A")
+}
+
+/// Whether the server's end of a control connection from this port of the client's holds, as far as its kernel knows.
+pub fn connected_from(port: u16) -> bool {
+    let port = format!(":{port:04X}");
+    any_socket(|local, peer, _| local.ends_with(":0015") && peer.ends_with(&port))
+}
+
+/// Whether there is such a TCP socket in this network, by its local address, its peer's and its state.
+fn any_socket(is: impl Fn(&str, &str, &str) -> bool) -> bool {
     ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
         .iter()
         .any(|table| {
             let text = fs::read_to_string(table).unwrap_or_default();
             text.lines().any(|line| {
-                let mut fields = line.split_whitespace().skip(1);
-                fields.next().is_some_and(|local| local.ends_with(&port))
-                    && fields.nth(1) == Some("0A")
+                let fields: Vec<&str> = line.split_whitespace().take(4).collect();
+                matches!(fields[..], [_, local, peer, state] if is(local, peer, state))
             })
         })
 }
