@@ -271,6 +271,10 @@ fn a_worker_that_crowds_the_way_to_helper() {
     let (helper, worker) = logged_in(&server, guest);
     let mut other = Client::anonymous();
     kill(Pid::from_raw(helper), Signal::SIGSTOP).unwrap();
+    // One that is only about to stop still takes what comes.
+    wait("helper to stop", || {
+        status(helper, "State")?.starts_with('T').then_some(())
+    });
     let mut puppet = Puppet::take(worker);
     let text = puppet.text("x");
     // A message's header, its one piece, and the descriptor 0 as often as one message may have one (unix(7), SCM_RIGHTS).
