@@ -116,7 +116,9 @@ fn serve(sources: Vec<Source>, pid_file: Option<OsString>) -> ExitCode {
     let refuse = |socket: Option<BorrowedFd<'_>>, mistakes: Vec<String>| {
         if client {
             mistakes.iter().for_each(|mistake| log::error!("{mistake}"));
-            let _ = socket.map(|socket| sys::socket::send_now(socket, OOPS));
+            if let Some(socket) = socket {
+                sys::socket::send_now(socket, OOPS);
+            }
         } else {
             complain(&mistakes);
         }

@@ -99,14 +99,13 @@ impl After<'_> {
             class,
             accounting,
             carrier,
-            fuse,
+            mut fuse,
             ..
         } = self;
         journal.settled(class, prepared.config());
         name_process(&prepared, journal, &format!("/{}: helper", self.name));
         // One that is gone is noticed next.
         let _ = channel.send(&AfterLoginReply::Ready);
-        let mut fuse = fuse;
         let facts = Facts {
             config: prepared.config(),
             peer: self.peer,

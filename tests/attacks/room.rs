@@ -2,7 +2,7 @@
 //! B-114, B-116, B-117).
 
 use crate::fault::Fault;
-use crate::sessions::{back_to_base, children, logged_in, memory};
+use crate::sessions::{back_to_base, children, logged_in, memory, worker};
 use crate::support::host::ALICE;
 use crate::support::log::VSFTPD;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, offer};
@@ -128,10 +128,7 @@ fn what_the_kernel_says_last() {
         for size in [10, 1_000_000] {
             for command in ["STOR f", "APPE f"] {
                 let mut c = Client::alice();
-                let worker = wait("the worker", || {
-                    let helpers = children(server.pid());
-                    helpers.into_iter().flat_map(children).next()
-                });
+                let worker = worker(&server, ALICE);
                 let fault = Fault::of_file(worker, call, error, "/home/alice/f");
                 let (_, mut data) = c.begin(command);
                 sent(&mut data.stream, &vec![b'x'; size]);

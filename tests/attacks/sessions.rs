@@ -42,6 +42,14 @@ pub fn logged_in(server: &Server, uid: u32) -> (i32, i32) {
     })
 }
 
+/// A session's worker that runs as this user, be there a filter or not.
+pub fn worker(server: &Server, uid: u32) -> i32 {
+    wait("the worker", || {
+        let mut all = children(server.pid()).into_iter().flat_map(children);
+        all.find(|pid| first(*pid, "Uid") == Some(uid.into()))
+    })
+}
+
 pub fn descriptors(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }

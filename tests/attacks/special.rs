@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::oracle::{all_is_well, whole};
-use crate::sessions::{children, status};
+use crate::sessions::{children, worker};
 use crate::support::host::ALICE;
 use crate::support::tls::{self, Ftps, ON, TLS13, offer};
 use crate::support::{Client, Host, Server, wait};
@@ -218,10 +218,7 @@ fn a_new_name_where_a_filter_forbids_renameat2() {
     let host = Host::new();
     let server = Server::start(&host, "seccomp_sandbox=NO\natomic_uploads=YES\n");
     let mut c = Client::alice();
-    let worker = wait("the worker", || {
-        let helpers = children(server.pid());
-        helpers.into_iter().flat_map(children).next()
-    });
+    let worker = worker(&server, ALICE);
     let fault = Fault::threads(worker, "renameat2", "EPERM");
     assert_eq!(c.store("APPE new", b"new").code(), "226");
     assert!(fault.answered() > 0);
@@ -237,10 +234,7 @@ fn a_directory_that_cannot_be_opened() {
     // A call that strace answers itself has a number that no filter lets pass.
     let server = Server::start(&host, "seccomp_sandbox=NO\nls_recurse_enable=YES\n");
     let mut c = Client::alice();
-    let worker = wait("the worker", || {
-        let helpers = children(server.pid());
-        helpers.into_iter().flat_map(children).next()
-    });
+    let worker = worker(&server, ALICE);
     for (error, told) in [
         ("EIO", "451 "),
         ("ESTALE", "451 "),
@@ -276,10 +270,7 @@ fn entries_and_directories_below_that_cannot_be_seen() {
         "seccomp_sandbox=NO\nls_recurse_enable=YES\nmode_z_enable=YES\n",
     );
     let mut c = Client::alice();
-    let worker = wait("the worker", || {
-        let helpers = children(server.pid());
-        helpers.into_iter().flat_map(children).next()
-    });
+    let worker = worker(&server, ALICE);
     let looks = "newfstatat";
     for (error, told, status) in [
         ("EIO", "451 ", "213 Status is incomplete"),
@@ -335,11 +326,7 @@ fn an_entry_that_cannot_be_seen_under_tls() {
     tls::certificate(&host);
     let server = Server::start(&host, &format!("{ON}seccomp_sandbox=NO\n"));
     let mut c = Ftps::alice(offer(TLS13, None));
-    let worker = wait("the worker", || {
-        let helpers = children(server.pid());
-        let mut all = helpers.into_iter().flat_map(children);
-        all.find(|pid| status(*pid, "Uid").is_some_and(|uid| uid.starts_with("1001")))
-    });
+    let worker = worker(&server, ALICE);
     for command in ["LIST", "MLSD"] {
         let fault = Fault::of_file(worker, "newfstatat", "EIO", "lnk");
         let mut data = c.begin(command);

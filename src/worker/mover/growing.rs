@@ -274,6 +274,7 @@ mod tests {
             assert!(!seen.is_last(&now, Keeper::Disk));
         }
     }
+
     /// What is spliced has no end to be put to: at the end of the upload what others have cut away before it is a hole.
     #[test]
     fn what_is_spliced_behind_a_hole_is_no_success() {
