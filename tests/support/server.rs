@@ -204,7 +204,7 @@ fn status(pid: i32, field: &str) -> Option<i32> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Whether a process takes signals through a descriptor: master and nursery do, and no other.
+/// Whether a process takes signals through a descriptor: master and nursery do, and no other; a nursery once all is loaded.
 fn hears_signals(pid: i32) -> bool {
     let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return false;

@@ -96,10 +96,6 @@ pub fn run(prepared: &Prepared, asks: Channel<Silence, ToNursery>, master: Pid) 
     if confine::die_with(master).is_err() {
         return OVER;
     }
-    let signals = process::take_signals(&SigSet::from(Signal::SIGCHLD));
-    let (Ok(signals), Ok(descriptors)) = (signals, getrlimit(Resource::RLIMIT_NOFILE)) else {
-        return BROKEN;
-    };
     title::set(prepared.config().setproctitle_enable, "NURSERY");
     // Before they are read, so that no change of theirs is missed.
     let deciding = Stamps::of(deciding(prepared));
@@ -115,6 +111,10 @@ pub fn run(prepared: &Prepared, asks: Channel<Silence, ToNursery>, master: Pid) 
     if loaded.changed_since(begun) {
         return OUTDATED;
     }
+    let signals = process::take_signals(&SigSet::from(Signal::SIGCHLD));
+    let (Ok(signals), Ok(descriptors)) = (signals, getrlimit(Resource::RLIMIT_NOFILE)) else {
+        return BROKEN;
+    };
     // One descriptor for each auth: as many as the system lets this process have.
     let (_, most) = descriptors;
     let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
