@@ -6,7 +6,7 @@ use super::state::{Over, Session};
 use super::transfer::{Manner, Target, gives_away};
 use super::why;
 use crate::sys::lock::whole;
-use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of};
+use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of, same_attributes};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::Mode;
@@ -202,9 +202,10 @@ fn ready(
             "atomic_uploads: what is somebody else's cannot get its name in a directory with the sticky bit (chown_uploads, or a broken \
              upload of another user); files are written under their own there",
         )
-    } else if !old.is_none_or(|old| takes_after(&file, &meta, &old)) {
+    } else if !old.is_none_or(|old| takes_after(session, &target, (&file, &meta), &old)) {
         Some(
-            "atomic_uploads: a new file cannot stand for the old one, which has another group or is a mount; it is written in place",
+            "atomic_uploads: a new file cannot stand for the old one, which has another group, an access control list or other extended \
+             attributes (xattr(7)), or is a mount; it is written in place",
         )
     } else {
         None
@@ -237,15 +238,29 @@ fn is_own(session: &Session, file: &OwnedFd) -> bool {
     meta_of(file).is_ok_and(|meta| meta.uid == session.verdict.uid.as_raw())
 }
 
-/// Gives a new file the group and the mode of the old one; false if it cannot have them, or its place, on which that is mounted.
-fn takes_after(file: &OwnedFd, meta: &Meta, old: &Meta) -> bool {
+/// Gives a new file the group and the mode of the old one; false if it cannot have them, or would lose or add what else belongs to the old
+/// one, or cannot have its place, on which that is mounted.
+fn takes_after(
+    session: &Session,
+    target: &[u8],
+    (file, meta): (&OwnedFd, &Meta),
+    old: &Meta,
+) -> bool {
     if meta.dev != old.dev {
         return false;
     }
     let group = nix::unistd::Gid::from_raw(old.gid);
     let grouped = old.gid == meta.gid || nix::unistd::fchown(file, None, Some(group)).is_ok();
     let mode = Mode::from_bits_truncate(old.mode & 0o777);
-    grouped && nix::sys::stat::fchmod(file, mode).is_ok()
+    // Last: of a file with an access control list the mode's group is the list's mask.
+    grouped
+        && nix::sys::stat::fchmod(file, mode).is_ok()
+        && session
+            .tree
+            .open_read(&VirtualPath::root(), target)
+            .is_ok_and(|(was, found)| {
+                place(found) == place(*old) && same_attributes(&was, file).unwrap_or(false)
+            })
 }
 
 /// In MODE Z, where the upload begins that is about to, if nothing of the file lies behind: a stream that turns out damaged leaves no

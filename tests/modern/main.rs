@@ -13,6 +13,7 @@
 mod support;
 
 mod atomic;
+mod attributes;
 mod broken;
 mod clients;
 mod digest;

@@ -504,6 +504,8 @@ pub(super) const PUBLISH: &[Row] = &[
         &[&[int(1, -1)]],
         "its group, if it is one of the user's: no owner is changed",
     ),
+    allow(named!(SYS_flistxattr), "which attributes it has besides"),
+    allow(named!(SYS_fgetxattr), "whether the new one has them"),
     allow(named!(SYS_unlinkat), "what is left of an upload"),
     only(
         named!(SYS_fcntl),

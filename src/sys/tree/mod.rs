@@ -5,6 +5,7 @@
 //! chroot (attacks B-007).
 
 mod access;
+mod attributes;
 mod change;
 mod dir;
 #[cfg(fuzzing)]
@@ -17,6 +18,7 @@ mod tests;
 mod walk;
 
 pub use access::{Access, Writable};
+pub use attributes::same_attributes;
 pub use dir::Dir;
 pub use meta::{Keeper, Meta, has_hole, kernel_fs, meta_of, not_lost, write_at_end};
 pub use path::VirtualPath;
