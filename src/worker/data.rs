@@ -245,7 +245,7 @@ impl Session {
                     self.reply(425, b"Failed to establish connection.");
                     return Ok(None);
                 }
-                Awaited::Aborted => return Ok(None),
+                Awaited::Told => return Ok(None),
             }
         }
         let own = socket::canonical(self.peer.ip());
@@ -301,7 +301,7 @@ impl Session {
                 "no answer within {} seconds (connect_timeout)",
                 self.config.connect_timeout
             ),
-            Awaited::Aborted => return Ok(None),
+            Awaited::Told => return Ok(None),
         };
         self.unanswered(&failed);
         self.reply(425, b"Failed to establish connection.");
@@ -325,7 +325,12 @@ impl Session {
             if seen.spoken && self.hear(None)? == Wish::Abort {
                 self.reply(426, b"Failure establishing connection.");
                 self.reply(226, b"ABOR successful.");
-                return Ok(Awaited::Aborted);
+                return Ok(Awaited::Told);
+            }
+            if patience.is_over() && patience.left {
+                self.forsaken();
+                self.reply(425, b"Failed to establish connection.");
+                return Ok(Awaited::Told);
             }
             if patience.is_over() {
                 return Ok(Awaited::TimedOut);
@@ -509,7 +514,8 @@ impl Patience {
 enum Awaited {
     Ready,
     TimedOut,
-    Aborted,
+    /// By an ABOR or the client's leaving: the reply has been said.
+    Told,
 }
 
 /// A deadline so many seconds from now; 0 is none.

@@ -174,6 +174,12 @@ impl Session {
         ));
     }
 
+    /// That the client left while its data connection was waited for: no firewall need be the reason.
+    pub fn forsaken(&mut self) {
+        let text = "the client closed its control connection before there was a data connection";
+        self.once(text.to_owned());
+    }
+
     /// That nothing moves on the data connection.
     pub fn stalled(&mut self) {
         let seconds = self.config.data_connection_timeout;

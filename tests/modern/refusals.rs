@@ -420,6 +420,38 @@ fn a_data_connection() {
     assert_eq!(times(told, last), 1);
 }
 
+/// A client that goes before it has one is no firewall's fault, and nobody has waited as long as the options say. Without the mend the log
+/// said "no data connection came within 60 seconds", and "no answer within 60 seconds".
+#[test]
+fn a_data_connection_of_a_client_that_goes() {
+    let host = Host::new();
+    let _server = Server::start(&host, "");
+    let mut c = Client::alice();
+    assert_eq!(c.cmd("PASV").code(), "227");
+    c.send(b"NLST\r\n");
+    drop(c);
+    let why = "\"the client closed its control connection before there was a data connection\"";
+    logged(why);
+    // No more connections are taken there than one.
+    let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(
+        nix::sys::socket::listen(&full, nix::sys::socket::Backlog::new(0).unwrap()),
+        Ok(())
+    );
+    let address = full.local_addr().unwrap();
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let mut c = Client::user("bob");
+    let (high, low) = (address.port() >> 8, address.port() & 0xff);
+    assert_eq!(c.cmd(&format!("PORT 127,0,0,1,{high},{low}")).code(), "200");
+    c.send(b"NLST\r\n");
+    drop(c);
+    let log = wait("the second reason", || {
+        let log = logged(why);
+        (log.matches(why).count() == 2).then_some(log)
+    });
+    assert!(!log.contains("within 60 seconds"), "{log}");
+}
+
 /// A client of IPv6 asks by EPSV, which tells no address.
 #[test]
 fn a_data_connection_over_ipv6() {
