@@ -263,7 +263,7 @@ impl Master {
                     Ok(Signal::SIGCHLD) => self.end_stopped(),
                     Ok(Signal::SIGHUP) => self.reload(),
                     Ok(_) | Err(_) => {
-                        log::info!("stopping; running sessions go on");
+                        log::info!("stopping; running sessions go on, unless this is process 1");
                         return;
                     }
                 }

@@ -4,6 +4,8 @@
 use crate::support::host::{ALICE, CONFIG, PROGRAM};
 use crate::support::server::{BASE, listening, listening_on};
 use crate::support::{Client, Host, Server, tls, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -599,6 +601,56 @@ fn a_container_without_nobody() {
     });
     drop(end);
     child.wait().unwrap();
+}
+
+/// The children of a process, each with its state.
+fn children(pid: u32) -> Vec<(u32, char)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let state = |child: u32| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        Some((child, stat.rsplit(") ").next()?.chars().next()?))
+    };
+    let numbers = text.split_whitespace().flat_map(str::parse);
+    numbers.filter_map(state).collect()
+}
+
+/// Signals that are not listened to end no first process, orphans come to it, and the kernel ends all others with it: the log does not say that
+/// sessions go on then.
+#[test]
+fn the_first_process_of_a_container() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        fs::write(CONFIG, BASE).unwrap();
+        let mut container = Command::new("unshare")
+            .args(["--pid", "--fork", "/bin/sh", "-c"])
+            .args(["(sleep 0 &); (sleep 60 &); exec \"$0\" \"$1\""])
+            .args([PROGRAM, CONFIG])
+            .stdin(Stdio::null())
+            .stderr(fs::File::create("/mnt/said").unwrap())
+            .spawn()
+            .unwrap();
+        let end = End;
+        wait("the server to listen", || listening().then_some(()));
+        let mut c = Client::alice();
+        assert_eq!(c.fetch("RETR f"), b"hello world\n");
+        let [(master, _)] = children(container.id())[..] else {
+            panic!("{:?}", children(container.id()));
+        };
+        wait("what has ended to be reaped", || {
+            let dead = children(master).into_iter().any(|(_, state)| state == 'Z');
+            (!dead).then_some(())
+        });
+        kill(Pid::from_raw(master.cast_signed()), signal).unwrap();
+        assert_eq!(container.wait().unwrap().code(), Some(0));
+        c.closed();
+        let said = String::from_utf8_lossy(&host.read("/mnt/said")).into_owned();
+        let last = "stopping; running sessions go on, unless this is process 1\n";
+        assert!(said.ends_with(last), "{said}");
+        drop(end);
+    }
 }
 
 /// Names may be relative to where it was started: that of the configuration, also with SIGHUP, and those in it. Without the mend SIGHUP
