@@ -413,6 +413,7 @@ fn background_says_what_fails_there() {
     refused_in_the_background(command, "chroot: EPERM");
 }
 
+const CAP_CHOWN: libc::c_int = 0;
 const CAP_DAC_READ_SEARCH: libc::c_int = 2;
 const CAP_NET_BIND_SERVICE: libc::c_int = 10;
 const CAP_SYS_CHROOT: libc::c_int = 18;
@@ -497,6 +498,36 @@ fn connect_from_port_20_in_a_container_that_may_not() {
     let _listener = c.active();
     c.says("RETR f", "425 Failed to establish connection.");
     c.says("QUIT", "221 Goodbye.");
+    drop(end);
+    master.wait().unwrap();
+}
+
+/// Without the mend the log had the kernel's word alone: `EPERM: Operation not permitted`.
+#[test]
+fn chown_uploads_in_a_container_that_may_not() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let lines = "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n";
+    fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, &[CAP_CHOWN]);
+    let mut master = command.spawn().unwrap();
+    let end = End;
+    wait("the server to listen", || listening().then_some(()));
+    let mut c = Client::anonymous();
+    c.refused("STOR incoming/new", "553 Could not create file.");
+    wait("the reason", || {
+        let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+        let why = "an upload was not given to uid 1002: EPERM: Operation not permitted; it takes CAP_CHOWN";
+        log.contains(why).then_some(())
+    });
+    assert!(!host.exists("/srv/ftp/incoming/new"));
     drop(end);
     master.wait().unwrap();
 }
