@@ -241,6 +241,10 @@ fn rules_between_options() {
         one("address6", "listen_ipv6=YES\nlisten_address6=fe80::1%\n"),
         "bad listen_address6: fe80::1% is no IPv6 address"
     );
+    assert_eq!(
+        one("link", "listen_ipv6=YES\nlisten_address6=fe80::1\n"),
+        "bad listen_address6: fe80::1 is link-local, and every interface has such addresses: write fe80::1%eth0 for that of eth0"
+    );
     assert!(
         one("pasv", "listen=YES\npasv_address=ftp.example.org\n")
             .starts_with("bad pasv_address: ftp.example.org")

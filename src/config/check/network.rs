@@ -59,6 +59,16 @@ pub(super) fn addresses(found: &mut Found<'_>) {
             ),
         );
     }
+    if let Some(address) = &config.listen_address6
+        && config.listen_ipv6
+        && lacks_interface(address)
+    {
+        let name = shown(address.as_bytes());
+        let text = format!(
+            "bad listen_address6: {name} is link-local, and every interface has such addresses: write {name}%eth0 for that of eth0"
+        );
+        found.add(&["listen_address6"], text);
+    }
     if let Some(address) = &config.pasv_address
         && !config.pasv_addr_resolve
         && ipv4(address).is_none()
@@ -161,4 +171,10 @@ fn is_ipv6(text: &OsStr) -> bool {
     };
     let (address, interface) = text.split_once('%').unwrap_or((text, "-"));
     address.parse::<Ipv6Addr>().is_ok() && !interface.is_empty()
+}
+
+/// Whether this is a link-local address without its interface, to which the kernel binds nothing.
+fn lacks_interface(text: &OsStr) -> bool {
+    let address = text.to_str().and_then(|text| text.parse::<Ipv6Addr>().ok());
+    address.is_some_and(|address| address.is_unicast_link_local())
 }
