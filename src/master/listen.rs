@@ -3,7 +3,8 @@
 use crate::config::Config;
 use crate::sys::{process, socket};
 use nix::errno::Errno;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::fmt::Display;
+use std::net::{AddrParseError, Ipv4Addr, SocketAddr, TcpListener};
 
 /// The listening sockets, and whether this program has made them itself.
 #[derive(Debug)]
@@ -125,6 +126,7 @@ fn refusal(at: SocketAddr, error: &std::io::Error) -> String {
         Some(Errno::EADDRINUSE) => {
             ": another server has this port; stop it or set listen_port or implicit_listen_port"
         }
+        Some(Errno::EACCES) => ": it takes CAP_NET_BIND_SERVICE, or a port from 1024 on",
         Some(Errno::EADDRNOTAVAIL) => ": this host does not have that address",
         Some(_) | None => "",
     };
@@ -137,16 +139,15 @@ fn address(config: &Config, port: u32) -> Result<SocketAddr, String> {
     } else {
         ("listen_address", &config.listen_address, "0.0.0.0")
     };
-    let text = written.as_deref().unwrap_or(any.as_ref());
-    let text = text.to_string_lossy();
-    let bad = || format!("bad {option}: {text}");
+    let text = written.as_deref().unwrap_or(any.as_ref()).to_string_lossy();
+    let bad = |why: &dyn Display| format!("bad {option}: {text}: {why}");
     let (ip, link) = text
         .split_once('%')
         .map_or((&*text, None), |(ip, link)| (ip, Some(link)));
-    let ip = ip.parse().map_err(|_| bad())?;
-    let mut at = SocketAddr::new(ip, u16::try_from(port).map_err(|_| bad())?);
+    let ip = ip.parse().map_err(|why: AddrParseError| bad(&why))?;
+    let mut at = SocketAddr::new(ip, u16::try_from(port).map_err(|why| bad(&why))?);
     if let (SocketAddr::V6(at), Some(link)) = (&mut at, link) {
-        at.set_scope_id(nix::net::if_::if_nametoindex(link).map_err(|_| bad())?);
+        at.set_scope_id(nix::net::if_::if_nametoindex(link).map_err(|why| bad(&why))?);
     }
     Ok(at)
 }

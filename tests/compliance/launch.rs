@@ -443,6 +443,24 @@ fn a_container_without_a_right() {
     master.wait().unwrap();
 }
 
+/// Without the mend the right was not named: `Permission denied (os error 13)`.
+#[test]
+fn a_low_port_in_a_container_that_may_not() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    fs::write(CONFIG, BASE).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.arg(CONFIG).stdin(Stdio::null());
+    without(&mut command, &[CAP_NET_BIND_SERVICE]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let why = "could not bind listening IPv4 socket 0.0.0.0:21: Permission denied (os error 13): it takes CAP_NET_BIND_SERVICE";
+    assert!(said.contains(why), "{said}");
+}
+
 /// A pipe as standard error is written without ever waiting for who reads it, also where another process has just taken its last room; who
 /// else writes to it waits as before.
 #[test]

@@ -146,6 +146,14 @@ fn listen_address6() {
     let (status, said) = Server::refused(&host, lines);
     assert_eq!(status.code(), Some(2));
     assert!(said.contains("bad listen_address6: here"), "{said}");
+    // Without the mend the interface was not said to be what is missing. The original knows none there.
+    if host.ours() {
+        let lines = "listen=NO\nlisten_ipv6=YES\nlisten_address6=fe80::1%nosuch\n";
+        let (status, said) = Server::refused(&host, lines);
+        assert_eq!(status.code(), Some(2));
+        let why = "bad listen_address6: fe80::1%nosuch: ENODEV: No such device";
+        assert!(said.contains(why), "{said}");
+    }
 }
 
 #[test]
