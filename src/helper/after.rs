@@ -401,9 +401,17 @@ fn connect(
     match socket::connect_data(from, to) {
         Ok(socket) => AfterLoginReply::Connecting { socket },
         Err(error) => {
-            journal.note(
-                format!("cannot connect from port {} to {to}: {error}", from.port()).as_bytes(),
+            let low = from.port() != 0 && error.kind() == ErrorKind::PermissionDenied;
+            let cure = if low {
+                "; it takes CAP_NET_BIND_SERVICE, or connect_from_port_20=NO"
+            } else {
+                ""
+            };
+            let text = format!(
+                "cannot connect from port {} to {to}: {error}{cure}",
+                from.port()
             );
+            journal.note(text.as_bytes());
             AfterLoginReply::Unavailable
         }
     }

@@ -515,6 +515,9 @@ fn connect_from_port_20_in_a_container_that_may_not() {
     assert_eq!(c.fetch("RETR f"), b"hello world\n");
     let _listener = c.active();
     c.says("RETR f", "425 Failed to establish connection.");
+    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
+    let why = "Permission denied (os error 13); it takes CAP_NET_BIND_SERVICE, or connect_from_port_20=NO";
+    assert!(log.contains(why), "{log}");
     c.says("QUIT", "221 Goodbye.");
     drop(end);
     master.wait().unwrap();
