@@ -66,6 +66,29 @@ fn allow_is_read_first_and_for_each_connection() {
     out_from(2);
 }
 
+/// With an interface, as `ip address` and logs of others show them, which is not asked for. Without the mend such a rule denied nobody.
+#[test]
+fn link_local_addresses() {
+    let host = Host::new();
+    let added = std::process::Command::new("ip")
+        .args(["-6", "address", "add", "fe80::21/64", "dev", "lo", "nodad"])
+        .status();
+    assert!(added.unwrap().success());
+    let _server = Server::start(&host, "listen=NO\nlisten_ipv6=YES\ntcp_wrappers=YES\n");
+    let here = std::net::SocketAddrV6::new("fe80::21".parse().unwrap(), 21, 0, 1);
+    for (rule, denies) in [
+        ("[fe80::21%lo]", true),
+        ("[fe80::%lo]/64", true),
+        ("[fe80::21]", true),
+        ("[fe80::22%lo]", false),
+        ("[fe80::21%]", false),
+    ] {
+        host.write("/etc/hosts.deny", &format!("vsftpd: {rule}\n"));
+        let reply = Client::to(here.into()).reply().text();
+        assert_eq!(reply == DENIED, denies, "{rule}: {reply}");
+    }
+}
+
 #[test]
 fn patterns() {
     let host = Host::new();

@@ -232,7 +232,15 @@ impl Net6 {
     pub fn new(text: &str) -> Result<Self, BadNet> {
         let inner = text.strip_prefix('[').ok_or(BadNet::Form)?;
         let (net, rest) = inner.split_once(']').ok_or(BadNet::Form)?;
-        let net = u128::from(net.parse::<Ipv6Addr>().map_err(|_| BadNet::Form)?);
+        // The interface of a link-local address does not count, as with libwrap.
+        let (net, interface) = net
+            .split_once('%')
+            .map_or((net, None), |(net, name)| (net, Some(name)));
+        let net = net.parse::<Ipv6Addr>().map_err(|_| BadNet::Form)?;
+        if interface.is_some_and(|name| name.is_empty() || !net.is_unicast_link_local()) {
+            return Err(BadNet::Form);
+        }
+        let net = u128::from(net);
         let bits = match rest.strip_prefix('/') {
             Some(bits) => bits.parse::<u32>().map_err(|_| BadNet::Form)?,
             None if rest.is_empty() => 128,
@@ -397,6 +405,8 @@ mod tests {
         assert!(!has6("[3ffe:505:2:1::]/64", "3ffe:505:2:2::"));
         assert!(has6("[::1]", "::1") && has6("[::1]/128", "::1") && !has6("[::1]", "::2"));
         assert!(has6("[::5]/0", "2001:db8::1") && has6("[2001:db8::1]/32", "2001:db8:9::"));
+        assert!(has6("[fe80::1%eth0]", "fe80::1") && !has6("[fe80::1%eth0]", "fe80::2"));
+        assert!(has6("[fe80::%eth0]/64", "fe80::2"));
         for bad in [
             "[::1]/129",
             "[::1]/x",
@@ -406,6 +416,8 @@ mod tests {
             "[]",
             "[1.2.3.4]",
             "[::1%lo]",
+            "[fe80::1%]",
+            "[fe80::1]%lo",
         ] {
             assert_eq!(Net6::new(bad), Err(BadNet::Form), "{bad}");
         }
