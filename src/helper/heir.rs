@@ -30,9 +30,10 @@ pub fn give(file: &OwnedFd, session: Uid, heir: Uid) -> Result<(), String> {
     if meta.st_nlink > 1 {
         return Err("it has another name somewhere".to_owned());
     }
-    nix::unistd::fchown(file, Some(heir), None).map_err(|why| match why {
-        Errno::EPERM => format!("{why}; it takes CAP_CHOWN, which this container or service may lack, and a file system that knows owners"),
-        _ => why.to_string(),
+    nix::unistd::fchown(file, Some(heir), None).map_err(|why| {
+        let lacks = why == Errno::EPERM;
+        let cure = "; it takes CAP_CHOWN, which this container or service may lack, and a file system that knows owners";
+        format!("{why}{}", if lacks { cure } else { "" })
     })
 }
 
