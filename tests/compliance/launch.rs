@@ -888,6 +888,27 @@ fn an_ordinary_user_logs_in_and_has_no_guests() {
     }
 }
 
+/// Who may not read the passwords is told so: shadow is root's alone here. Without the mend the log spoke of a database only.
+#[test]
+fn an_ordinary_user_who_may_not_read_passwords() {
+    let host = Host::new();
+    if !host.ours() {
+        return;
+    }
+    let lines = "local_enable=YES\nxferlog_enable=YES\nvsftpd_log_file=/home/alice/log\ndelay_failed_login=0\n";
+    let _server = as_alice(lines);
+    let mut c = dial_2121().greeted();
+    c.script(&[
+        ("USER alice", "331 Please specify the password."),
+        ("PASS secret", "530 Login incorrect."),
+    ]);
+    wait("the reason", || {
+        let log = String::from_utf8_lossy(&host.read("/home/alice/log")).into_owned();
+        let why = "or of the right to read it (pam_unix of an ordinary user's server, under no_new_privs too)";
+        log.contains(why).then_some(())
+    });
+}
+
 #[test]
 fn an_ordinary_user_needs_the_option() {
     let host = Host::new();

@@ -35,7 +35,7 @@ pub fn reason(asked: &Asked, refused: Refused) -> Reason {
     } else if code == MODULE_UNKNOWN {
         reason.push_str("; a module that this file names is not installed or cannot be loaded");
     } else if matches!(code, SERVICE_ERR | SYSTEM_ERR | AUTHINFO_UNAVAIL) {
-        reason.push_str("; a module of that file failed, for want of its database perhaps (pam_userdb adds .db to the name by itself): the system's log may say which");
+        reason.push_str("; a module of that file failed, for want of its database perhaps (pam_userdb adds .db to the name by itself), or of the right to read it (pam_unix of an ordinary user's server, under no_new_privs too): the system's log may say which");
     } else if step == "pam_authenticate" {
         reason.push_str("; a wrong password, an unknown user, or a rule such as pam_shells or pam_listfile in that file");
     } else if step == "pam_open_session" {
