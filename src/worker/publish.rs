@@ -114,16 +114,31 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     else {
         return Ok(Opening::Direct);
     };
+    if session.tree.is_fixed(&target) {
+        session.note_once(
+            "atomic_uploads: a name cannot be given to a new file (a mount, or an attribute of chattr); it is written in place",
+        );
+        return Ok(in_place(session, path, manner));
+    }
+    begin(session, (path, manner), (target, partial))
+}
+
+/// Opens the partial of an upload that may have one, and locks it.
+fn begin(
+    session: &mut Session,
+    (path, manner): (&[u8], Manner),
+    (target, partial): (Vec<u8>, Vec<u8>),
+) -> Result<Opening, Over> {
     for _ in 0..TRIES {
         // Anew each time: who has waited for the lock of an upload that was completed finds another file than before.
         let Some(old) = replaced(session, (&target, &partial), manner) else {
-            return Ok(in_place(session, path));
+            return Ok(in_place(session, path, manner));
         };
-        let (file, created) = match make(session, &partial) {
+        let (file, created) = match make(session, &partial, manner) {
             Ok(made) => made,
-            Err(Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
+            Err(Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENAMETOOLONG) => {
                 session.note_once("atomic_uploads: a directory does not allow a hidden name; files are written under their own there");
-                return Ok(Opening::Direct);
+                return Ok(in_place(session, path, manner));
             }
             Err(why) => {
                 session.uncreated(why);
@@ -161,12 +176,19 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     Ok(Opening::Refused)
 }
 
-/// An upload whose first byte belongs into no partial.
-fn in_place(session: &mut Session, path: &[u8]) -> Opening {
-    let Some(length) = broken_off(session, path) else {
+/// An upload whose first byte belongs into no partial: what goes on where a broken one has ended would lack that one's bytes.
+fn in_place(session: &mut Session, path: &[u8], manner: Manner) -> Opening {
+    if manner == (Manner::Store { offset: 0 }) {
+        return Opening::Direct;
+    }
+    let why = if left_behind(session, path).is_some() {
+        why::NOT_RESUMED.to_owned()
+    } else if let Some(length) = broken_off(session, path) {
+        why::broken_off(length)
+    } else {
         return Opening::Direct;
     };
-    session.not_stored(&why::broken_off(length));
+    session.not_stored(&why);
     Opening::Refused
 }
 
@@ -215,7 +237,7 @@ fn ready(
             let _ = session.tree.unlink(&VirtualPath::root(), &partial);
         }
         session.note_once(unfit);
-        return Opening::Direct;
+        return in_place(session, path, manner);
     }
     Opening::Hidden(Target {
         file,
@@ -369,23 +391,25 @@ fn undo(session: &Session, name: &[u8]) {
     }
 }
 
-/// Opens the partial, new or left behind; one that was given away by chown_uploads is made anew.
-fn make(session: &Session, partial: &[u8]) -> nix::Result<(OwnedFd, bool)> {
+/// Opens the partial, new or left behind. One that this session may not write to, because it was given away by chown_uploads for example,
+/// is made anew, unless the upload is to go on from it.
+fn make(session: &Session, partial: &[u8], manner: Manner) -> nix::Result<(OwnedFd, bool)> {
     let root = VirtualPath::root();
     let mode = session.config.file_open_mode & 0o777;
-    let new = |how| session.tree.create(&root, partial, mode, how);
-    match new(Create::New) {
-        Err(Errno::EEXIST) => {}
-        done => return done.map(|(file, created, _)| (file, created)),
-    }
-    match new(Create::Open) {
-        Err(Errno::EACCES) => {
-            session.tree.unlink(&root, partial)?;
-            new(Create::New)
+    for _ in 0..TRIES {
+        match session.tree.create(&root, partial, mode, Create::New) {
+            Err(Errno::EEXIST) => {}
+            done => return done.map(|(file, created, _)| (file, created)),
         }
-        done => done,
+        match session.tree.open_kept(partial) {
+            Err(Errno::ENOENT) => {}
+            Err(Errno::EACCES) if manner == (Manner::Store { offset: 0 }) => {
+                session.tree.unlink(&root, partial)?;
+            }
+            done => return done.map(|file| (file, false)),
+        }
     }
-    .map(|(file, created, _)| (file, created))
+    Err(Errno::EEXIST)
 }
 
 /// Which file it is.
@@ -441,9 +465,14 @@ pub fn discard(session: &Session, target: &Target) {
     }
 }
 
+/// Whether what a failed upload has left is removed: what was there before is not, but for what an earlier one has left.
+pub fn is_given_up(session: &Session, target: &Target) -> bool {
+    session.config.delete_failed_uploads && (target.created || target.partial.is_some())
+}
+
 /// What the log is told of an upload whose end a killed client's kernel may have made: what becomes of it, with the option that wants it so.
 pub fn vanished(session: &Session, target: &Target) -> String {
-    let becomes = if target.created && session.config.delete_failed_uploads {
+    let becomes = if is_given_up(session, target) {
         ", and is deleted (delete_failed_uploads)"
     } else if target.partial.is_some() {
         ", and keeps its hidden name (atomic_uploads)"
@@ -500,6 +529,14 @@ impl Partial {
         let another = now.filter(|now| self.old != Some(place(*now)));
         if another.is_some_and(|another| !replaceable(session, &self.target, &another)) {
             return Err(Errno::EEXIST);
+        }
+        // Somebody may have changed its mode since the upload began. What was given away has its own.
+        let own = meta_of(&self.file)?;
+        let rights = |meta: &Meta| (meta.gid, meta.mode & 0o777);
+        let changed = now.filter(|now| another.is_some() || rights(now) != rights(&own));
+        let takes = |old: &Meta| takes_after(session, &self.target, (&self.file, &own), old);
+        if !gives_away(session) && !changed.as_ref().is_none_or(takes) {
+            return Err(Errno::EPERM);
         }
         if self.fresh {
             session.tree.rename_new(&self.path, &self.target)?;

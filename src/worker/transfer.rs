@@ -187,7 +187,12 @@ fn upload(session: &mut Session, arg: &[u8], manner: Manner) -> Flow {
     let flow = receive(session, &mut entry, &mut target, manner);
     // A file that was there before stays, whatever has become of it (reference §10, 28).
     let whole = entry.logged == Some(Outcome::Done);
-    if target.created && !whole && (session.config.delete_failed_uploads || !entry.begun) {
+    let gone = if entry.begun {
+        publish::is_given_up(session, &target)
+    } else {
+        target.created
+    };
+    if gone && !whole {
         publish::discard(session, &target);
     }
     session.close(&mut entry, flow)

@@ -28,6 +28,10 @@ pub const NO_FILE: &str = "it is no regular file on a disk";
 /// Links are followed inside the user's root only.
 const LINK: &str = "a symbolic link that leads to nothing inside the user's root; to show what lies elsewhere use mount --bind";
 
+/// Of a file of which a broken upload has left what this one would have to go on from.
+pub const NOT_RESUMED: &str = "what a broken upload of it has left is not this user's to write to, or to give its name (atomic_uploads=YES): STOR \
+                               sends it anew";
+
 /// Of a file that an upload was to replace, so many bytes of which are there.
 pub fn broken_off(length: u64) -> String {
     format!(

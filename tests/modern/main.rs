@@ -23,6 +23,7 @@ mod filezilla;
 mod gates;
 mod hosts;
 mod implicit;
+mod inplace;
 mod language;
 mod moved;
 mod names;

@@ -8,6 +8,7 @@ mod access;
 mod attributes;
 mod change;
 mod dir;
+mod fixed;
 #[cfg(fuzzing)]
 #[path = "../../../tests/fuzz/paths.rs"]
 pub mod fuzz;

@@ -1,0 +1,175 @@
+//! atomic_uploads where a new file cannot stand for what is there: what others have left, mounts, attributes.
+
+use crate::support::host::{ALICE, BOB, FTP, bind};
+use crate::support::{Client, Host, Server};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+const ON: &str = "atomic_uploads=YES\nlocal_umask=022\n";
+const NO: &str = "553 Could not create file.";
+
+/// What a broken upload of this owner has left.
+fn left(host: &Host, path: &str, owner: u32, mode: u32) {
+    host.write(path, "12345");
+    host.own(path, owner);
+    host.mode(path, mode);
+}
+
+/// An attribute of chattr(1); false where the file system has none.
+fn attribute(path: &str, set: bool) -> bool {
+    const APPEND: libc::c_long = 0x20;
+    const SET: libc::Ioctl = 0x4008_6602;
+    let file = std::fs::File::open(path).unwrap();
+    let flags = if set { APPEND } else { 0 };
+    // SAFETY: an open file and a number that outlives the call.
+    unsafe { libc::ioctl(file.as_raw_fd(), SET, &raw const flags) == 0 }
+}
+
+/// SIZE tells how much of an upload has come, and the rest is sent: where that cannot be put behind it, the file would have got zeroes for its
+/// beginning, or be its end alone, and the client was told 226.
+#[test]
+fn the_rest_does_not_go_without_the_beginning() {
+    let host = Host::new();
+    let shared = |name: &str, mode| {
+        let place = format!("/home/alice/{name}");
+        host.mkdir(&place, 0);
+        host.mode(&place, mode);
+        format!("{place}/.x.uploading")
+    };
+    left(&host, &shared("sticky", 0o1777), BOB, 0o644);
+    left(&host, &shared("open", 0o777), BOB, 0o644);
+    left(&host, &shared("own", 0o777), ALICE, 0o444);
+    let shut = shared("shut", 0o755);
+    host.mkdir("/home/alice/shut", 0);
+    left(&host, &shut, BOB, 0o644);
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    c.says("TYPE I", "200 Switching to Binary mode.");
+    for name in ["sticky", "open", "own", "shut"] {
+        c.says(&format!("SIZE {name}/x"), "213 5");
+        c.says("REST 5", "350 Restart position accepted (5).");
+        c.refused(&format!("STOR {name}/x"), NO);
+        c.refused(&format!("APPE {name}/x"), NO);
+        assert!(!host.exists(&format!("/home/alice/{name}/x")), "{name}");
+        assert_eq!(
+            host.read(&format!("/home/alice/{name}/.x.uploading")),
+            b"12345"
+        );
+    }
+    crate::logged("what a broken upload of it has left is not this user's to write to");
+    // All of it can be sent.
+    for name in ["sticky", "open", "own"] {
+        assert_eq!(c.store(&format!("STOR {name}/x"), b"whole").code(), "226");
+        assert_eq!(host.read(&format!("/home/alice/{name}/x")), b"whole");
+    }
+}
+
+/// The same where the owner is another by the server's own doing.
+#[test]
+fn what_was_given_away_is_not_gone_on_from() {
+    let host = Host::new();
+    let given =
+        "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\natomic_uploads=YES\n";
+    for more in ["", "anon_other_write_enable=YES\n"] {
+        let _server = Server::start(&host, &format!("{given}{more}"));
+        left(&host, "/srv/ftp/incoming/.x.uploading", BOB, 0o600);
+        let mut c = Client::anonymous();
+        c.says("TYPE I", "200 Switching to Binary mode.");
+        c.says("SIZE incoming/x", "213 5");
+        c.says("REST 5", "350 Restart position accepted (5).");
+        c.refused("STOR incoming/x", NO);
+        assert!(!host.exists("/srv/ftp/incoming/x"));
+        assert_eq!(c.store("STOR incoming/x", b"whole").code(), "226");
+        assert_eq!(host.read("/srv/ftp/incoming/x"), b"whole");
+        assert!(!host.exists("/srv/ftp/incoming/.x.uploading"));
+        std::fs::remove_file("/srv/ftp/incoming/x").unwrap();
+    }
+}
+
+/// A link where the hidden name belongs is not followed, not even to make what it names.
+#[test]
+fn a_link_in_the_hidden_name_s_place_makes_nothing() {
+    let host = Host::new();
+    symlink("nowhere-yet", "/home/alice/.x.uploading").unwrap();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    c.refused("STOR x", NO);
+    assert!(!host.exists("/home/alice/nowhere-yet"));
+}
+
+/// A mount of the same file system has the same device number, and no file can be renamed over it.
+#[test]
+fn a_file_that_is_mounted_over_one_of_its_own_file_system() {
+    let host = Host::new();
+    host.file("/home/alice/source", b"old");
+    bind(Path::new("/home/alice/source"), Path::new("/home/alice/f"));
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR f", b"new").code(), "226");
+    assert_eq!(host.read("/home/alice/source"), b"new");
+    assert!(!host.exists("/home/alice/.f.uploading"));
+}
+
+/// Names can be made in a directory with that attribute (chattr +a), and none be taken away: every upload ended in 451, its bytes under a
+/// name that nobody could remove.
+#[test]
+fn what_may_only_be_added_to() {
+    let host = Host::new();
+    host.mkdir("/home/alice/box", ALICE);
+    if !attribute("/home/alice/box", true) {
+        return;
+    }
+    assert!(attribute("/home/alice/f", true));
+    let given = "anon_upload_enable=YES\n";
+    host.own("/srv/ftp/incoming", FTP);
+    assert!(attribute("/srv/ftp/incoming", true));
+    let _server = Server::start(&host, &format!("{ON}{given}"));
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR box/new", b"new").code(), "226");
+    assert_eq!(host.read("/home/alice/box/new"), b"new");
+    // As without the option, before any byte is sent.
+    c.refused("STOR f", NO);
+    assert!(!host.exists("/home/alice/.f.uploading"));
+    let mut guest = Client::anonymous();
+    assert_eq!(guest.store("STOR incoming/new", b"new").code(), "226");
+    let names = |place: &str| std::fs::read_dir(place).unwrap().count();
+    assert_eq!(
+        (names("/home/alice/box"), names("/srv/ftp/incoming")),
+        (1, 1)
+    );
+    for path in ["/home/alice/box", "/home/alice/f", "/srv/ftp/incoming"] {
+        attribute(path, false);
+    }
+}
+
+/// What SITE CHMOD has done to a file while a new one of that name comes is not undone.
+#[test]
+fn a_mode_that_is_changed_meanwhile() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let mut other = Client::alice();
+    let (_, data) = c.begin("STOR f");
+    other.says("SITE CHMOD 600 f", "200 SITE CHMOD command ok.");
+    data.write(b"new");
+    c.next("226 Transfer complete.");
+    let meta = std::fs::metadata("/home/alice/f").unwrap();
+    assert_eq!(host.read("/home/alice/f"), b"new");
+    assert_eq!(meta.mode() & 0o777, 0o600);
+}
+
+/// A server that was killed could not remove what there was of an upload; the next one that fails does.
+#[test]
+fn a_failed_upload_goes_with_what_an_earlier_one_has_left() {
+    let host = Host::new();
+    let hidden = "/home/alice/.f.uploading";
+    left(&host, hidden, ALICE, 0o644);
+    let _server = Server::start(&host, &format!("{ON}delete_failed_uploads=YES\n"));
+    let mut c = Client::alice();
+    let (_, data) = c.begin("STOR f");
+    data.reset();
+    assert_eq!(c.reply().code(), "426");
+    assert!(!host.exists(hidden));
+    assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+}
