@@ -88,8 +88,8 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
     if refused(session, Change::Delete, &path) {
         return Ok(());
     }
-    let result = match publish::left_behind(session, &path) {
-        Some((partial, _)) => session.tree.unlink(&VirtualPath::root(), &partial),
+    let result = match publish::given_up(session, &path) {
+        Some(partial) => session.tree.unlink(&VirtualPath::root(), &partial),
         None => session.tree.unlink(&session.cwd, &path),
     };
     let text = session.log_path(&path);
@@ -166,8 +166,12 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let found = session.tree.stat(&session.cwd, &path);
-    let left = |why| publish::left_behind(session, &path).map_or(Err(why), |(_, meta)| Ok(meta));
-    match found.or_else(left) {
+    let left = || publish::left_behind(session, &path).ok_or(Errno::ENOENT);
+    let found = match found {
+        Err(Errno::ENOENT) => left().map(|(_, meta)| meta),
+        found => found,
+    };
+    match found {
         Ok(meta) if meta.is_file() => {
             if let Some(length) = publish::broken_off(session, &path) {
                 session.unseen(&why::broken_off(length));

@@ -6,7 +6,7 @@ use super::state::{Over, Session};
 use super::transfer::{Manner, Target, gives_away};
 use super::why;
 use crate::sys::lock::whole;
-use crate::sys::tree::{Access, Create, Meta, VirtualPath, meta_of, same_attributes};
+use crate::sys::tree::{Access, Create, Meta, VirtualPath, Writable, meta_of, same_attributes};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::Mode;
@@ -63,16 +63,12 @@ fn hidden(target: &[u8]) -> Option<Vec<u8>> {
     usable.then(|| [directory, b".", name, SUFFIX].concat())
 }
 
-/// The partial of a file that is not there itself: what SIZE tells and DELE removes, so that an upload can be resumed or given up.
+/// The partial of a file that is not there itself, also where a link leads to it: what SIZE tells, so that an upload can be resumed.
 pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
-    if !session.config.atomic_uploads {
+    if !session.config.atomic_uploads || path.ends_with(b"/") {
         return None;
     }
     let root = VirtualPath::root();
-    // A link is itself what DELE is about, wherever it leads.
-    if path.ends_with(b"/") || session.tree.lstat(&session.cwd, path).is_ok() {
-        return None;
-    }
     let target = session.tree.canonical(&session.cwd, path)?;
     if session.tree.lstat(&root, &target) != Err(Errno::ENOENT) {
         return None;
@@ -80,6 +76,12 @@ pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
     let partial = hidden(&target)?;
     let meta = session.tree.lstat(&root, &partial).ok()?;
     meta.is_file().then_some((partial, meta))
+}
+
+/// The same for DELE, so that it can be given up; a link is itself what that is about, wherever it leads.
+pub fn given_up(session: &Session, path: &[u8]) -> Option<Vec<u8>> {
+    let left = |_| left_behind(session, path).map(|(partial, _)| partial);
+    (session.tree.lstat(&session.cwd, path).err()).and_then(left)
 }
 
 /// What is in the partial of a file that is whole, that this session may replace, and that was not written since: a client whose upload
@@ -114,6 +116,9 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
     else {
         return Ok(Opening::Direct);
     };
+    if halts(session, path, &target) {
+        return Ok(Opening::Direct);
+    }
     if session.tree.is_fixed(&target) {
         session.note_once(
             "atomic_uploads: a name cannot be given to a new file (a mount, or an attribute of chattr); it is written in place",
@@ -121,6 +126,15 @@ pub fn open(session: &mut Session, path: &[u8], manner: Manner) -> Result<Openin
         return Ok(in_place(session, path, manner));
     }
     begin(session, (path, manner), (target, partial))
+}
+
+/// Whether the upload would end at a link: who may make new files only makes none behind one, and the kernel lets nobody follow what
+/// somebody else has put into a directory with the sticky bit (`fs.protected_symlinks`).
+fn halts(session: &Session, path: &[u8], target: &[u8]) -> bool {
+    let direct = session.cwd.join(path) == target;
+    let named = |path| session.tree.lstat(&session.cwd, path);
+    let link = !direct && named(path).is_ok_and(|meta| meta.is_link());
+    link && (is_fresh(session) || session.tree.stat(&session.cwd, path) == Err(Errno::EACCES))
 }
 
 /// Opens the partial of an upload that may have one, and locks it.
@@ -224,6 +238,10 @@ fn ready(
             "atomic_uploads: what is somebody else's cannot get its name in a directory with the sticky bit (chown_uploads, or a broken \
              upload of another user); files are written under their own there",
         )
+    } else if !created && !renames(session, &target) {
+        Some(
+            "atomic_uploads: what is left of an upload cannot get its name in a directory that allows no new ones; it is written in place",
+        )
     } else if !old.is_none_or(|old| takes_after(session, &target, (&file, &meta), &old)) {
         Some(
             "atomic_uploads: a new file cannot stand for the old one, which has another group, an access control list or other extended \
@@ -304,11 +322,20 @@ pub fn is_fresh(session: &Session) -> bool {
     session.anonymous() && !session.config.anon_other_write_enable
 }
 
+/// The directory above an absolute path without links.
+fn above(target: &[u8]) -> &[u8] {
+    let end = target.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    target.get(..end.max(1)).unwrap_or(b"/")
+}
+
+/// Whether the session may rename a file of its own that lies beside this one.
+fn renames(session: &Session, target: &[u8]) -> bool {
+    session.tree.writable(&VirtualPath::root(), above(target)) == Writable::Yes
+}
+
 /// Whether the session may rename a file of somebody else's that lies beside this one.
 fn renames_others(session: &Session, target: &[u8]) -> bool {
-    let end = target.iter().rposition(|byte| *byte == b'/');
-    let above = end.and_then(|end| target.get(..end.max(1)));
-    let found = above.and_then(|above| session.tree.stat(&VirtualPath::root(), above).ok());
+    let found = session.tree.stat(&VirtualPath::root(), above(target)).ok();
     found.is_none_or(|found| found.mode & 0o1000 == 0 || found.uid == session.verdict.uid.as_raw())
 }
 

@@ -213,7 +213,7 @@ fn hold(session: &mut Session, target: &mut Target, manner: Manner) -> Result<bo
                 None => break,
             }
         }
-        if !bequeath(session, &target.file)? {
+        if !bequeath(session, target)? {
             break;
         }
         // A partial has a lock of its own.
@@ -386,19 +386,24 @@ pub fn gives_away(session: &Session) -> bool {
 
 /// With `chown_uploads` an anonymous client's file gets its mode and its new owner before the first byte (reference §3.4.2, step 7);
 /// false if it could not be given away.
-fn bequeath(session: &mut Session, file: &OwnedFd) -> Result<bool, Over> {
+fn bequeath(session: &mut Session, target: &Target) -> Result<bool, Over> {
     if !gives_away(session) {
         return Ok(true);
     }
-    let mode = Mode::from_bits_truncate(session.config.chown_upload_mode & 0o777);
+    let change =
+        |mode: u32| nix::sys::stat::fchmod(&target.file, Mode::from_bits_truncate(mode & 0o777));
     // A file that is somebody else's by now keeps its mode: only its owner may change that.
-    let _ = nix::sys::stat::fchmod(file, mode);
-    let Ok(file) = file.try_clone() else {
+    let _ = change(session.config.chown_upload_mode);
+    let Ok(file) = target.file.try_clone() else {
         return Ok(false);
     };
     match ask(session, &AfterLogin::Chown { file })? {
         AfterLoginReply::Owned => Ok(true),
-        AfterLoginReply::Unavailable => Ok(false),
+        AfterLoginReply::Unavailable => {
+            // One that was there before is as it was.
+            let _ = change(target.meta.mode);
+            Ok(false)
+        }
         AfterLoginReply::Listening { port: _, socket: _ }
         | AfterLoginReply::Connecting { socket: _ }
         | AfterLoginReply::Ready => Err(Over(1)),

@@ -173,3 +173,96 @@ fn a_failed_upload_goes_with_what_an_earlier_one_has_left() {
     assert!(!host.exists(hidden));
     assert_eq!(host.read("/home/alice/f"), b"hello world\n");
 }
+
+/// What is sent through a link goes on from what lies where that leads, and SIZE knows as much.
+#[test]
+fn a_broken_upload_behind_a_link() {
+    let host = Host::new();
+    symlink("goal", "/home/alice/leads").unwrap();
+    left(&host, "/home/alice/.goal.uploading", ALICE, 0o644);
+    symlink("shut", "/home/alice/closed").unwrap();
+    left(&host, "/home/alice/.shut.uploading", BOB, 0o644);
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    c.says("SIZE leads", "213 5");
+    c.says("SIZE closed", "213 5");
+    assert_eq!(c.store("APPE leads", b"67").code(), "226");
+    assert_eq!(host.read("/home/alice/goal"), b"1234567");
+    c.refused("APPE closed", NO);
+    assert!(!host.exists("/home/alice/shut"));
+}
+
+/// In a directory that has been closed since, a leftover is in nobody's way: it made every upload of a file that is there fail after its last
+/// byte.
+#[test]
+fn a_leftover_in_a_directory_that_was_closed_since() {
+    let host = Host::new();
+    left(&host, "/home/alice/d/.1.uploading", ALICE, 0o644);
+    left(&host, "/home/alice/d/.new.uploading", ALICE, 0o644);
+    host.own("/home/alice/d", 0);
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    assert_eq!(c.store("STOR d/1", b"in place").code(), "226");
+    assert_eq!(host.read("/home/alice/d/1"), b"in place");
+    c.refused("STOR d/new", NO);
+    c.refused("APPE d/new", NO);
+    for name in ["1", "new"] {
+        assert_eq!(
+            host.read(&format!("/home/alice/d/.{name}.uploading")),
+            b"12345"
+        );
+    }
+}
+
+/// A file that cannot be given away (it has two names) is refused, and as it was.
+#[test]
+fn who_is_refused_has_changed_no_mode() {
+    let host = Host::new();
+    host.write("/srv/ftp/incoming/two", "two");
+    host.own("/srv/ftp/incoming/two", FTP);
+    host.mode("/srv/ftp/incoming/two", 0o640);
+    std::fs::hard_link("/srv/ftp/incoming/two", "/srv/ftp/incoming/names").unwrap();
+    let _server = Server::start(
+        &host,
+        "anon_upload_enable=YES\nanon_other_write_enable=YES\nchown_uploads=YES\nchown_username=bob\n",
+    );
+    let mut c = Client::anonymous();
+    for command in ["STOR", "APPE"] {
+        c.refused(&format!("{command} incoming/two"), NO);
+    }
+    let meta = std::fs::metadata("/srv/ftp/incoming/two").unwrap();
+    assert_eq!(meta.mode() & 0o777, 0o640);
+}
+
+/// Who may make new files only makes none behind a link, as without the option.
+#[test]
+fn a_link_is_the_end_for_who_makes_new_files_only() {
+    let host = Host::new();
+    symlink("elsewhere", "/srv/ftp/incoming/leads").unwrap();
+    let upload = "anon_upload_enable=YES\n";
+    let _server = Server::start(&host, &format!("{ON}{upload}"));
+    let mut c = Client::anonymous();
+    c.refused("STOR incoming/leads", NO);
+    assert!(!host.exists("/srv/ftp/incoming/elsewhere"));
+}
+
+/// With `fs.protected_symlinks`, which most systems set, the kernel lets nobody follow what another user has put into a directory where
+/// everybody may write; nor is it followed on the way to the hidden name.
+#[test]
+fn a_link_that_another_user_has_planted() {
+    let host = Host::new();
+    let set = std::fs::read_to_string("/proc/sys/fs/protected_symlinks").unwrap_or_default();
+    host.mkdir("/home/alice/all", 0);
+    host.mode("/home/alice/all", 0o1777);
+    symlink("../f", "/home/alice/all/planted").unwrap();
+    std::os::unix::fs::lchown("/home/alice/all/planted", Some(BOB), Some(BOB)).unwrap();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    if set.trim() == "1" {
+        c.refused("STOR all/planted", NO);
+        assert_eq!(host.read("/home/alice/f"), b"hello world\n");
+    } else {
+        assert_eq!(c.store("STOR all/planted", b"new").code(), "226");
+        assert_eq!(host.read("/home/alice/f"), b"new");
+    }
+}
