@@ -266,3 +266,32 @@ fn a_link_that_another_user_has_planted() {
         assert_eq!(host.read("/home/alice/f"), b"new");
     }
 }
+
+/// A path that ends where no longer one can be said has no room for the hidden name.
+#[test]
+fn a_path_as_long_as_paths_can_be() {
+    let host = Host::new();
+    let _server = Server::start(
+        &host,
+        &format!("{ON}chroot_local_user=YES\nallow_writeable_chroot=YES\n"),
+    );
+    let mut c = Client::alice();
+    // 16 directories of 254 bytes are 4080 with their slashes.
+    let name = "d".repeat(254);
+    for _ in 0..16 {
+        assert_eq!(c.cmd(&format!("MKD {name}")).code(), "257");
+        c.says(
+            &format!("CWD {name}"),
+            "250 Directory successfully changed.",
+        );
+    }
+    for length in 1..16 {
+        let name = "x".repeat(length);
+        assert_eq!(
+            c.store(&format!("STOR {name}"), b"new").code(),
+            "226",
+            "{length}"
+        );
+        c.says(&format!("SIZE {name}"), "213 3");
+    }
+}
