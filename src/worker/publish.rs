@@ -470,7 +470,7 @@ pub fn is_ours(session: &Session, target: &Target) -> bool {
 
 /// Removes what a failed upload has left under its name: only if it is the very file this session has made, which no other session
 /// is writing, nor anybody has written.
-pub fn discard(session: &Session, target: &Target) {
+pub fn discard(session: &mut Session, target: &Target) {
     let written = target
         .partial
         .as_ref()
@@ -488,7 +488,10 @@ pub fn discard(session: &Session, target: &Target) {
     let busy =
         session.config.lock_upload_files && matches!(lock(), Err(Errno::EACCES | Errno::EAGAIN));
     if is_ours(session, target) && !busy && same(session, &path, &target.file) {
-        let _ = session.tree.unlink(&VirtualPath::root(), &path);
+        let gone = session.tree.unlink(&VirtualPath::root(), &path);
+        if let Err(why) = gone {
+            session.unremoved(why);
+        }
     }
 }
 

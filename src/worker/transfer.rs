@@ -309,6 +309,10 @@ fn receive(session: &mut Session, entry: &mut Entry, target: &mut Target, manner
         && publish::is_ours(session, target)
     {
         let _ = nix::unistd::ftruncate(&target.file, from);
+        // As it is now nobody else has written to it either.
+        if let Ok(now) = meta_of(&target.file) {
+            (target.meta, target.seen) = (now, None);
+        }
     }
     if end == End::Done {
         end = complete(session, target);

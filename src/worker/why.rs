@@ -97,6 +97,19 @@ impl Session {
         self.beside(format!("cannot do it: {}{}", why.desc(), cure(why)));
     }
 
+    /// Why what a failed upload has left stays.
+    pub fn unremoved(&mut self, why: Errno) {
+        let cure = if why == Errno::EPERM {
+            "; in a directory with the sticky bit its owner may, not who has given it away (chown_uploads), and with chattr +a nobody"
+        } else {
+            cure(why)
+        };
+        self.once(format!(
+            "cannot remove what a failed upload has left: {}{cure}",
+            why.desc()
+        ));
+    }
+
     /// Why a directory could not be entered.
     pub fn unentered(&mut self, path: &[u8], why: Errno) {
         let text = self.unreachable(path, why);

@@ -295,3 +295,20 @@ fn a_path_as_long_as_paths_can_be() {
         c.says(&format!("SIZE {name}"), "213 3");
     }
 }
+
+/// What cannot be deleted though it should be is told of: in a drop box with the sticky bit it is not this session's any more.
+#[test]
+fn a_failed_upload_that_stays_is_told_of() {
+    let host = Host::new();
+    host.own("/srv/ftp/incoming", 0);
+    host.mode("/srv/ftp/incoming", 0o1777);
+    let given = "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n";
+    let more = format!("{given}delete_failed_uploads=YES\n");
+    let _server = Server::start(&host, &more);
+    let mut c = Client::anonymous();
+    let (_, data) = c.begin("STOR incoming/new");
+    data.reset();
+    assert_eq!(c.reply().code(), "426");
+    assert!(host.exists("/srv/ftp/incoming/new"));
+    crate::logged("cannot remove what a failed upload has left: Operation not permitted; in a");
+}

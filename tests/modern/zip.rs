@@ -232,6 +232,22 @@ fn a_damaged_stream_is_no_success() {
     assert_eq!(host.read("/home/alice/f"), b"something else");
 }
 
+/// Cutting away what is not known to be good was taken for somebody else's writing, and the file stayed.
+#[test]
+fn a_damaged_upload_is_deleted_as_others_are() {
+    let host = Host::new();
+    let mut wrong = pack(&mixed(3_000));
+    *wrong.last_mut().unwrap() ^= 1;
+    for atomic in ["YES", "NO"] {
+        let more = format!("atomic_uploads={atomic}\ndelete_failed_uploads=YES\n");
+        let _server = Server::start(&host, &format!("{ON}{more}"));
+        let mut c = alice();
+        assert_eq!(c.store("STOR new", &wrong).text(), DAMAGED);
+        assert!(!host.exists("/home/alice/new"));
+        assert!(!host.exists("/home/alice/.new.uploading"));
+    }
+}
+
 /// A stream of which nothing has come out yet is no file that was cut short: without the mend that was said of what begins behind the end.
 #[test]
 fn nothing_behind_the_end_of_a_file() {
