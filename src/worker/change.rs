@@ -1,6 +1,7 @@
 //! Commands that change the tree or ask about one file: MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM; worker.
 
 use super::commands::{Gate, permitted};
+use super::leftover;
 use super::publish;
 use super::stamp;
 use super::state::{Flow, Session};
@@ -69,7 +70,11 @@ pub fn rmd(session: &mut Session, arg: &[u8]) -> Flow {
     if refused(session, Change::Rmdir, &path) {
         return Ok(());
     }
-    let result = session.tree.rmdir(&session.cwd, &path);
+    let remove = || session.tree.rmdir(&session.cwd, &path);
+    let result = match remove() {
+        Err(Errno::ENOTEMPTY) if leftover::clear(session, &path) => remove(),
+        done => done,
+    };
     let text = session.log_path(&path);
     let done: Reply = (250, b"Remove directory operation successful.");
     conclude(
@@ -88,10 +93,13 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
     if refused(session, Change::Delete, &path) {
         return Ok(());
     }
-    let result = match publish::given_up(session, &path) {
+    let result = match leftover::given_up(session, &path) {
         Some(partial) => session.tree.unlink(&VirtualPath::root(), &partial),
         None => session.tree.unlink(&session.cwd, &path),
     };
+    if result.is_ok() {
+        leftover::forget(session, &session.cwd, &path);
+    }
     let text = session.log_path(&path);
     let done: Reply = (250, b"Delete operation successful.");
     conclude(
@@ -148,6 +156,10 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
     }
     session.rename_from = None;
     let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
+    if result.is_ok() {
+        leftover::forget(session, &from_dir, &from);
+        leftover::forget(session, &session.cwd, &to);
+    }
     let done: Reply = (250, b"Rename successful.");
     conclude(
         session,
@@ -166,7 +178,7 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let found = session.tree.stat(&session.cwd, &path);
-    let left = || publish::left_behind(session, &path).ok_or(Errno::ENOENT);
+    let left = || leftover::left_behind(session, &path).ok_or(Errno::ENOENT);
     let found = match found {
         Err(Errno::ENOENT) => left().map(|(_, meta)| meta),
         found => found,

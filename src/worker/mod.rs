@@ -15,6 +15,7 @@ mod guard;
 mod inside;
 mod jail;
 mod job;
+mod leftover;
 mod line;
 mod list;
 mod lock;

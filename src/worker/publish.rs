@@ -2,6 +2,7 @@
 //!
 //! Two sessions never write one partial: its lock belongs to the open file (F_OFD_SETLK), and is held until it has its name.
 
+use super::leftover;
 use super::state::{Over, Session};
 use super::transfer::{Manner, Target, gives_away};
 use super::why;
@@ -55,33 +56,12 @@ pub fn is_partial(name: &[u8]) -> bool {
 }
 
 /// The path of the partial that belongs to an absolute path.
-fn hidden(target: &[u8]) -> Option<Vec<u8>> {
+pub fn hidden(target: &[u8]) -> Option<Vec<u8>> {
     let at = target.iter().rposition(|byte| *byte == b'/')?;
     let (directory, name) = target.split_at_checked(at.saturating_add(1))?;
     let length = name.len().saturating_add(SUFFIX.len()).saturating_add(1);
     let usable = !name.is_empty() && length <= LONGEST;
     usable.then(|| [directory, b".", name, SUFFIX].concat())
-}
-
-/// The partial of a file that is not there itself, also where a link leads to it: what SIZE tells, so that an upload can be resumed.
-pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
-    if !session.config.atomic_uploads || path.ends_with(b"/") {
-        return None;
-    }
-    let root = VirtualPath::root();
-    let target = session.tree.canonical(&session.cwd, path)?;
-    if session.tree.lstat(&root, &target) != Err(Errno::ENOENT) {
-        return None;
-    }
-    let partial = hidden(&target)?;
-    let meta = session.tree.lstat(&root, &partial).ok()?;
-    meta.is_file().then_some((partial, meta))
-}
-
-/// The same for DELE, so that it can be given up; a link is itself what that is about, wherever it leads.
-pub fn given_up(session: &Session, path: &[u8]) -> Option<Vec<u8>> {
-    let left = |_| left_behind(session, path).map(|(partial, _)| partial);
-    (session.tree.lstat(&session.cwd, path).err()).and_then(left)
 }
 
 /// What is in the partial of a file that is whole, that this session may replace, and that was not written since: a client whose upload
@@ -195,7 +175,7 @@ fn in_place(session: &mut Session, path: &[u8], manner: Manner) -> Opening {
     if manner == (Manner::Store { offset: 0 }) {
         return Opening::Direct;
     }
-    let why = if left_behind(session, path).is_some() {
+    let why = if leftover::left_behind(session, path).is_some() {
         why::NOT_RESUMED.to_owned()
     } else if let Some(length) = broken_off(session, path) {
         why::broken_off(length)
@@ -445,7 +425,7 @@ fn place(meta: Meta) -> (u64, u64) {
 }
 
 /// Whether the name still means the open file, and no link does.
-fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
+pub fn same(session: &Session, partial: &[u8], file: &OwnedFd) -> bool {
     let named = session.tree.lstat(&VirtualPath::root(), partial);
     let open = meta_of(file);
     match (named, open) {

@@ -2,6 +2,7 @@
 
 use crate::support::host::{ALICE, BOB, FTP, bind};
 use crate::support::{Client, Host, Server};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -311,4 +312,70 @@ fn a_failed_upload_that_stays_is_told_of() {
     assert_eq!(c.reply().code(), "426");
     assert!(host.exists("/srv/ftp/incoming/new"));
     crate::logged("cannot remove what a failed upload has left: Operation not permitted; in a");
+}
+
+/// What a broken upload of a file has left is not taken for that file once it was deleted or renamed, or another has its name: APPE went on from
+/// it, and SIZE told of it.
+#[test]
+fn a_leftover_goes_with_its_name() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let cases: [(&[&str], &str); 3] = [
+        (&["DELE f"], "550 Could not get file size."),
+        (&["RNFR f", "RNTO moved"], "550 Could not get file size."),
+        (&["RNFR asc", "RNTO f"], "213 10"),
+    ];
+    for (commands, size) in cases {
+        host.file("/home/alice/f", b"old");
+        host.touch("/home/alice/f", 981_173_106);
+        left(&host, "/home/alice/.f.uploading", ALICE, 0o644);
+        c.says("SIZE f", "550 Could not get file size.");
+        for command in commands {
+            assert!(["250", "350"].contains(&c.cmd(command).code()), "{command}");
+        }
+        c.says("SIZE f", size);
+        assert!(!host.exists("/home/alice/.f.uploading"), "{commands:?}");
+    }
+    assert_eq!(c.store("APPE f", b"new").code(), "226");
+    assert_eq!(host.read("/home/alice/f"), b"l1\nl2\r\nl3\nnew");
+    // One that is being written stays, and gets its name.
+    let (_, mut data) = c.begin("STOR f");
+    data.stream.write_all(b"whole").unwrap();
+    Client::alice().says("DELE f", "250 Delete operation successful.");
+    drop(data);
+    c.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/f"), b"whole");
+}
+
+/// A directory in which a client has deleted all that it sees can be removed.
+#[test]
+fn a_directory_of_leftovers_is_removed() {
+    let host = Host::new();
+    host.mkdir("/home/alice/batch", ALICE);
+    for name in ["one", "two"] {
+        left(
+            &host,
+            &format!("/home/alice/batch/.{name}.uploading"),
+            ALICE,
+            0o644,
+        );
+    }
+    host.file("/home/alice/batch/seen", b"");
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let no = "550 Remove directory operation failed.";
+    c.says("RMD batch", no);
+    assert!(host.exists("/home/alice/batch/.one.uploading"));
+    c.says("DELE batch/seen", "250 Delete operation successful.");
+    // Not while one is being written.
+    let (_, mut data) = c.begin("STOR batch/three");
+    data.stream.write_all(b"whole").unwrap();
+    Client::alice().says("RMD batch", no);
+    assert!(host.exists("/home/alice/batch/.one.uploading"));
+    drop(data);
+    c.next("226 Transfer complete.");
+    c.says("DELE batch/three", "250 Delete operation successful.");
+    c.says("RMD batch", "250 Remove directory operation successful.");
+    assert!(!host.exists("/home/alice/batch"));
 }

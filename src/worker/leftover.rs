@@ -1,0 +1,101 @@
+//! What broken uploads have left under hidden names (`atomic_uploads`): to be gone on from, or in the way of a name that means another file
+//! now, or none, and of a directory that looks empty; worker.
+
+use super::commands::denied;
+use super::publish::{hidden, is_partial, same};
+use super::state::Session;
+use crate::sys::lock::whole;
+use crate::sys::tree::{Meta, VirtualPath};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+
+/// How many of them a directory may hold to be removed with them.
+const MOST: usize = 1000;
+
+/// The partial of a file that is not there itself, also where a link leads to it: what SIZE tells, so that an upload can be resumed.
+pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
+    if !session.config.atomic_uploads || path.ends_with(b"/") {
+        return None;
+    }
+    let root = VirtualPath::root();
+    let target = session.tree.canonical(&session.cwd, path)?;
+    if session.tree.lstat(&root, &target) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let partial = hidden(&target)?;
+    let meta = session.tree.lstat(&root, &partial).ok()?;
+    meta.is_file().then_some((partial, meta))
+}
+
+/// The same for DELE, so that it can be given up; a link is itself what that is about, wherever it leads.
+pub fn given_up(session: &Session, path: &[u8]) -> Option<Vec<u8>> {
+    let left = |_| left_behind(session, path).map(|(partial, _)| partial);
+    (session.tree.lstat(&session.cwd, path).err()).and_then(left)
+}
+
+/// After a file was removed, or a name was taken from one or given to another: nobody goes on from what a broken upload of that name has
+/// left, or takes it for the file.
+pub fn forget(session: &Session, at: &VirtualPath, path: &[u8]) {
+    if !session.config.atomic_uploads || path.ends_with(b"/") {
+        return;
+    }
+    // The name itself, be it a link's.
+    let end = path.iter().rposition(|byte| *byte == b'/');
+    let (above, name) = path.split_at(end.map_or(0, |end| end.saturating_add(1)));
+    let above = if above.is_empty() { b"." } else { above };
+    let partial = session
+        .tree
+        .canonical(at, above)
+        .and_then(|above| hidden(&[above.as_slice(), b"/", name].concat()));
+    if let Some(partial) = partial {
+        remove(session, &partial);
+    }
+}
+
+/// Empties a directory that lists as empty and is not: true if what it held was only what broken uploads have left.
+pub fn clear(session: &Session, path: &[u8]) -> bool {
+    if !session.config.atomic_uploads || denied(session.config, b"DELE") {
+        return false;
+    }
+    let Some(place) = session.tree.canonical(&session.cwd, path) else {
+        return false;
+    };
+    let Ok(directory) = session.tree.open_dir(&VirtualPath::root(), &place) else {
+        return false;
+    };
+    let (found, other) = (RefCell::new(Vec::new()), Cell::new(false));
+    let read = directory.entries(
+        true,
+        || !other.get() && found.borrow().len() <= MOST,
+        |name| name != b"." && name != b"..",
+        |name, meta| match meta {
+            Some(Ok(meta)) if meta.is_file() && is_partial(name) => {
+                found.borrow_mut().push(name.to_vec());
+            }
+            _ => other.set(true),
+        },
+    );
+    let found: Vec<_> = (found.into_inner().iter())
+        .map(|name| [place.as_slice(), b"/", name].concat())
+        .collect();
+    // All or none.
+    let only = read.is_ok() && !other.get() && found.len() <= MOST;
+    only && found.iter().all(|one| vacant(session, one).is_some())
+        && found.iter().all(|one| remove(session, one))
+}
+
+/// Removes one that no session is writing.
+fn remove(session: &Session, partial: &[u8]) -> bool {
+    let held = vacant(session, partial);
+    held.is_some() && session.tree.unlink(&VirtualPath::root(), partial).is_ok()
+}
+
+/// One that no session is writing, and none begins to while it is held.
+fn vacant(session: &Session, partial: &[u8]) -> Option<OwnedFd> {
+    let file = session.tree.open_kept(partial).ok()?;
+    let lock = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK)));
+    let busy = matches!(lock, Err(Errno::EACCES | Errno::EAGAIN));
+    (!busy && same(session, partial, &file)).then_some(file)
+}
