@@ -1,8 +1,7 @@
 //! System calls of a running process that fail, by strace(1).
 
-use crate::sessions::status;
-use crate::support::wait;
-use std::process::{Child, Command, Stdio};
+use crate::support::trace;
+use std::process::Child;
 
 /// Where strace writes what it sees.
 const SEEN: &str = "/mnt/strace";
@@ -56,14 +55,14 @@ impl Fault {
         Fault::attach(pid, call, "delay_enter=3000000", &["-f"])
     }
 
-    /// In this process alone the call is made, and returns half a second later.
+    /// In this process alone the call is made, and returns some seconds later.
     pub fn late(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, "delay_exit=500000", &[])
+        Fault::attach(pid, call, "delay_exit=2000000", &[])
     }
 
-    /// In this process alone the call is made half a second later.
+    /// In this process alone the call is made some seconds later.
     pub fn held(pid: i32, call: &str) -> Fault {
-        Fault::attach(pid, call, "delay_enter=500000", &[])
+        Fault::attach(pid, call, "delay_enter=2000000", &[])
     }
 
     /// In each of its threads the call is made only some seconds later.
@@ -71,31 +70,11 @@ impl Fault {
         Fault::attach(pid, call, "delay_enter=2000000", &["-f"])
     }
 
+    #[track_caller]
     fn attach(pid: i32, call: &str, what: &str, how: &[&str]) -> Fault {
-        let child = Command::new("strace")
-            .args(how)
-            .args(["-qq", "-o", SEEN, "-p", &pid.to_string()])
-            .args(["-e", &format!("trace={call}")])
-            .args(["-e", &format!("inject={call}:{what}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the tests need strace");
-        let fault = Fault(child);
-        // All threads that are there by now, where they are followed.
-        let tasks = || match std::fs::read_dir(format!("/proc/{pid}/task")) {
-            Ok(tasks) if how.contains(&"-f") => tasks
-                .flatten()
-                .filter_map(|task| task.file_name().to_str()?.parse().ok())
-                .collect(),
-            Ok(_) | Err(_) => vec![pid],
-        };
-        wait("strace to attach", || {
-            let traced = |task: i32| status(task, "TracerPid").is_some_and(|by| by != "0");
-            tasks().into_iter().all(traced).then_some(())
-        });
-        fault
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{what}"));
+        let words = [how, &["-o", SEEN, "-e", &trace, "-e", &inject]].concat();
+        Fault(trace::attach(pid, &words))
     }
 
     pub fn pid(&self) -> i32 {

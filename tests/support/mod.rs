@@ -19,6 +19,7 @@ pub mod listing;
 pub mod log;
 pub mod server;
 pub mod tls;
+pub mod trace;
 pub mod trust;
 pub mod utmp;
 
@@ -37,14 +38,19 @@ pub fn ours() -> bool {
 /// The longest any single thing may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Asks `ready` until it has an answer; the deadline is an error, never luck.
+/// Asks `ready` until it has an answer; the deadline is an error, never luck, and says what was there instead.
+#[track_caller]
 pub fn wait<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = ready() {
             return found;
         }
-        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        assert!(
+            start.elapsed() < DEADLINE,
+            "waited {DEADLINE:?} for {what}; instead there were\n{}",
+            server::scene()
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// What every server under test is told first; a test's own lines come after and win.
 pub const BASE: &str = "listen=YES\nanonymous_enable=YES\nlocal_enable=YES\nwrite_enable=YES\n\
@@ -63,9 +64,9 @@ impl Server {
         self
     }
 
-    /// Whether a master of ours that has no session yet has its nursery, where it has one.
+    /// Whether a master of ours that has no session yet has all that it keeps open, and its nursery, where it has one.
     fn is_complete(&self) -> bool {
-        let serves = !super::ours() || hears_signals(self.pid());
+        let serves = !super::ours() || serves(self.pid());
         serves
             && Server::everything().into_iter().all(|pid| {
                 let told = |field| status(pid, field);
@@ -192,6 +193,11 @@ impl Drop for Server {
                 nix::sys::signal::Signal::SIGKILL,
             );
         }
+        // The next server begins alone. Whoever hangs in the kernel is not waited for.
+        let begin = Instant::now();
+        while !Server::everything().is_empty() && begin.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -213,6 +219,25 @@ fn hears_signals(pid: i32) -> bool {
         .flatten()
         .filter_map(|file| fs::read_link(file.path()).ok());
     links.any(|link| link.as_os_str() == "anon_inode:[signalfd]")
+}
+
+/// Whether this is a master of ours that serves: it has said so, and waits for clients.
+pub fn serves(pid: i32) -> bool {
+    hears_signals(pid) && polls(pid)
+}
+
+/// Whether a process waits in poll(2), as master does once it serves; yes where the kernel does not tell.
+fn polls(pid: i32) -> bool {
+    let Ok(call) = fs::read_to_string(format!("/proc/{pid}/syscall")) else {
+        return true;
+    };
+    let calls = [
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_poll,
+        libc::SYS_ppoll,
+    ];
+    let now = call.split(' ').next().and_then(|call| call.parse().ok());
+    now.is_some_and(|now: libc::c_long| calls.contains(&now))
 }
 
 fn is_nursery(pid: i32) -> bool {
@@ -252,4 +277,27 @@ fn any_socket(is: impl Fn(&str, &str, &str) -> bool) -> bool {
 /// All that the last server has said to its descriptors.
 pub fn output() -> String {
     String::from_utf8_lossy(&fs::read(OUTPUT).unwrap_or_default()).into_owned()
+}
+
+/// For whoever reads why a test has failed: the processes of the private host, and what was said and logged last.
+pub fn scene() -> String {
+    let processes = Server::everything().into_iter().map(|pid| {
+        let told = |field| status(pid, field).unwrap_or(-1);
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        let (parent, user) = (told("PPid"), told("Uid"));
+        let calls = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        let call = calls.split(' ').next().unwrap_or_default().trim();
+        format!("process {pid} of {parent}, user {user}, in call {call}: {words}")
+    });
+    let logged = fs::read(super::log::VSFTPD).unwrap_or_default();
+    let logged = String::from_utf8_lossy(&logged).into_owned();
+    let last = |text: &str| {
+        let lines: Vec<_> = text.lines().rev().take(5).map(str::to_owned).collect();
+        lines.into_iter().rev()
+    };
+    let said = last(&output()).map(|line| format!("said: {line}"));
+    let logged = last(&logged).map(|line| format!("logged: {line}"));
+    let all: Vec<_> = processes.chain(said).chain(logged).collect();
+    all.join("\n")
 }

@@ -3,7 +3,7 @@
 use super::{A_WHILE, DENIED, DONE, huge, runs_as, with};
 use crate::support::client::connect_from;
 use crate::support::host::ALICE;
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, trace, wait};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -564,23 +564,8 @@ fn use_sendfile() {
 
 /// The calls by which a process sends and reads meanwhile, as strace(1) shows them.
 fn calls(pid: i32, work: impl FnOnce()) -> String {
-    let mut strace = std::process::Command::new("strace")
-        .args([
-            "-f",
-            "-qq",
-            "-e",
-            "trace=sendfile,read,write",
-            "-o",
-            "/mnt/calls",
-            "-p",
-        ])
-        .arg(pid.to_string())
-        .spawn()
-        .unwrap();
-    wait("strace to attach", || {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        (!text.contains("TracerPid:\t0\n")).then_some(())
-    });
+    let words = ["-f", "-e", "trace=sendfile,read,write", "-o", "/mnt/calls"];
+    let mut strace = trace::attach(pid, &words);
     work();
     let _ = nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(strace.id() as i32),
