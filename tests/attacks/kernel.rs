@@ -5,7 +5,7 @@ use crate::sessions::{NOBODY, back_to_base, children, descriptors, logged_in, se
 use crate::support::host::{ALICE, bind, pam_libraries};
 use crate::support::server::output;
 use crate::support::tls::{BOTH, Ftps, ON, certificate, handshake, offer};
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, log, wait};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
@@ -412,7 +412,8 @@ fn no_thread_can_be_made() {
         }
         c.next(unable);
     }
-    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
+    // Each has its reason before its line.
+    let log = log::until("FAIL UPLOAD");
     assert_eq!(
         log.matches("cannot start the data thread: ").count(),
         2,
@@ -584,8 +585,7 @@ fn a_pam_that_cannot_be_loaded() {
     c.says("USER alice", "331 Please specify the password.");
     c.says("PASS secret", "530 Login incorrect.");
     c.says("QUIT", "221 Goodbye.");
-    let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
-    assert!(log.contains("libpam.so.0 cannot be loaded: "), "{log}");
+    log::until("libpam.so.0 cannot be loaded: ");
     drop(c);
     back_to_base(&server);
 }

@@ -3,19 +3,16 @@
 //! That a PAM session is really opened and closed is shown in tests/confinement/accounting.rs, on ours only: pam_exec.so, which shows
 //! it best, makes the original hang: when the module's child has ended it waits for another one.
 
-use crate::support::log::VSFTPD;
 use crate::support::utmp::{self, Record, UTMP, WTMP};
-use crate::support::{Client, Host, Server, wait};
+use crate::support::{Client, Host, Server, log, wait};
 
 const ON: &str = "session_support=YES\n";
 
 /// The process id in the log's line about a login.
-fn logged_pid(host: &Host, user: &str) -> i32 {
+fn logged_pid(user: &str) -> i32 {
     let wanted = format!("] [{user}] OK LOGIN: ");
-    let text = String::from_utf8(host.read(VSFTPD)).unwrap();
-    let (before, _) = text
-        .split_once(&wanted)
-        .unwrap_or_else(|| panic!("no login: {text}"));
+    let text = log::until(&wanted);
+    let (before, _) = text.split_once(&wanted).unwrap();
     let (_, pid) = before.rsplit_once("[pid ").unwrap();
     pid.parse().unwrap()
 }
@@ -39,7 +36,7 @@ fn a_login_is_on_record_until_quit() {
     let _server = Server::start(&host, ON);
     let mut client = Client::alice();
     let here = utmp::live(1);
-    let pid = logged_pid(&host, "alice");
+    let pid = logged_pid("alice");
     assert_eq!(
         (here[0].pid, here[0].line.as_str()),
         (pid, format!("vsftpd:{pid}").as_str())
@@ -146,11 +143,7 @@ fn a_session_that_cannot_be_opened_refuses_the_login() {
     if host.ours() {
         // The original records a login and its end; to ours a login that was refused is none.
         assert_eq!(utmp::records(WTMP), []);
-        let log = String::from_utf8(host.read(VSFTPD)).unwrap();
-        assert!(
-            log.contains("login refused: no session could be opened: PAM service vsftpd"),
-            "{log}"
-        );
+        log::until("login refused: no session could be opened: PAM service vsftpd");
     }
     // The client may try again.
     host.write("/etc/pam.d/vsftpd", &service);

@@ -15,6 +15,16 @@ pub fn vsftpd(count: usize) -> Vec<String> {
         .collect()
 }
 
+/// vsftpd.log once it has this text: helper writes a line beside the reply.
+#[track_caller]
+pub fn until(text: &str) -> String {
+    wait(&format!("{text:?} in the log"), || {
+        let log = fs::read(VSFTPD).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        log.contains(text).then_some(log)
+    })
+}
+
 /// The lines of vsftpd.log so far.
 pub fn vsftpd_now() -> Vec<String> {
     text(VSFTPD)
