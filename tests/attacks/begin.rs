@@ -167,7 +167,11 @@ fn files_of_users_are_left_alone() {
     strace.args([PROGRAM, CONFIG, "--pid-file", "/run/pid"]);
     strace.stdout(Stdio::null()).stderr(Stdio::null());
     let mut server = strace.stdin(Stdio::null()).spawn().unwrap();
-    wait("the server", || listening().then_some(()));
+    // It listens before that.
+    let master = wait("its number", || {
+        let text = fs::read_to_string("/run/pid").ok()?;
+        text.strip_suffix('\n')?.parse().ok()
+    });
     let opened = || {
         let seen = String::from_utf8_lossy(&host.read(SEEN)).into_owned();
         assert!(seen.contains(CONFIG), "{seen}");
@@ -175,8 +179,7 @@ fn files_of_users_are_left_alone() {
     };
     let told = opened();
     host.write(CONFIG, &format!("{lines}ftpd_banner=again\n"));
-    let master = String::from_utf8_lossy(&host.read("/run/pid")).into_owned();
-    let master = Pid::from_raw(master.trim().parse().unwrap());
+    let master = Pid::from_raw(master);
     kill(master, Signal::SIGHUP).unwrap();
     wait("the reload", || {
         Client::dial()

@@ -236,8 +236,8 @@ fn replies_that_nobody_reads() {
     // Until neither side's kernel takes any more.
     let piece = b"HELP\r\n".repeat(1000);
     while stream.write_all(&piece).is_ok() {}
-    if let Some(now) =
-        status(worker, "VmRSS").and_then(|text| text.split_whitespace().next()?.parse::<i64>().ok())
+    if let Some(now) = status(worker, "RssAnon")
+        .and_then(|text| text.split_whitespace().next()?.parse::<i64>().ok())
     {
         assert!(now - before < 512, "{before} kB became {now}");
     }

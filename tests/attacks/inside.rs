@@ -9,6 +9,7 @@ use crate::support::{Client, Host, Server, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::io::Read;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -109,9 +110,11 @@ fn others_names_and_passwords() {
         if let Some(user) = user {
             c.login(user);
             c.says("NOOP", "200 NOOP ok.");
-            wait("the greeter to end", || (new().len() == 4).then_some(()));
         }
-        nowhere(&new(), &others);
+        let all = wait("greeter and auth to end", || {
+            Some(new()).filter(|all| all.len() == 4)
+        });
+        nowhere(&all, &others);
         drop(c);
         wait("the session to go", || (new().len() == 2).then_some(()));
     }
@@ -203,10 +206,17 @@ fn a_worker_that_floods_the_log() {
         let log = String::from_utf8(host.read("/var/log/vsftpd.log")).unwrap();
         log.matches("[root] OK LOGIN").count()
     };
-    // One of these is the channel.
+    // One of these is the channel; another that takes the bytes is the client's.
+    client.stream().set_nonblocking(true).unwrap();
+    let mut heard = Vec::new();
     let channel = (3..16).find(|number| {
         let sent = say(&mut puppet, *number) == Came::Back(length as i64);
-        sent && wait_for_one(&lines)
+        heard.clear();
+        sent && wait("the note to arrive somewhere", || {
+            let _ = client.stream().read_to_end(&mut heard);
+            let clients = heard.len() as u64 >= length;
+            (clients || lines() > 0).then_some(!clients)
+        })
     });
     let channel = channel.expect("a channel");
     let before = lines();
@@ -228,16 +238,4 @@ fn a_worker_that_floods_the_log() {
     }
     drop((puppet, client, other));
     back_to_base(&server);
-}
-
-/// Whether a note has come to the log within a moment: a descriptor that takes the bytes may be the client's.
-fn wait_for_one(lines: &dyn Fn() -> usize) -> bool {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(1) {
-        if lines() > 0 {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    false
 }

@@ -9,11 +9,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Where the module looks up what it is to do: how bob's login goes, four results, and a word.
 const ORDERS: &str = "/mnt/orders";
@@ -270,7 +271,36 @@ fn what_modules_do() {
 /// By an auth of the nursery's, or by a child of helper's where none is kept.
 fn done_to_its_process(kept: bool) {
     let host = host_that_keeps_it(kept);
-    let server = Server::start(&host, LINES);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|all| {
+        if !kept {
+            all.spawn(|| changes_until(&over));
+        }
+        let _over = Over(&over);
+        each_is_told(&host, kept);
+    });
+}
+
+/// Has the module have changed a moment ago at any time.
+fn changes_until(over: &AtomicBool) {
+    while !over.load(Ordering::SeqCst) {
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions("/mnt/stub.so", mode).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Says that it is over, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn each_is_told(host: &Host, kept: bool) {
+    let server = Server::start(host, LINES);
     if kept {
         server.nursery();
     } else {

@@ -54,9 +54,9 @@ pub fn descriptors(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
-/// Kilobytes in memory.
+/// Kilobytes in memory that are its own: how much of its files is there is the machine's affair.
 pub fn memory(pid: i32) -> i64 {
-    first(pid, "VmRSS").unwrap_or(0)
+    first(pid, "RssAnon").unwrap_or(0)
 }
 
 /// Nothing is left but the master, which still serves.

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::puppet::{Came, FILTERED, Puppet};
 use crate::sessions::{NOBODY, back_to_base, children, logged_in, session, status};
 use crate::support::host::{ALICE, BOB, FTP};
-use crate::support::{Client, DEADLINE, Host, Server, wait};
+use crate::support::{Client, DEADLINE, Host, Server, log, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -177,6 +177,14 @@ fn a_worker_does_not_outlive_its_helper() {
     });
 }
 
+/// Master and the two processes of its one session in clear, once greeter and auth have ended.
+fn alone_with_one(server: &Server) -> Vec<i32> {
+    wait("greeter and auth to end", || {
+        let all = Server::processes();
+        (all.len() == 3 && children(server.pid()).len() == 1).then_some(all)
+    })
+}
+
 /// Where the kernel has not been told to do it, as in a container with users of its own, master ends what a session has left, and nothing else.
 #[test]
 fn master_ends_a_worker_that_has_no_helper() {
@@ -184,7 +192,7 @@ fn master_ends_a_worker_that_has_no_helper() {
     // A call that strace answers itself has a number that no filter lets pass.
     let server = Server::start(&host, "seccomp_sandbox=NO\n");
     let mut other = Client::alice();
-    let before = Server::processes();
+    let before = alone_with_one(&server);
     let fault = Fault::below(server.pid(), "pipe2");
     let _client = Client::alice();
     let new = |pid: &i32| !before.contains(pid) && *pid != fault.pid();
@@ -293,8 +301,7 @@ fn a_worker_that_crowds_the_way_to_helper() {
     other.epsv();
     other.says("STOR incoming/up", "553 Could not create file.");
     other.says("NOOP", "200 NOOP ok.");
-    let log = String::from_utf8_lossy(&host.read("/var/log/vsftpd.log")).into_owned();
-    assert!(log.contains("too many on their way"), "{log}");
+    log::until("too many on their way");
     kill(Pid::from_raw(helper), Signal::SIGCONT).unwrap();
     wait("the session to go", || {
         (Server::processes().len() == 3).then_some(())
@@ -671,7 +678,7 @@ fn the_filters_stand_by_default() {
     drop(server);
     let server = Server::start(&host, "seccomp_sandbox=NO\n");
     let _client = Client::alice();
-    for pid in Server::processes() {
+    for pid in alone_with_one(&server) {
         assert_eq!(
             crate::sessions::status(pid, "Seccomp").as_deref(),
             Some("0")

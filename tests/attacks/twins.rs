@@ -78,9 +78,10 @@ fn in_pairs(host: &Host, server: &Server, landlock: bool) {
             clients.iter_mut().for_each(|client| client.login(user));
         }
         for uid in [uid, NOBODY] {
-            let all = wait("two processes of that user", || {
+            // A greeter that has done its work is still about to end.
+            let all = wait("just two processes of that user", || {
                 let all = confined(server, uid);
-                (all.len() >= 2).then_some(all)
+                (all.len() == 2).then_some(all)
             });
             let mut one = Puppet::take(all[0]);
             for other in &all[1..] {

@@ -2,7 +2,7 @@
 //! (reference 2.6, 2.7, 11.4).
 
 use crate::support::host::{ALICE, CONFIG, PROGRAM};
-use crate::support::server::{BASE, listening, listening_on};
+use crate::support::server::{BASE, listening, listening_on, serves};
 use crate::support::{Client, Host, Server, tls, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -477,7 +477,10 @@ fn a_pipe_as_standard_error_is_not_waited_for() {
     let mut master = command.spawn().unwrap();
     drop(command);
     let end = End;
-    wait("the server to listen", || listening().then_some(()));
+    // It listens before it sees to its standard error.
+    wait("the server to serve", || {
+        serves(master.id() as i32).then_some(())
+    });
     let waits = |fd: &str| {
         let text = String::from_utf8(host.read(fd)).unwrap();
         let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
@@ -807,7 +810,10 @@ fn an_ordinary_user_serves_a_directory() {
     let mut c = dial_2121().greeted();
     c.login("ftp");
     // No process of it is any other of the user's to trace, or leaves its memory in a file (proc(5): what is not dumpable is root's).
-    for pid in Server::everything() {
+    let all = wait("the process before login to end", || {
+        Some(Server::everything()).filter(|all| all.len() == 3)
+    });
+    for pid in all {
         let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
         assert_eq!(owner, 0, "{pid}");
     }

@@ -301,7 +301,7 @@ fn the_group_of_the_old_file() {
 #[test]
 fn two_sessions_and_one_name() {
     let host = Host::new();
-    let _server = Server::start(&host, &format!("{ON}data_connection_timeout=1\n"));
+    let _server = Server::start(&host, &format!("{ON}data_connection_timeout=3\n"));
     let mut first = Client::alice();
     let mut second = Client::alice();
     let mut data = half(&mut first, "STOR f", PARTIAL, b"first");
