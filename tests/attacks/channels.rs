@@ -184,7 +184,8 @@ fn connections_before_between_and_behind() {
 }
 
 /// Nobody listens there any more; helper closes its copy right after it was asked.
-fn closed(at: SocketAddr) {
+#[track_caller]
+pub fn closed(at: SocketAddr) {
     wait("the listener to go", || {
         TcpStream::connect(at).is_err().then_some(())
     });

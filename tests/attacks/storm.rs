@@ -174,7 +174,8 @@ fn sessions_that_stand_still_everywhere() {
         assert_eq!(c.fetch("RETR pub/file"), b"pubfile");
         c.says("QUIT", "221 Goodbye.");
     }
-    assert!(worst < Duration::from_secs(1), "{worst:?}");
+    // Much less than any of them stands still.
+    assert!(worst < Duration::from_secs(5), "{worst:?}");
     drop((held, data, secured));
     wait("every session to go", || {
         (children(server.pid()).len() == 1).then_some(())

@@ -6,6 +6,7 @@ mod patterns;
 
 use super::hosts::Resolver;
 use super::{Answer, Decision, Files, Query, decide};
+use nix::time::{ClockId, clock_gettime};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
@@ -327,9 +328,16 @@ fn notes_are_few_and_short() {
     assert!(decision.notes.iter().all(|note| note.len() < 400));
 }
 
+/// This thread's time on the processor: what others take meanwhile does not count.
+fn spent() -> std::time::Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .unwrap()
+        .into()
+}
+
 #[test]
 fn no_table_is_slow() {
-    let begin = std::time::Instant::now();
+    let begin = spent();
     let words = format!("ALL: {}\n", format!("{}b ", "*a".repeat(60)).repeat(1000));
     assert!(words.len() < 1 << 20);
     let decision = tables(
@@ -343,7 +351,7 @@ fn no_table_is_slow() {
     let _ = tables(nested.as_bytes(), b"", "127.0.0.1", None);
     let except = "ALL: ".to_owned() + &"ALL EXCEPT ".repeat(90_000) + "\n";
     let _ = tables(except.as_bytes(), b"", "127.0.0.1", None);
-    assert!(begin.elapsed() < std::time::Duration::from_secs(2));
+    assert!(spent() - begin < std::time::Duration::from_secs(2));
 }
 
 proptest! {
