@@ -430,7 +430,7 @@ fn an_upload_that_fails_takes_nobody_elses_file_away() {
     }
     let _server = Server::start(
         &host,
-        "accept_timeout=1\ndelete_failed_uploads=YES\nlocal_umask=022\n",
+        "accept_timeout=3\ndelete_failed_uploads=YES\nlocal_umask=022\n",
     );
     let (mut a, mut b) = (Client::alice(), Client::alice());
     // It is never connected to.
@@ -465,7 +465,7 @@ fn uploads_that_do_not_wait_for_each_other() {
     }
     let _server = Server::start(
         &host,
-        "accept_timeout=1\nlock_upload_files=NO\ndelete_failed_uploads=YES\nlocal_umask=022\n",
+        "accept_timeout=3\nlock_upload_files=NO\ndelete_failed_uploads=YES\nlocal_umask=022\n",
     );
     for (name, fails) in [("x", false), ("y", true)] {
         let path = format!("/home/alice/{name}");
