@@ -114,8 +114,18 @@ int pam_sm_close_session(void *h, int flags, int count, const char **words) { bo
 fn module() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stub.so");
-        let _ = fs::remove_file(&place);
+        // Each run of the tests has its own, and those of others are removed once they have ended.
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        for entry in fs::read_dir(directory).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let of = name
+                .strip_prefix("stub-")
+                .and_then(|name| name.strip_suffix(".so"));
+            if of.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        let place = directory.join(format!("stub-{}.so", std::process::id()));
         let mut compiler = Command::new("cc")
             .args("-shared -fPIC -w -x c - -x none -l:libpam.so.0 -o".split(' '))
             .arg(&place)
