@@ -66,7 +66,10 @@ fn a_time_that_is_not_taken_is_no_success() {
     std::fs::create_dir_all(&disk).unwrap();
     host.mkdir("/home/alice/disk", crate::support::host::ALICE);
     crate::support::host::bind(&disk, std::path::Path::new("/home/alice/disk"));
-    host.file("/home/alice/disk/f", b"x");
+    // Runs of the tests beside each other each have their own.
+    let name = format!("f{}", std::process::id());
+    let path = format!("/home/alice/disk/{name}");
+    host.file(&path, b"x");
     let _server = Server::start(&host, "");
     let mut c = Client::alice();
     for (stamp, seconds) in [
@@ -78,14 +81,15 @@ fn a_time_that_is_not_taken_is_no_success() {
         ("99991231235959", 253_402_300_799_i64),
     ] {
         for command in [
-            format!("MDTM {stamp} disk/f"),
-            format!("MFMT {stamp} disk/f"),
+            format!("MDTM {stamp} disk/{name}"),
+            format!("MFMT {stamp} disk/{name}"),
         ] {
             let code = c.cmd(&command).code().to_owned();
-            let time = std::fs::metadata("/home/alice/disk/f").unwrap().mtime();
+            let time = std::fs::metadata(&path).unwrap().mtime();
             assert_eq!(code == "213", time == seconds, "{command}: {code}, {time}");
         }
     }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
