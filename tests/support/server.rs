@@ -255,10 +255,13 @@ pub fn listening_on(port: u16) -> bool {
     any_socket(|local, _, state| local.ends_with(&port) && state == "0A")
 }
 
-/// Whether the server's end of a control connection from this port of the client's holds, as far as its kernel knows.
+/// Whether the server's end of a control connection from this port of the client's holds, as far as its kernel knows. One that is over may
+/// have left the port to another, and is remembered for a minute (TIME_WAIT).
 pub fn connected_from(port: u16) -> bool {
     let port = format!(":{port:04X}");
-    any_socket(|local, peer, _| local.ends_with(":0015") && peer.ends_with(&port))
+    any_socket(|local, peer, state| {
+        local.ends_with(":0015") && peer.ends_with(&port) && state != "06"
+    })
 }
 
 /// Whether there is such a TCP socket in this network, by its local address, its peer's and its state.
