@@ -195,10 +195,10 @@ fn master_ends_a_worker_that_has_no_helper() {
     let before = alone_with_one(&server);
     let fault = Fault::below(server.pid(), "pipe2");
     let _client = Client::alice();
-    let new = |pid: &i32| !before.contains(pid) && *pid != fault.pid();
+    let new = |pid: &i32| !before.contains(pid);
     let (helper, worker) = wait("the session's two processes", || {
-        let all = Server::processes().into_iter().filter(new);
-        let [helper, worker] = all.collect::<Vec<_>>()[..] else {
+        let helper = children(server.pid()).into_iter().find(new)?;
+        let [worker] = children(helper)[..] else {
             return None;
         };
         let alice = status(worker, "Uid")?.starts_with(&ALICE.to_string());
