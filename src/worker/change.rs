@@ -93,12 +93,13 @@ pub fn dele(session: &mut Session, arg: &[u8]) -> Flow {
     if refused(session, Change::Delete, &path) {
         return Ok(());
     }
-    let result = match leftover::given_up(session, &path) {
-        Some(partial) => session.tree.unlink(&VirtualPath::root(), &partial),
-        None => session.tree.unlink(&session.cwd, &path),
-    };
+    let mut result = session.tree.unlink(&session.cwd, &path);
     if result.is_ok() {
         leftover::forget(session, &session.cwd, &path);
+    } else if result == Err(Errno::ENOENT)
+        && let Some((partial, _)) = leftover::left_behind(session, &path)
+    {
+        result = session.tree.unlink(&VirtualPath::root(), &partial);
     }
     let text = session.log_path(&path);
     let done: Reply = (250, b"Delete operation successful.");
@@ -157,8 +158,7 @@ pub fn rnto(session: &mut Session, arg: &[u8]) -> Flow {
     session.rename_from = None;
     let result = session.tree.rename(&from_dir, &from, &session.cwd, &to);
     if result.is_ok() {
-        leftover::forget(session, &from_dir, &from);
-        leftover::forget(session, &session.cwd, &to);
+        leftover::renamed(session, (&from_dir, &from), &to);
     }
     let done: Reply = (250, b"Rename successful.");
     conclude(

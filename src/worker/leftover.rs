@@ -29,28 +29,23 @@ pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
     meta.is_file().then_some((partial, meta))
 }
 
-/// The same for DELE, so that it can be given up; a link is itself what that is about, wherever it leads.
-pub fn given_up(session: &Session, path: &[u8]) -> Option<Vec<u8>> {
-    let left = |_| left_behind(session, path).map(|(partial, _)| partial);
-    (session.tree.lstat(&session.cwd, path).err()).and_then(left)
-}
-
-/// After a file was removed, or a name was taken from one or given to another: nobody goes on from what a broken upload of that name has
-/// left, or takes it for the file.
+/// After a file was removed: nobody goes on from what a broken upload of that name has left, or takes it for the file. The name is meant
+/// itself, be it a link's.
 pub fn forget(session: &Session, at: &VirtualPath, path: &[u8]) {
     if !session.config.atomic_uploads || path.ends_with(b"/") {
         return;
     }
-    // The name itself, be it a link's.
-    let end = path.iter().rposition(|byte| *byte == b'/');
-    let (above, name) = path.split_at(end.map_or(0, |end| end.saturating_add(1)));
-    let above = if above.is_empty() { b"." } else { above };
-    let partial = session
-        .tree
-        .canonical(at, above)
-        .and_then(|above| hidden(&[above.as_slice(), b"/", name].concat()));
-    if let Some(partial) = partial {
+    if let Some(partial) = hidden(&at.join(path)) {
         remove(session, &partial);
+    }
+}
+
+/// The same after a file was renamed, for the name it had and the one it has. What a client itself gives a hidden name it wants to keep.
+pub fn renamed(session: &Session, (at, from): (&VirtualPath, &[u8]), to: &[u8]) {
+    let name = to.rsplit(|byte| *byte == b'/').next();
+    if !name.is_some_and(is_partial) && at.join(from) != session.cwd.join(to) {
+        forget(session, at, from);
+        forget(session, &session.cwd, to);
     }
 }
 
@@ -62,6 +57,10 @@ pub fn clear(session: &Session, path: &[u8]) -> bool {
     let Some(place) = session.tree.canonical(&session.cwd, path) else {
         return false;
     };
+    // The root is what is above it too, and goes away with neither name.
+    if place == b"/" {
+        return false;
+    }
     let Ok(directory) = session.tree.open_dir(&VirtualPath::root(), &place) else {
         return false;
     };
@@ -96,6 +95,6 @@ fn remove(session: &Session, partial: &[u8]) -> bool {
 fn vacant(session: &Session, partial: &[u8]) -> Option<OwnedFd> {
     let file = session.tree.open_kept(partial).ok()?;
     let lock = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK)));
-    let busy = matches!(lock, Err(Errno::EACCES | Errno::EAGAIN));
-    (!busy && same(session, partial, &file)).then_some(file)
+    // Where there are no locks nobody knows.
+    (lock.is_ok() && same(session, partial, &file)).then_some(file)
 }

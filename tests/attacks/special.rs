@@ -227,6 +227,25 @@ fn a_new_name_where_a_filter_forbids_renameat2() {
     assert!(!host.exists("/home/alice/.new.uploading"));
 }
 
+/// Where a server of files keeps no locks nobody knows whether what has a hidden name is being written: it stays, as do all beside it.
+#[test]
+fn what_may_be_being_written_where_there_are_no_locks() {
+    let host = Host::new();
+    host.mkdir("/home/alice/box", ALICE);
+    let server = Server::start(&host, "seccomp_sandbox=NO\natomic_uploads=YES\n");
+    let mut other = Client::alice();
+    let worker = worker(&server, ALICE);
+    let mut c = Client::alice();
+    let (_, data) = c.begin("STOR box/new");
+    let fault = Fault::threads(worker, "fcntl", "ENOLCK");
+    other.says("RMD box", "550 Remove directory operation failed.");
+    assert!(fault.answered() > 0);
+    drop(fault);
+    data.write(b"whole");
+    c.next("226 Transfer complete.");
+    assert_eq!(host.read("/home/alice/box/new"), b"whole");
+}
+
 /// A directory that a disk, or a server of files, cannot open is no empty one: who keeps a copy of it would remove all of that.
 #[test]
 fn a_directory_that_cannot_be_opened() {

@@ -379,3 +379,38 @@ fn a_directory_of_leftovers_is_removed() {
     c.says("RMD batch", "250 Remove directory operation successful.");
     assert!(!host.exists("/home/alice/batch"));
 }
+
+/// Who gives a file the hidden name of its own has it there: it was told 250, and had lost the file.
+#[test]
+fn a_file_that_is_given_a_hidden_name() {
+    let host = Host::new();
+    left(&host, "/home/alice/.asc.uploading", ALICE, 0o644);
+    let _server = Server::start(&host, ON);
+    let mut c = Client::alice();
+    let mut rename = |from: &str, to: &str| {
+        c.says(&format!("RNFR {from}"), "350 Ready for RNTO.");
+        c.says(&format!("RNTO {to}"), "250 Rename successful.");
+    };
+    rename("f", "../alice/.f.uploading");
+    assert_eq!(host.read("/home/alice/.f.uploading"), b"hello world\n");
+    // Nor is anything given up where nothing was renamed.
+    rename("asc", "asc");
+    assert!(host.exists("/home/alice/.asc.uploading"));
+}
+
+/// The directory above the root is the root, and cannot be removed: what broken uploads have left there was, all the same.
+#[test]
+fn a_root_of_leftovers_is_not_emptied() {
+    let host = Host::new();
+    std::fs::remove_dir_all("/home/alice").unwrap();
+    host.mkdir("/home/alice", ALICE);
+    left(&host, "/home/alice/.x.uploading", ALICE, 0o644);
+    let chroot = "chroot_local_user=YES\nallow_writeable_chroot=YES\n";
+    let _server = Server::start(&host, &format!("{ON}{chroot}"));
+    let mut c = Client::alice();
+    for path in ["..", "/..", "../", "/", "."] {
+        let failed = "550 Remove directory operation failed.";
+        c.says(&format!("RMD {path}"), failed);
+        assert!(host.exists("/home/alice/.x.uploading"), "{path}");
+    }
+}

@@ -1,8 +1,9 @@
 //! What keeps a file from being replaced by another: mounts and attributes; worker.
 
-use super::{CONTENTS, Mode, Tree, VirtualPath, insist, walk::Place};
+use super::walk::{self, Last, Place};
+use super::{CONTENTS, Mode, Tree, VirtualPath, insist, within};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, OpenHow, openat2};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -26,8 +27,18 @@ impl Tree {
     /// # Errors
     /// Those of open(2).
     pub fn open_kept(&self, path: &[u8]) -> nix::Result<OwnedFd> {
-        let place = self.kept(&VirtualPath::root(), path)?;
-        insist(|| place.open(OFlag::O_WRONLY | CONTENTS, Mode::empty()))
+        let flags = OFlag::O_WRONLY | CONTENTS;
+        if self.asks_kernel(path) {
+            let how = OpenHow::new()
+                .flags(flags | OFlag::O_NOFOLLOW)
+                .resolve(within());
+            match insist(|| openat2(&self.root, path, how)) {
+                Err(Errno::EAGAIN) => {}
+                done => return done,
+            }
+        }
+        let place = walk::locate(self.root(), path, Last::Keep)?;
+        insist(|| place.open(flags, Mode::empty()))
     }
 }
 
