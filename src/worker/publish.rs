@@ -23,7 +23,7 @@ const SUFFIX: &[u8] = b".uploading";
 const LONGEST: usize = 255;
 
 /// How often a partial that was published by another session meanwhile is made anew.
-const TRIES: u32 = 8;
+const TRIES: u32 = 100;
 
 /// A partial that is to get its name.
 pub struct Partial {
@@ -167,6 +167,7 @@ fn begin(
             let _ = session.tree.unlink(&VirtualPath::root(), &partial);
         }
     }
+    session.not_stored(why::CONTENDED);
     Ok(Opening::Refused)
 }
 

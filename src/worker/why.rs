@@ -32,6 +32,10 @@ const LINK: &str = "a symbolic link that leads to nothing inside the user's root
 pub const NOT_RESUMED: &str = "what a broken upload of it has left is not this user's to write to, or to give its name (atomic_uploads=YES): STOR \
                                sends it anew";
 
+/// Of a file that so many upload at once that none of the tries was the only one.
+pub const CONTENDED: &str =
+    "too many others upload or rename it at the same time (atomic_uploads=YES)";
+
 /// Of a file that an upload was to replace, so many bytes of which are there.
 pub fn broken_off(length: u64) -> String {
     format!(

@@ -414,3 +414,19 @@ fn a_root_of_leftovers_is_not_emptied() {
         assert!(host.exists("/home/alice/.x.uploading"), "{path}");
     }
 }
+
+/// Each upload that is complete leaves all that wait for it with another file than they had opened; who had waited for eight was refused.
+#[test]
+fn many_uploads_of_one_name_at_once() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let clients: Vec<_> = (0..16).map(|_| Client::alice()).collect();
+    let threads: Vec<_> = clients
+        .into_iter()
+        .map(|mut c| std::thread::spawn(move || c.store("STOR same", b"whole").text()))
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), "226 Transfer complete.");
+    }
+    assert_eq!(host.read("/home/alice/same"), b"whole");
+}
