@@ -274,8 +274,9 @@ fn takes_after(
     let grouped = old.gid == meta.gid || nix::unistd::fchown(file, None, Some(group)).is_ok();
     let mode = Mode::from_bits_truncate(old.mode & 0o777);
     // Last: of a file with an access control list the mode's group is the list's mask.
+    let moded = old.mode & 0o777 == meta.mode & 0o777 || nix::sys::stat::fchmod(file, mode).is_ok();
     grouped
-        && nix::sys::stat::fchmod(file, mode).is_ok()
+        && moded
         && session
             .tree
             .open_read(&VirtualPath::root(), target)
@@ -542,12 +543,13 @@ impl Partial {
             return Err(Errno::EEXIST);
         }
         // Somebody may have changed its mode since the upload began. What was given away has its own.
-        let own = meta_of(&self.file)?;
-        let rights = |meta: &Meta| (meta.gid, meta.mode & 0o777);
-        let changed = now.filter(|now| another.is_some() || rights(now) != rights(&own));
-        let takes = |old: &Meta| takes_after(session, &self.target, (&self.file, &own), old);
-        if !gives_away(session) && !changed.as_ref().is_none_or(takes) {
-            return Err(Errno::EPERM);
+        if let Some(now) = now.filter(|_| !gives_away(session)) {
+            let own = meta_of(&self.file)?;
+            let rights = |meta: &Meta| (meta.gid, meta.mode & 0o777);
+            let changed = another.is_some() || rights(&now) != rights(&own);
+            if changed && !takes_after(session, &self.target, (&self.file, &own), &now) {
+                return Err(Errno::EPERM);
+            }
         }
         if self.fresh {
             session.tree.rename_new(&self.path, &self.target)?;

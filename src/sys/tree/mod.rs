@@ -172,7 +172,19 @@ impl Tree {
             let how = OpenHow::new()
                 .flags(PLACE)
                 .resolve(within() | ResolveFlag::RESOLVE_NO_SYMLINKS);
-            if insist(|| openat2(&self.root, path.as_slice(), how)).is_ok() {
+            let straight = |path: &[u8]| insist(|| openat2(&self.root, path, how));
+            let known = match straight(&path) {
+                // A name for a new file, in a directory without links on the way.
+                Err(Errno::ENOENT) => {
+                    let (above, name, slash) = path::split(&path);
+                    let free = |above: OwnedFd| {
+                        fstatat(&above, name, AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
+                    };
+                    !slash && !path::is_dots(name) && straight(above).is_ok_and(free)
+                }
+                found => found.is_ok(),
+            };
+            if known {
                 return path::normal(&path).ok().map(VirtualPath::into_bytes);
             }
         }
