@@ -68,11 +68,14 @@ pub fn clear(session: &Session, path: &[u8]) -> bool {
     let read = directory.entries(
         true,
         || !other.get() && found.borrow().len() <= MOST,
-        |name| name != b"." && name != b"..",
+        |name| {
+            let dots = name == b"." || name == b"..";
+            other.set(other.get() || !dots && !is_partial(name));
+            // What lists as something need not be looked at any further.
+            !dots && !other.get()
+        },
         |name, meta| match meta {
-            Some(Ok(meta)) if meta.is_file() && is_partial(name) => {
-                found.borrow_mut().push(name.to_vec());
-            }
+            Some(Ok(meta)) if meta.is_file() => found.borrow_mut().push(name.to_vec()),
             _ => other.set(true),
         },
     );

@@ -275,6 +275,8 @@ fn cure(why: Errno) -> &'static str {
         "; or it is a symbolic link that leads to nothing inside the user's root"
     } else if why == Errno::EXDEV {
         "; files cannot be renamed from one file system to another"
+    } else if why == Errno::ENOTEMPTY {
+        "; listings need not show all that is there: names that begin with a dot, hide_file, and what broken uploads have left (atomic_uploads)"
     } else if why == Errno::EINTR {
         "; the file system breaks off each call: look at what serves it (NFS, FUSE)"
     } else {

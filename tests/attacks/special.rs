@@ -246,6 +246,19 @@ fn what_may_be_being_written_where_there_are_no_locks() {
     assert_eq!(host.read("/home/alice/box/new"), b"whole");
 }
 
+/// Of a directory that lists as full no entry is looked at when it cannot be removed: it may be a large one, and far away.
+#[test]
+fn a_full_directory_is_not_looked_through() {
+    let host = Host::new();
+    host.mkdir("/home/alice/box", ALICE);
+    host.file("/home/alice/box/seen", b"");
+    let server = Server::start(&host, "seccomp_sandbox=NO\natomic_uploads=YES\n");
+    let mut c = Client::alice();
+    let fault = Fault::of_file(worker(&server, ALICE), "newfstatat", "EIO", "seen");
+    c.says("RMD box", "550 Remove directory operation failed.");
+    assert_eq!(fault.answered(), 0);
+}
+
 /// A directory that a disk, or a server of files, cannot open is no empty one: who keeps a copy of it would remove all of that.
 #[test]
 fn a_directory_that_cannot_be_opened() {
