@@ -154,14 +154,11 @@ fn begin(
             continue;
         }
         let now = replaced(session, (&target, &partial), manner);
-        if now.map(|now| now.map(place)) == Some(old.map(place)) {
-            return Ok(ready(
-                session,
-                (path, manner),
-                old,
-                (file, keep, created),
-                (target, partial),
-            ));
+        let stays = now.map(|now| now.map(place)) == Some(old.map(place));
+        let made = (file, keep, created);
+        let ready = stays.then(|| ready(session, (path, manner), old, made, (&target, &partial)));
+        if let Some(opening) = ready.flatten() {
+            return Ok(opening);
         }
         if created {
             let _ = session.tree.unlink(&VirtualPath::root(), &partial);
@@ -193,37 +190,48 @@ fn replaced(
     (target, partial): (&[u8], &[u8]),
     manner: Manner,
 ) -> Option<Option<Meta>> {
-    let old = match session.tree.stat(&VirtualPath::root(), target) {
-        Err(Errno::ENOENT) => None,
-        Err(_) => return None,
-        Ok(old) => Some(old),
-    };
-    let allowed = old.is_none_or(|old| replaceable(session, target, &old));
-    (allowed && starts(session, partial, old, manner)).then_some(old)
+    for _ in 0..TRIES {
+        let old = match session.tree.stat(&VirtualPath::root(), target) {
+            Err(Errno::ENOENT) => None,
+            Err(_) => return None,
+            Ok(old) => Some(old),
+        };
+        if old.is_none_or(|old| replaceable(session, target, &old)) {
+            return starts(session, partial, old, manner).then_some(old);
+        }
+        // Another may have come, or it may have gone, while it was looked at.
+        if is_still(session, target, old) {
+            break;
+        }
+    }
+    None
 }
 
-/// A locked partial, with the rights of the file it is to replace.
+/// A locked partial, with the rights of the file it is to replace; `None` where that is another one by now.
 fn ready(
     session: &mut Session,
     (path, manner): (&[u8], Manner),
     old: Option<Meta>,
     (file, keep, created): (OwnedFd, OwnedFd, bool),
-    (target, partial): (Vec<u8>, Vec<u8>),
-) -> Opening {
+    (target, partial): (&[u8], &[u8]),
+) -> Option<Opening> {
     let Ok(meta) = meta_of(&file) else {
-        return Opening::Refused;
+        return Some(Opening::Refused);
     };
     let foreign = gives_away(session) || meta.uid != session.verdict.uid.as_raw();
-    let unfit = if foreign && !renames_others(session, &target) {
+    let unfit = if foreign && !renames_others(session, target) {
         Some(
             "atomic_uploads: what is somebody else's cannot get its name in a directory with the sticky bit (chown_uploads, or a broken \
              upload of another user); files are written under their own there",
         )
-    } else if !created && !renames(session, &target) {
+    } else if !created && !renames(session, target) {
         Some(
             "atomic_uploads: what is left of an upload cannot get its name in a directory that allows no new ones; it is written in place",
         )
-    } else if !old.is_none_or(|old| takes_after(session, &target, (&file, &meta), &old)) {
+    } else if !old.is_none_or(|old| takes_after(session, target, (&file, &meta), &old)) {
+        if !is_still(session, target, old) {
+            return None;
+        }
         Some(
             "atomic_uploads: a new file cannot stand for the old one, which has another group, an access control list or other extended \
              attributes (xattr(7)), or is a mount; it is written in place",
@@ -233,25 +241,31 @@ fn ready(
     };
     if let Some(unfit) = unfit {
         if created {
-            let _ = session.tree.unlink(&VirtualPath::root(), &partial);
+            let _ = session.tree.unlink(&VirtualPath::root(), partial);
         }
         session.note_once(unfit);
-        return in_place(session, path, manner);
+        return Some(in_place(session, path, manner));
     }
-    Opening::Hidden(Target {
+    Some(Opening::Hidden(Target {
         file,
         meta,
         created,
         path: path.to_vec(),
         partial: Some(Partial {
-            path: partial,
-            target,
+            path: partial.to_vec(),
+            target: target.to_vec(),
             fresh: is_fresh(session) || old.is_none() && manner != (Manner::Store { offset: 0 }),
             old: old.map(place),
             file: keep,
         }),
         seen: None,
-    })
+    }))
+}
+
+/// Whether a path leads to the same file as before, or to none still.
+fn is_still(session: &Session, target: &[u8], old: Option<Meta>) -> bool {
+    let now = session.tree.stat(&VirtualPath::root(), target).ok();
+    now.map(place) == old.map(place)
 }
 
 /// Whether a file is of this session's user.
@@ -328,7 +342,8 @@ fn replaceable(session: &Session, target: &[u8], old: &Meta) -> bool {
     old.is_file()
         && !is_fresh(session)
         && old.uid == session.verdict.uid.as_raw()
-        && old.nlink == 1
+        // It may have lost its name while it was looked at.
+        && old.nlink <= 1
         && session.tree.may(&root, target, Access::Write)
 }
 
@@ -482,21 +497,6 @@ pub fn is_given_up(session: &Session, target: &Target) -> bool {
     session.config.delete_failed_uploads && (target.created || target.partial.is_some())
 }
 
-/// What the log is told of an upload whose end a killed client's kernel may have made: what becomes of it, with the option that wants it so.
-pub fn vanished(session: &Session, target: &Target) -> String {
-    let becomes = if is_given_up(session, target) {
-        ", and is deleted (delete_failed_uploads)"
-    } else if target.partial.is_some() {
-        ", and keeps its hidden name (atomic_uploads)"
-    } else {
-        ""
-    };
-    format!(
-        "upload: the client closed its control connection before the reply and without QUIT: it was killed, or is one that never waits; \
-         the file may be incomplete{becomes}"
-    )
-}
-
 /// Has the disk hold a complete upload, where `fsync_uploads` asks for that, and gives a partial its name. A file that somebody has
 /// deleted meanwhile is held nowhere.
 ///
@@ -537,18 +537,13 @@ impl Partial {
         if !same(session, &self.path, &self.file) {
             return Err(Errno::ENOENT);
         }
-        let now = session.tree.stat(&root, &self.target).ok();
-        let another = now.filter(|now| self.old != Some(place(*now)));
-        if another.is_some_and(|another| !replaceable(session, &self.target, &another)) {
-            return Err(Errno::EEXIST);
-        }
-        // Somebody may have changed its mode since the upload began. What was given away has its own.
-        if let Some(now) = now.filter(|_| !gives_away(session)) {
-            let own = meta_of(&self.file)?;
-            let rights = |meta: &Meta| (meta.gid, meta.mode & 0o777);
-            let changed = another.is_some() || rights(&now) != rights(&own);
-            if changed && !takes_after(session, &self.target, (&self.file, &own), &now) {
-                return Err(Errno::EPERM);
+        for rest in (0..TRIES).rev() {
+            let now = session.tree.stat(&root, &self.target).ok();
+            match self.suits(session, now) {
+                // What did not suit may be another one while it was looked at.
+                Err(_) if rest > 0 && !is_still(session, &self.target, now) => {}
+                Err(why) => return Err(why),
+                Ok(()) => break,
             }
         }
         if self.fresh {
@@ -560,14 +555,24 @@ impl Partial {
         }
         Ok(())
     }
-}
 
-impl Session {
-    /// Tells the administrator something once in a session.
-    fn note_once(&mut self, text: &str) {
-        if !std::mem::replace(&mut self.modern.direct, true) {
-            self.note(text);
+    /// Gives it the rights of what has its name now, if that may be replaced.
+    fn suits(&self, session: &Session, now: Option<Meta>) -> Result<(), Errno> {
+        let another = now.filter(|now| self.old != Some(place(*now)));
+        if another.is_some_and(|another| !replaceable(session, &self.target, &another)) {
+            return Err(Errno::EEXIST);
         }
+        // Somebody may have changed its mode since the upload began. What was given away has its own.
+        let Some(now) = now.filter(|_| !gives_away(session)) else {
+            return Ok(());
+        };
+        let own = meta_of(&self.file)?;
+        let rights = |meta: &Meta| (meta.gid, meta.mode & 0o777);
+        let changed = another.is_some() || rights(&now) != rights(&own);
+        if changed && !takes_after(session, &self.target, (&self.file, &own), &now) {
+            return Err(Errno::EPERM);
+        }
+        Ok(())
     }
 }
 

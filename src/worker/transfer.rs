@@ -7,7 +7,7 @@ use super::mover::{Growing, Seen, Start, Work};
 use super::publish::{self, Opening, Partial};
 use super::source::{Source, source};
 use super::state::{Flow, Over, Representation, Session};
-use super::why::NO_FILE;
+use super::why::{NO_FILE, vanished};
 use crate::ftp::pattern::Pattern;
 use crate::sys::tree::{Create, Meta, meta_of};
 use crate::wire::{AfterLogin, AfterLoginReply, Direction, Event, Outcome};
@@ -329,7 +329,7 @@ fn complete(session: &mut Session, target: &Target) -> End {
         session.linger();
     }
     if session.deserted() {
-        session.note(&publish::vanished(session, target));
+        session.note(&vanished(session, target));
         return End::Network;
     }
     publish::settle(session, target).map_or_else(End::Local, |()| End::Done)

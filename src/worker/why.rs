@@ -2,7 +2,9 @@
 
 use super::Class;
 use super::commands::{NOT_FOR_ANONYMOUS, Shut};
+use super::publish;
 use super::state::Session;
+use super::transfer::Target;
 use crate::config::ports;
 use crate::sys::socket;
 use crate::tls;
@@ -43,7 +45,29 @@ pub fn broken_off(length: u64) -> String {
     )
 }
 
+/// What the log is told of an upload whose end a killed client's kernel may have made: what becomes of it, with the option that wants it so.
+pub fn vanished(session: &Session, target: &Target) -> String {
+    let becomes = if publish::is_given_up(session, target) {
+        ", and is deleted (delete_failed_uploads)"
+    } else if target.partial.is_some() {
+        ", and keeps its hidden name (atomic_uploads)"
+    } else {
+        ""
+    };
+    format!(
+        "upload: the client closed its control connection before the reply and without QUIT: it was killed, or is one that never waits; \
+         the file may be incomplete{becomes}"
+    )
+}
+
 impl Session {
+    /// Why an upload is written in place: once in a session.
+    pub fn note_once(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.modern.direct, true) {
+            self.note(text);
+        }
+    }
+
     /// Why a file could not be created.
     pub fn uncreated(&mut self, why: Errno) {
         let cure = if matches!(why, Errno::EACCES | Errno::EPERM) {

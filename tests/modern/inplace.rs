@@ -431,3 +431,26 @@ fn many_uploads_of_one_name_at_once() {
     }
     assert_eq!(host.read("/home/alice/same"), b"whole");
 }
+
+/// What another session puts in the place of the file again and again is replaced as any other, whichever of them is seen: an upload was
+/// refused after its last byte, or written in place.
+#[test]
+fn a_file_that_others_replace_all_the_time() {
+    let host = Host::new();
+    let _server = Server::start(&host, ON);
+    let (mut c, mut other) = (Client::alice(), Client::alice());
+    std::thread::scope(|scope| {
+        let replacing = scope.spawn(|| {
+            for _ in 0..3000 {
+                host.file("/home/alice/other", b"other");
+                other.says("RNFR other", "350 Ready for RNTO.");
+                other.says("RNTO f", "250 Rename successful.");
+            }
+        });
+        while !replacing.is_finished() {
+            assert_eq!(c.store("STOR f", b"new").code(), "226");
+        }
+    });
+    let log = std::fs::read_to_string("/var/log/vsftpd.log").unwrap();
+    assert!(!log.contains("it is written in place"));
+}
