@@ -12,6 +12,9 @@ const MOST: usize = 65_536;
 /// Those that belong to the contents, and go or change with them wherever these are written.
 const OF_CONTENTS: [&CStr; 3] = [c"security.capability", c"security.evm", c"security.ima"];
 
+/// SELinux's label, which begins with the SELinux user of the process that has made the file; decisions rest on the rest.
+const LABEL: &CStr = c"security.selinux";
+
 /// Whether two open files have the same, but for what belongs to the contents.
 ///
 /// # Errors
@@ -34,11 +37,20 @@ fn attributes<F: AsFd>(file: F) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
             .unwrap_or_default();
         if !OF_CONTENTS.contains(&name) {
             let length = read(&file, name, &mut value)?;
-            let value = value.get(..length).unwrap_or_default();
+            let value = judged(name, value.get(..length).unwrap_or_default());
             all.insert(name.to_bytes().to_vec(), value.to_vec());
         }
     }
     Ok(all)
+}
+
+/// The part of a value that counts.
+fn judged<'a>(name: &CStr, value: &'a [u8]) -> &'a [u8] {
+    let user = value.iter().position(|byte| *byte == b':');
+    let rest = user
+        .filter(|_| name == LABEL)
+        .and_then(|at| value.get(at..));
+    rest.unwrap_or(value)
 }
 
 /// The names of a file's attributes, each with its NUL, as many bytes as it gives; how many there are where there is no room at all.
@@ -59,4 +71,24 @@ fn read<F: AsFd>(file: F, name: &CStr, value: &mut [u8]) -> Result<usize> {
     // SAFETY: a descriptor that is open for the call, a name with its NUL, and a buffer that is as long as it says.
     let got = unsafe { libc::fgetxattr(fd, name.as_ptr(), value.as_mut_ptr().cast(), room) };
     Errno::result(got).map(|got| usize::try_from(got).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LABEL, judged};
+
+    #[test]
+    fn who_has_made_a_file_is_no_matter() {
+        let (own, servers) = (
+            b"unconfined_u:object_r:home_t:s0",
+            b"system_u:object_r:home_t:s0",
+        );
+        assert_eq!(judged(LABEL, own), judged(LABEL, servers));
+        assert_ne!(
+            judged(LABEL, own),
+            judged(LABEL, b"system_u:object_r:public_t:s0")
+        );
+        assert_eq!(judged(c"user.a", b"a:b"), b"a:b");
+        assert_eq!(judged(LABEL, b"none"), b"none");
+    }
 }
