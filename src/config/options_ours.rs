@@ -70,14 +70,14 @@ macro_rules! rows_ours {
     client_charset: text(), [Greeter Worker], PerUser, Added;
 
     /// Write an upload to a hidden name in the same directory, `.NAME.uploading`, and give it its name when it is complete: until then the old
-    /// file stays whole, and nobody sees half of the new one. What is left of a broken upload is not listed; SIZE of its name tells how much is
-    /// there, REST with STOR, or APPE, goes on from it, and is refused where it cannot, DELE of its name removes it. A file that the user does
-    /// not own or may not read, that has several names, a group the user is not in, or an access control list or other extended attributes
-    /// (xattr(7)) that a new one has not, that is mounted there, or whose directory allows no new names or keeps all it has (`chattr +a`), is
-    /// written in place, as is what APPE or REST adds to a whole file, STOU, and what `chown_uploads` gives away in a directory with the sticky
-    /// bit. Where a broken upload of a whole file is newer than that, who may replace it gets no SIZE of it and adds nothing to it: a client
-    /// would take the old file for the beginning of its own. An upload counts as broken too if its client closes the control connection before
-    /// the reply and without QUIT, as that of a killed client is closed: for a device that always does so set NO.
+    /// file stays whole, and nobody sees half of the new one. What is left of a broken upload is not listed; SIZE of its name tells who can go
+    /// on from it how much is there, REST with STOR, or APPE, goes on from it, and is refused where it cannot, DELE of its name removes it. A
+    /// file that the user does not own or may not read, that has several names, a group the user is not in, or an access control list or other
+    /// extended attributes (xattr(7)) that a new one has not, that is mounted there, or whose directory allows no new names or keeps all it has
+    /// (`chattr +a`), is written in place, as is what APPE or REST adds to a whole file, STOU, and what `chown_uploads` gives away in a
+    /// directory with the sticky bit. Where a broken upload of a whole file is newer than that, who may replace it gets no SIZE of it and adds
+    /// nothing to it: a client would take the old file for the beginning of its own. An upload counts as broken too if its client closes the
+    /// control connection before the reply and without QUIT, as that of a killed client is closed: for a device that always does so set NO.
     atomic_uploads: flag(false), [Worker], PerUser, Added;
 
     /// Have the disk hold all of an upload, and the name of a new file, before 226 says so; with `atomic_uploads`, before it gets its name. Slower,

@@ -178,9 +178,8 @@ pub fn size(session: &mut Session, arg: &[u8]) -> Flow {
         return Ok(());
     }
     let found = session.tree.stat(&session.cwd, &path);
-    let left = || leftover::left_behind(session, &path).ok_or(Errno::ENOENT);
     let found = match found {
-        Err(Errno::ENOENT) => left().map(|(_, meta)| meta),
+        Err(Errno::ENOENT) => leftover::resumable(session, &path).ok_or(Errno::ENOENT),
         found => found,
     };
     match found {

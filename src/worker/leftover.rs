@@ -2,10 +2,10 @@
 //! now, or none, and of a directory that looks empty; worker.
 
 use super::commands::denied;
-use super::publish::{hidden, is_partial, same};
+use super::publish::{hidden, is_partial, renames, renames_others, same};
 use super::state::Session;
 use crate::sys::lock::whole;
-use crate::sys::tree::{Meta, VirtualPath};
+use crate::sys::tree::{Access, Meta, VirtualPath};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,17 @@ use std::os::fd::OwnedFd;
 /// How many of them a directory may hold to be removed with them.
 const MOST: usize = 1000;
 
-/// The partial of a file that is not there itself, also where a link leads to it: what SIZE tells, so that an upload can be resumed.
+/// How much of a file that is not there itself has come, if this session can go on from that: what SIZE tells, so that it does. Whoever
+/// cannot is to send it anew.
+pub fn resumable(session: &Session, path: &[u8]) -> Option<Meta> {
+    let (partial, meta) = left_behind(session, path)?;
+    let own = meta.uid == session.verdict.uid.as_raw();
+    let named = renames(session, &partial) && (own || renames_others(session, &partial));
+    let root = VirtualPath::root();
+    (named && session.tree.may(&root, &partial, Access::Write)).then_some(meta)
+}
+
+/// The partial of a file that is not there itself, also where a link leads to it.
 pub fn left_behind(session: &Session, path: &[u8]) -> Option<(Vec<u8>, Meta)> {
     if !session.config.atomic_uploads || path.ends_with(b"/") {
         return None;

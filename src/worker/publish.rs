@@ -325,12 +325,12 @@ fn above(target: &[u8]) -> &[u8] {
 }
 
 /// Whether the session may rename a file of its own that lies beside this one.
-fn renames(session: &Session, target: &[u8]) -> bool {
+pub fn renames(session: &Session, target: &[u8]) -> bool {
     session.tree.writable(&VirtualPath::root(), above(target)) == Writable::Yes
 }
 
 /// Whether the session may rename a file of somebody else's that lies beside this one.
-fn renames_others(session: &Session, target: &[u8]) -> bool {
+pub fn renames_others(session: &Session, target: &[u8]) -> bool {
     let found = session.tree.stat(&VirtualPath::root(), above(target)).ok();
     found.is_none_or(|found| found.mode & 0o1000 == 0 || found.uid == session.verdict.uid.as_raw())
 }
