@@ -98,6 +98,14 @@ pub fn clear(session: &Session, path: &[u8]) -> bool {
         && found.iter().all(|one| remove(session, one))
 }
 
+/// Takes back a partial of this session's making, while its lock is held: whoever gets that then, and finds the name as it was, takes what
+/// has the name by then for it.
+pub fn unmake(session: &Session, partial: &[u8], created: bool) {
+    if created {
+        let _ = session.tree.unlink(&VirtualPath::root(), partial);
+    }
+}
+
 /// Removes one that no session is writing.
 fn remove(session: &Session, partial: &[u8]) -> bool {
     let held = vacant(session, partial);

@@ -154,14 +154,13 @@ fn begin(
             continue;
         }
         let now = replaced(session, (&target, &partial), manner);
-        let stays = now.map(|now| now.map(place)) == Some(old.map(place));
-        let made = (file, keep, created);
-        let ready = stays.then(|| ready(session, (path, manner), old, made, (&target, &partial)));
-        if let Some(opening) = ready.flatten() {
-            return Ok(opening);
+        if now.map(|now| now.map(place)) != Some(old.map(place)) {
+            leftover::unmake(session, &partial, created);
+            continue;
         }
-        if created {
-            let _ = session.tree.unlink(&VirtualPath::root(), &partial);
+        let made = (file, keep, created);
+        if let Some(opening) = ready(session, (path, manner), old, made, (&target, &partial)) {
+            return Ok(opening);
         }
     }
     session.not_stored(why::CONTENDED);
@@ -230,6 +229,7 @@ fn ready(
         )
     } else if !old.is_none_or(|old| takes_after(session, target, (&file, &meta), &old)) {
         if !is_still(session, target, old) {
+            leftover::unmake(session, partial, created);
             return None;
         }
         Some(
@@ -240,9 +240,7 @@ fn ready(
         None
     };
     if let Some(unfit) = unfit {
-        if created {
-            let _ = session.tree.unlink(&VirtualPath::root(), partial);
-        }
+        leftover::unmake(session, partial, created);
         session.note_once(unfit);
         return Some(in_place(session, path, manner));
     }

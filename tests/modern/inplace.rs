@@ -448,7 +448,8 @@ fn a_file_that_others_replace_all_the_time() {
             }
         });
         while !replacing.is_finished() {
-            assert_eq!(c.store("STOR f", b"new").code(), "226");
+            let log = || std::fs::read_to_string("/var/log/vsftpd.log").unwrap();
+            assert_eq!(c.store("STOR f", b"new").code(), "226", "{}", log());
         }
     });
     let log = std::fs::read_to_string("/var/log/vsftpd.log").unwrap();
