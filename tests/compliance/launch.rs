@@ -505,13 +505,7 @@ fn connect_from_port_20_in_a_container_that_may_not() {
     }
     let lines = "listen_port=2121\nconnect_from_port_20=YES\n";
     fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg(CONFIG)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    without(&mut command, &[CAP_NET_BIND_SERVICE]);
-    let mut master = command.spawn().unwrap();
+    let mut master = lacking(&[CAP_NET_BIND_SERVICE]);
     let end = End;
     let mut c = dial_2121().greeted();
     c.login("alice");
@@ -535,13 +529,7 @@ fn chown_uploads_in_a_container_that_may_not() {
     }
     let lines = "anon_upload_enable=YES\nchown_uploads=YES\nchown_username=bob\n";
     fs::write(CONFIG, format!("{BASE}{lines}")).unwrap();
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg(CONFIG)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    without(&mut command, &[CAP_CHOWN]);
-    let mut master = command.spawn().unwrap();
+    let mut master = lacking(&[CAP_CHOWN]);
     let end = End;
     wait("the server to listen", || listening().then_some(()));
     let mut c = Client::anonymous();
@@ -569,13 +557,7 @@ fn lists_of_another_account_s_in_a_container() {
         host.own(list, ALICE);
         host.mode(list, 0o600);
     }
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg(CONFIG)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    without(&mut command, &[CAP_DAC_READ_SEARCH]);
-    let mut master = command.spawn().unwrap();
+    let mut master = lacking(&[CAP_DAC_READ_SEARCH]);
     let end = End;
     wait("the server to listen", || listening().then_some(()));
     let mut c = Client::alice();
@@ -599,6 +581,17 @@ fn without(command: &mut Command, rights: &'static [libc::c_int]) {
     };
     // SAFETY: only prctl, which is async-signal-safe, is called between fork and exec.
     unsafe { command.pre_exec(drop) };
+}
+
+/// Starts it with its configuration and without these rights.
+fn lacking(rights: &'static [libc::c_int]) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg(CONFIG)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    without(&mut command, rights);
+    command.spawn().unwrap()
 }
 
 /// Root of a container with users of its own, of which there are so many from 0 on (user_namespaces(7)). It serves port 2121.
